@@ -36,7 +36,7 @@ def imported_packages(module: Path) -> dict[str, int]:
 
 
 def breaches(package: str, folder: Path) -> list[str]:
-    """`file:line imports X` for every import of `package` (whose files lie in `folder`) that the table forbids."""
+    """`file:line imports X` for every import by `package`, whose files lie in `folder`, that is forbidden."""
     _, ours_allowed, others_forbidden = TABLE[package]
     forbidden = (set(TABLE) - ours_allowed - {package}) | others_forbidden
     return [
