@@ -1,0 +1,1 @@
+"""Datasets that any machine has, and the loader that deals them out."""
