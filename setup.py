@@ -15,4 +15,4 @@ for package, root in ROOTS.items():
     packages += find_packages(root, include=[package, f"{package}.*"])
 
 data = ["py.typed", "*.toml", "*.jinja", "*.html", "*.css", "*.js", "*.gin"]
-setup(packages=packages, package_dir=package_dir, package_data={name: data for name in packages})
+setup(packages=packages, package_dir=package_dir, package_data=dict.fromkeys(packages, data))

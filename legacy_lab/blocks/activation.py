@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from torch import Tensor
 from torch.nn import functional as F
 
 from legacy_lab.blocks.block import Block, Scope, Taps, block
 from legacy_lab.blocks.shapes import Shape, ShapeError
 
-KINDS = {"relu": F.relu, "gelu": F.gelu, "silu": F.silu, "tanh": F.tanh, "leaky_relu": F.leaky_relu}
+KINDS: dict[str, Callable[[Tensor], Tensor]] = {
+    "relu": F.relu,
+    "gelu": F.gelu,
+    "silu": F.silu,
+    "tanh": F.tanh,
+    "leaky_relu": F.leaky_relu,
+}
 
 
 @block
@@ -27,5 +35,5 @@ class Activation(Block):
 
     def run(self, x: Tensor, taps: Taps) -> Tensor:
         """Apply it; dropout only in training."""
-        y: Tensor = KINDS[self.kind](x)
+        y = KINDS[self.kind](x)
         return F.dropout(y, self.dropout, self.training) if self.dropout else y

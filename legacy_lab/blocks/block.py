@@ -16,7 +16,9 @@ B = TypeVar("B", bound=type)
 def block(cls: B) -> B:
     """Register a `Block` class, so that gin configs can name it."""
     if not issubclass(cls, Block):
-        raise TypeError(f"@block on {cls.__qualname__}: expected a subclass of Block, found {cls.__mro__[1].__qualname__}")
+        raise TypeError(
+            f"@block on {cls.__qualname__}: expected a subclass of Block, found {cls.__mro__[1].__qualname__}"
+        )
     registered: B = gin.configurable(cls)
     return registered
 
@@ -47,7 +49,9 @@ class Scope:
         """The shape kept under `name`. Raises `ShapeError` where no earlier block has that tap."""
         if name not in self.taps:
             known = ", ".join(self.taps) or "none"
-            raise ShapeError(self.path, f"a tap {name!r} on an earlier block", f"taps {known}", f"set tap={name!r} on it")
+            raise ShapeError(
+                self.path, f"a tap {name!r} on an earlier block", f"taps {known}", f"set tap={name!r} on it"
+            )
         return self.taps[name]
 
     def keep(self, name: str | None, shape: Shape) -> None:

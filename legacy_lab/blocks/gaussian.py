@@ -34,8 +34,10 @@ class Gaussian(Block):
 
     def run(self, x: Tensor, taps: Taps) -> Tensor:
         """Sample in training, the mean in evaluation."""
+        mean: Tensor
         mean, logvar = self.map(x).chunk(2, dim=-1)
         taps[f"{self.name}.mean"], taps[f"{self.name}.logvar"] = mean, logvar
         if not self.training:
-            return torch.as_tensor(mean)
-        return mean + torch.exp(0.5 * logvar) * torch.randn_like(mean)
+            return mean
+        z: Tensor = mean + torch.exp(0.5 * logvar) * torch.randn_like(mean)
+        return z

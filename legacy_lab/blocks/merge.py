@@ -27,7 +27,12 @@ class Merge(Block):
         joined = 0 if len(shape) == 3 else len(shape) - 1
         rest = (shape[:joined] + shape[joined + 1 :], other[:joined] + other[joined + 1 :])
         if (self.kind == "add" and shape != other) or len(shape) != len(other) or rest[0] != rest[1]:
-            raise ShapeError(scope.path, f"a shape like {shape}", f"{other} under tap {self.skip!r}", "resample one of them")
+            raise ShapeError(
+                scope.path,
+                f"a shape like {shape}",
+                f"{other} under tap {self.skip!r}",
+                "resample one of them",
+            )
         if self.kind == "add":
             return shape
         return (*shape[:joined], shape[joined] + other[joined], *shape[joined + 1 :])

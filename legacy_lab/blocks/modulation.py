@@ -37,7 +37,8 @@ class Modulation(Block):
             scale, shift = scale[:, :, None, None], shift[:, :, None, None]
         elif x.dim() == 3:
             scale, shift = scale[:, None], shift[:, None]
-        return (1 + scale) * x + shift
+        y: Tensor = (1 + scale) * x + shift
+        return y
 
 
 @block
@@ -47,7 +48,7 @@ class FiLM(Modulation):
 
 @block
 class AdaIN(Modulation):
-    """Adaptive instance normalisation, Huang and Belongie 2017, https://arxiv.org/abs/1703.06868, style from a latent."""
+    """Adaptive instance normalisation, Huang and Belongie 2017, https://arxiv.org/abs/1703.06868."""
 
     def infer(self, shape: Shape, scope: Scope) -> Shape:
         """Images of more than one position, since each is normalised over its space."""

@@ -24,7 +24,9 @@ class Reshape(Block):
         total, known = math.prod(shape), math.prod(size for size in self.shape if size != -1)
         holes = self.shape.count(-1)
         if holes > 1 or (total % known if holes else total != known):
-            raise ShapeError(scope.path, f"{total} elements, as in the input {shape}", self.shape, "correct Reshape.shape")
+            raise ShapeError(
+                scope.path, f"{total} elements, as in the input {shape}", self.shape, "correct Reshape.shape"
+            )
         return tuple(total // known if size == -1 else size for size in self.shape)
 
     def run(self, x: Tensor, taps: Taps) -> Tensor:

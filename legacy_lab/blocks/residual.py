@@ -24,7 +24,12 @@ class Residual(Block):
         shapes = infer_chain(list(self.layers), shape, scope, "layers")  # type: ignore[arg-type]
         if shapes and shapes[-1] != shape:
             where = f"{scope.path}.layers[{len(shapes) - 1}]"
-            raise ShapeError(where, f"output {shape}, the residual's input", shapes[-1], "end with a block that restores it")
+            raise ShapeError(
+                where,
+                f"output {shape}, the residual's input",
+                shapes[-1],
+                "end with a block that restores it",
+            )
         return shape
 
     def build(self, shape: Shape, scope: Scope) -> None:

@@ -23,7 +23,9 @@ class Text:
         text = "\n".join(topics[name] for name in sorted(topics)).encode("ascii", "ignore")
         text = text[offset : offset + characters]
         if len(text) <= length:
-            raise ValueError(f"Text: expected more than length={length} characters from offset={offset}, found {len(text)}")
+            raise ValueError(
+                f"Text: expected more than length={length} characters from offset={offset}, found {len(text)}"
+            )
         self.length = length
         self.codes = torch.frombuffer(bytearray(text), dtype=torch.uint8).long()
 

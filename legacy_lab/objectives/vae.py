@@ -25,4 +25,8 @@ class VAE:
         reconstruction = F.binary_cross_entropy_with_logits(logits, image, reduction="sum") / len(image)
         divergence = -0.5 * (1 + logvar - mean.square() - logvar.exp()).sum() / len(image)
         loss = reconstruction + self.beta * divergence
-        return loss, {"loss": loss.detach(), "reconstruction": reconstruction.detach(), "divergence": divergence.detach()}
+        return loss, {
+            "loss": loss.detach(),
+            "reconstruction": reconstruction.detach(),
+            "divergence": divergence.detach(),
+        }

@@ -30,9 +30,7 @@ class Adam(Optimizer):
         multipliers: Mapping[str, float] | None = None,
         schedule: Schedule | None = None,
     ) -> None:
-        super().__init__(
-            model, lr, decay, accumulate, clip_norm, multipliers, schedule, betas=tuple(betas), eps=eps
-        )
+        super().__init__(model, lr, decay, accumulate, clip_norm, multipliers, schedule, betas=tuple(betas), eps=eps)
 
     def update(self) -> None:
         """One Adam update of every parameter."""

@@ -82,7 +82,9 @@ class Optimizer:
         """Scale the gradients so that their global norm is at most `clip_norm`."""
         if self.clip_norm is None:
             return
-        squares = [parameter.grad.square().sum() for _, parameter in self.named_parameters() if parameter.grad is not None]
+        squares = [
+            parameter.grad.square().sum() for _, parameter in self.named_parameters() if parameter.grad is not None
+        ]
         self.last_norm = float(torch.stack(squares).sum().sqrt())
         if self.last_norm > self.clip_norm:
             for _, parameter in self.named_parameters():

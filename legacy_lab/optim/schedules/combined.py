@@ -10,7 +10,7 @@ import gin
 from legacy_lab.optim.optimizer import Schedule
 
 
-@gin.configurable
+@gin.configurable  # type: ignore[untyped-decorator]  # gin ships no types
 def combined(schedules: Sequence[Schedule]) -> Schedule:
     """One schedule that sets what each of `schedules` sets; where two set the same, the last counts."""
 

@@ -1,0 +1,1 @@
+"""The step-based trainer and what it owns: hooks, EMA, checkpoints."""
