@@ -1,0 +1,14 @@
+"""Record a PyTorch training as a trace of fingerprints, and compare two traces bit by bit."""
+
+from __future__ import annotations
+
+from lab_parity.compare import compare
+from lab_parity.errors import ParityError, SiteError, TraceError
+from lab_parity.record import UpdateSite, record
+from lab_parity.trace import Trace, read
+from lab_parity.verdict import Coverage, Divergence, Verdict
+
+__all__ = [
+    "Coverage", "Divergence", "ParityError", "SiteError", "Trace", "TraceError", "UpdateSite", "Verdict",
+    "compare", "read", "record",
+]  # fmt: skip

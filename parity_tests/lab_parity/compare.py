@@ -1,0 +1,206 @@
+"""Compare two traces, step by step, in causal order, in constant memory."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from lab_parity.phases import PHASES
+from lab_parity.trace import End, Key, Step, Trace, read
+from lab_parity.verdict import Coverage, Divergence, Verdict
+
+__all__ = ["compare"]
+
+_BY_PARAMETER = {"config", "grad", "reduce", "optimizer", "param", "buffer", "ema"}
+_NOT_COMPARED = {"command", "folder"}
+
+
+def compare(a: Trace | str | os.PathLike[str], b: Trace | str | os.PathLike[str]) -> Verdict:
+    """The verdict on two runs: `a` is the legacy side, `b` the migrated one.
+
+    Raises TraceError when a file is missing, is no trace or is damaged.
+    """
+    a, b = (side if isinstance(side, Trace) else read(side) for side in (a, b))
+    environment = {
+        name: (a.environment.get(name, "absent"), b.environment.get(name, "absent"))
+        for name in sorted({*a.environment, *b.environment} - _NOT_COMPARED)
+        if a.environment.get(name) != b.environment.get(name)
+    }
+    return _Comparison().run(a.steps(), b.steps()).verdict(environment)
+
+
+class _Side:
+    """Canonical names of one side: relative to the innermost module that holds an optimizer's parameters."""
+
+    def __init__(self) -> None:
+        self._prefixes: dict[str, str] = {}
+        self._layouts: dict[tuple[str, int], list[Key]] = {}
+        self.texts: dict[str, str] = {}
+
+    def keys(self, step: Step) -> list[Key]:
+        """The step's keys under canonical names, in row order."""
+        self.texts.update(step.texts)
+        if step.optimizer not in self._prefixes:
+            self._prefixes[step.optimizer] = _common_prefix(
+                part for key in step.keys if key.phase == "config" for part in key.name.split("|")
+            )
+        known = self._layouts.get((step.optimizer, step.layout))
+        if known is None:
+            prefix = self._prefixes[step.optimizer]
+            known = [
+                key._replace(name="|".join(sorted(part.removeprefix(prefix) for part in key.name.split("|"))))
+                if key.phase in _BY_PARAMETER
+                else key
+                for key in step.keys
+            ]
+            self._layouts[step.optimizer, step.layout] = known
+        return known
+
+
+def _common_prefix(names: Iterable[str]) -> str:
+    """The dotted path, with its last dot, that all names share; their last part never belongs to it."""
+    paths = [name.split(".")[:-1] for name in names]
+    shared = os.path.commonprefix(paths) if paths else []
+    return "".join(f"{part}." for part in shared)
+
+
+class _Comparison:
+    def __init__(self) -> None:
+        self.a, self.b = _Side(), _Side()
+        self.steps = self.micro_steps = self.observations = 0
+        self.tensors: set[tuple[str, str]] = set()
+        self.counts: Counter[str] = Counter()
+        self.unmatched: dict[str, None] = {}
+        self.lost: dict[str, None] = {}
+        self.notes: dict[str, None] = {}
+        self.reasons: list[str] = []
+        self.first: Divergence | None = None
+        self.affected: dict[str, int] = {}
+        self.details = ""
+        self._layouts: set[tuple[str, int, int]] = set()
+
+    def run(self, a: Iterable[Step | End], b: Iterable[Step | End]) -> _Comparison:
+        for left, right in itertools.zip_longest(a, b):
+            if isinstance(left, Step) and isinstance(right, Step):
+                self.step(left, right)
+                if self.first is not None:
+                    return self
+            else:
+                self.end(left, right)
+                return self
+        return self
+
+    def step(self, a: Step, b: Step) -> None:
+        number = a.step
+        for note in (*a.notes, *b.notes):
+            self.lost.setdefault(note)
+        if a.optimizer != b.optimizer:
+            self.first = Divergence(
+                number, None, "optimizer", "", f"optimizer {a.optimizer} steps on one side, {b.optimizer} on the other"
+            )
+            return
+        keys_a, keys_b = self.a.keys(a), self.b.keys(b)
+        if a.micro_steps != b.micro_steps:
+            self.first = Divergence(
+                number, min(a.micro_steps, b.micro_steps), "loss", "",
+                f"{a.micro_steps} micro-steps against {b.micro_steps}", a.micro_steps, b.micro_steps,
+            )  # fmt: skip
+            return
+        pairs = self._pairs(keys_a, keys_b, (a.optimizer, a.layout, b.layout))
+        left, right = np.array([p for p, _ in pairs], int), np.array([p for _, p in pairs], int)
+        differ = np.nonzero((a.digests[left] != b.digests[right]).any(axis=1))[0] if pairs else []
+        found = [
+            place for place in differ if not self._same_hyper(keys_a[left[place]], a, b, left[place], right[place])
+        ]
+        self.steps += 1
+        self.micro_steps += a.micro_steps
+        self.observations += len(pairs)
+        self.counts.update(keys_a[place].phase for place in left)
+        if found:
+            self._diverge(a, b, keys_a, [(int(left[place]), int(right[place])) for place in found])
+
+    def _pairs(self, a: Sequence[Key], b: Sequence[Key], layouts: tuple[str, int, int]) -> list[tuple[int, int]]:
+        if len(set(a)) != len(a) or len(set(b)) != len(b):
+            self.unmatched.setdefault("names that occur twice in one step")
+        where = {key: place for place, key in enumerate(b)}
+        pairs = [(place, where[key]) for place, key in enumerate(a) if key in where]
+        if layouts not in self._layouts:
+            self._layouts.add(layouts)
+            self.tensors |= {(layouts[0], key.name) for key in a if key in where and key.phase in _BY_PARAMETER}
+            for side, mine, other in (("first", a, set(b)), ("second", b, set(a))):
+                for key in mine:
+                    if key not in other:
+                        name = f"{key.phase} {key.name} {key.field}".strip()
+                        self.unmatched.setdefault(f"only in the {side} trace: {name}")
+        return pairs
+
+    def _same_hyper(self, key: Key, a: Step, b: Step, left: int, right: int) -> bool:
+        """Hyperparameters agree when those that both sides have agree; the others are noted."""
+        if key.phase != "optimizer" or key.field != "hyper":
+            return False
+        mine, other = self._hyper(a, left, self.a), self._hyper(b, right, self.b)
+        if not mine or not other:
+            return False
+        for name in sorted(mine.keys() ^ other.keys()):
+            self.notes.setdefault(f"hyperparameter {name} exists on one side only, and was not compared")
+        return bool(mine.keys() & other.keys()) and all(
+            mine[name] == other[name] for name in mine.keys() & other.keys()
+        )
+
+    @staticmethod
+    def _hyper(step: Step, place: int, side: _Side) -> dict[str, object]:
+        found = json.loads(side.texts.get(step.digests[place].tobytes().hex(), "{}"))
+        return found if isinstance(found, dict) else {}
+
+    def _diverge(self, a: Step, b: Step, keys: Sequence[Key], differ: list[tuple[int, int]]) -> None:
+        self.affected = dict(Counter(keys[left].phase for left, _ in differ))
+        left, right = differ[0]
+        key = keys[left]
+        what = "the bits differ"
+        values = tuple(None if np.isnan(v) else float(v) for v in (a.values[left], b.values[right]))
+        tensor = " ".join(part for part in (key.name, key.field) if part)
+        if key.field == "hyper":
+            mine, other = self._hyper(a, left, self.a), self._hyper(b, right, self.b)
+            field = next((n for n in sorted(mine) if n in other and mine[n] != other[n]), "")
+            tensor = f"{key.name} {field}"
+            what, values = f"{field} is {mine.get(field)!r} against {other.get(field)!r}", (None, None)
+        micro = key.micro if key.micro >= 0 else None
+        self.first = Divergence(a.step, micro, key.phase, tensor, what, *values)
+
+    def end(self, a: Step | End | None, b: Step | End | None) -> None:
+        for side, item in (("first", a), ("second", b)):
+            if isinstance(item, End) and item.status != "finished":
+                detail = f": {item.detail}" if item.detail else ""
+                self.reasons.append(f"the {side} trace did not finish by itself ({item.status}{detail})")
+        if not self.reasons and (isinstance(a, Step) or isinstance(b, Step)):
+            longer, shorter = ("first", "second") if isinstance(a, Step) else ("second", "first")
+            self.first = Divergence(
+                self.steps, None, "optimizer", "",
+                f"the {longer} run takes this step, the {shorter} finished by itself before it",
+            )  # fmt: skip
+
+    def verdict(self, environment: dict[str, tuple[str, str]]) -> Verdict:
+        reasons = list(self.reasons)
+        if self.steps == 0 and self.first is None:
+            reasons.append("no step was compared")
+        if self.unmatched:
+            some = "; ".join(itertools.islice(self.unmatched, 3))
+            reasons.append(
+                f"{len(self.unmatched)} observations have no partner ({some}{', …' * (len(self.unmatched) > 3)})"
+            )
+        reasons += [f"not recorded: {note}" for note in self.lost]
+        if self.first is None and not self.counts["param"] and self.steps:
+            reasons.append("no parameter was compared")
+        coverage = Coverage(
+            self.steps, self.micro_steps, len(self.tensors), self.counts["batch"], self.counts["rng"],
+            self.observations, tuple(self.unmatched), tuple(phase for phase in PHASES if not self.counts[phase]),
+        )  # fmt: skip
+        rung = "diverged" if self.first is not None else "inconclusive" if reasons else "identical"
+        return Verdict(
+            rung, coverage, self.first, tuple(reasons), tuple(self.notes), self.affected, environment, self.details
+        )

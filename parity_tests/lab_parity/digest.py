@@ -1,0 +1,81 @@
+"""Fingerprints of tensors: xxh3-128 over the bytes in memory, seeded with dtype and shape.
+
+Two tensors have the same digest when dtype, shape and every bit agree (NaN payloads and the sign of zero
+included; a chance collision has probability 2^-128). Strides and device do not count: a transposed view equals
+its contiguous copy.
+A CPU tensor is read where it lies, without a copy. xxh3 is described at https://xxhash.com.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from functools import cache
+
+import torch
+from torch import Tensor
+from xxhash import xxh3_64_intdigest, xxh3_128_digest
+
+__all__ = ["DIGEST_BYTES", "digest_bytes", "digest_tensor"]
+
+DIGEST_BYTES = 16
+
+
+def digest_bytes(data: bytes | memoryview) -> bytes:
+    """16-byte digest of plain bytes, in a domain of its own: it never equals a tensor's except by chance."""
+    return xxh3_128_digest(data, 0x6C61622D706172)
+
+
+def digest_tensor(tensor: Tensor) -> bytes:
+    """16-byte digest of a tensor's dtype, shape and bits.
+
+    Takes any shape (also empty and 0-d) and every dense dtype (bf16, fp16, complex, bool …), sparse layouts
+    (indices and values, as stored) and distributed tensors (the local shard). Draws no random number, keeps
+    no reference, leaves autograd alone.
+
+    Raises TypeError for a tensor without storage of its own (meta, fake, quantised, other subclasses).
+    """
+    if tensor.layout != torch.strided:
+        return _digest_sparse(tensor)
+    kind = type(tensor)
+    if kind is not Tensor and kind is not torch.nn.Parameter:
+        tensor = _plain(tensor)
+    if tensor.is_quantized or tensor.device.type == "meta":
+        raise TypeError(f"no digest for a {tensor.device.type} tensor of type {tensor.dtype}: it has no plain bytes")
+    if tensor.is_conj() or tensor.is_neg() or tensor.device.type != "cpu" or not tensor.is_contiguous():
+        tensor = tensor.detach().resolve_conj().resolve_neg().cpu().contiguous()
+    seed = _seed(tensor.dtype, tensor.shape)
+    size = tensor.nbytes
+    if size == 0:
+        return xxh3_128_digest(b"", seed)
+    return xxh3_128_digest((ctypes.c_char * size).from_address(tensor.data_ptr()), seed)
+
+
+@cache
+def _seed(dtype: torch.dtype, shape: torch.Size) -> int:
+    return xxh3_64_intdigest(f"{dtype}{tuple(shape)}".encode())
+
+
+def _plain(tensor: Tensor) -> Tensor:
+    """The plain tensor behind a subclass: the local shard of a distributed one, the data of a thin one."""
+    local = getattr(tensor, "to_local", None)
+    if callable(local):
+        shard = local()
+        if isinstance(shard, Tensor):
+            return shard.detach()
+    if hasattr(tensor, "__tensor_flatten__"):
+        raise TypeError(f"no digest for tensor subclass {type(tensor).__qualname__}: it has no plain bytes")
+    return tensor.detach().as_subclass(Tensor)
+
+
+def _digest_sparse(tensor: Tensor) -> bytes:
+    tensor = tensor.detach()
+    if tensor.layout == torch.sparse_coo:
+        parts = (tensor._indices(), tensor._values())
+    elif tensor.layout in (torch.sparse_csr, torch.sparse_bsr):
+        parts = (tensor.crow_indices(), tensor.col_indices(), tensor.values())
+    elif tensor.layout in (torch.sparse_csc, torch.sparse_bsc):
+        parts = (tensor.ccol_indices(), tensor.row_indices(), tensor.values())
+    else:
+        raise TypeError(f"no digest for a tensor of layout {tensor.layout}")
+    head = f"{tensor.layout}{tuple(tensor.shape)}".encode()
+    return digest_bytes(head + b"".join(digest_tensor(part) for part in parts))

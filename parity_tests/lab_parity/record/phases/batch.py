@@ -1,0 +1,38 @@
+"""What went into the model: the tensor arguments of the outermost forward call, however it was loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from torch import Tensor
+
+from lab_parity.digest import digest_tensor
+
+__all__ = ["Seen", "argument_digests", "tensors_in"]
+
+Seen = list[tuple[str, str, bytes, float | None]]
+"""(phase, where in the arguments, digest, value) per tensor."""
+
+
+def argument_digests(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Seen:
+    """Digests of the tensors among the arguments; one that carries a graph is an activation, not a batch."""
+    return [
+        ("batch" if tensor.grad_fn is None else "forward", where, digest_tensor(tensor), None)
+        for where, tensor in tensors_in([*args, *kwargs.values()])
+    ]
+
+
+def tensors_in(thing: Any, where: str = "", depth: int = 0) -> Iterator[tuple[str, Tensor]]:
+    """(path, tensor) in nested tuples, lists, mappings and plain objects, at most five levels deep."""
+    if isinstance(thing, Tensor):
+        yield where.removeprefix("."), thing
+    elif depth < 5:
+        if isinstance(thing, Mapping):
+            for name, value in thing.items():
+                yield from tensors_in(value, f"{where}.{name}", depth + 1)
+        elif isinstance(thing, (list, tuple)):
+            for number, value in enumerate(thing):
+                yield from tensors_in(value, f"{where}.{number}", depth + 1)
+        elif hasattr(thing, "__dict__") and not isinstance(thing, type) and not callable(thing):
+            yield from tensors_in(vars(thing), where, depth + 1)

@@ -1,0 +1,26 @@
+"""What backward was called on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from lab_parity.digest import digest_tensor
+from lab_parity.trace import Key, Row
+
+__all__ = ["loss_rows"]
+
+
+def loss_rows(micro: int, tensors: Any) -> list[Row]:
+    """The loss, or each of several roots of one backward pass."""
+    roots = [tensors] if isinstance(tensors, Tensor) else list(tensors)
+    return [
+        Row(
+            Key("loss", micro, "loss" if len(roots) == 1 else f"loss.{number}", ""),
+            digest_tensor(root),
+            float(root.detach()) if root.numel() == 1 and not root.is_complex() else None,
+        )
+        for number, root in enumerate(roots)
+        if isinstance(root, Tensor)
+    ]

@@ -1,0 +1,74 @@
+"""What a comparison says, and what it rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+__all__ = ["Coverage", "Divergence", "Verdict"]
+
+_EXIT_CODES = {"identical": 0, "within-noise": 0, "equivalent": 0, "diverged": 1, "inconclusive": 3}
+
+
+@attrs.frozen(slots=True)
+class Coverage:
+    """How much was compared. Counts are of pairs: one observation on both sides."""
+
+    steps: int = 0
+    micro_steps: int = 0
+    tensors: int = 0
+    batches: int = 0
+    rng_states: int = 0
+    observations: int = 0
+    unmatched: tuple[str, ...] = ()
+    not_exercised: tuple[str, ...] = ()
+
+
+@attrs.frozen(slots=True)
+class Divergence:
+    """The first difference in causal order. `step` and `micro_step` count from 0; values where known."""
+
+    step: int
+    micro_step: int | None
+    phase: str
+    tensor: str
+    what: str
+    a: float | None = None
+    b: float | None = None
+
+    def sentence(self) -> str:
+        """One sentence for a person."""
+        where = f"step {self.step}" + (f", micro-step {self.micro_step}" if self.micro_step is not None else "")
+        values = f" ({self.a!r} against {self.b!r})" if self.a is not None and self.b is not None else ""
+        about = f", {self.tensor}" if self.tensor else ""
+        return f"First difference at {where}, phase {self.phase}{about}: {self.what}{values}."
+
+
+@attrs.frozen(slots=True)
+class Verdict:
+    """The strongest rung that holds, with everything that a reader needs to believe it.
+
+    `tolerance` is the largest difference that counted as equal (0 = bitwise). `affected` counts, per phase, how many
+    observations of the first differing step differ; `environment` maps what differs to both sides' values.
+    """
+
+    rung: str
+    coverage: Coverage
+    first: Divergence | None = None
+    reasons: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    affected: Mapping[str, int] = attrs.field(factory=dict)
+    environment: Mapping[str, tuple[str, str]] = attrs.field(factory=dict)
+    details: str = ""
+    tolerance: float = 0.0
+
+    @property
+    def exit_code(self) -> int:
+        """0 the same, 1 diverged, 3 inconclusive."""
+        return _EXIT_CODES[self.rung]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain types, ready for JSON."""
+        return {**attrs.asdict(self), "exit_code": self.exit_code}
