@@ -1,0 +1,58 @@
+"""Legacy checkpoints as `ckpt_path=`: read, and dressed as the Lightning checkpoint that would have been written."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning
+from lightning.fabric.plugins.io import TorchCheckpointIO
+from lightning.pytorch.trainer.trainer import Trainer
+
+from lab_adapters.protocols import LegacyCheckpoint
+from lab_adapters.step_module import LEGACY_KEY
+
+
+class LegacyCheckpointIO(TorchCheckpointIO):
+    """Loads Lightning checkpoints as always, and those of a legacy format as if Lightning had written them.
+
+    Always with `weights_only=True`: no checkpoint runs code.
+    """
+
+    def __init__(self, legacy: LegacyCheckpoint) -> None:
+        super().__init__()
+        self.legacy = legacy
+
+    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
+        """A Lightning checkpoint, translated where the file is a legacy one."""
+        if self.legacy.recognises(str(path)):
+            return as_lightning(self.legacy.read(str(path)))
+        return super().load_checkpoint(path, map_location=map_location, weights_only=True)
+
+
+def as_lightning(state: dict[str, Any]) -> dict[str, Any]:
+    """The Lightning checkpoint of a `LegacyTraining` state: weights, optimizer, and progress counters at `step`."""
+    step = state["step"]
+    blank = Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False, plugins=_plain())
+    loops = blank.fit_loop.state_dict()
+    counted = {"ready": step, "completed": step, "started": step, "processed": step}
+    for reach in ("total", "current"):
+        loops["epoch_loop.batch_progress"][reach].update(counted)
+        loops["epoch_loop.manual_optimization.optim_step_progress"][reach].update(ready=step, completed=step)
+        loops["epoch_progress"][reach].update(ready=1, started=1)
+    loops["epoch_loop.state_dict"]["_batches_that_stepped"] = step
+    return {
+        "epoch": 0,
+        "global_step": step,
+        "pytorch-lightning_version": lightning.__version__,
+        "state_dict": {f"model.{key}": value for key, value in state["model"].items()},
+        "optimizer_states": [{"legacy": state["optimizer"]}],
+        "lr_schedulers": [],
+        "loops": {"fit_loop": loops},
+        LEGACY_KEY: {key: value for key, value in state.items() if key not in ("model", "optimizer")},
+    }
+
+
+def _plain() -> list[Any]:
+    from lightning.pytorch.plugins.environments import LightningEnvironment
+
+    return [LightningEnvironment()]

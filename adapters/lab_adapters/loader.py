@@ -1,0 +1,65 @@
+"""Legacy loaders under Lightning: no batch passes through Lightning.
+
+Lightning fetches a batch before it is wanted, moves it to the device again, replaces samplers and may call `iter`
+twice. Each of these changes what an endless or self-sharding loader draws. So Lightning gets tokens to count, and
+the step asks the legacy loader itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import attrs
+
+from lab_adapters.protocols import Batch, LegacyLoader, LoaderAssumptions, require
+
+
+class TokenLoader:
+    """What Lightning iterates over: the numbers 0 … steps-1, one a legacy step.
+
+    It has a length, so that Lightning does not prefetch, and a state (empty: the position is Lightning's own batch
+    counter), so that Lightning does not warn about a loader that cannot resume.
+    """
+
+    def __init__(self, steps: int) -> None:
+        self.steps = steps
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(self.steps))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Nothing: the legacy loader's own state lies in the legacy part of the checkpoint."""
+        return {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Nothing to load."""
+
+
+@attrs.frozen
+class LoaderAdapter:
+    """A legacy loader with its assumptions, as `BlockModule` uses it.
+
+    Raises `TypeError` for an object that cannot play the role, `ValueError` for an assumption that no adapter serves.
+    """
+
+    legacy: LegacyLoader
+    assumptions: LoaderAssumptions = LoaderAssumptions()
+    path: str = "loader"
+
+    def __attrs_post_init__(self) -> None:
+        require(LegacyLoader, self.legacy, self.path)
+        if not self.assumptions.endless:
+            raise ValueError(f"{self.path}: expected an endless loader, found endless=False; restart it in next_batch()")
+
+    def next_batch(self, device: Any) -> Batch:
+        """The next batch, moved to `device` where the loader does not do so itself."""
+        batch = self.legacy.next_batch()
+        if self.assumptions.moves_batches:
+            return batch
+        from lightning.fabric.utilities.apply_func import move_data_to_device
+
+        return move_data_to_device(batch, device)

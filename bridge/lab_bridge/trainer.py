@@ -1,0 +1,60 @@
+"""Lab's trainer on Lightning: the same constructor and methods, Lightning's loop."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import gin
+import legacy_lab
+import lightning.pytorch as pl
+from lab_adapters.checkpoint_io import LegacyCheckpointIO
+from lab_adapters.faithful import faithful, quiet
+from lab_adapters.loader import TokenLoader
+from lab_adapters.step_module import StepModule
+
+from lab_bridge.legacy_checkpoint import LabCheckpoint
+
+
+class Trainer(legacy_lab.Trainer):
+    """Drop-in for `legacy_lab.Trainer`; `Trainer.…` bindings in gin configs hold for it as well.
+
+    The legacy step runs verbatim under Lightning's manual optimization, so the numbers are those of Lab, bitwise;
+    callbacks, loggers, progress bar and ModelCheckpoint are Lightning's. `lightning` holds further arguments of
+    `lightning.Trainer`. After construction `trainer.lightning` is None; during and after training it is the
+    `lightning.Trainer` that ran.
+
+    `train(resume=…)` takes Lab's checkpoints and Lightning's; `save` writes Lab's, which `legacy_lab` resumes from.
+    """
+
+    def __init__(self, *args: Any, lightning: dict[str, Any] | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.lightning_arguments = dict(lightning or {})
+        self.lightning: pl.Trainer | None = None
+        self._resume: Path | None = None
+
+    def prepare(self, resume: str | Path | None = None) -> None:
+        """Remember the checkpoint, which Lightning loads, and start the tracker."""
+        if resume is not None:
+            self._resume = self.latest() if str(resume) == "latest" else Path(resume)
+            if not self._resume.exists():
+                raise FileNotFoundError(f"{self._resume}: no such checkpoint")
+        self.tracker.start(gin.config_str())
+
+    def run(self) -> None:
+        """Train under Lightning."""
+        with quiet():
+            self.lightning = pl.Trainer(**self._arguments())
+            self.lightning.fit(StepModule(self), TokenLoader(self.steps), ckpt_path=self._resume)
+
+    def latest(self) -> Path:
+        """The newest checkpoint in `run_dir`, whether Lab or Lightning wrote it."""
+        written = [*self.run_dir.glob("step_*.lab"), *self.run_dir.rglob("*.ckpt")]
+        return max(written, key=lambda path: path.stat().st_mtime_ns) if written else super().latest()
+
+    def _arguments(self) -> dict[str, Any]:
+        settings = {"max_steps": self.steps, "default_root_dir": self.run_dir, "enable_progress_bar": sys.stderr.isatty()}
+        settings.update(self.lightning_arguments)
+        plugins = [*settings.pop("plugins", []), LegacyCheckpointIO(LabCheckpoint())]
+        return faithful(self.device, plugins=plugins, **settings)
