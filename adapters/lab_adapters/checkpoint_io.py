@@ -8,6 +8,7 @@ import lightning
 from lightning.fabric.plugins.io import TorchCheckpointIO
 from lightning.pytorch.trainer.trainer import Trainer
 
+from lab_adapters.faithful import faithful
 from lab_adapters.protocols import LegacyCheckpoint
 from lab_adapters.step_module import LEGACY_KEY
 
@@ -32,7 +33,7 @@ class LegacyCheckpointIO(TorchCheckpointIO):
 def as_lightning(state: dict[str, Any]) -> dict[str, Any]:
     """The Lightning checkpoint of a `LegacyTraining` state: weights, optimizer, and progress counters at `step`."""
     step = state["step"]
-    blank = Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False, plugins=_plain())
+    blank = Trainer(**faithful())
     loops = blank.fit_loop.state_dict()
     counted = {"ready": step, "completed": step, "started": step, "processed": step}
     for reach in ("total", "current"):
@@ -50,9 +51,3 @@ def as_lightning(state: dict[str, Any]) -> dict[str, Any]:
         "loops": {"fit_loop": loops},
         LEGACY_KEY: {key: value for key, value in state.items() if key not in ("model", "optimizer")},
     }
-
-
-def _plain() -> list[Any]:
-    from lightning.pytorch.plugins.environments import LightningEnvironment
-
-    return [LightningEnvironment()]

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from lightning.pytorch.plugins.environments import LightningEnvironment
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch.strategies import SingleDeviceStrategy
 
 
@@ -30,7 +30,9 @@ def faithful(device: str | torch.device = "cpu", **arguments: Any) -> dict[str, 
         "enable_model_summary": False,
         "enable_progress_bar": False,
     }
-    if arguments.get("callbacks") and any("Checkpoint" in type(callback).__name__ for callback in arguments["callbacks"]):
+    if arguments.get("callbacks") and any(
+        "Checkpoint" in type(callback).__name__ for callback in arguments["callbacks"]
+    ):
         settings["enable_checkpointing"] = True
     settings.update(arguments)
     settings["plugins"] = _with_environment(settings["plugins"])
@@ -39,13 +41,22 @@ def faithful(device: str | torch.device = "cpu", **arguments: Any) -> dict[str, 
 
 def _with_environment(plugins: Any) -> list[Any]:
     listed = list(plugins) if isinstance(plugins, list | tuple) else [plugins] if plugins is not None else []
-    return listed if any(isinstance(plugin, LightningEnvironment) for plugin in listed) else [*listed, LightningEnvironment()]
+    return (
+        listed
+        if any(isinstance(plugin, LightningEnvironment) for plugin in listed)
+        else [*listed, LightningEnvironment()]
+    )
 
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """Keep Lightning's own announcements (devices, tips) out of a program that never printed them; warnings stay."""
-    names = ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.rank_zero")
+    names = (
+        "lightning.pytorch",
+        "lightning.fabric",
+        "lightning.pytorch.utilities.rank_zero",
+        "lightning.fabric.utilities.rank_zero",
+    )
     kept = {name: logging.getLogger(name).level for name in names}
     for name in names:
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -47,13 +47,15 @@ class LoaderAdapter:
     """
 
     legacy: LegacyLoader
-    assumptions: LoaderAssumptions = LoaderAssumptions()
+    assumptions: LoaderAssumptions = attrs.field(factory=LoaderAssumptions)
     path: str = "loader"
 
     def __attrs_post_init__(self) -> None:
         require(LegacyLoader, self.legacy, self.path)
         if not self.assumptions.endless:
-            raise ValueError(f"{self.path}: expected an endless loader, found endless=False; restart it in next_batch()")
+            raise ValueError(
+                f"{self.path}: expected an endless loader, found endless=False; restart it in next_batch()"
+            )
 
     def next_batch(self, device: Any) -> Batch:
         """The next batch, moved to `device` where the loader does not do so itself."""

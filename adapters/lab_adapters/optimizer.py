@@ -20,18 +20,21 @@ class OptimizerAdapter(torch.optim.Optimizer):
     def __init__(
         self,
         legacy: LegacyOptimizer,
-        assumptions: OptimizerAssumptions = OptimizerAssumptions(),
+        assumptions: OptimizerAssumptions | None = None,
         path: str = "optimizer",
     ) -> None:
+        assumptions = assumptions or OptimizerAssumptions()
         require(LegacyOptimizer, legacy, path)
         if not assumptions.owns_backward:
-            raise ValueError(f"{path}: expected step(loss) to own backward; hand a torch optimizer to Lightning as it is")
+            raise ValueError(
+                f"{path}: expected step(loss) to own backward; hand a torch optimizer to Lightning as it is"
+            )
         self.legacy, self.assumptions = legacy, assumptions
         super().__init__([{"params": list(group["params"])} for group in legacy.groups], {})
         # Optimizer.__init__ copies the groups; Lightning's monitors must read the legacy ones.
         self.param_groups = legacy.groups
 
-    def step(self, closure: Any = None) -> NoReturn:  # type: ignore[override]
+    def step(self, closure: Any = None) -> NoReturn:
         """Refuse."""
         raise RuntimeError("the legacy optimizer updates inside the legacy step; call training.train_step() instead")
 
@@ -45,6 +48,8 @@ class OptimizerAdapter(torch.optim.Optimizer):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Load what `state_dict` gave. Raises `KeyError` for the state of a torch optimizer."""
         if "legacy" not in state_dict:
-            raise KeyError(f"optimizer state: expected the key 'legacy', found {', '.join(state_dict)}; "
-                           "this checkpoint was written without the adapter")
+            raise KeyError(
+                f"optimizer state: expected the key 'legacy', found {', '.join(state_dict)}; "
+                "this checkpoint was written without the adapter"
+            )
         self.legacy.load_state(state_dict["legacy"])

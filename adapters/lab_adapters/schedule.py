@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.optim.lr_scheduler import LRScheduler
 
 from lab_adapters.protocols import LegacySchedule
@@ -23,7 +24,7 @@ class ScheduleAdapter(LRScheduler):
         self.updates = -1
         super().__init__(optimizer)
 
-    def get_lr(self) -> list[float]:
+    def get_lr(self) -> list[float | Tensor]:
         """The learning rates as they stand; `step` has written them."""
         return [group["lr"] for group in self.optimizer.param_groups]
 

@@ -50,7 +50,9 @@ class StepModule(pl.LightningModule):
             set_generator_states(self._resumed)
             self._resumed = None
         # Metrics cost a device transfer a step, so they are handed over only where somebody reads them.
-        self._monitored = bool(self.trainer.loggers or self.trainer.progress_bar_callback or self.trainer.checkpoint_callbacks)
+        self._monitored = bool(
+            self.trainer.loggers or self.trainer.progress_bar_callback or self.trainer.checkpoint_callbacks
+        )
         self.legacy.before_train()
 
     def training_step(self, token: int, batch_idx: int) -> None:
@@ -80,7 +82,9 @@ class StepModule(pl.LightningModule):
                 "resume from a checkpoint that this module or the legacy trainer wrote"
             )
         prefix = "model."
-        model = {key.removeprefix(prefix): value for key, value in checkpoint["state_dict"].items() if key.startswith(prefix)}
+        model = {
+            key.removeprefix(prefix): value for key, value in checkpoint["state_dict"].items() if key.startswith(prefix)
+        }
         optimizer = checkpoint["optimizer_states"][0]["legacy"]
         state = {**checkpoint[LEGACY_KEY], "model": model, "optimizer": optimizer}
         self.legacy.load_state(state)

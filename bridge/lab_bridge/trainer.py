@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import gin
-import legacy_lab
 import lightning.pytorch as pl
+
+import legacy_lab
 from lab_adapters.checkpoint_io import LegacyCheckpointIO
 from lab_adapters.faithful import faithful, quiet
 from lab_adapters.loader import TokenLoader
 from lab_adapters.step_module import StepModule
-
 from lab_bridge.legacy_checkpoint import LabCheckpoint
 
 
@@ -54,7 +54,11 @@ class Trainer(legacy_lab.Trainer):
         return max(written, key=lambda path: path.stat().st_mtime_ns) if written else super().latest()
 
     def _arguments(self) -> dict[str, Any]:
-        settings = {"max_steps": self.steps, "default_root_dir": self.run_dir, "enable_progress_bar": sys.stderr.isatty()}
+        settings: dict[str, Any] = {
+            "max_steps": self.steps,
+            "default_root_dir": self.run_dir,
+            "enable_progress_bar": sys.stderr.isatty(),
+        }
         settings.update(self.lightning_arguments)
         plugins = [*settings.pop("plugins", []), LegacyCheckpointIO(LabCheckpoint())]
         return faithful(self.device, plugins=plugins, **settings)

@@ -1,0 +1,122 @@
+"""A legacy model, objective, loader and optimizer as a LightningModule, role by role; level L2 of a migration."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from torch import nn
+
+from lab_adapters.generators import generator_states, set_generator_states
+from lab_adapters.loader import LoaderAdapter
+from lab_adapters.optimizer import OptimizerAdapter
+from lab_adapters.progress import count_step
+from lab_adapters.protocols import LegacyEMA, LegacyHook, LegacyObjective, Metrics, Stateful
+from lab_adapters.step_module import LEGACY_KEY
+
+
+class BlockModule(pl.LightningModule):
+    """One Lightning batch is one optimizer step: batches and losses until the legacy optimizer has updated.
+
+    The order is that of a legacy step: `before_step` hooks, then batch, objective, `optimizer.step(loss)` until it
+    returns True, then the EMA, then `after_step` hooks. `evaluation` (see `Evaluation`) follows as a callback would,
+    but before callbacks, so that checkpoints hold the state after it.
+
+    Parameters are named `model.…`. Checkpoints hold the state of every role and of the generators.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        objective: LegacyObjective,
+        loader: LoaderAdapter,
+        optimizer: OptimizerAdapter,
+        ema: LegacyEMA | None = None,
+        hooks: Sequence[LegacyHook] = (),
+        between_steps: Sequence[Any] = (),
+    ) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.model = model
+        self.objective, self.loader, self.ema = objective, loader, ema
+        self.optimizer_adapter = optimizer
+        self.hooks, self.between_steps = list(hooks), list(between_steps)
+        self.step = 0
+        self._resumed: dict[str, Any] | None = None
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """The adapter, which Lightning saves and loads but never steps."""
+        return self.optimizer_adapter
+
+    def on_train_start(self) -> None:
+        """Restore the generators of a resumed run, then tell the hooks."""
+        if self._resumed is not None:
+            set_generator_states(self._resumed)
+            self._resumed = None
+        self.model.train()
+        for hook in self.hooks:
+            hook.before_train(self)
+
+    def training_step(self, token: int, batch_idx: int) -> None:
+        """One legacy optimizer step."""
+        for hook in self.hooks:
+            hook.before_step(self)
+        metrics = self.optimize()
+        if self.ema is not None:
+            self.ema.update(self.model)
+        self.step += 1
+        count_step(self.trainer)
+        if self.trainer.loggers or self.trainer.progress_bar_callback or self.trainer.checkpoint_callbacks:
+            self.log_dict(metrics, prog_bar=True, batch_size=1)
+        for hook in self.hooks:
+            hook.after_step(self, metrics)
+        for follower in self.between_steps:
+            follower(self, metrics)
+
+    def optimize(self) -> Metrics:
+        """Batches and losses until the optimizer has updated; metrics of the last."""
+        updated = False
+        metrics: Metrics = {}
+        while not updated:
+            loss, metrics = self.objective(self.model, self.loader.next_batch(self.device))
+            updated = self.optimizer_adapter.legacy.step(loss)
+        return metrics
+
+    def on_train_end(self) -> None:
+        """Tell the hooks."""
+        for hook in self.hooks:
+            hook.after_train(self)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what Lightning does not save."""
+        checkpoint[LEGACY_KEY] = {
+            "step": self.step,
+            "rng": generator_states(),
+            **{name: part.state() for name, part in self._stateful().items()},
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Load it. Raises `KeyError` for a checkpoint that does not hold every role."""
+        parts = self._stateful()
+        missing = sorted({"step", "rng", *parts} - set(checkpoint.get(LEGACY_KEY, {})))
+        if missing:
+            raise KeyError(
+                f"checkpoint: expected {LEGACY_KEY} with {', '.join(missing)}, found none; "
+                "resume from a checkpoint of the same roles"
+            )
+        state = checkpoint[LEGACY_KEY]
+        for name, part in parts.items():
+            part.load_state(state[name])
+        self.step = state["step"]
+        self._resumed = state["rng"]
+
+    def _stateful(self) -> dict[str, Stateful]:
+        parts: dict[str, Stateful] = {"loader": self.loader.legacy}
+        if self.ema is not None:
+            parts["ema"] = self.ema
+        for follower in self.between_steps:
+            if isinstance(getattr(follower, "loader", None), LoaderAdapter):
+                parts["eval_loader"] = follower.loader.legacy
+        return parts
