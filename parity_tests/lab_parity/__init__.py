@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lab_parity.activate import recording_environment
 from lab_parity.compare import compare
 from lab_parity.errors import ParityError, SiteError, TraceError
 from lab_parity.record import UpdateSite, record
@@ -10,5 +11,5 @@ from lab_parity.verdict import Coverage, Divergence, Verdict
 
 __all__ = [
     "Coverage", "Divergence", "ParityError", "SiteError", "Trace", "TraceError", "UpdateSite", "Verdict",
-    "compare", "read", "record",
+    "compare", "read", "record", "recording_environment",
 ]  # fmt: skip

@@ -7,10 +7,12 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
 from lab_parity.phases import PHASES
+from lab_parity.structures import difference
 from lab_parity.trace import End, Key, Step, Trace, read
 from lab_parity.verdict import Coverage, Divergence, Verdict
 
@@ -64,9 +66,9 @@ class _Side:
 
 def _common_prefix(names: Iterable[str]) -> str:
     """The dotted path, with its last dot, that all names share; their last part never belongs to it."""
-    paths = [name.split(".")[:-1] for name in names]
-    shared = os.path.commonprefix(paths) if paths else []
-    return "".join(f"{part}." for part in shared)
+    columns = zip(*(name.split(".")[:-1] for name in names), strict=False)
+    shared = itertools.takewhile(lambda parts: len(set(parts)) == 1, columns)
+    return "".join(f"{parts[0]}." for parts in shared)
 
 
 class _Comparison:
@@ -97,8 +99,7 @@ class _Comparison:
 
     def step(self, a: Step, b: Step) -> None:
         number = a.step
-        for note in (*a.notes, *b.notes):
-            self.lost.setdefault(note)
+        self.lost |= dict.fromkeys((*a.notes, *b.notes))
         if a.optimizer != b.optimizer:
             self.first = Divergence(
                 number, None, "optimizer", "", f"optimizer {a.optimizer} steps on one side, {b.optimizer} on the other"
@@ -113,7 +114,7 @@ class _Comparison:
             return
         pairs = self._pairs(keys_a, keys_b, (a.optimizer, a.layout, b.layout))
         left, right = np.array([p for p, _ in pairs], int), np.array([p for _, p in pairs], int)
-        differ = np.nonzero((a.digests[left] != b.digests[right]).any(axis=1))[0] if pairs else []
+        differ = np.nonzero((a.digests[left] != b.digests[right]).any(axis=1))[0].tolist()
         found = [
             place for place in differ if not self._same_hyper(keys_a[left[place]], a, b, left[place], right[place])
         ]
@@ -158,6 +159,7 @@ class _Comparison:
         return found if isinstance(found, dict) else {}
 
     def _diverge(self, a: Step, b: Step, keys: Sequence[Key], differ: list[tuple[int, int]]) -> None:
+        self.details = difference(*self._shown(a, b, keys, differ))
         self.affected = dict(Counter(keys[left].phase for left, _ in differ))
         left, right = differ[0]
         key = keys[left]
@@ -172,8 +174,25 @@ class _Comparison:
         micro = key.micro if key.micro >= 0 else None
         self.first = Divergence(a.step, micro, key.phase, tensor, what, *values)
 
+    def _shown(
+        self, a: Step, b: Step, keys: Sequence[Key], differ: list[tuple[int, int]]
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """What differs on both sides, as {phase: {tensor: number, hyperparameters or digest}}."""
+        shown: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
+        for places in differ:
+            key = keys[places[0]]
+            for mine, step, side, place in zip(shown, (a, b), (self.a, self.b), places, strict=True):
+                value = float(step.values[place])
+                plain: Any = step.digests[place].tobytes().hex()[:8] if np.isnan(value) else value
+                if key.field == "hyper":
+                    plain = self._hyper(step, place, side)
+                name = " ".join(part for part in (key.name, key.field) if part)
+                mine.setdefault(key.phase, {})[name if key.micro < 0 else f"{name} @{key.micro}"] = plain
+        return shown
+
     def end(self, a: Step | End | None, b: Step | End | None) -> None:
         for side, item in (("first", a), ("second", b)):
+            self.lost |= dict.fromkeys(item.notes if item is not None else ())
             if isinstance(item, End) and item.status != "finished":
                 detail = f": {item.detail}" if item.detail else ""
                 self.reasons.append(f"the {side} trace did not finish by itself ({item.status}{detail})")

@@ -70,7 +70,7 @@ def _plain(tensor: Tensor) -> Tensor:
 def _digest_sparse(tensor: Tensor) -> bytes:
     tensor = tensor.detach()
     if tensor.layout == torch.sparse_coo:
-        parts = (tensor._indices(), tensor._values())
+        parts: tuple[Tensor, ...] = (tensor._indices(), tensor._values())
     elif tensor.layout in (torch.sparse_csr, torch.sparse_bsr):
         parts = (tensor.crow_indices(), tensor.col_indices(), tensor.values())
     elif tensor.layout in (torch.sparse_csc, torch.sparse_bsc):

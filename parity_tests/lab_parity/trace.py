@@ -69,6 +69,7 @@ class End:
 
     status: str
     detail: str = ""
+    notes: tuple[str, ...] = ()
 
 
 @attrs.frozen(slots=True, eq=False)
@@ -96,8 +97,9 @@ class TraceWriter:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         self._file = open(path, "xb")  # noqa: SIM115  (closed in close(); lives as long as the run)
+        columns: Any = {"digest": pa.binary(DIGEST_BYTES), "value": pa.float64()}
         self._schema = pa.schema(
-            [pa.field("digest", pa.binary(DIGEST_BYTES), nullable=False), pa.field("value", pa.float64())],
+            columns,
             metadata={_VERSION_FIELD: VERSION, _ENVIRONMENT_FIELD: json.dumps(dict(environment), sort_keys=True)},
         )
         self._writer = ipc.new_stream(self._file, self._schema, options=ipc.IpcWriteOptions(compression="zstd"))
@@ -153,14 +155,16 @@ class TraceWriter:
 
     def close(self, end: End) -> None:
         """Write the end and close the file."""
-        self._write({"kind": "end", "status": end.status, "detail": end.detail, "steps": self._steps}, [], [])
+        head = {"kind": "end", "status": end.status, "detail": end.detail, "steps": self._steps}
+        self._write(head | ({"notes": list(end.notes)} if end.notes else {}), [], [])
         self._writer.close()
         self._file.close()
 
     def _write(self, head: dict[str, Any], digests: list[bytes], values: list[float | None]) -> None:
         text = json.dumps(head, separators=(",", ":")).encode()
-        columns = [pa.array(digests, pa.binary(DIGEST_BYTES)), pa.array(values, pa.float64())]
-        check = _checksum(text, b"".join(digests), _value_array(columns[1]))
+        numbers = pa.array(values, pa.float64())
+        check = _checksum(text, b"".join(digests), _value_array(numbers))
+        columns: list[pa.Array[Any]] = [pa.array(digests, pa.binary(DIGEST_BYTES)), numbers]
         batch = pa.record_batch(columns, schema=self._schema)
         self._writer.write_batch(batch, custom_metadata={_HEAD_FIELD: text, _CHECK_FIELD: check})
         self._file.flush()
@@ -234,7 +238,9 @@ def _steps(path: Path, reader: ipc.RecordBatchStreamReader) -> Iterator[Step | E
         try:
             head, digests, values = _verified(batch, metadata)
             if head["kind"] == "end":
-                yield End(str(head["status"]), str(head["detail"]))
+                if head["steps"] != count:
+                    raise ValueError(f"the end counts {head['steps']} steps")
+                yield End(str(head["status"]), str(head["detail"]), tuple(head.get("notes", ())))
                 return
             keys.extend(Key(*parts) for parts in head.get("keys", ()))
             if "rows" in head:
@@ -261,7 +267,7 @@ def _verified(
         raise ValueError("no header")
     batch.validate(full=True)
     text = metadata[_HEAD_FIELD]
-    raw = b"".join(batch.column(0).to_pylist()) if batch.column(0).null_count == 0 else b""
+    raw = b"".join(digest for digest in batch.column(0).to_pylist() if digest is not None)
     values = _value_array(batch.column(1))
     if _checksum(text, raw, values) != metadata[_CHECK_FIELD]:
         raise ValueError("checksum does not match")
@@ -271,7 +277,7 @@ def _verified(
     return head, np.frombuffer(raw, np.uint8).reshape(-1, DIGEST_BYTES), values
 
 
-def _value_array(column: pa.Array) -> npt.NDArray[np.float64]:
+def _value_array(column: pa.Array[Any]) -> npt.NDArray[np.float64]:
     values: npt.NDArray[np.float64] = column.to_numpy(zero_copy_only=False).astype(np.float64, copy=False)
     return values
 

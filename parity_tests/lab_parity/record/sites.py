@@ -109,7 +109,8 @@ def _patch(site: UpdateSite, module: ModuleType, listener: SiteListener) -> Call
 
     def wrap_tree(owner: type) -> None:
         wrap(owner)
-        for child in owner.__subclasses__():
+        children: list[type] = owner.__subclasses__()
+        for child in children:
             wrap_tree(child)
 
     wrap_tree(cls)
@@ -131,11 +132,12 @@ def _watch_subclasses(cls: type, wrap: Callable[[type], None]) -> Callable[[], N
     """Call `wrap` on each subclass made from now on."""
     own = cls.__dict__.get("__init_subclass__")
 
-    def init_subclass(child: type, **kwargs: Any) -> None:
+    def init_subclass(child: type[Any], /, **kwargs: Any) -> None:
         if own is not None:
             own.__func__(child, **kwargs)
         else:
-            super(cls, child).__init_subclass__(**kwargs)
+            base: Any = super(cls, child)
+            base.__init_subclass__(**kwargs)
         wrap(child)
 
     setattr(cls, "__init_subclass__", classmethod(init_subclass))  # noqa: B010

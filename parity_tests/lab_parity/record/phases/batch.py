@@ -11,15 +11,15 @@ from lab_parity.digest import digest_tensor
 
 __all__ = ["Seen", "argument_digests", "tensors_in"]
 
-Seen = list[tuple[str, str, bytes, float | None]]
-"""(phase, where in the arguments, digest, value) per tensor."""
+Seen = list[tuple[str, str, bytes]]
+"""(phase, where in the arguments, digest) per tensor."""
 
 
-def argument_digests(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Seen:
+def argument_digests(arguments: Any) -> Seen:
     """Digests of the tensors among the arguments; one that carries a graph is an activation, not a batch."""
     return [
-        ("batch" if tensor.grad_fn is None else "forward", where, digest_tensor(tensor), None)
-        for where, tensor in tensors_in([*args, *kwargs.values()])
+        ("batch" if tensor.grad_fn is None else "forward", where, digest_tensor(tensor))
+        for where, tensor in tensors_in(arguments)
     ]
 
 

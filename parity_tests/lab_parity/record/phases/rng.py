@@ -1,32 +1,87 @@
-"""Generator states: torch's (every device in use), numpy's and Python's global generators."""
+"""Generator states: torch's (the CPU's and every CUDA device's), numpy's and Python's global generators.
+
+torch starts from a fixed seed, numpy and Python from the clock. As long as the program has not seeded one of the
+latter two, its state means nothing, but how many words were drawn from it does: that is what is compared then.
+"""
 
 from __future__ import annotations
 
-import array
 import random
-import sys
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from lab_parity.digest import digest_bytes, digest_tensor
 from lab_parity.trace import Key, Row
 
-__all__ = ["rng_rows"]
+__all__ = ["Generators"]
+
+_BLOCK = 624
+"""Words of a Mersenne Twister's state; it makes as many at a time (Matsumoto and Nishimura 1998)."""
+_MAX_BLOCKS = 64
+"""A state that this many blocks do not lead to was set by a seed."""
 
 
-def rng_rows(micro: int) -> list[Row]:
-    """States of the global generators now; reading them draws nothing."""
-    rows = [Row(Key("rng", micro, "torch", "state"), digest_tensor(torch.get_rng_state()))]
-    if torch.cuda.is_available() and torch.cuda.is_initialized():
-        rows += [
-            Row(Key("rng", micro, f"cuda:{number}", "state"), digest_tensor(state))
-            for number, state in enumerate(torch.cuda.get_rng_state_all())
-        ]
-    version, words, spare = random.getstate()
-    text = array.array("L", words).tobytes() + repr((version, spare)).encode()
-    rows.append(Row(Key("rng", micro, "python", "state"), digest_bytes(text)))
-    numpy_random = sys.modules.get("numpy.random")
-    if numpy_random is not None:
-        name, key, *rest = numpy_random.get_state()
-        rows.append(Row(Key("rng", micro, "numpy", "state"), digest_bytes(key.tobytes() + repr((name, rest)).encode())))
-    return rows
+class Generators:
+    """Reads the states of the global generators; draws from none of them."""
+
+    def __init__(self) -> None:
+        self._python = _Twister(*_python_state())
+        self._numpy = _Twister(*_numpy_state())
+
+    def rows(self, micro: int) -> list[Row]:
+        """One row per generator."""
+        states = {"torch": digest_tensor(torch.get_rng_state())}
+        if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+            for number, state in enumerate(torch.cuda.get_rng_state_all()):
+                states[f"cuda:{number}"] = digest_tensor(state)
+        states["python"] = self._python.seen(*_python_state())
+        states["numpy"] = self._numpy.seen(*_numpy_state())
+        return [Row(Key("rng", micro, name, "state"), digest) for name, digest in states.items()]
+
+
+class _Twister:
+    """A Mersenne Twister that is followed from a first state until somebody seeds it."""
+
+    def __init__(self, words: npt.NDArray[np.uint32], position: int) -> None:
+        self._words, self._position = words, position
+        self._drawn = 0
+        self._seeded = False
+
+    def seen(self, words: npt.NDArray[np.uint32], position: int) -> bytes:
+        """Digest of the state when seeded, else of the number of words drawn since the first state."""
+        if not self._seeded:
+            blocks = self._blocks_to(words)
+            if blocks is None:
+                self._seeded = True
+            else:
+                self._drawn += blocks * _BLOCK + position - self._position
+                self._words, self._position = words, position
+        if self._seeded:
+            return digest_bytes(words.tobytes() + b"%d" % position)
+        return digest_bytes(b"never seeded, drawn %d" % self._drawn)
+
+    def _blocks_to(self, words: npt.NDArray[np.uint32]) -> int | None:
+        if np.array_equal(words, self._words):
+            return 0
+        copy = np.random.RandomState()
+        copy.set_state(("MT19937", self._words, self._position, 0, 0.0))
+        for block in range(1, _MAX_BLOCKS + 1):
+            copy.bytes(4 * _BLOCK)
+            if np.array_equal(copy.get_state(legacy=False)["state"]["key"], words):
+                return block
+        return None
+
+
+def _python_state() -> tuple[npt.NDArray[np.uint32], int]:
+    *words, position = random.getstate()[1]
+    return np.array(words, np.uint32), position
+
+
+def _numpy_state() -> tuple[npt.NDArray[np.uint32], int]:
+    # numpy lets a program replace the global bit generator; only the usual one has this layout.
+    state = np.random.get_state(legacy=False)
+    if state["bit_generator"] != "MT19937":
+        return np.frombuffer(repr(state).encode().ljust(4 * _BLOCK)[: 4 * _BLOCK], np.uint32), 0
+    return np.array(state["state"]["key"], np.uint32), int(state["state"]["pos"])

@@ -1,0 +1,61 @@
+"""Python runs this at start-up: once torch has been imported, the program records itself.
+
+Put here by `lab_parity.recording_environment`. Imports nothing heavy: a program that never imports torch runs as
+if this were not there. A sitecustomize of the user's own, further down the path, runs as ever.
+"""
+
+from __future__ import annotations
+
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import os
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+
+_FOLDER = os.path.dirname(os.path.abspath(__file__))
+
+
+class _AfterTorch(importlib.abc.MetaPathFinder):
+    """Starts the recording right after torch has run."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        """torch's ordinary spec with a loader that starts the recording afterwards; None for all else."""
+        if fullname != "torch":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec("torch")
+        if spec is None or spec.loader is None:
+            return None
+        load = spec.loader.exec_module
+
+        def exec_module(module: ModuleType) -> None:
+            load(module)
+            _start()
+
+        spec.loader.exec_module = exec_module  # type: ignore[method-assign]
+        return spec
+
+
+def _start() -> None:
+    root = os.environ.get("LAB_PARITY_ROOT")
+    if root and root not in sys.path:
+        sys.path.append(root)  # last: never in front of the program's own modules
+    from lab_parity.activate import start_from_environment
+
+    start_from_environment()
+
+
+def _run_the_next_sitecustomize() -> None:
+    sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry or os.getcwd()) != _FOLDER]
+    spec = importlib.machinery.PathFinder.find_spec("sitecustomize")
+    if spec is not None and spec.loader is not None and spec.origin != __file__:
+        spec.loader.exec_module(importlib.util.module_from_spec(spec))
+
+
+if os.environ.get("LAB_PARITY_TRACE"):
+    _run_the_next_sitecustomize()
+    sys.meta_path.insert(0, _AfterTorch())

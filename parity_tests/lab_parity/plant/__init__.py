@@ -1,0 +1,125 @@
+"""Faults planted in a training on purpose, to show that a parity test can fail.
+
+Each fault is a module in faults/, named after itself, with any of these functions; `step` is the planted one:
+
+    before_update(groups)            from that step on (ONCE = False) or only there (ONCE = True)
+    after_update(groups)             the same, after the parameters changed
+    change_batch(args, previous)     the outermost forward call of that step; returns the arguments to use
+
+`groups` are the optimizer's own dicts: {"params": [...], "lr": …}.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import ModuleType
+from typing import Any
+
+from torch import nn
+from torch.nn.modules import module as torch_module
+from torch.optim import Optimizer
+from torch.optim import optimizer as torch_optimizer
+
+from lab_parity.errors import ParityError
+from lab_parity.plant import faults
+from lab_parity.record.sites import UpdateSite, watch
+
+__all__ = ["fault_names", "plant", "start_planting"]
+
+
+def fault_names() -> list[str]:
+    """The faults that can be planted."""
+    return sorted(module.name for module in pkgutil.iter_modules(faults.__path__))
+
+
+@contextmanager
+def plant(name: str, step: int = 0, sites: Sequence[UpdateSite] = ()) -> Iterator[None]:
+    """Plant a fault at a step (counted from 0) of what is trained inside. Enter it before `record`."""
+    planted = _Planted(name, step, sites)
+    try:
+        yield
+    finally:
+        planted.stop()
+
+
+def start_planting(text: str, sites: Sequence[UpdateSite]) -> None:
+    """Plant "name@step" (or "name" for step 0) until the process ends."""
+    name, _, step = text.partition("@")
+    if step and not step.isdigit():
+        raise ParityError(f"plant {text!r}: expected name@step with a step counted from 0")
+    _Planted(name, int(step or 0), sites)
+
+
+class _Planted:
+    """Counts optimizer steps with hooks of its own, so that it works with and without a recorder."""
+
+    def __init__(self, name: str, step: int, sites: Sequence[UpdateSite]) -> None:
+        if name not in fault_names():
+            raise ParityError(f"no fault named {name!r}; there are: {', '.join(fault_names())}")
+        self._fault: ModuleType = importlib.import_module(f"{faults.__name__}.{name}")
+        self._at = step
+        self._step = 0
+        self._depth = 0
+        self._outermost: nn.Module | None = None
+        self._previous: tuple[Any, ...] | None = None
+        handles = [
+            torch_optimizer.register_optimizer_step_pre_hook(self._before_step),
+            torch_optimizer.register_optimizer_step_post_hook(self._after_step),
+        ]
+        if hasattr(self._fault, "change_batch"):
+            handles.append(torch_module.register_module_forward_pre_hook(self._before_forward))
+            handles.append(torch_module.register_module_forward_hook(self._after_forward, always_call=True))
+        self._undo: list[Callable[[], None]] = [handle.remove for handle in handles]
+        self._undo.append(watch(sites, self))
+
+    def stop(self) -> None:
+        """Take the hooks away."""
+        for action in reversed(self._undo):
+            action()
+        self._undo.clear()
+
+    def before_update(self, site: UpdateSite, optimizer: Any) -> None:
+        """A home-grown update begins."""
+        self._before(getattr(optimizer, site.groups))
+
+    def after_update(self, site: UpdateSite, optimizer: Any) -> None:
+        """A home-grown update has ended."""
+        self._after(getattr(optimizer, site.groups))
+
+    def _before_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+        self._before(optimizer.param_groups)
+
+    def _after_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+        self._after(optimizer.param_groups)
+
+    def _before(self, groups: list[dict[str, Any]]) -> None:
+        self._depth += 1
+        if self._depth == 1:
+            self._apply("before_update", groups)
+
+    def _after(self, groups: list[dict[str, Any]]) -> None:
+        self._depth -= 1
+        if self._depth == 0:
+            self._apply("after_update", groups)
+            self._step += 1
+
+    def _apply(self, function: str, groups: list[dict[str, Any]]) -> None:
+        due = self._step == self._at if self._fault.ONCE else self._step >= self._at
+        if due and hasattr(self._fault, function):
+            getattr(self._fault, function)(groups)
+
+    def _before_forward(self, module: nn.Module, args: tuple[Any, ...]) -> Any:
+        if self._outermost is not None or not module.training:
+            return None
+        self._outermost = module
+        previous, self._previous = self._previous, args
+        if self._step == self._at and previous is not None:
+            return self._fault.change_batch(args, previous)
+        return None
+
+    def _after_forward(self, module: nn.Module, args: Any, result: Any) -> None:
+        if module is self._outermost:
+            self._outermost = None

@@ -1,0 +1,145 @@
+"""Micro-steps: which forward calls fed a backward pass, and what went in."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import attrs
+import torch
+from torch import nn
+from torch.nn.modules import module as torch_module
+
+from lab_parity.record.naming import is_wrapper
+from lab_parity.record.notes import Notes
+from lab_parity.record.phases.batch import Seen, argument_digests, tensors_in
+from lab_parity.record.phases.loss import loss_rows
+from lab_parity.record.phases.rng import Generators
+from lab_parity.trace import Key, Row
+
+__all__ = ["MicroSteps"]
+
+_MAX_WAITING = 64
+"""Forward calls that no backward pass has reached yet and that are remembered; an evaluation makes thousands."""
+
+
+@attrs.define(slots=True, eq=False)
+class _Forward:
+    """One outermost forward call: digests only, so that it holds no tensor and no graph."""
+
+    seen: Seen
+    rng: list[Row]
+    reached: bool = False
+    watched: bool = False
+
+    def mark(self, _gradients: Any) -> None:
+        """Backward came through here: this call was training, not evaluation."""
+        self.reached = True
+
+
+class MicroSteps:
+    """Collects rows for each backward pass until the optimizer's step takes them.
+
+    A forward call counts when backward passes through its output, so that an evaluation between steps (with or
+    without no_grad) is left out, and a generator's output that two losses share counts for the first.
+    """
+
+    def __init__(self, notes: Notes, generators: Generators, active: Callable[[], bool]) -> None:
+        self._notes = notes
+        self._active = active
+        self._generators = generators
+        self._rows: list[Row] = []
+        self._count = 0
+        self._forwards: list[_Forward] = []
+        self._outermost: nn.Module | None = None
+        self._entered: _Forward | None = None
+        self._in_backward = False
+
+    def watch(self) -> list[Callable[[], None]]:
+        """Put the hooks in place; returns what takes them away."""
+        before = torch_module.register_module_forward_pre_hook(self._before_forward)
+        after = torch_module.register_module_forward_hook(self._after_forward, with_kwargs=True, always_call=True)
+        return [before.remove, after.remove, self._watch_backward()]
+
+    def take(self) -> tuple[list[Row], int]:
+        """The rows and the number of micro-steps since the last call."""
+        rows, count = self._rows, self._count
+        self._rows, self._count = [], 0
+        return rows, count
+
+    def _before_forward(self, module: nn.Module, args: tuple[Any, ...]) -> None:
+        # First and cheapest: this runs for every submodule.
+        if self._outermost is not None or torch.compiler.is_compiling():
+            return
+        if self._in_backward or not torch.is_grad_enabled() or _passes_through(module) or not self._active():
+            return
+        self._outermost = module
+        self._entered = self._notes.guard(self._enter)(args)
+
+    def _enter(self, args: tuple[Any, ...]) -> _Forward:
+        return _Forward(argument_digests(args), self._generators.rows(self._count))
+
+    def _after_forward(self, module: nn.Module, args: Any, kwargs: Mapping[str, Any], result: Any) -> None:
+        if module is not self._outermost or torch.compiler.is_compiling():
+            return
+        forward, self._outermost, self._entered = self._entered, None, None
+        if forward is not None and torch.is_grad_enabled():
+            self._notes.guard(self._leave)(forward, kwargs, result)
+
+    def _leave(self, forward: _Forward, kwargs: Mapping[str, Any], result: Any) -> None:
+        forward.seen += argument_digests(kwargs)
+        for _, tensor in tensors_in(result):
+            if tensor.grad_fn is not None:
+                tensor.grad_fn.register_prehook(forward.mark)
+                forward.watched = True
+        if not forward.watched:
+            return  # nothing to differentiate: no training
+        if len(self._forwards) == _MAX_WAITING:
+            del self._forwards[0]
+        self._forwards.append(forward)
+
+    def _watch_backward(self) -> Callable[[], None]:
+        original = torch.autograd.backward
+
+        @functools.wraps(original)
+        def backward(tensors: Any, *args: Any, **kwargs: Any) -> None:
+            if self._in_backward or not self._active():
+                original(tensors, *args, **kwargs)
+                return
+            loss = self._notes.guard(loss_rows)(self._count, tensors) or []
+            rng = self._notes.guard(self._generators.rows)(self._count) or []
+            self._in_backward = True
+            try:
+                original(tensors, *args, **kwargs)
+            finally:
+                self._in_backward = False
+            self._end(rng, loss)
+
+        torch.autograd.backward = backward
+
+        def stop() -> None:
+            torch.autograd.backward = original
+
+        return stop
+
+    def _end(self, rng: list[Row], loss: list[Row]) -> None:
+        """Generator states are those before the first forward call; without one, those before backward."""
+        number = self._count
+        trained = [forward for forward in self._forwards if forward.reached]
+        self._forwards = [forward for forward in self._forwards if not forward.reached]
+        if trained:
+            rng = [row._replace(key=row.key._replace(micro=number)) for row in trained[0].rng]
+        self._rows += rng
+        for place, forward in enumerate(trained):
+            self._rows += [
+                Row(Key(phase, number, f"call {place} argument {where}", ""), digest)
+                for phase, where, digest in forward.seen
+            ]
+        self._rows += loss
+        self._count += 1
+
+
+def _passes_through(module: nn.Module) -> bool:
+    """A wrapper, or a training framework's shell around the model: its arguments are not the model's."""
+    return is_wrapper(module) or any(cls.__name__ == "LightningModule" for cls in type(module).__mro__)

@@ -1,0 +1,72 @@
+"""A verdict on the terminal: verdict first, what it rests on, the first difference, what to try next."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from lab_parity.verdict import Verdict
+
+__all__ = ["render"]
+
+_STYLES = {"diverged": "bold red", "inconclusive": "bold yellow"}
+_NEXT = {
+    "rng": "Something drew from a generator in one run only: look for an extra loader, a seed call or an evaluation.",
+    "batch": "The runs saw different data: check shuffling, the sampler, drop_last and prefetching.",
+    "forward": "The model's inputs agree and its activations do not: check train/eval mode and precision.",
+    "loss": "Same batch, other loss: check train/eval mode, precision, and how the loss is scaled.",
+    "grad": "Same loss, other gradients: check accumulation, clipping, loss scaling and zeroing.",
+    "optimizer": "Compare the optimizer's settings and schedule at this step.",
+    "param": "Same gradients and settings, other update: check decay, the parameter groups and EMA.",
+    "buffer": "Check BatchNorm momentum and evaluations that ran in train mode.",
+    "config": "The runs start from different weights: check the seed and the order of construction.",
+}
+_SHOWN = 6
+
+
+def render(verdict: Verdict) -> RenderableType:
+    """Something rich can print; never longer than a screen."""
+    lines: list[RenderableType] = [Text(verdict.rung.upper(), style=_STYLES.get(verdict.rung, "bold green"))]
+    if verdict.first is not None:
+        lines.append(Text(verdict.first.sentence()))
+    lines += [Text(f"because {reason}", style="yellow") for reason in verdict.reasons[:_SHOWN]]
+    lines.append(_coverage(verdict))
+    if verdict.affected:
+        counts = ", ".join(f"{phase} {count}" for phase, count in verdict.affected.items())
+        lines.append(Text(f"Differing observations in that step: {counts}"))
+    if verdict.environment:
+        lines.append(Text("The runs' environments differ:"))
+        some = list(verdict.environment.items())[:_SHOWN]
+        lines += [Text(f"  {name}: {a} against {b}") for name, (a, b) in some]
+    lines += [Text(f"Note: {note}") for note in verdict.notes[:_SHOWN]]
+    if verdict.details:
+        lines.append(Text("\n".join(verdict.details.splitlines()[:12])))
+    advice = next_step(verdict)
+    if advice:
+        lines.append(Text(f"Next: {advice}"))
+    return Group(*lines)
+
+
+def next_step(verdict: Verdict) -> str:
+    """What to try next, or an empty string."""
+    if verdict.first is not None:
+        return _NEXT.get(verdict.first.phase, "")
+    if verdict.rung == "inconclusive":
+        return "Mend the reasons above and record again; an inconclusive comparison is no pass."
+    return ""
+
+
+def _coverage(verdict: Verdict) -> Table:
+    coverage = verdict.coverage
+    table = Table.grid(padding=(0, 2))
+    table.add_row(
+        "compared", f"{coverage.steps} steps, {coverage.micro_steps} micro-steps, {coverage.tensors} tensors,"
+    )
+    table.add_row("", f"{coverage.batches} batch tensors, {coverage.rng_states} generator states")
+    table.add_row("tolerance", "0 (bitwise)" if verdict.tolerance == 0 else f"{verdict.tolerance:g}")
+    if coverage.not_exercised:
+        table.add_row("not exercised", ", ".join(coverage.not_exercised))
+    if coverage.unmatched:
+        table.add_row("unmatched", str(len(coverage.unmatched)))
+    return table
