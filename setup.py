@@ -14,5 +14,12 @@ for package, root in ROOTS.items():
     package_dir[package] = f"{root}/{package}"
     packages += find_packages(root, include=[package, f"{package}.*"])
 
-data = ["py.typed", "*.toml", "*.jinja", "*.html", "*.css", "*.js", "*.gin"]
-setup(packages=packages, package_dir=package_dir, package_data=dict.fromkeys(packages, data))
+data = ["py.typed", "*.toml", "*.jinja", "*.html", "*.css", "*.js", "*.gin", "templates/*"]
+package_data = dict.fromkeys(packages, data)
+
+# The example projects travel with the command that demonstrates on them.
+package_dir["lab_migrate.demo_projects"] = "examples"
+packages.append("lab_migrate.demo_projects")
+package_data["lab_migrate.demo_projects"] = ["*/*.py", "*/*.gin"]
+
+setup(packages=packages, package_dir=package_dir, package_data=package_data)

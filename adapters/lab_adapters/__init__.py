@@ -14,7 +14,7 @@ Or each role is wrapped where it is built, and the legacy trainer goes (level L2
         ema=ema,
         hooks=hooks,
         between_steps=[
-            Logging(tracker, every=10),
+            Logging(every=10, report=tracker.log),
             Evaluation(LoaderAdapter(eval_loader), every=60, batches=5, report=tracker.log),
         ],
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import attrs
@@ -52,12 +53,12 @@ class TrackerLogger(Logger):
 
 @attrs.frozen
 class Logging:
-    """Between two steps: every `every` steps the step's metrics go to the tracker, as the legacy trainer did it."""
+    """Between two steps: every `every` steps the step's metrics are reported, as the legacy trainer did it."""
 
-    tracker: LegacyTracker
     every: int = attrs.field(validator=attrs.validators.gt(0))
+    report: Callable[[int, dict[str, float]], None]
 
     def __call__(self, module: Any, metrics: Metrics) -> None:
-        """Log if it is time."""
+        """Report if it is time."""
         if module.step % self.every == 0:
-            self.tracker.log(module.step, {name: float(value) for name, value in metrics.items()})
+            self.report(module.step, {name: float(value) for name, value in metrics.items()})

@@ -1,0 +1,1 @@
+"""The command `lab-migrate`: scan, convert, record, compare, parity, run and demo."""

@@ -1,0 +1,113 @@
+"""`lab-migrate convert`: a project onto Lightning, as a diff or as a copy."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lab_migrate.commands.options import JsonOption, LevelOption
+from lab_migrate.convert import Conversion, all_rules, convert_project
+from lab_migrate.errors import UsageError
+from lab_migrate.output import console, print_diff, print_findings, print_json, table
+
+
+def convert(
+    project: Annotated[Path | None, typer.Argument(help="The project's folder.", show_default=False)] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Write the migrated project here.", show_default=False)
+    ] = None,
+    level: LevelOption = "L1",
+    write: Annotated[bool, typer.Option("--write", help="Change the project itself; needs a clean git tree.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="With --write: without a clean git tree.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Exit 1 if anything would change.")] = False,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", help="Only this rule; repeatable.", show_default=False)
+    ] = None,
+    skip: Annotated[
+        list[str] | None, typer.Option("--skip", help="Not this rule; repeatable.", show_default=False)
+    ] = None,
+    list_rules: Annotated[bool, typer.Option("--list-rules", help="List the rules.")] = False,
+    explain: Annotated[
+        str | None, typer.Option("--explain", help="Explain a rule, e.g. LM101.", show_default=False)
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Convert a project. Without --out or --write: show the diff and the findings, write nothing.
+
+    Example: lab-migrate convert examples/digits_vae --out ../digits_vae_lightning
+
+    Exit code 1 where something needs a hand (or, with --check, would change).
+    """
+    if list_rules or explain:
+        _say_rules(explain)
+        return
+    if project is None:
+        raise UsageError("convert: expected the project's folder, found no argument")
+    if write and out is not None:
+        raise UsageError("convert: expected --out or --write, found both")
+    conversion = convert_project(project, level, only or (), skip or ())
+    if not json:
+        _print(conversion)
+    if out is not None:
+        conversion.write(out)
+    elif write:
+        _require_clean(project, force)
+        conversion.write_into(project)
+    if json:
+        print_json(
+            {
+                "root": str(project),
+                "level": level,
+                "written": str(out or project) if out is not None or write else None,
+                "changes": [{"path": change.path, "diff": change.diff()} for change in conversion.changes],
+                "findings": conversion.findings,
+            }
+        )
+    elif out is not None:
+        console().print(f"Written to [bold]{out}[/]. Verify it: [bold]lab-migrate parity {project} --level {level}[/]")
+    elif write:
+        console().print(f"Changed {len(conversion.changes)} files in [bold]{project}[/].")
+    else:
+        console().print("Nothing was written. Use --out DIR for a migrated copy.")
+    raise typer.Exit(1 if conversion.needs_hand or (check and conversion.changes) else 0)
+
+
+def _print(conversion: Conversion) -> None:
+    out = console()
+    for change in conversion.changes:
+        print_diff(out, change.diff())
+    if conversion.changes:
+        out.print()
+    print_findings(out, conversion.findings)
+
+
+def _say_rules(code: str | None) -> None:
+    rules = all_rules()
+    if code is None:
+        listed = table("code", "levels", "rule")
+        for rule in rules:
+            listed.add_row(rule.code, " ".join(sorted(rule.levels)), rule.title)
+        console().print(listed)
+        return
+    chosen = [rule for rule in rules if rule.code == code]
+    if not chosen:
+        raise UsageError(f"--explain: expected one of {', '.join(rule.code for rule in rules)}, found {code!r}")
+    console().print(f"{chosen[0].code}: {chosen[0].explanation}", markup=False)
+
+
+def _require_clean(project: Path, force: bool) -> None:
+    if force:
+        return
+    try:
+        status = subprocess.run(
+            ["git", "status", "--porcelain", "--", "."], cwd=project, capture_output=True, text=True, check=False
+        )
+    except FileNotFoundError as error:
+        raise UsageError("--write: expected git, to have a way back, found none; use --out, or --force") from error
+    if status.returncode:
+        raise UsageError(f"{project}: expected a git tree, to have a way back, found none; use --out, or --force")
+    if status.stdout.strip():
+        raise UsageError(f"{project}: expected a clean git tree, found changes; commit or stash them, or use --force")

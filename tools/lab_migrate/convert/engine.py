@@ -1,0 +1,145 @@
+"""Applying rules to a project: every rule sees the original, their edits are merged, the result must parse."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import attrs
+import libcst as cst
+
+from lab_migrate.convert.rule import Edit, NewFile, Proposal, Rule, Source, all_rules
+from lab_migrate.errors import UsageError
+from lab_migrate.findings import Finding, Status
+from lab_migrate.project import copy_project, encode_source, python_files, read_source, require_project
+
+LEVELS = ("L1", "L2")
+
+
+@attrs.frozen
+class FileChange:
+    """One file before and after; `before` is None for a file that is added."""
+
+    path: str
+    before: str | None
+    after: str
+
+    def diff(self) -> str:
+        """A unified diff."""
+        return "".join(
+            difflib.unified_diff(
+                (self.before or "").splitlines(keepends=True),
+                self.after.splitlines(keepends=True),
+                f"a/{self.path}" if self.before is not None else "/dev/null",
+                f"b/{self.path}",
+            )
+        )
+
+
+@attrs.frozen
+class Conversion:
+    """What would be, or was, done to a project."""
+
+    root: Path
+    level: str
+    changes: tuple[FileChange, ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def needs_hand(self) -> bool:
+        """Whether a person must do something before the project is migrated."""
+        return any(finding.status in (Status.MANUAL, Status.UNSUPPORTED) for finding in self.findings)
+
+    def write(self, out: Path) -> None:
+        """Copy the project to `out` and write the changed files there. Raises `UsageError`."""
+        copy_project(self.root, out)
+        self.write_into(out)
+
+    def write_into(self, folder: Path) -> None:
+        """Write the changed files into a folder that holds the project."""
+        for change in self.changes:
+            target = folder / change.path
+            source = self.root / change.path
+            data = encode_source(source, change.after) if source.exists() else change.after.encode()
+            target.write_bytes(data)
+
+
+def convert_project(root: Path, level: str = "L1", only: Sequence[str] = (), skip: Sequence[str] = ()) -> Conversion:
+    """Convert a project in memory; nothing is written, imported or run. Raises `UsageError`."""
+    require_project(root)
+    rules = chosen_rules(level, only, skip)
+    changes: list[FileChange] = []
+    findings: list[Finding] = []
+    for file in python_files(root):
+        path = file.relative_to(root).as_posix()
+        try:
+            text = read_source(file)
+            proposals = _proposals(Source(path, text), rules)
+        except (cst.ParserSyntaxError, SyntaxError, UnicodeDecodeError) as error:
+            findings.append(_skipped(path, error))
+            continue
+        findings += [finding for proposal in proposals for finding in proposal.findings]
+        edits = [edit for proposal in proposals for edit in proposal.edits]
+        if edits:
+            changes.append(FileChange(path, text, apply(text, edits, path)))
+        changes += _added(root, [new for proposal in proposals for new in proposal.new_files])
+    if not changes and not findings:
+        findings.append(_nothing(root))
+    return Conversion(root, level, tuple(changes), tuple(sorted(findings)))
+
+
+def chosen_rules(level: str, only: Sequence[str] = (), skip: Sequence[str] = ()) -> list[Rule]:
+    """The rules of a level, less what `--only` and `--skip` leave out. Raises `UsageError` for an unknown code."""
+    if level not in LEVELS:
+        raise UsageError(f"--level: expected one of {', '.join(LEVELS)}, found {level!r}")
+    rules = all_rules()
+    known = {rule.code for rule in rules}
+    unknown = sorted({*only, *skip} - known)
+    if unknown:
+        raise UsageError(f"expected rule codes among {', '.join(sorted(known))}, found {', '.join(unknown)}")
+    return [
+        rule for rule in rules if level in rule.levels and (not only or rule.code in only) and rule.code not in skip
+    ]
+
+
+def apply(text: str, edits: Iterable[Edit], path: str) -> str:
+    """`text` with the edits done. Raises `ValueError` where two overlap or the result does not parse: a bug of ours."""
+    data = text.encode()
+    end = len(data) + 1
+    # Two insertions at one place keep the order of their rules; sorting is stable, and we go backwards.
+    for edit in sorted(edits, key=lambda edit: (edit.start, edit.end), reverse=True):
+        if edit.end > end:
+            raise ValueError(f"{path}: two rules edit the bytes {edit.start}-{edit.end}")
+        data = data[: edit.start] + edit.text.encode() + data[edit.end :]
+        end = edit.start
+    after = data.decode()
+    ast.parse(after)
+    return after
+
+
+def _proposals(source: Source, rules: Sequence[Rule]) -> list[Proposal]:
+    return [rule.propose(source) for rule in rules]
+
+
+def _added(root: Path, new_files: Sequence[NewFile]) -> list[FileChange]:
+    taken = [new.path for new in new_files if (root / new.path).exists()]
+    if taken:
+        raise UsageError(f"{root / taken[0]}: expected no such file, since the conversion adds one; rename yours")
+    return [FileChange(new.path, None, new.text) for new in new_files]
+
+
+def _skipped(path: str, error: Exception) -> Finding:
+    line = getattr(error, "lineno", None) or getattr(error, "raw_line", 0) or 0
+    message = str(error).splitlines()[0]
+    return Finding(
+        path, line, 0, "LM001", Status.MANUAL, f"not converted: {message}", "mend the syntax, then convert again"
+    )
+
+
+def _nothing(root: Path) -> Finding:
+    return Finding(
+        ".", 0, 0, "LM002", Status.UNSUPPORTED, "nothing to convert: no file imports Trainer from legacy_lab",
+        f"run `lab-migrate scan {root}` to see which training loops there are",
+    )  # fmt: skip

@@ -1,0 +1,103 @@
+"""What a rule is, what it sees, what it proposes, and where rules are found.
+
+A rule is a module in `rules/` with `CODE`, `LEVELS`, a docstring (its `--explain` text, the first line its title)
+and a function `propose(source) -> Proposal`. Adding a rule adds a file and touches no other.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+from functools import cached_property
+
+import attrs
+import libcst as cst
+from libcst.metadata import ByteSpanPositionProvider, MetadataWrapper, PositionProvider
+
+from lab_migrate.findings import Finding, Status
+
+
+@attrs.frozen(order=True)
+class Edit:
+    """Replace the bytes `[start, end)` of a file's UTF-8 text; everything outside stays as it is."""
+
+    start: int
+    end: int
+    text: str
+
+
+@attrs.frozen
+class NewFile:
+    """A file to add to the converted project."""
+
+    path: str
+    text: str
+
+
+@attrs.frozen
+class Proposal:
+    """What a rule wants done with one file, and what it has to say."""
+
+    edits: tuple[Edit, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    new_files: tuple[NewFile, ...] = ()
+
+
+@attrs.define(slots=False)
+class Source:
+    """One Python file of the project, parsed on first use; rules see the original, never each other's edits."""
+
+    path: str
+    text: str
+
+    @cached_property
+    def _wrapper(self) -> MetadataWrapper:
+        return MetadataWrapper(cst.parse_module(self.text), unsafe_skip_copy=True)
+
+    @property
+    def module(self) -> cst.Module:
+        """The parsed file."""
+        return self._wrapper.module
+
+    def span(self, node: cst.CSTNode) -> tuple[int, int]:
+        """First and last byte (exclusive) of a node."""
+        found = self._wrapper.resolve(ByteSpanPositionProvider)[node]
+        return found.start, found.start + found.length
+
+    def finding(self, node: cst.CSTNode, code: str, status: Status, message: str, next_step: str = "") -> Finding:
+        """A finding at a node."""
+        start = self._wrapper.resolve(PositionProvider)[node].start
+        return Finding(self.path, start.line, start.column + 1, code, status, message, next_step)
+
+    def indentation(self, node: cst.CSTNode) -> str:
+        """What stands before a node on its line, up to the first byte that is no blank."""
+        start, _ = self.span(node)
+        line = self.text.encode()[:start].rpartition(b"\n")[2].decode()
+        return line[: len(line) - len(line.lstrip())]
+
+
+@attrs.frozen
+class Rule:
+    """One rule, loaded from its file."""
+
+    code: str
+    levels: frozenset[str]
+    explanation: str
+    propose: Callable[[Source], Proposal]
+
+    @property
+    def title(self) -> str:
+        """The first line of its explanation."""
+        return self.explanation.splitlines()[0]
+
+
+def all_rules() -> list[Rule]:
+    """Every rule in `rules/`, in order of code."""
+    from lab_migrate.convert import rules
+
+    found = []
+    for info in pkgutil.iter_modules(rules.__path__):
+        module = importlib.import_module(f"{rules.__name__}.{info.name}")
+        found.append(Rule(module.CODE, frozenset(module.LEVELS), (module.__doc__ or "").strip(), module.propose))
+    return sorted(found, key=lambda rule: rule.code)

@@ -1,0 +1,42 @@
+"""A subclass of Trainer replaces the loop
+
+A subclass that overrides `run`, `train` or `prepare` has a loop of its own. On the drop-in Trainer its loop would run
+as before and Lightning would never be asked, which looks migrated and is not. Nothing is changed in that file.
+Overriding `train_step`, `after_step`, `evaluate`, `save` or `load` is fine: the drop-in calls them as Lab did.
+"""
+
+from __future__ import annotations
+
+import libcst as cst
+import libcst.matchers as m
+
+from lab_migrate.convert.lab_names import trainer_names
+from lab_migrate.convert.rule import Proposal, Source
+from lab_migrate.findings import Status
+
+CODE = "LM103"
+LEVELS = {"L1", "L2"}
+LOOP = ("run", "train", "prepare")
+
+
+def propose(source: Source) -> Proposal:
+    """Report each such method."""
+    if "legacy_lab" not in source.text:
+        return Proposal()
+    names = trainer_names(source.module)
+    subclasses = [
+        cls
+        for cls in m.findall(source.module, m.ClassDef())
+        if isinstance(cls, cst.ClassDef) and any(names.is_trainer(base.value) for base in cls.bases)
+    ]
+    return Proposal(
+        findings=tuple(
+            source.finding(
+                method, CODE, Status.MANUAL, f"{cls.name.value}.{method.name.value} replaces Trainer's loop",
+                "move what it adds into a Hook, or into train_step or after_step, and convert again",
+            )
+            for cls in subclasses
+            for method in cls.body.body
+            if isinstance(method, cst.FunctionDef) and method.name.value in LOOP
+        )
+    )  # fmt: skip

@@ -1,0 +1,40 @@
+"""Lab is imported by name at run time
+
+`importlib.import_module("legacy_lab…")` or `__import__("legacy_lab…")` fetches Trainer behind the converter's back;
+such a place would go on training without Lightning. Nothing is changed: import it by a statement.
+"""
+
+from __future__ import annotations
+
+import libcst as cst
+import libcst.matchers as m
+
+from lab_migrate.convert.lab_names import dotted
+from lab_migrate.convert.rule import Proposal, Source
+from lab_migrate.findings import Status
+
+CODE = "LM104"
+LEVELS = {"L1", "L2"}
+IMPORTERS = ("importlib.import_module", "import_module", "__import__")
+
+
+def propose(source: Source) -> Proposal:
+    """Report each such call whose argument is a literal that names Lab."""
+    if "legacy_lab" not in source.text:
+        return Proposal()
+    findings = []
+    for call in m.findall(source.module, m.Call()):
+        assert isinstance(call, cst.Call)
+        literal = call.args[0].value if call.args else None
+        if (
+            dotted(call.func) in IMPORTERS
+            and isinstance(literal, cst.SimpleString)
+            and str(literal.evaluated_value).split(".")[0] == "legacy_lab"
+        ):
+            findings.append(
+                source.finding(
+                    call, CODE, Status.MANUAL, f"{literal.value} is imported at run time",
+                    "import it by a statement, so that its Trainer can be replaced",
+                )
+            )  # fmt: skip
+    return Proposal(findings=tuple(findings))

@@ -1,0 +1,76 @@
+"""Convert a project, run it as it was and as migrated, and compare: in copies, never in the user's tree."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import attrs
+
+from lab_migrate.commands.compare import verdict_on
+from lab_migrate.convert import Conversion, convert_project
+from lab_migrate.errors import UsageError
+from lab_migrate.project import copy_project
+from lab_migrate.recording import Recording, record_command
+from lab_parity import Verdict
+
+#: One thread, and a fixed hash seed: what makes two CPU runs comparable bitwise. A user's own values win.
+PINNED = {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+@attrs.frozen
+class Proof:
+    """Both runs, and the verdict on them."""
+
+    conversion: Conversion
+    legacy: Path
+    migrated: Path
+    verdict: Verdict
+
+
+def prove(
+    project: Path,
+    work: Path,
+    *,
+    level: str = "L1",
+    entry: str = "train.py",
+    arguments: Sequence[str] = (),
+    plant: str | None = None,
+    say: Callable[[str], None] = lambda text: None,
+) -> Proof:
+    """Record `python ENTRY ARGUMENTS` in a copy of the project and in its conversion, below the folder `work`.
+
+    `plant` plants a fault in the migrated run. Raises `UsageError` where the project cannot be converted whole, has no
+    such entry, or where a run fails.
+    """
+    conversion = convert_project(project, level)
+    if conversion.needs_hand:
+        first = next(finding for finding in conversion.findings if finding.next_step)
+        raise UsageError(f"{first.place}: {first.code} {first.message}; {first.next_step}")
+    if not (project / entry).is_file():
+        raise UsageError(f"{project / entry}: no such script; name the one that trains with --entry")
+    copy_project(project, work / "legacy")
+    conversion.write(work / "migrated")
+    say("training as it was")
+    legacy = _record(work, "legacy", entry, arguments, None)
+    say("training as migrated")
+    migrated = _record(work, "migrated", entry, arguments, plant)
+    say("comparing")
+    return Proof(conversion, legacy.trace, migrated.trace, verdict_on(legacy.trace, migrated.trace))
+
+
+def _record(work: Path, side: str, entry: str, arguments: Sequence[str], plant: str | None) -> Recording:
+    pinned = {name: os.environ.get(name, value) for name, value in PINNED.items()}
+    folder = work / side
+    command = [sys.executable, entry, *arguments]
+    done = record_command(
+        command, work / f"{side}.trace", cwd=folder, project=folder, plant=plant, extra=pinned, capture=True
+    )
+    if done.exit_code:
+        ran = f"{' '.join(command)} in {folder}"
+        raise UsageError(
+            f"the {side} run failed with exit code {done.exit_code}: {ran}\n{done.output[-3000:]}".rstrip()
+        )
+    return done

@@ -1,0 +1,69 @@
+"""Running a program under the recorder, in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import attrs
+
+from lab_migrate.errors import UsageError
+from lab_migrate.profile import profiles_for
+from lab_parity import read, recording_environment
+
+
+@attrs.frozen
+class Recording:
+    """A program that ran under the recorder."""
+
+    trace: Path
+    exit_code: int
+    output: str
+
+
+def record_command(
+    command: Sequence[str],
+    trace: Path,
+    *,
+    cwd: Path | None = None,
+    project: Path | None = None,
+    plant: str | None = None,
+    extra: Mapping[str, str] | None = None,
+    capture: bool = False,
+) -> Recording:
+    """Run `command` and record what it trains to `trace`. Raises `UsageError` where there is nothing to read.
+
+    `project` is where a `lab-migrate.toml` may name further update sites. With `capture` the output is kept instead
+    of printed.
+    """
+    sites = [site.update_site() for profile in profiles_for(project) for site in profile.sites]
+    environment = {**os.environ, **(extra or {})}
+    trace.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        environment.update(recording_environment(trace, sites, plant=plant, environment=environment))
+        done = subprocess.run(
+            list(command),
+            cwd=cwd,
+            env=environment,
+            check=False,
+            text=True,
+            stdout=subprocess.PIPE if capture else None,
+            stderr=subprocess.STDOUT if capture else None,
+        )
+    except FileExistsError as error:
+        raise UsageError(str(error)) from error
+    except (FileNotFoundError, PermissionError) as error:
+        raise UsageError(f"{command[0]}: expected a program, found none: {error.strerror}") from error
+    if not trace.exists():
+        raise UsageError(
+            f"{trace}: expected a trace, found none; the command ended with exit code {done.returncode} and never "
+            f"imported torch, or its Python has no lab-migrate\n{(done.stdout or '')[-2000:]}".rstrip()
+        )
+    return Recording(trace, done.returncode, done.stdout or "")
+
+
+def steps_in(trace: Path) -> int:
+    """How many whole steps a trace holds."""
+    return sum(1 for item in read(trace).steps() if hasattr(item, "step"))
