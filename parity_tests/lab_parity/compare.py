@@ -9,9 +9,12 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import attrs
 import numpy as np
+import numpy.typing as npt
 
 from lab_parity.phases import PHASES
+from lab_parity.record.phases.rng import UNSEEDED
 from lab_parity.structures import difference
 from lab_parity.trace import End, Key, Step, Trace, read
 from lab_parity.verdict import Coverage, Divergence, Verdict
@@ -43,6 +46,7 @@ class _Side:
         self._prefixes: dict[str, str] = {}
         self._layouts: dict[tuple[str, int], list[Key]] = {}
         self.texts: dict[str, str] = {}
+        self.outside: set[str] = set()
 
     def keys(self, step: Step) -> list[Key]:
         """The step's keys under canonical names, in row order."""
@@ -54,6 +58,7 @@ class _Side:
         known = self._layouts.get((step.optimizer, step.layout))
         if known is None:
             prefix = self._prefixes[step.optimizer]
+            self.outside |= {key.name for key in step.keys if key.phase == "buffer" and not key.name.startswith(prefix)}
             known = [
                 key._replace(name="|".join(sorted(part.removeprefix(prefix) for part in key.name.split("|"))))
                 if key.phase in _BY_PARAMETER
@@ -71,7 +76,18 @@ def _common_prefix(names: Iterable[str]) -> str:
     return "".join(f"{parts[0]}." for parts in shared)
 
 
+@attrs.frozen(slots=True, eq=False)
+class _Pairs:
+    """Which rows of two layouts are about the same: row numbers of each side, and how many per phase."""
+
+    a: npt.NDArray[np.intp]
+    b: npt.NDArray[np.intp]
+    counts: Counter[str]
+
+
 class _Comparison:
+    """What has been found so far."""
+
     def __init__(self) -> None:
         self.a, self.b = _Side(), _Side()
         self.steps = self.micro_steps = self.observations = 0
@@ -84,61 +100,82 @@ class _Comparison:
         self.first: Divergence | None = None
         self.affected: dict[str, int] = {}
         self.details = ""
-        self._layouts: set[tuple[str, int, int]] = set()
+        self._pairings: dict[tuple[str, int, int], _Pairs] = {}
 
     def run(self, a: Iterable[Step | End], b: Iterable[Step | End]) -> _Comparison:
+        """Compare until the first difference or the end."""
         for left, right in itertools.zip_longest(a, b):
-            if isinstance(left, Step) and isinstance(right, Step):
-                self.step(left, right)
-                if self.first is not None:
-                    return self
-            else:
+            if not (isinstance(left, Step) and isinstance(right, Step)):
                 self.end(left, right)
-                return self
+                break
+            self.step(left, right)
+            if self.first is not None:
+                break
         return self
 
     def step(self, a: Step, b: Step) -> None:
-        number = a.step
+        """Compare one step with its counterpart."""
         self.lost |= dict.fromkeys((*a.notes, *b.notes))
         if a.optimizer != b.optimizer:
-            self.first = Divergence(
-                number, None, "optimizer", "", f"optimizer {a.optimizer} steps on one side, {b.optimizer} on the other"
-            )
+            what = f"optimizer {a.optimizer} steps on one side, {b.optimizer} on the other"
+            self.first = Divergence(a.step, None, "optimizer", "", what)
             return
-        keys_a, keys_b = self.a.keys(a), self.b.keys(b)
-        if a.micro_steps != b.micro_steps:
-            self.first = Divergence(
-                number, min(a.micro_steps, b.micro_steps), "loss", "",
-                f"{a.micro_steps} micro-steps against {b.micro_steps}", a.micro_steps, b.micro_steps,
-            )  # fmt: skip
-            return
-        pairs = self._pairs(keys_a, keys_b, (a.optimizer, a.layout, b.layout))
-        left, right = np.array([p for p, _ in pairs], int), np.array([p for _, p in pairs], int)
-        differ = np.nonzero((a.digests[left] != b.digests[right]).any(axis=1))[0].tolist()
-        found = [
-            place for place in differ if not self._same_hyper(keys_a[left[place]], a, b, left[place], right[place])
-        ]
+        keys = self.a.keys(a)
+        pairs = self._pairs(a, b)
         self.steps += 1
-        self.micro_steps += a.micro_steps
-        self.observations += len(pairs)
-        self.counts.update(keys_a[place].phase for place in left)
-        if found:
-            self._diverge(a, b, keys_a, [(int(left[place]), int(right[place])) for place in found])
+        self.micro_steps += min(a.micro_steps, b.micro_steps)
+        self.observations += len(pairs.a)
+        self.counts += pairs.counts
+        places = np.nonzero((a.digests[pairs.a] != b.digests[pairs.b]).any(axis=1))[0]
+        differ = [(int(pairs.a[place]), int(pairs.b[place])) for place in places]
+        differ = [(left, right) for left, right in differ if not self._excused(keys[left], a, b, left, right)]
+        after_all_micro_steps = not differ or (keys[differ[0][0]].micro < 0 and keys[differ[0][0]].phase != "config")
+        if a.micro_steps != b.micro_steps and after_all_micro_steps:
+            micro = min(a.micro_steps, b.micro_steps)
+            what = f"{a.micro_steps} micro-steps against {b.micro_steps}"
+            self.first = Divergence(a.step, micro, "loss", "", what, a.micro_steps, b.micro_steps)
+        elif differ:
+            self._diverge(a, b, keys, differ)
 
-    def _pairs(self, a: Sequence[Key], b: Sequence[Key], layouts: tuple[str, int, int]) -> list[tuple[int, int]]:
-        if len(set(a)) != len(a) or len(set(b)) != len(b):
-            self.unmatched.setdefault("names that occur twice in one step")
-        where = {key: place for place, key in enumerate(b)}
-        pairs = [(place, where[key]) for place, key in enumerate(a) if key in where]
-        if layouts not in self._layouts:
-            self._layouts.add(layouts)
-            self.tensors |= {(layouts[0], key.name) for key in a if key in where and key.phase in _BY_PARAMETER}
-            for side, mine, other in (("first", a, set(b)), ("second", b, set(a))):
-                for key in mine:
-                    if key not in other:
-                        name = f"{key.phase} {key.name} {key.field}".strip()
-                        self.unmatched.setdefault(f"only in the {side} trace: {name}")
-        return pairs
+    def _pairs(self, a: Step, b: Step) -> _Pairs:
+        layouts = (a.optimizer, a.layout, b.layout)
+        if layouts not in self._pairings:
+            keys_a, keys_b = self.a.keys(a), self.b.keys(b)
+            if len(set(keys_a)) != len(keys_a) or len(set(keys_b)) != len(keys_b):
+                self.unmatched.setdefault("several tensors of one name in one step")
+            where = {key: place for place, key in enumerate(keys_b)}
+            both = [(place, where[key]) for place, key in enumerate(keys_a) if key in where]
+            matched = [keys_a[place] for place, _ in both]
+            self.tensors |= {(a.optimizer, key.name) for key in matched if key.phase in _BY_PARAMETER}
+            self._note_unmatched("first", self.a, keys_a, set(keys_b))
+            self._note_unmatched("second", self.b, keys_b, set(keys_a))
+            self._pairings[layouts] = _Pairs(
+                np.array([left for left, _ in both], np.intp),
+                np.array([right for _, right in both], np.intp),
+                Counter(key.phase for key in matched if key.field != UNSEEDED),
+            )
+        else:
+            self.b.keys(b)
+        return self._pairings[layouts]
+
+    def _note_unmatched(self, which: str, side: _Side, keys: Sequence[Key], others: set[Key]) -> None:
+        for key in keys:
+            if key in others:
+                continue
+            if key.phase == "buffer" and key.name in side.outside:
+                # The training framework's own, or of a module beside the trained one.
+                self.notes.setdefault(f"buffer {key.name}, outside the trained module, is only in the {which} trace")
+            else:
+                self.unmatched.setdefault(f"only in the {which} trace: {key.phase} {key.name} {key.field}".strip())
+
+    def _excused(self, key: Key, a: Step, b: Step, left: int, right: int) -> bool:
+        """Whether a difference says nothing about the training; then it is noted."""
+        if key.field == UNSEEDED:
+            self.notes.setdefault(
+                f"the runs drew different amounts from {key.name}'s generator, which neither of them seeded"
+            )
+            return True
+        return self._same_hyper(key, a, b, left, right)
 
     def _same_hyper(self, key: Key, a: Step, b: Step, left: int, right: int) -> bool:
         """Hyperparameters agree when those that both sides have agree; the others are noted."""
@@ -191,6 +228,7 @@ class _Comparison:
         return shown
 
     def end(self, a: Step | End | None, b: Step | End | None) -> None:
+        """At least one side has no further step."""
         for side, item in (("first", a), ("second", b)):
             self.lost |= dict.fromkeys(item.notes if item is not None else ())
             if isinstance(item, End) and item.status != "finished":
@@ -204,6 +242,7 @@ class _Comparison:
             )  # fmt: skip
 
     def verdict(self, environment: dict[str, tuple[str, str]]) -> Verdict:
+        """The strongest rung that holds; the rungs between identical and diverged need more runs than two."""
         reasons = list(self.reasons)
         if self.steps == 0 and self.first is None:
             reasons.append("no step was compared")

@@ -1,7 +1,8 @@
 """Generator states: torch's (the CPU's and every CUDA device's), numpy's and Python's global generators.
 
 torch starts from a fixed seed, numpy and Python from the clock. As long as the program has not seeded one of the
-latter two, its state means nothing, but how many words were drawn from it does: that is what is compared then.
+latter two since the recording began, its state means nothing; how many words were drawn from it is recorded
+instead, under the field `UNSEEDED`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ import torch
 from lab_parity.digest import digest_bytes, digest_tensor
 from lab_parity.trace import Key, Row
 
-__all__ = ["Generators"]
+__all__ = ["UNSEEDED", "Generators"]
+
+UNSEEDED = "words drawn, never seeded"
 
 _BLOCK = 624
 """Words of a Mersenne Twister's state; it makes as many at a time (Matsumoto and Nishimura 1998)."""
@@ -36,9 +39,17 @@ class Generators:
         if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
             for number, state in enumerate(torch.cuda.get_rng_state_all()):
                 states[f"cuda:{number}"] = digest_tensor(state)
-        states["python"] = self._python.seen(*_python_state())
-        states["numpy"] = self._numpy.seen(*_numpy_state())
-        return [Row(Key("rng", micro, name, "state"), digest) for name, digest in states.items()]
+        rows = [Row(Key("rng", micro, name, "state"), digest) for name, digest in states.items()]
+        for name, twister, (words, position) in (
+            ("python", self._python, _python_state()),
+            ("numpy", self._numpy, _numpy_state()),
+        ):
+            drawn = twister.drawn(words, position)
+            if drawn is None:
+                rows.append(Row(Key("rng", micro, name, "state"), digest_bytes(words.tobytes() + b"%d" % position)))
+            else:
+                rows.append(Row(Key("rng", micro, name, UNSEEDED), digest_bytes(b"%d" % drawn), drawn))
+        return rows
 
 
 class _Twister:
@@ -49,18 +60,17 @@ class _Twister:
         self._drawn = 0
         self._seeded = False
 
-    def seen(self, words: npt.NDArray[np.uint32], position: int) -> bytes:
-        """Digest of the state when seeded, else of the number of words drawn since the first state."""
-        if not self._seeded:
-            blocks = self._blocks_to(words)
-            if blocks is None:
-                self._seeded = True
-            else:
-                self._drawn += blocks * _BLOCK + position - self._position
-                self._words, self._position = words, position
+    def drawn(self, words: npt.NDArray[np.uint32], position: int) -> int | None:
+        """Words drawn since the first state, or None once somebody has seeded it."""
         if self._seeded:
-            return digest_bytes(words.tobytes() + b"%d" % position)
-        return digest_bytes(b"never seeded, drawn %d" % self._drawn)
+            return None
+        blocks = self._blocks_to(words)
+        if blocks is None or (blocks == 0 and position < self._position):
+            self._seeded = True
+            return None
+        self._drawn += blocks * _BLOCK + position - self._position
+        self._words, self._position = words, position
+        return self._drawn
 
     def _blocks_to(self, words: npt.NDArray[np.uint32]) -> int | None:
         if np.array_equal(words, self._words):
