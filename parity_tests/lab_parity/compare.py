@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 
 from lab_parity.phases import PHASES
-from lab_parity.record.phases.rng import UNSEEDED
 from lab_parity.structures import difference
 from lab_parity.trace import End, Key, Step, Trace, read
 from lab_parity.verdict import Coverage, Divergence, Verdict
@@ -78,10 +77,11 @@ def _common_prefix(names: Iterable[str]) -> str:
 
 @attrs.frozen(slots=True, eq=False)
 class _Pairs:
-    """Which rows of two layouts are about the same: row numbers of each side, and how many per phase."""
+    """Which rows of two layouts are about the same: row numbers of each side; which pairs; how many per phase."""
 
     a: npt.NDArray[np.intp]
     b: npt.NDArray[np.intp]
+    generators: Sequence[int]
     counts: Counter[str]
 
 
@@ -100,6 +100,7 @@ class _Comparison:
         self.first: Divergence | None = None
         self.affected: dict[str, int] = {}
         self.details = ""
+        self._agreed: set[str] = set()
         self._pairings: dict[tuple[str, int, int], _Pairs] = {}
 
     def run(self, a: Iterable[Step | End], b: Iterable[Step | End]) -> _Comparison:
@@ -126,9 +127,11 @@ class _Comparison:
         self.micro_steps += min(a.micro_steps, b.micro_steps)
         self.observations += len(pairs.a)
         self.counts += pairs.counts
-        places = np.nonzero((a.digests[pairs.a] != b.digests[pairs.b]).any(axis=1))[0]
+        unequal = (a.digests[pairs.a] != b.digests[pairs.b]).any(axis=1)
+        places = np.nonzero(unequal)[0]
         differ = [(int(pairs.a[place]), int(pairs.b[place])) for place in places]
         differ = [(left, right) for left, right in differ if not self._excused(keys[left], a, b, left, right)]
+        self._agreed |= {keys[pairs.a[place]].name for place in pairs.generators if not unequal[place]}
         after_all_micro_steps = not differ or (keys[differ[0][0]].micro < 0 and keys[differ[0][0]].phase != "config")
         if a.micro_steps != b.micro_steps and after_all_micro_steps:
             micro = min(a.micro_steps, b.micro_steps)
@@ -152,7 +155,8 @@ class _Comparison:
             self._pairings[layouts] = _Pairs(
                 np.array([left for left, _ in both], np.intp),
                 np.array([right for _, right in both], np.intp),
-                Counter(key.phase for key in matched if key.field != UNSEEDED),
+                [place for place, key in enumerate(matched) if key.phase == "rng"],
+                Counter(key.phase for key in matched),
             )
         else:
             self.b.keys(b)
@@ -169,11 +173,15 @@ class _Comparison:
                 self.unmatched.setdefault(f"only in the {which} trace: {key.phase} {key.name} {key.field}".strip())
 
     def _excused(self, key: Key, a: Step, b: Step, left: int, right: int) -> bool:
-        """Whether a difference says nothing about the training; then it is noted."""
-        if key.field == UNSEEDED:
-            self.notes.setdefault(
-                f"the runs drew different amounts from {key.name}'s generator, which neither of them seeded"
-            )
+        """Whether a difference says nothing about the training; then it is noted.
+
+        A generator that a run never seeded starts from the clock: its states are evidence only after they have
+        been equal once.
+        """
+        unseeded = not (np.isnan(a.values[left]) and np.isnan(b.values[right]))
+        if key.phase == "rng" and unseeded and key.name not in self._agreed:
+            self.notes.setdefault(f"not both runs seeded {key.name}'s generator: its states were not compared")
+            self.counts["rng"] -= 1
             return True
         return self._same_hyper(key, a, b, left, right)
 

@@ -56,7 +56,6 @@ class Recorder:
         self._generators = Generators()
         self._micro = MicroSteps(self._notes, self._generators, self._active)
         self._updates: list[_Update] = []
-        self._started: set[str] = set()
         self._undo: list[Callable[[], None]] = []
 
     @property
@@ -67,7 +66,7 @@ class Recorder:
     def start(self) -> None:
         """Put the hooks in place. Raises SiteError when an imported module lacks its site's method."""
         self._undo.append(watch(self._sites, self))
-        self._undo += self._micro.watch()
+        self._undo += [*self._generators.watch(), *self._micro.watch()]
         self._undo.append(torch_optimizer.register_optimizer_step_pre_hook(self._before_step).remove)
         self._undo.append(torch_optimizer.register_optimizer_step_post_hook(self._after_step).remove)
 
@@ -143,20 +142,25 @@ class Recorder:
         # An update without a single gradient changes nothing: it is no step.
         if update.replaced or not any(tensor.grad is not None for _, tensor in view.parameters()):
             return
-        initial = [] if view.label in self._started else param_rows(view, "config")
+        initial = [] if self._views.has_stepped(update.optimizer) else param_rows(view, "config")
         hyper, update.texts = hyper_rows(view)
         kept = [row for row in update.rows if row.key.phase == "config"]  # a closure that is called twice
         update.rows = [*(kept or initial), *grad_rows(view), *hyper]
 
     def _write(self, update: _Update, view: OptimizerView) -> None:
-        self._started.add(view.label)
         micro, count = self._micro.take()
         split = next((n for n, row in enumerate(update.rows) if row.key.phase != "config"), 0)
         rows = [
             *update.rows[:split], *micro, *update.rows[split:],
             *state_rows(view), *param_rows(view, "param"), *buffer_rows(view), *self._generators.rows(-1),
         ]  # fmt: skip
-        self._open().step(rows, optimizer=view.label, micro_steps=count, texts=update.texts, notes=self._notes.take())
+        self._open().step(
+            rows,
+            optimizer=self._views.label(update.optimizer),
+            micro_steps=count,
+            texts=update.texts,
+            notes=self._notes.take(),
+        )
 
     def _active(self) -> bool:
         """False in a forked child: the file is its parent's."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -30,7 +30,6 @@ class Group:
 class OptimizerView:
     """One optimizer at one moment; `state` maps a parameter's name to its state tensors and numbers."""
 
-    label: str
     groups: Sequence[Group]
     state: Mapping[str, Mapping[str, Any]]
     roots: Sequence[nn.Module]
@@ -41,12 +40,12 @@ class OptimizerView:
 
 
 class Views:
-    """Makes views. An optimizer's label is opt0, opt1, … in the order of the first steps."""
+    """Makes views, and labels optimizers opt0, opt1, … in the order of their first steps."""
 
     def __init__(self) -> None:
         self._names = Names()
-        self._labels: dict[int, tuple[Any, str]] = {}
-        self._roots: dict[str, list[weakref.ref[nn.Module]]] = {}
+        self._known: dict[int, _Known] = {}
+        self._labels = 0
 
     def of_torch(self, optimizer: Optimizer) -> OptimizerView:
         """A torch.optim optimizer as it is now."""
@@ -63,8 +62,20 @@ class Views:
         slots = getattr(optimizer, site.slots, None) if site.slots else None
         return self._view(optimizer, groups, slots if isinstance(slots, Mapping) else {})
 
+    def has_stepped(self, optimizer: Any) -> bool:
+        """Whether a step of the optimizer has been labelled."""
+        known = self._known.get(id(optimizer))
+        return known is not None and known.of() is optimizer and known.label is not None
+
+    def label(self, optimizer: Any) -> str:
+        """The optimizer's label; asking for it the first time is its first step."""
+        known = self._known[id(optimizer)]
+        if known.label is None:
+            known.label = f"opt{self._labels}"
+            self._labels += 1
+        return known.label
+
     def _view(self, optimizer: Any, groups: Sequence[Mapping[str, Any]], state: Mapping[Any, Any]) -> OptimizerView:
-        label = self._label(optimizer)
         made: list[Group] = []
         slots: dict[str, Mapping[str, Any]] = {}
         for group in groups:
@@ -79,21 +90,25 @@ class Views:
                     entry = state.get(given[position])
                 if isinstance(entry, Mapping):
                     slots[name] = entry
-        if label not in self._roots:
+        known = self._known.get(id(optimizer))
+        if known is None or known.of() is not optimizer:
             roots = self._names.roots(tensor for group in made for tensor in group.tensors)
-            self._roots[label] = [weakref.ref(root) for root in roots]
-        live = [root for root in (reference() for reference in self._roots[label]) if root is not None]
-        return OptimizerView(label, made, slots, live)
-
-    def _label(self, optimizer: Any) -> str:
-        reference, label = self._labels.get(id(optimizer), (None, ""))
-        if reference is None or reference() is not optimizer:
-            label = f"opt{len(self._labels)}"
-            self._labels[id(optimizer)] = (_reference(optimizer), label)
-        return label
+            known = self._known[id(optimizer)] = _Known(_reference(optimizer), [weakref.ref(root) for root in roots])
+        return OptimizerView(
+            made, slots, [root for root in (reference() for reference in known.roots) if root is not None]
+        )
 
 
-def _reference(thing: Any) -> Any:
+@attrs.define(slots=True, eq=False)
+class _Known:
+    """What is remembered of an optimizer, without keeping it alive."""
+
+    of: Callable[[], Any]
+    roots: list[weakref.ref[nn.Module]]
+    label: str | None = None
+
+
+def _reference(thing: Any) -> Callable[[], Any]:
     """Something that returns `thing` when called; weak wherever the object allows it."""
     try:
         return weakref.ref(thing)

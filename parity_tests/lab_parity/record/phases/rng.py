@@ -1,13 +1,17 @@
 """Generator states: torch's (the CPU's and every CUDA device's), numpy's and Python's global generators.
 
 torch starts from a fixed seed, numpy and Python from the clock. As long as the program has not seeded one of the
-latter two since the recording began, its state means nothing; how many words were drawn from it is recorded
-instead, under the field `UNSEEDED`.
+latter two since the recording began, its state says little; the number of words drawn from it so far, kept as the
+row's value, marks that.
 """
 
 from __future__ import annotations
 
+import functools
 import random
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +20,7 @@ import torch
 from lab_parity.digest import digest_bytes, digest_tensor
 from lab_parity.trace import Key, Row
 
-__all__ = ["UNSEEDED", "Generators"]
-
-UNSEEDED = "words drawn, never seeded"
+__all__ = ["Generators"]
 
 _BLOCK = 624
 """Words of a Mersenne Twister's state; it makes as many at a time (Matsumoto and Nishimura 1998)."""
@@ -30,8 +32,12 @@ class Generators:
     """Reads the states of the global generators; draws from none of them."""
 
     def __init__(self) -> None:
-        self._python = _Twister(*_python_state())
-        self._numpy = _Twister(*_numpy_state())
+        self.python = _Twister(*_python_state())
+        self.numpy = _Twister(*_numpy_state())
+
+    def watch(self) -> list[Callable[[], None]]:
+        """Notice calls of `random.seed` and `numpy.random.seed`; returns what stops it."""
+        return [_notice_seed(random, self.python), _notice_seed(np.random, self.numpy)]
 
     def rows(self, micro: int) -> list[Row]:
         """One row per generator."""
@@ -41,14 +47,11 @@ class Generators:
                 states[f"cuda:{number}"] = digest_tensor(state)
         rows = [Row(Key("rng", micro, name, "state"), digest) for name, digest in states.items()]
         for name, twister, (words, position) in (
-            ("python", self._python, _python_state()),
-            ("numpy", self._numpy, _numpy_state()),
+            ("python", self.python, _python_state()),
+            ("numpy", self.numpy, _numpy_state()),
         ):
-            drawn = twister.drawn(words, position)
-            if drawn is None:
-                rows.append(Row(Key("rng", micro, name, "state"), digest_bytes(words.tobytes() + b"%d" % position)))
-            else:
-                rows.append(Row(Key("rng", micro, name, UNSEEDED), digest_bytes(b"%d" % drawn), drawn))
+            digest = digest_bytes(words.tobytes() + b"%d" % position)
+            rows.append(Row(Key("rng", micro, name, "state"), digest, twister.drawn(words, position)))
         return rows
 
 
@@ -59,6 +62,10 @@ class _Twister:
         self._words, self._position = words, position
         self._drawn = 0
         self._seeded = False
+
+    def seed(self) -> None:
+        """Somebody seeds it: from now on its state means something."""
+        self._seeded = True
 
     def drawn(self, words: npt.NDArray[np.uint32], position: int) -> int | None:
         """Words drawn since the first state, or None once somebody has seeded it."""
@@ -82,6 +89,24 @@ class _Twister:
             if np.array_equal(copy.get_state(legacy=False)["state"]["key"], words):
                 return block
         return None
+
+
+def _notice_seed(module: ModuleType, twister: _Twister) -> Callable[[], None]:
+    original = module.seed
+
+    @functools.wraps(original)
+    def seed(*args: Any, **kwargs: Any) -> None:
+        original(*args, **kwargs)
+        # Without an argument the clock is the seed.
+        if any(value is not None for value in (*args, *kwargs.values())):
+            twister.seed()
+
+    module.seed = seed  # type: ignore[attr-defined]
+
+    def stop() -> None:
+        module.seed = original  # type: ignore[attr-defined]
+
+    return stop
 
 
 def _python_state() -> tuple[npt.NDArray[np.uint32], int]:
