@@ -1,0 +1,42 @@
+# Everything a developer needs. Each target makes the environment in .venv first, once.
+PYTHON ?= python3
+BIN := .venv/bin
+export OMP_NUM_THREADS ?= 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help install demo test check format bench clean
+help:
+	@echo "make demo    the main job on the example projects: scan, convert, train both, verdict"
+	@echo "make test    all tests"
+	@echo "make check   lint, format, types"
+	@echo "make bench   benchmarks (not part of the tests)"
+	@echo "make format  format the sources"
+
+install: .venv/installed
+# torch first and pinned: the lightning of the constraints takes any torch, and a plain one is gigabytes of CUDA.
+.venv/installed: setup.cfg setup.py pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --constraint constraints.txt torch
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+demo: install
+	$(BIN)/lab-migrate demo
+
+test: install
+	$(BIN)/python -m pytest -q
+
+check: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: install
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: install
+	$(BIN)/python benchmarks/step_cost.py
+
+clean:
+	rm -rf .venv build dist *.egg-info

@@ -1,0 +1,247 @@
+"""Adapters of single roles, on objects that no framework of ours made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import lightning
+import pytest
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
+from torch import Tensor, nn
+
+from lab_adapters import (
+    BlockModule,
+    Evaluation,
+    HookCallback,
+    LoaderAdapter,
+    LoaderAssumptions,
+    Logging,
+    OptimizerAdapter,
+    OptimizerAssumptions,
+    ScheduleAdapter,
+    StepModule,
+    TokenLoader,
+    TrackerLogger,
+    faithful,
+    quiet,
+)
+
+
+class Stream:
+    """A loader of a lab we never met: draws its batches from a generator of its own."""
+
+    def __init__(self) -> None:
+        self.generator = torch.Generator().manual_seed(3)
+
+    def next_batch(self) -> Tensor:
+        """`(4, 3)`."""
+        return torch.randn(4, 3, generator=self.generator)
+
+    def state(self) -> dict[str, Any]:
+        """The generator's."""
+        return {"generator": self.generator.get_state()}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on."""
+        self.generator.set_state(state["generator"])
+
+
+class Descent:
+    """An optimizer that owns backward and updates at every second loss."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.groups: list[dict[str, Any]] = [{"params": list(model.parameters()), "lr": 0.1}]
+        self.losses = 0
+
+    def step(self, loss: Tensor) -> bool:
+        """Plain descent."""
+        loss.backward()
+        self.losses += 1
+        if self.losses % 2:
+            return False
+        with torch.no_grad():
+            for parameter in self.groups[0]["params"]:
+                parameter -= self.groups[0]["lr"] * parameter.grad
+                parameter.grad.zero_()
+        return True
+
+    def state(self) -> dict[str, Any]:
+        """The count."""
+        return {"losses": self.losses}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on."""
+        self.losses = state["losses"]
+
+
+def objective(model: nn.Module, batch: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    """Draws from the global generator, as noise does."""
+    loss = (model(batch) + torch.randn(())).square().mean()
+    return loss, {"loss": loss.detach()}
+
+
+def linear() -> nn.Linear:
+    """The same each time."""
+    torch.manual_seed(0)
+    return nn.Linear(3, 1)
+
+
+def by_hand(steps: int) -> nn.Linear:
+    """The loop that this lab would have written."""
+    model = linear()
+    loader, optimizer = Stream(), Descent(model)
+    for _ in range(steps):
+        updated = False
+        while not updated:
+            updated = optimizer.step(objective(model, loader.next_batch())[0])
+    return model
+
+
+def module(**extra: Any) -> BlockModule:
+    """The same parts, wrapped."""
+    model = linear()
+    return BlockModule(model, objective, LoaderAdapter(Stream()), OptimizerAdapter(Descent(model)), **extra)
+
+
+def fit(of: BlockModule, steps: int, ckpt_path: str | None = None, **arguments: Any) -> lightning.Trainer:
+    """Under Lightning."""
+    with quiet():
+        trainer = lightning.Trainer(max_steps=steps, **faithful(**arguments))
+        trainer.fit(of, TokenLoader(steps), ckpt_path=ckpt_path)
+    return trainer
+
+
+def test_wrapped_roles_train_as_the_loop_by_hand() -> None:
+    """Bitwise, and Lightning counts the updates, not the losses."""
+    wrapped = module()
+    trainer = fit(wrapped, 6)
+    expected = by_hand(6)
+    assert torch.equal(wrapped.model.weight, expected.weight)
+    assert torch.equal(wrapped.model.bias, expected.bias)
+    assert trainer.global_step == wrapped.step == 6
+
+
+@pytest.mark.filterwarnings("ignore:Checkpoint directory .* is not empty")
+@pytest.mark.parametrize("at", [1, 3])
+def test_wrapped_roles_resume_bitwise(tmp_path: Path, at: int) -> None:
+    """The checkpoint holds loader, counters and generators."""
+    saver = ModelCheckpoint(tmp_path, every_n_train_steps=at, save_top_k=-1)
+    fit(module(), at, callbacks=[saver])
+    torch.rand(9)
+    resumed = module()
+    fit(
+        resumed,
+        6,
+        ckpt_path=saver.best_model_path,
+        callbacks=[ModelCheckpoint(tmp_path, every_n_train_steps=at, save_top_k=-1)],
+    )
+    assert torch.equal(resumed.model.weight, by_hand(6).weight)
+
+
+def test_evaluation_and_logging_happen_between_steps() -> None:
+    """Every n steps, in eval mode, with their own loader."""
+    seen: list[tuple[int, list[str]]] = []
+
+    def report(step: int, metrics: dict[str, float]) -> None:
+        seen.append((step, sorted(metrics)))
+
+    between = [Logging(every=2, report=report), Evaluation(LoaderAdapter(Stream()), every=3, batches=2, report=report)]
+    wrapped = module(between_steps=between)
+    fit(wrapped, 6)
+    assert seen == [(2, ["loss"]), (3, ["eval/loss"]), (4, ["loss"]), (6, ["loss"]), (6, ["eval/loss"])]
+    assert wrapped.model.training
+
+
+def test_an_object_that_cannot_play_a_role_is_refused_with_all_that_it_lacks() -> None:
+    """Before any training."""
+    with pytest.raises(
+        TypeError, match=r"loader: expected a LegacyLoader, found list without load_state, next_batch, state"
+    ):
+        LoaderAdapter([])  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"optimizer: expected a LegacyOptimizer, found object without groups"):
+        OptimizerAdapter(object())  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"training: expected a LegacyTraining"):
+        StepModule(object())  # type: ignore[arg-type]
+
+
+def test_an_assumption_that_no_adapter_serves_is_refused() -> None:
+    """Rather than served wrongly."""
+    with pytest.raises(ValueError, match="expected an endless loader"):
+        LoaderAdapter(Stream(), LoaderAssumptions(endless=False))
+    with pytest.raises(ValueError, match="expected step\\(loss\\) to own backward"):
+        OptimizerAdapter(Descent(linear()), OptimizerAssumptions(owns_backward=False))
+
+
+def test_the_optimizer_adapter_never_steps() -> None:
+    """A second update would be a silent difference."""
+    adapter = OptimizerAdapter(Descent(linear()))
+    with pytest.raises(RuntimeError, match="inside the legacy step"):
+        adapter.step()
+    with pytest.raises(KeyError, match="written without the adapter"):
+        adapter.load_state_dict({"state": {}, "param_groups": []})
+
+
+def test_a_loader_that_does_not_move_its_batches_has_them_moved() -> None:
+    """Driven by the assumption."""
+    adapter = LoaderAdapter(Stream(), LoaderAssumptions(moves_batches=False))
+    assert adapter.next_batch("meta").device.type == "meta"
+    assert LoaderAdapter(Stream()).next_batch("meta").device.type == "cpu"
+
+
+def test_a_schedule_is_applied_before_the_update_it_is_asked_for() -> None:
+    """Step 0 at construction, step n after update n-1; multipliers scale the rate only."""
+    parameter = nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.SGD([{"params": [parameter], "multiplier": 0.5}], lr=9.0, momentum=0.1)
+    schedule = ScheduleAdapter(optimizer, lambda step: {"lr": 1.0 + step, "momentum": 0.25 * step})
+    seen = []
+    for _ in range(3):
+        seen.append((optimizer.param_groups[0]["lr"], optimizer.param_groups[0]["momentum"]))
+        parameter.grad = torch.zeros(1)
+        optimizer.step()
+        schedule.step()
+    assert seen == [(0.5, 0.0), (1.0, 0.25), (1.5, 0.5)]
+    with pytest.raises(KeyError, match="expected one of"):
+        ScheduleAdapter(optimizer, lambda step: {"learning_rate": 1.0})
+
+
+class Tracker:
+    """Remembers what it is told."""
+
+    def __init__(self) -> None:
+        self.calls: list[Any] = []
+
+    def start(self, config: str) -> None:
+        """Open."""
+        self.calls.append(("start", config))
+
+    def log(self, step: int, metrics: dict[str, float]) -> None:
+        """Metrics."""
+        self.calls.append((step, metrics))
+
+    def close(self) -> None:
+        """Close."""
+        self.calls.append("close")
+
+
+def test_a_tracker_serves_as_a_lightning_logger() -> None:
+    """It is started once, gets the metrics without Lightning's epoch, and is closed."""
+    tracker = Tracker()
+    fit(module(), 4, logger=TrackerLogger(tracker, "the config"), log_every_n_steps=2)
+    assert tracker.calls[0] == ("start", "the config")
+    assert [sorted(call[1]) for call in tracker.calls[1:-1]] == [["loss"], ["loss"]]
+    assert tracker.calls[-1] == "close"
+
+
+def test_hooks_serve_as_a_callback_of_a_native_module() -> None:
+    """With an owner where the legacy trainer stood."""
+    calls: list[tuple[str, str]] = []
+
+    class Hook:
+        def __getattr__(self, name: str) -> Any:
+            return lambda owner, *rest: calls.append((name, owner))
+
+    fit(module(), 2, callbacks=[HookCallback([Hook()], "owner")])
+    names = [name for name, owner in calls if owner == "owner"]
+    assert names == ["before_train", "before_step", "after_step", "before_step", "after_step", "after_train"]
