@@ -12,7 +12,7 @@ from torch import nn
 from lab_adapters.generators import generator_states, set_generator_states
 from lab_adapters.loader import LoaderAdapter
 from lab_adapters.optimizer import OptimizerAdapter
-from lab_adapters.progress import count_step
+from lab_adapters.progress import count_step, resume_at
 from lab_adapters.protocols import LegacyEMA, LegacyHook, LegacyObjective, Metrics, Stateful
 from lab_adapters.step_module import LEGACY_KEY
 
@@ -111,6 +111,7 @@ class BlockModule(pl.LightningModule):
             part.load_state(state[name])
         self.step = state["step"]
         self._resumed = state["rng"]
+        resume_at(checkpoint, self.trainer, state["step"])
 
     def _stateful(self) -> dict[str, Stateful]:
         parts: dict[str, Stateful] = {"loader": self.loader.legacy}

@@ -6,9 +6,7 @@ from typing import Any
 
 import lightning
 from lightning.fabric.plugins.io import TorchCheckpointIO
-from lightning.pytorch.trainer.trainer import Trainer
 
-from lab_adapters.faithful import faithful
 from lab_adapters.protocols import LegacyCheckpoint
 from lab_adapters.step_module import LEGACY_KEY
 
@@ -31,23 +29,13 @@ class LegacyCheckpointIO(TorchCheckpointIO):
 
 
 def as_lightning(state: dict[str, Any]) -> dict[str, Any]:
-    """The Lightning checkpoint of a `LegacyTraining` state: weights, optimizer, and progress counters at `step`."""
-    step = state["step"]
-    blank = Trainer(**faithful())
-    loops = blank.fit_loop.state_dict()
-    counted = {"ready": step, "completed": step, "started": step, "processed": step}
-    for reach in ("total", "current"):
-        loops["epoch_loop.batch_progress"][reach].update(counted)
-        loops["epoch_loop.manual_optimization.optim_step_progress"][reach].update(ready=step, completed=step)
-        loops["epoch_progress"][reach].update(ready=1, started=1)
-    loops["epoch_loop.state_dict"]["_batches_that_stepped"] = step
+    """The Lightning checkpoint of a `LegacyTraining` state; the module that loads it sets the progress counters."""
     return {
         "epoch": 0,
-        "global_step": step,
+        "global_step": state["step"],
         "pytorch-lightning_version": lightning.__version__,
         "state_dict": {f"model.{key}": value for key, value in state["model"].items()},
         "optimizer_states": [{"legacy": state["optimizer"]}],
         "lr_schedulers": [],
-        "loops": {"fit_loop": loops},
         LEGACY_KEY: {key: value for key, value in state.items() if key not in ("model", "optimizer")},
     }

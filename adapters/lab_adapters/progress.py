@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import lightning.pytorch as pl
 
 
@@ -15,3 +17,20 @@ def count_step(trainer: pl.Trainer) -> None:
     progress = trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress
     progress.increment_ready()
     progress.increment_completed()
+
+
+def resume_at(checkpoint: dict[str, Any], trainer: pl.Trainer, step: int) -> None:
+    """Set a checkpoint's progress counters to "in the one epoch, after `step` batches".
+
+    What Lightning saved may say more: a run that had reached its last step says "last batch" or "epoch completed",
+    and resuming it with more steps would end at once, silently. A legacy checkpoint says nothing at all.
+    """
+    loops = trainer.fit_loop.state_dict()
+    counted = {"ready": step, "completed": step, "started": step, "processed": step}
+    for reach in ("total", "current"):
+        loops["epoch_loop.batch_progress"][reach].update(counted)
+        loops["epoch_loop.manual_optimization.optim_step_progress"][reach].update(ready=step, completed=step)
+        loops["epoch_progress"][reach].update(ready=1, started=1)
+    loops["epoch_loop.state_dict"]["_batches_that_stepped"] = step
+    checkpoint.update(epoch=0, global_step=step)
+    checkpoint.setdefault("loops", {})["fit_loop"] = loops

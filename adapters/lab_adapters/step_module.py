@@ -9,7 +9,7 @@ import torch
 
 from lab_adapters.generators import generator_states, set_generator_states
 from lab_adapters.optimizer import OptimizerAdapter
-from lab_adapters.progress import count_step
+from lab_adapters.progress import count_step, resume_at
 from lab_adapters.protocols import LegacyTraining, require
 
 #: The key of a Lightning checkpoint under which the legacy training's own state lies.
@@ -89,3 +89,4 @@ class StepModule(pl.LightningModule):
         state = {**checkpoint[LEGACY_KEY], "model": model, "optimizer": optimizer}
         self.legacy.load_state(state)
         self._resumed = state["rng"]
+        resume_at(checkpoint, self.trainer, state["step"])
