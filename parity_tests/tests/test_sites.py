@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from textwrap import dedent
 from types import ModuleType
@@ -14,6 +15,7 @@ from torch import nn
 
 import lab_parity
 from lab_parity import SiteError, UpdateSite
+from lab_parity.plant import plant
 from lab_parity.trace import Step
 
 HOME_GROWN = dedent(
@@ -94,7 +96,33 @@ def test_an_update_is_one_step_with_everything_in_it(home_grown: str, tmp_path: 
     assert [step.micro_steps for step in steps] == [1, 1]
     found = {(key.phase, key.name, key.field) for key in steps[1].keys}
     assert {("grad", "weight", ""), ("optimizer", "weight", "hyper"), ("optimizer", "bias", "m")} <= found
-    assert "_lab_parity_original" not in vars(vars(module.Base)["update"])
+    assert all("_lab_parity" not in name for kind in (module.Base, module.Momentum) for name in vars(kind.update))
+
+
+@pytest.mark.parametrize("early", [False, True])
+@pytest.mark.parametrize(
+    ("fault", "phase", "tensor"),
+    [("lr", "optimizer", "weight lr"), ("decay", "param", "bias"), ("ulp", "param", "weight")],
+)
+def test_a_planted_fault_is_seen_before_and_after_the_update(
+    home_grown: str, tmp_path: Path, fault: str, phase: str, tensor: str, early: bool
+) -> None:
+    """At its step, although two watchers share one method."""
+    if early:
+        imported(home_grown)
+    for name in ("healthy", "planted"):
+        if not early:
+            sys.modules.pop(home_grown, None)
+        torch.manual_seed(0)
+        model = nn.Linear(3, 2)
+        with (
+            plant(fault, 1, [SITE]) if name == "planted" else nullcontext(),
+            lab_parity.record(tmp_path / name, [SITE]),
+        ):
+            train(imported(home_grown).Slower(model, 0.1), model)
+    first = lab_parity.compare(tmp_path / "healthy", tmp_path / "planted").first
+    assert first is not None
+    assert (first.step, first.phase, first.tensor) == (1, phase, tensor)
 
 
 def test_a_subclass_made_later_is_covered(home_grown: str, tmp_path: Path) -> None:

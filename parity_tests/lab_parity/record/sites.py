@@ -17,6 +17,8 @@ from lab_parity.errors import SiteError
 
 __all__ = ["UpdateSite", "watch"]
 
+_LISTENERS = "_lab_parity_listeners"
+
 
 @attrs.frozen(slots=True)
 class UpdateSite:
@@ -85,48 +87,63 @@ def _patch(site: UpdateSite, module: ModuleType, listener: SiteListener) -> Call
     undo: list[Callable[[], None]] = []
     inside: set[int] = set()
 
-    def wrap(owner: type) -> None:
+    def watch_method(owner: type) -> None:
         original = owner.__dict__.get(method)
-        # Recorder and planted faults may watch the same method, one around the other.
-        if original is None or getattr(original, "_lab_parity_listener", None) is listener:
+        if original is None:
             return
+        listeners = getattr(original, _LISTENERS, None)
+        if listeners is None:
+            listeners = []
+            setattr(owner, method, _listening(original, site, listeners, inside))
+            undo.append(lambda: setattr(owner, method, original))
+        listeners.append(listener)
+        undo.append(lambda: listeners.remove(listener))
 
-        @functools.wraps(original)
-        def update(self: Any, *args: Any, **kwargs: Any) -> Any:
-            if id(self) in inside:
-                return original(self, *args, **kwargs)
-            inside.add(id(self))
-            try:
-                listener.before_update(site, self)
-                result = original(self, *args, **kwargs)
-                listener.after_update(site, self)
-                return result
-            finally:
-                inside.discard(id(self))
-
-        update._lab_parity_listener = listener  # type: ignore[attr-defined]
-        setattr(owner, method, update)
-        undo.append(lambda: setattr(owner, method, original))
-
-    def wrap_tree(owner: type) -> None:
-        wrap(owner)
+    def watch_tree(owner: type) -> None:
+        watch_method(owner)
         children: list[type] = owner.__subclasses__()
         for child in children:
-            wrap_tree(child)
+            watch_tree(child)
 
-    wrap_tree(cls)
     if method not in cls.__dict__:  # inherited from outside: watch it here without touching the base
         inherited = getattr(cls, method)
         setattr(cls, method, lambda self, *args, **kwargs: inherited(self, *args, **kwargs))
         undo.append(lambda: delattr(cls, method))
-        wrap(cls)
-    undo.append(_watch_subclasses(cls, wrap))
+    watch_tree(cls)
+    undo.append(_watch_subclasses(cls, watch_method))
 
     def stop() -> None:
         for action in reversed(undo):
             action()
 
     return stop
+
+
+def _listening(
+    original: Callable[..., Any], site: UpdateSite, listeners: list[SiteListener], inside: set[int]
+) -> Callable[..., Any]:
+    """`original` with its listeners told around it in the order in which they came, as torch's hooks are.
+
+    A planted fault, which comes first, is thereby seen by the recorder before the update and after it.
+    """
+
+    @functools.wraps(original)
+    def update(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if id(self) in inside:
+            return original(self, *args, **kwargs)
+        inside.add(id(self))
+        try:
+            for listener in listeners:
+                listener.before_update(site, self)
+            result = original(self, *args, **kwargs)
+            for listener in listeners:
+                listener.after_update(site, self)
+            return result
+        finally:
+            inside.discard(id(self))
+
+    setattr(update, _LISTENERS, listeners)
+    return update
 
 
 def _watch_subclasses(cls: type, wrap: Callable[[type], None]) -> Callable[[], None]:

@@ -43,7 +43,11 @@ def hyper_rows(view: OptimizerView) -> tuple[list[Row], dict[bytes, str]]:
 
 
 def _plain(hyper: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _number(value) for name, value in hyper.items() if name not in _NOT_NUMERICS and _is_plain(value)}
+    return {
+        name: _number(value)
+        for name, value in hyper.items()
+        if name not in _NOT_NUMERICS and not name.startswith("_") and _is_plain(value)
+    }
 
 
 def _is_plain(value: Any) -> bool:
