@@ -4,29 +4,15 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import pkgutil
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import gin
 
-#: Every module that registers something; importing them makes their names known to gin.
-MODULES = (
-    "legacy_lab.blocks",
-    "legacy_lab.data.digits",
-    "legacy_lab.data.loader",
-    "legacy_lab.data.text",
-    "legacy_lab.objectives.char_model",
-    "legacy_lab.objectives.classifier",
-    "legacy_lab.objectives.vae",
-    "legacy_lab.optim.adam",
-    "legacy_lab.optim.schedules",
-    "legacy_lab.optim.sgd",
-    "legacy_lab.track",
-    "legacy_lab.train.ema",
-    "legacy_lab.train.hooks",
-    "legacy_lab.train.trainer",
-)
+#: Where everything that registers something stands; importing a package's modules makes their names known to gin.
+HOMES = ("blocks", "data", "objectives", "optim", "track", "train")
 
 
 class ConfigError(ValueError):
@@ -38,8 +24,8 @@ def load_config(paths: str | Path | Sequence[str | Path], bindings: Sequence[str
 
     Raises `ConfigError` with the file, the line and, for a misspelt name, the nearest one that exists.
     """
-    for module in MODULES:
-        importlib.import_module(module)
+    for home in HOMES:
+        _import_all(f"legacy_lab.{home}")
     files = [Path(path) for path in ([paths] if isinstance(paths, str | Path) else paths)]
     missing = [str(file) for file in files if not file.is_file()]
     if missing:
@@ -49,6 +35,12 @@ def load_config(paths: str | Path | Sequence[str | Path], bindings: Sequence[str
         gin.parse_config_files_and_bindings([str(file) for file in files], list(bindings))
     except (ValueError, SyntaxError, TypeError, AttributeError, OSError, ImportError) as error:
         raise ConfigError(_said(error, files)) from error
+
+
+def _import_all(name: str) -> None:
+    package = importlib.import_module(name)
+    for module in pkgutil.walk_packages(getattr(package, "__path__", ()), f"{name}."):
+        importlib.import_module(module.name)
 
 
 def _said(error: Exception, files: Sequence[Path]) -> str:
