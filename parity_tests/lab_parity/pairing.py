@@ -1,0 +1,91 @@
+"""Which observations of two steps are about the same thing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import attrs
+import numpy as np
+import numpy.typing as npt
+
+from lab_parity.canonical import BY_PARAMETER, canonical_keys, prefix_of
+from lab_parity.trace import Key, Step
+
+__all__ = ["Pairing", "Pairs", "Side"]
+
+
+class Side:
+    """One side of a comparison: its canonical names, and the texts behind its digests."""
+
+    def __init__(self) -> None:
+        self._prefixes: dict[str, str] = {}
+        self._layouts: dict[tuple[str, int], list[Key]] = {}
+        self.texts: dict[str, str] = {}
+        self.outside: set[str] = set()
+
+    def keys(self, step: Step) -> list[Key]:
+        """The step's keys under canonical names, in row order."""
+        self.texts.update(step.texts)
+        if step.optimizer not in self._prefixes:
+            self._prefixes[step.optimizer] = prefix_of(step.keys)
+        known = self._layouts.get((step.optimizer, step.layout))
+        if known is None:
+            prefix = self._prefixes[step.optimizer]
+            self.outside |= {key.name for key in step.keys if key.phase == "buffer" and not key.name.startswith(prefix)}
+            known = self._layouts[step.optimizer, step.layout] = canonical_keys(step.keys, prefix)
+        return known
+
+
+@attrs.frozen(slots=True, eq=False)
+class Pairs:
+    """Row numbers of each side that are about the same, what they are about, and how many there are per phase."""
+
+    a: npt.NDArray[np.intp]
+    b: npt.NDArray[np.intp]
+    keys: Sequence[Key]
+    generators: Sequence[int]
+    counts: Counter[str]
+
+
+class Pairing:
+    """Pairs rows of two runs' steps; each pair of layouts is worked out once."""
+
+    def __init__(self) -> None:
+        self.a, self.b = Side(), Side()
+        self.tensors: set[tuple[str, str]] = set()
+        self.unmatched: dict[str, None] = {}
+        self.notes: dict[str, None] = {}
+        self._known: dict[tuple[str, int, int], Pairs] = {}
+
+    def of(self, a: Step, b: Step) -> Pairs:
+        """The pairs of two steps, in `a`'s order; what has no partner goes to `unmatched` or `notes`."""
+        keys_a, keys_b = self.a.keys(a), self.b.keys(b)
+        layouts = (a.optimizer, a.layout, b.layout)
+        if layouts not in self._known:
+            if len(set(keys_a)) != len(keys_a) or len(set(keys_b)) != len(keys_b):
+                self.unmatched.setdefault("several tensors of one name in one step")
+            where = {key: place for place, key in enumerate(keys_b)}
+            both = [(place, where[key]) for place, key in enumerate(keys_a) if key in where]
+            matched = [keys_a[place] for place, _ in both]
+            self.tensors |= {(a.optimizer, key.name) for key in matched if key.phase in BY_PARAMETER}
+            self._note_unmatched("first", self.a, keys_a, set(keys_b))
+            self._note_unmatched("second", self.b, keys_b, set(keys_a))
+            self._known[layouts] = Pairs(
+                np.array([left for left, _ in both], np.intp),
+                np.array([right for _, right in both], np.intp),
+                matched,
+                [place for place, key in enumerate(matched) if key.phase == "rng"],
+                Counter(key.phase for key in matched),
+            )
+        return self._known[layouts]
+
+    def _note_unmatched(self, which: str, side: Side, keys: Sequence[Key], others: set[Key]) -> None:
+        for key in keys:
+            if key in others:
+                continue
+            if key.phase == "buffer" and key.name in side.outside:
+                # The training framework's own, or of a module beside the trained one.
+                self.notes.setdefault(f"buffer {key.name}, outside the trained module, is only in the {which} trace")
+            else:
+                self.unmatched.setdefault(f"only in the {which} trace: {key.phase} {key.name} {key.field}".strip())
