@@ -17,8 +17,8 @@ STYLES = {Status.SAFE: "green", Status.REVIEW: "yellow", Status.MANUAL: "red", S
 
 
 def console() -> Console:
-    """A console on standard output, without Rich's guessing at numbers and paths."""
-    return Console(highlight=False, soft_wrap=True)
+    """A console on standard output; what it prints may hold paths and source, so `[…]` is never markup."""
+    return Console(highlight=False, soft_wrap=True, markup=False)
 
 
 def print_json(document: Any) -> None:

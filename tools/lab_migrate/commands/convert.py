@@ -67,9 +67,9 @@ def convert(
             }
         )
     elif out is not None:
-        console().print(f"Written to [bold]{out}[/]. Verify it: [bold]lab-migrate parity {project} --level {level}[/]")
+        console().print(f"Written to {out}. Verify it: lab-migrate parity {project} --level {level}")
     elif write:
-        console().print(f"Changed {len(conversion.changes)} files in [bold]{project}[/].")
+        console().print(f"Changed {len(conversion.changes)} files in {project}.")
     else:
         console().print("Nothing was written. Use --out DIR for a migrated copy.")
     raise typer.Exit(1 if conversion.needs_hand or (check and conversion.changes) else 0)
@@ -95,7 +95,7 @@ def _say_rules(code: str | None) -> None:
     chosen = [rule for rule in rules if rule.code == code]
     if not chosen:
         raise UsageError(f"--explain: expected one of {', '.join(rule.code for rule in rules)}, found {code!r}")
-    console().print(f"{chosen[0].code}: {chosen[0].explanation}", markup=False)
+    console().print(f"{chosen[0].code}: {chosen[0].explanation}")
 
 
 def _require_clean(project: Path, force: bool) -> None:

@@ -69,7 +69,7 @@ def example(name: str) -> Path:
 
 def _one(out: Console, name: str, work: Path, steps: int, level: str, fault: str | None) -> Proof:
     source = example(name)
-    out.rule(f"[bold]{name}[/]", align="left")
+    out.rule(f"{name}", align="left")
     if not out.quiet:
         print_inventory(scan_project(source))
     started = time.monotonic()
@@ -89,13 +89,13 @@ def _one(out: Console, name: str, work: Path, steps: int, level: str, fault: str
     out.print()
     out.print(render(proof.verdict))
     out.print(f"Traces: {proof.legacy}\n        {proof.migrated}")
-    out.print(f"[dim]{time.monotonic() - started:.0f} s[/]\n")
+    out.print(f"{time.monotonic() - started:.0f} s\n")
     return proof
 
 
 def _say_next(out: Console, folder: Path, chosen: Sequence[str], fault: str | None) -> None:
     first = folder / chosen[0]
-    out.rule("[bold]Next[/]", align="left")
+    out.rule("Next", align="left")
     out.print(f"  the migrated project    cd {first / 'migrated'} && python train.py")
     out.print(f"  the comparison again    lab-migrate compare {first / 'legacy.trace'} {first / 'migrated.trace'}")
     if fault is None:

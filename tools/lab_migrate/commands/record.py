@@ -34,9 +34,7 @@ def record(
     if json:
         print_json({"trace": str(done.trace), "steps": steps, "exit_code": done.exit_code})
     else:
-        console().print(
-            f"Recorded {steps} steps to [bold]{done.trace}[/] ({done.trace.stat().st_size / 1024:.0f} KiB)."
-        )
+        console().print(f"Recorded {steps} steps to {done.trace} ({done.trace.stat().st_size / 1024:.0f} KiB).")
         if done.exit_code:
             console().print(f"The program ended with exit code {done.exit_code}.")
         elif not steps:

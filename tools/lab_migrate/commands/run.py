@@ -55,4 +55,4 @@ def run(
         print_json({"steps": trainer.step, "run_dir": str(run_dir), "metrics": metrics})
     else:
         told = "  ".join(f"{name} {value:.4f}" for name, value in metrics.items())
-        console().print(f"Trained {trainer.step} steps into [bold]{run_dir}[/]: {told}")
+        console().print(f"Trained {trainer.step} steps into {run_dir}: {told}")

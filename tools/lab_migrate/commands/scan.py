@@ -28,7 +28,7 @@ def scan(project: ProjectArgument, json: JsonOption = False) -> None:
 def print_inventory(inventory: Inventory) -> None:
     """For a terminal."""
     out = console()
-    out.print(f"[bold]{inventory.root}[/]: {inventory.files} Python files, {inventory.lines} lines")
+    out.print(f"{inventory.root}: {inventory.files} Python files, {inventory.lines} lines")
     for entry in inventory.entries:
         out.print(f"  entry    {entry.path}:{entry.line}")
     for config in inventory.configs:

@@ -1,0 +1,254 @@
+"""The command as a person calls it: what it prints, what it writes, how it ends."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Make = Callable[[Mapping[str, str]], Path]
+Command = Callable[..., Any]
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+TRAIN = "from legacy_lab import Trainer\nTrainer().train()\n"
+#: Two steps of SGD; `EXTRA` decides whether they are another training.
+PROGRAM = """\
+import sys, torch
+torch.manual_seed(0)
+layer = torch.nn.Linear(3, 1)
+sgd = torch.optim.SGD(layer.parameters(), lr=float(sys.argv[1]))
+for _ in range(int(sys.argv[2])):
+    sgd.zero_grad()
+    layer(torch.rand(4, 3)).sum().backward()
+    sgd.step()
+"""
+
+
+def tree(root: Path) -> dict[str, bytes]:
+    """Every file below a folder with its bytes."""
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+def assert_refused(ran: Any, *words: str) -> None:
+    """Exit code 2, one message on standard error that has these words, and no traceback."""
+    assert ran.exit_code == 2
+    assert "Traceback" not in ran.err + ran.out
+    for word in words:
+        assert word in ran.err
+
+
+def test_convert_shows_a_diff_and_writes_nothing(command: Command, project: Make) -> None:
+    """The default is a dry run."""
+    root = project({"train.py": TRAIN})
+    before = tree(root)
+    ran = command("convert", root)
+    assert ran.exit_code == 0
+    assert "-from legacy_lab import Trainer" in ran.out
+    assert "+from lab_bridge import Trainer" in ran.out
+    assert "Nothing was written" in ran.out
+    assert tree(root) == before
+
+
+def test_convert_writes_a_copy_and_leaves_the_source(command: Command, project: Make, tmp_path: Path) -> None:
+    """--out; other files come along."""
+    root = project({"train.py": TRAIN, "data/x.txt": "1"})
+    before = tree(root)
+    assert command("convert", root, "--out", tmp_path / "out").exit_code == 0
+    assert tree(root) == before
+    assert tree(tmp_path / "out") == {
+        "train.py": TRAIN.replace("legacy_lab", "lab_bridge").encode(),
+        "data/x.txt": b"1",
+    }
+
+
+def test_convert_never_overwrites_and_never_writes_without_a_way_back(
+    command: Command, project: Make, tmp_path: Path
+) -> None:
+    """A folder that holds something, and --write outside of git, are refused."""
+    root = project({"train.py": TRAIN})
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full/mine.txt").write_text("x")
+    assert_refused(command("convert", root, "--out", tmp_path / "full"), "expected no folder, or an empty one")
+    assert_refused(command("convert", root, "--out", root / "inside"), "outside the project")
+    assert_refused(command("convert", root, "--write"), "expected a git tree", "--force")
+    assert (root / "train.py").read_text() == TRAIN
+
+
+def test_convert_check_says_by_its_exit_code_whether_anything_is_left(command: Command, project: Make) -> None:
+    """For CI."""
+    root = project({"train.py": TRAIN})
+    assert command("convert", root, "--check").exit_code == 1
+    command("convert", root, "--write", "--force")
+    ran = command("convert", root, "--json", "--check")
+    assert json.loads(ran.out)["changes"] == []
+
+
+def test_a_finding_that_needs_a_hand_is_exit_code_1(command: Command, project: Make) -> None:
+    """And is printed with its place and what to do."""
+    ran = command("convert", project({"train.py": "from legacy_lab import *\n"}))
+    assert ran.exit_code == 1
+    assert "train.py:1:1 LM102 manual" in ran.out
+    assert "name the imported names" in ran.out
+
+
+def test_rules_are_listed_and_explained(command: Command) -> None:
+    """--list-rules, --explain, and a code that does not exist."""
+    assert "LM101" in command("convert", "--list-rules").out
+    assert "drop-in Trainer" in command("convert", "--explain", "LM101").out
+    assert_refused(command("convert", "--explain", "LM999"), "LM101", "LM999")
+
+
+def test_record_and_compare_any_program(command: Command, tmp_path: Path) -> None:
+    """A program that knows nothing of us: identical to itself, diverged from another learning rate."""
+    script = tmp_path / "train.py"
+    script.write_text(PROGRAM)
+    traces = {}
+    for name, arguments in {"a": ("0.1", "3"), "b": ("0.1", "3"), "lr": ("0.2", "3"), "longer": ("0.1", "4")}.items():
+        traces[name] = tmp_path / f"{name}.trace"
+        ran = command("record", "-o", traces[name], "--json", "--", sys.executable, script, *arguments)
+        assert (ran.exit_code, json.loads(ran.out)["steps"]) == (0, int(arguments[1]))
+    same = command("compare", traces["a"], traces["b"], "--json")
+    assert (same.exit_code, json.loads(same.out)["rung"]) == (0, "identical")
+    other = command("compare", traces["a"], traces["lr"])
+    assert other.exit_code == 1
+    assert "step 0, phase optimizer" in other.out
+    assert "lr is 0.1 against 0.2" in other.out
+    longer = command("compare", traces["a"], traces["longer"])
+    assert longer.exit_code == 1
+    assert "step 3" in longer.out
+    assert_refused(
+        command("record", "-o", traces["a"], "--", sys.executable, script, "0.1", "1"), "exists", "never overwrites"
+    )
+
+
+def test_what_is_empty_or_cut_short_is_inconclusive(command: Command, tmp_path: Path) -> None:
+    """Exit code 3, never a pass: no step on both sides; a run that died; a file that lost its end."""
+    script = tmp_path / "train.py"
+    script.write_text(PROGRAM + "sys.exit(int(sys.argv[3]) if len(sys.argv) > 3 else 0)\n")
+
+    def recorded(name: str, *arguments: str) -> Path:
+        trace = tmp_path / f"{name}.trace"
+        command("record", "-o", trace, "--", sys.executable, script, *arguments)
+        return trace
+
+    empty = recorded("empty", "0.1", "0")
+    assert command("compare", empty, empty).exit_code == 3
+    whole, again = recorded("whole", "0.1", "9"), recorded("again", "0.1", "9")
+    assert command("compare", whole, again).exit_code == 0
+    again.write_bytes(again.read_bytes()[:-40])
+    cut = command("compare", whole, again)
+    assert cut.exit_code == 3
+    assert "did not finish" in cut.out
+    again.write_bytes(b"")
+    assert command("compare", whole, again).exit_code in (2, 3)
+
+
+def test_record_says_when_the_program_fails(command: Command, tmp_path: Path) -> None:
+    """Exit code 2; and a program that cannot be started, or trains nothing, is no recording."""
+    script = tmp_path / "train.py"
+    script.write_text("import torch\nraise SystemExit(5)\n")
+    assert command("record", "-o", tmp_path / "t.trace", "--", sys.executable, script).exit_code == 2
+    assert_refused(command("record", "-o", tmp_path / "n.trace", "--", "no-such-program"), "no-such-program")
+    assert_refused(command("record", "-o", tmp_path / "m.trace"), "expected a command after --")
+    script.write_text("import torch\n")
+    idle = command("record", "-o", tmp_path / "idle.trace", "--", sys.executable, script)
+    assert idle.exit_code == 3
+    assert "[[sites]]" in idle.out
+
+
+def test_missing_files_are_named(command: Command, tmp_path: Path) -> None:
+    """One message with the path, whatever the command."""
+    gone = tmp_path / "gone"
+    for arguments in (["scan", gone], ["convert", gone], ["parity", gone], ["run", gone], ["compare", gone, gone]):
+        assert_refused(command(*arguments), str(gone))
+
+
+def test_a_file_that_is_no_trace_is_refused(command: Command, tmp_path: Path) -> None:
+    """By its path."""
+    other = tmp_path / "notes.trace"
+    other.write_text("hello, this is no trace at all")
+    assert_refused(command("compare", other, other), str(other))
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ("Trainer.step = 3\n", ["lab.gin:1", "step", "Did you mean 'steps'?"]),
+        ("Trainer.model = @Modle\n", ["lab.gin:1", "Modle", "Did you mean 'Model'?"]),
+        ("Trainer.steps = = 3\n", ["lab.gin:1"]),
+        ("Model.blocks = [@Convv()]\n", ["Convv", "Did you mean 'Conv'?"]),
+    ],
+    ids=["parameter", "reference", "syntax", "block"],
+)
+def test_a_gin_typo_is_one_message_with_its_line(
+    command: Command, tmp_path: Path, config: str, words: list[str]
+) -> None:
+    """File, line, and the nearest name that exists."""
+    path = tmp_path / "lab.gin"
+    path.write_text(config)
+    assert_refused(command("run", path, "--json"), *words)
+
+
+def test_a_wrong_shape_is_one_message_with_the_blocks_path(command: Command, tmp_path: Path) -> None:
+    """Both shapes; no tensor was allocated."""
+    ran = command(
+        "run", EXAMPLES / "char_model/char_model.gin", "--json", "--run-dir", tmp_path / "run",
+        "--bind", "Trainer.steps = 1", "--bind", "SelfAttention.heads = 7",
+    )  # fmt: skip
+    assert_refused(ran, "model.blocks[1].layers[1]", "heads=7", "found 48")
+
+
+def test_run_trains_a_config_under_lightning(command: Command, tmp_path: Path) -> None:
+    """And leaves the tracker's run folder."""
+    ran = command(
+        "run", EXAMPLES / "digits_classifier/digits_classifier.gin", "--json", "--run-dir", tmp_path / "run",
+        "--bind", "Trainer.steps = 3", "--bind", "Trainer.log_every = 1",
+    )  # fmt: skip
+    assert ran.exit_code == 0, ran.err
+    assert json.loads(ran.out)["steps"] == 3
+    assert (tmp_path / "run/metrics.jsonl").exists()
+
+
+@pytest.mark.parametrize("level", ["L1", "L2"])
+def test_parity_trains_both_and_gives_the_verdict(command: Command, tmp_path: Path, level: str) -> None:
+    """On a whole project, in copies; the source stays as it was."""
+    source = EXAMPLES / "digits_classifier"
+    before = tree(source)
+    ran = command(
+        "parity", source, "--level", level, "--work", tmp_path / "work", "--json", "--", "--bind", "Trainer.steps = 5"
+    )
+    assert ran.exit_code == 0, ran.err
+    said = json.loads(ran.out)
+    assert (said["rung"], said["coverage"]["steps"]) == ("identical", 5)
+    assert tree(source) == before
+
+
+@pytest.mark.parametrize("plant", ["lr", "batch"])
+def test_the_demo_finds_a_planted_fault(command: Command, plant: str, tmp_path: Path) -> None:
+    """At the step where it was planted; exit code 1."""
+    ran = command(
+        "demo", "--steps", 4, "--plant", f"{plant}@2", "--work", tmp_path, "--json", "--project", "char_model"
+    )
+    assert ran.exit_code == 1, ran.err
+    (said,) = json.loads(ran.out)
+    assert (said["rung"], said["first"]["step"]) == ("diverged", 2)
+
+
+def test_scan_lists_loops_and_roles_without_running_anything(command: Command, project: Make) -> None:
+    """A module that would fail on import is read all the same."""
+    root = project({"train.py": "raise SystemExit('imported')\nfrom legacy_lab import Trainer\nt = Trainer()\n"})
+    ran = command("scan", root, "--json")
+    assert ran.exit_code == 0, ran.err
+    assert any(use["role"] == "trainer" and use["line"] == 3 for use in json.loads(ran.out)["roles"])
+
+
+@pytest.mark.parametrize("name", ["scan", "convert", "record", "compare", "parity", "run", "demo"])
+def test_every_command_has_help(command: Command, name: str) -> None:
+    """With an example, and --json."""
+    said = command(name, "--help").out
+    assert "Example:" in said or name == "scan"
+    assert "--json" in said

@@ -1,0 +1,93 @@
+"""Applying rules to a project: bytes outside the edits stay, nothing is written, nothing is guessed."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lab_migrate.convert import convert_project
+from lab_migrate.convert.engine import apply
+from lab_migrate.convert.rule import Edit, all_rules
+from lab_migrate.errors import UsageError
+from lab_migrate.findings import Status
+
+Make = Callable[[Mapping[str, str]], Path]
+TRAIN = "from legacy_lab import Trainer\nTrainer().train()\n"
+
+
+def test_a_file_that_does_not_parse_is_reported_and_the_others_are_converted(project: Make) -> None:
+    """With its place; a broken file never stops the rest, and is never passed over in silence."""
+    conversion = convert_project(project({"bad.py": "def legacy_lab(:\n", "train.py": TRAIN}))
+    assert [change.path for change in conversion.changes] == ["train.py"]
+    (skipped,) = [finding for finding in conversion.findings if finding.code == "LM001"]
+    assert (skipped.path, skipped.line, skipped.status) == ("bad.py", 1, Status.MANUAL)
+    assert conversion.needs_hand
+
+
+@pytest.mark.parametrize(
+    ("encoding", "declared"), [("latin-1", "# -*- coding: latin-1 -*-\n"), ("utf-8", ""), ("utf-8-sig", "")]
+)
+def test_encoding_and_line_ends_stay(tmp_path: Path, encoding: str, declared: str) -> None:
+    """Bytes outside the edit are the file's own, whatever its encoding and line ends."""
+    root = tmp_path / "project"
+    root.mkdir()
+    text = f"{declared}# für alle\nfrom legacy_lab import Trainer\nTrainer()\n".replace("\n", "\r\n")
+    (root / "train.py").write_bytes(text.encode(encoding))
+    convert_project(root).write(tmp_path / "out")
+    expected = text.replace("legacy_lab", "lab_bridge")
+    assert (tmp_path / "out/train.py").read_bytes() == expected.encode(encoding)
+
+
+def test_a_project_without_lab_is_unsupported_not_a_success(project: Make) -> None:
+    """Nothing to convert is a finding with a next step."""
+    conversion = convert_project(project({"train.py": "print(1)\n"}))
+    assert [finding.code for finding in conversion.findings] == ["LM002"]
+    assert conversion.needs_hand
+
+
+def test_a_converted_project_has_nothing_left_to_convert(project: Make, tmp_path: Path) -> None:
+    """Idempotent."""
+    convert_project(project({"train.py": TRAIN})).write(tmp_path / "once")
+    assert convert_project(tmp_path / "once").changes == ()
+
+
+def test_an_added_file_never_replaces_one_of_the_project(project: Make) -> None:
+    """Level L2 adds lab_fit.py; a project that has one is refused."""
+    with pytest.raises(UsageError, match=r"lab_fit\.py: expected no such file"):
+        convert_project(project({"train.py": TRAIN, "lab_fit.py": "mine = 1\n"}), "L2")
+
+
+def test_unknown_rules_and_levels_are_refused_by_name(project: Make) -> None:
+    """A typo in --only must not mean "no rule"."""
+    root = project({"train.py": TRAIN})
+    with pytest.raises(UsageError, match="found LM999"):
+        convert_project(root, only=["LM999"])
+    with pytest.raises(UsageError, match="found 'L7'"):
+        convert_project(root, level="L7")
+
+
+def test_every_rule_explains_itself() -> None:
+    """Code, title, levels; codes are unique."""
+    rules = all_rules()
+    assert len({rule.code for rule in rules}) == len(rules) >= 5
+    assert all(rule.levels and len(rule.explanation.splitlines()) > 2 for rule in rules)
+
+
+@given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 5), st.sampled_from("abc")), max_size=5))
+def test_bytes_outside_the_edits_never_change(drawn: list[tuple[int, int, str]]) -> None:
+    """Edits apply at their places in one pass; two that overlap are an error, never a guess."""
+    text = "x" * 36
+    edits = [Edit(start, start + length, letter) for start, length, letter in drawn]
+    ordered = sorted(edits, key=lambda edit: (edit.start, edit.end))
+    if any(a.end > b.start for a, b in itertools.pairwise(ordered)):
+        with pytest.raises(ValueError, match="two rules edit the bytes"):
+            apply(text, edits, "f.py")
+        return
+    after = apply(text, edits, "f.py")
+    assert after.count("x") == 36 - sum(edit.end - edit.start for edit in edits)
+    assert sorted(after.replace("x", "")) == sorted(edit.text for edit in edits)
