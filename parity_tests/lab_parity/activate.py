@@ -6,20 +6,22 @@ import atexit
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import attrs
 
 from lab_parity.plant import start_planting
 from lab_parity.record import Recorder
+from lab_parity.record.capture_file import refuse_existing
 from lab_parity.record.sites import UpdateSite
 from lab_parity.trace import End
 
 __all__ = ["recording_environment", "start_from_environment"]
 
-_TRACE, _SITES, _ROOT, _NESTED, _PLANT = (
-    f"LAB_PARITY_{name}" for name in ("TRACE", "SITES", "ROOT", "NESTED", "PLANT")
+_TRACE, _SITES, _ROOT, _NESTED, _PLANT, _CAPTURE, _UNTIL = (
+    f"LAB_PARITY_{name}" for name in ("TRACE", "SITES", "ROOT", "NESTED", "PLANT", "CAPTURE", "UNTIL")
 )
 
 
@@ -28,6 +30,8 @@ def recording_environment(
     sites: Sequence[UpdateSite] = (),
     *,
     plant: str | None = None,
+    capture: Collection[int] = (),
+    until: int | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """Variables that make a subprocess (and the ranks that it starts) record itself to `path`.
@@ -35,12 +39,13 @@ def recording_environment(
     Merge them into the subprocess's environment: `{**os.environ, **recording_environment(path)}`. Rank n > 0 of a
     distributed run writes `<name>.rank<n><suffix>`. `environment` is the one that they are added to (default:
     os.environ); its PYTHONPATH is kept, after ours. `plant` plants a fault, written "name@step" (see plant).
+    `capture` are steps of which full tensors are written beside the trace; after step `until` has been written, the
+    program is ended on the spot, with exit code 0.
 
-    Raises FileExistsError when `path` exists.
+    Raises FileExistsError when `path`, or a captured step of it, exists.
     """
     path = Path(path).absolute()
-    if path.exists():
-        raise FileExistsError(f"{path} exists; a recording never overwrites another. Remove it or choose another path.")
+    refuse_existing(path)
     package = Path(__file__).parent
     before = (os.environ if environment is None else environment).get("PYTHONPATH")
     variables = {
@@ -49,7 +54,12 @@ def recording_environment(
         _ROOT: str(package.parent),
         "PYTHONPATH": os.pathsep.join([str(package / "bootstrap"), *([before] if before else [])]),
     }
-    return variables | ({_PLANT: plant} if plant else {})
+    wanted = {
+        _PLANT: plant or "",
+        _CAPTURE: ",".join(str(step) for step in sorted(capture)),
+        _UNTIL: "" if until is None else str(until),
+    }
+    return variables | {name: value for name, value in wanted.items() if value}
 
 
 def start_from_environment() -> None:
@@ -61,9 +71,24 @@ def start_from_environment() -> None:
     # A child (a rank, a worker, a probe) writes a trace only when it trains; the outermost process always.
     nested = _NESTED in os.environ
     os.environ[_NESTED] = "1"
-    recorder = Recorder(path, sites, shared=True)
+    capture = [int(step) for step in os.environ.get(_CAPTURE, "").split(",") if step]
+    last = os.environ.get(_UNTIL)
+
+    def stop_in_time(step: int) -> None:
+        if last and step >= int(last):
+            recorder.stop(End("stopped", f"after step {step}, as asked"))
+            _leave_now()
+
+    recorder = Recorder(path, sites, shared=True, capture=capture, after_step=stop_in_time)
     recorder.start()
     atexit.register(_stop, recorder, nested)
+
+
+def _leave_now() -> NoReturn:
+    # No exception would do: a program may catch it, and train on.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _stop(recorder: Recorder, nested: bool) -> None:

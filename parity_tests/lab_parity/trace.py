@@ -16,7 +16,7 @@ What a row is about lies in the batch's custom metadata `lab_parity` (JSON), as 
     rows     the layout's key numbers, one per row, present when the layout is first used
     texts    {digest: JSON text} for observations whose content is kept (hyperparameters), when first seen
     notes    what could not be recorded
-    status, detail      of the end: "finished" by itself, "exception" or "signal", with its message
+    status, detail      of the end: "finished" by itself, "exception", "signal" or "stopped", with its message
 
 `lab_parity.check` is the digest of the columns and of the JSON: a damaged batch is noticed. No end batch means
 that the run was cut short; all steps up to the last whole one are readable. Nothing in a trace is executed.
@@ -65,7 +65,7 @@ class Row(NamedTuple):
 
 @attrs.frozen(slots=True)
 class End:
-    """How a run ended: `finished` by itself, `exception`, `signal`, or `cut short` (no end was written)."""
+    """How a run ended: `finished` by itself, `exception`, `signal`, `stopped` (as asked), or `cut short` (no end)."""
 
     status: str
     detail: str = ""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from lab_parity.record.capture_file import refuse_existing
 from lab_parity.record.recorder import Recorder
 from lab_parity.record.sites import UpdateSite
 from lab_parity.trace import End
@@ -15,16 +16,19 @@ __all__ = ["Recorder", "UpdateSite", "record"]
 
 
 @contextmanager
-def record(path: str | os.PathLike[str], sites: Sequence[UpdateSite] = ()) -> Iterator[None]:
+def record(
+    path: str | os.PathLike[str], sites: Sequence[UpdateSite] = (), *, capture: Collection[int] = ()
+) -> Iterator[None]:
     """Record what is trained inside into a trace at `path`; `sites` name home-grown optimizers' update methods.
+
+    `capture` are steps (from 0) of which full tensors are written beside the trace; see record/capture_file.py.
 
     Never changes a number, draws from a generator or keeps a graph alive. An exception passes through, and the
     trace says so. Raises FileExistsError at once when `path` exists.
     """
     path = Path(path)
-    if path.exists():
-        raise FileExistsError(f"{path} exists; a recording never overwrites another. Remove it or choose another path.")
-    recorder = Recorder(path, sites)
+    refuse_existing(path)
+    recorder = Recorder(path, sites, capture=capture)
     recorder.start()
     end = End("finished")
     try:

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from torch.nn.modules import module as torch_module
 
+from lab_parity.record.capture import Capture, KeptForward
 from lab_parity.record.naming import is_wrapper
 from lab_parity.record.notes import Notes
 from lab_parity.record.phases.batch import Seen, argument_digests, tensors_in
@@ -26,10 +27,11 @@ _MAX_WAITING = 64
 
 @attrs.define(slots=True, eq=False)
 class _Forward:
-    """One outermost forward call: digests only, so that it holds no tensor and no graph."""
+    """One outermost forward call: digests only, so that it holds no graph, and no tensor but of a captured step."""
 
     seen: Seen
     rng: list[Row]
+    kept: KeptForward | None = None
     reached: bool = False
     watched: bool = False
 
@@ -45,8 +47,9 @@ class MicroSteps:
     without no_grad) is left out, and a generator's output that two losses share counts for the first.
     """
 
-    def __init__(self, notes: Notes, generators: Generators, active: Callable[[], bool]) -> None:
+    def __init__(self, notes: Notes, generators: Generators, capture: Capture, active: Callable[[], bool]) -> None:
         self._notes = notes
+        self._capture = capture
         self._active = active
         self._generators = generators
         self._rows: list[Row] = []
@@ -75,10 +78,11 @@ class MicroSteps:
         if self._in_backward or not torch.is_grad_enabled() or _passes_through(module) or not self._active():
             return
         self._outermost = module
-        self._entered = self._notes.guard(self._enter)(args)
+        self._entered = self._notes.guard(self._enter)(module, args)
 
-    def _enter(self, args: tuple[Any, ...]) -> _Forward:
-        return _Forward(argument_digests(args), self._generators.rows(self._count))
+    def _enter(self, module: nn.Module, args: tuple[Any, ...]) -> _Forward:
+        rows = self._generators.rows(self._count)
+        return _Forward(argument_digests(args), rows, self._capture.enter(module, args))
 
     def _after_forward(self, module: nn.Module, args: Any, kwargs: Mapping[str, Any], result: Any) -> None:
         if module is not self._outermost or torch.compiler.is_compiling():
@@ -89,6 +93,7 @@ class MicroSteps:
 
     def _leave(self, forward: _Forward, kwargs: Mapping[str, Any], result: Any) -> None:
         forward.seen += argument_digests(kwargs)
+        self._capture.leave(forward.kept, kwargs)
         for _, tensor in tensors_in(result):
             if tensor.grad_fn is not None:
                 tensor.grad_fn.register_prehook(forward.mark)
@@ -109,6 +114,7 @@ class MicroSteps:
                 return
             loss = self._notes.guard(loss_rows)(self._count, tensors) or []
             rng = self._notes.guard(self._generators.rows)(self._count) or []
+            self._notes.guard(self._capture.before_backward)(self._count, tensors)
             self._in_backward = True
             try:
                 original(tensors, *args, **kwargs)
@@ -137,6 +143,7 @@ class MicroSteps:
                 for phase, where, digest in forward.seen
             ]
         self._rows += loss
+        self._notes.guard(self._capture.after_backward)(number, [forward.kept for forward in trained])
         self._count += 1
 
 

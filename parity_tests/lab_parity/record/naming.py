@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 
 from torch import Tensor, nn
 
-__all__ = ["Names", "is_wrapper"]
+__all__ = ["Names", "buffers", "is_wrapper", "modules"]
 
 _WRAPPERS = {
     "DistributedDataParallel": "module",
@@ -120,3 +120,17 @@ def buffers(module: nn.Module, prefix: str = "", above: frozenset[int] = frozens
         if child is not None:
             inner = prefix if name == wrapped else f"{prefix}{name}."
             yield from buffers(child, inner, above | {id(module)})
+
+
+def modules(
+    module: nn.Module, prefix: str = "", above: frozenset[int] = frozenset()
+) -> Iterator[tuple[str, nn.Module]]:
+    """(path, module) as for parameters; the outermost module's path is empty."""
+    if id(module) in above:
+        return
+    yield prefix.removesuffix("."), module
+    wrapped = _WRAPPERS.get(type(module).__name__)
+    for name, child in module._modules.items():
+        if child is not None:
+            inner = prefix if name == wrapped else f"{prefix}{name}."
+            yield from modules(child, inner, above | {id(module)})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 from torch.optim import optimizer as torch_optimizer
 
 from lab_parity.environment import describe_environment
+from lab_parity.record.capture import Capture
 from lab_parity.record.micro import MicroSteps
 from lab_parity.record.notes import Notes
 from lab_parity.record.phases.buffer import buffer_rows
@@ -42,19 +43,30 @@ class Recorder:
     """Records a run from `start()` to `stop(end)`.
 
     The file is made at the first step, or at the stop. `shared`: other processes of the same run may want the same
-    path, and then the later one adds its process id to the name instead of failing.
+    path, and then the later one adds its process id to the name instead of failing. `capture` are the steps of which
+    full tensors are written beside the trace. `after_step` is told each step's number when it has been written.
     """
 
-    def __init__(self, path: Path, sites: Sequence[UpdateSite] = (), *, shared: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        sites: Sequence[UpdateSite] = (),
+        *,
+        shared: bool = False,
+        capture: Collection[int] = (),
+        after_step: Callable[[int], None] | None = None,
+    ) -> None:
         self.path = path
         self._sites = sites
         self._shared = shared
+        self._after_step_written = after_step
         self._process = os.getpid()
         self._writer: TraceWriter | None = None
         self._notes = Notes()
         self._views = Views()
         self._generators = Generators()
-        self._micro = MicroSteps(self._notes, self._generators, self._active)
+        self._capture = Capture(capture, lambda: self.steps, self._generators.states)
+        self._micro = MicroSteps(self._notes, self._generators, self._capture, self._active)
         self._updates: list[_Update] = []
         self._undo: list[Callable[[], None]] = []
 
@@ -66,7 +78,7 @@ class Recorder:
     def start(self) -> None:
         """Put the hooks in place. Raises SiteError when an imported module lacks its site's method."""
         self._undo.append(watch(self._sites, self))
-        self._undo += [*self._generators.watch(), *self._micro.watch()]
+        self._undo += [*self._generators.watch(), *self._micro.watch(), *self._capture.watch()]
         self._undo.append(torch_optimizer.register_optimizer_step_pre_hook(self._before_step).remove)
         self._undo.append(torch_optimizer.register_optimizer_step_post_hook(self._after_step).remove)
 
@@ -146,6 +158,7 @@ class Recorder:
         hyper, update.texts = hyper_rows(view)
         kept = [row for row in update.rows if row.key.phase == "config"]  # a closure that is called twice
         update.rows = [*(kept or initial), *grad_rows(view), *hyper]
+        self._capture.before_update(view)
 
     def _write(self, update: _Update, view: OptimizerView) -> None:
         micro, count = self._micro.take()
@@ -154,13 +167,17 @@ class Recorder:
             *update.rows[:split], *micro, *update.rows[split:],
             *state_rows(view), *param_rows(view, "param"), *buffer_rows(view), *self._generators.rows(-1),
         ]  # fmt: skip
-        self._open().step(
+        label, writer = self._views.label(update.optimizer), self._open()
+        self._notes.guard(self._capture.after_update)(writer.path, label, update.optimizer, count, view)
+        writer.step(
             rows,
-            optimizer=self._views.label(update.optimizer),
+            optimizer=label,
             micro_steps=count,
             texts=update.texts,
             notes=self._notes.take(),
         )
+        if self._after_step_written is not None:
+            self._after_step_written(writer.steps - 1)
 
     def _active(self) -> bool:
         """False in a forked child: the file is its parent's."""

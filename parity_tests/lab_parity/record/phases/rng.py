@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from lab_parity.digest import digest_bytes, digest_tensor
 from lab_parity.trace import Key, Row
@@ -53,6 +54,15 @@ class Generators:
             digest = digest_bytes(words.tobytes() + b"%d" % position)
             rows.append(Row(Key("rng", micro, name, "state"), digest, twister.drawn(words, position)))
         return rows
+
+    def states(self) -> dict[str, Tensor]:
+        """Generator -> its whole state: torch's as it gives it (uint8), the others' words and position (int64)."""
+        states = {"torch": torch.get_rng_state()}
+        if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+            states |= {f"cuda:{number}": state.cpu() for number, state in enumerate(torch.cuda.get_rng_state_all())}
+        for name, (words, position) in (("python", _python_state()), ("numpy", _numpy_state())):
+            states[name] = torch.from_numpy(np.append(words.astype(np.int64), position))
+        return states
 
 
 class _Twister:

@@ -1,0 +1,216 @@
+"""Full tensors of chosen steps, collected while the recorder looks on, written when the step has ended."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+import torch
+from torch import Tensor, nn
+from torch.nn.modules import module as torch_module
+
+from lab_parity.record.capture_file import CapturedStep, Key5, ModuleFacts, capture_path, write_capture
+from lab_parity.record.naming import buffers, modules
+from lab_parity.record.phases.batch import tensors_in
+from lab_parity.record.phases.hyper import hyper_rows
+from lab_parity.record.view import OptimizerView
+
+__all__ = ["Capture", "KeptForward"]
+
+
+@attrs.define(slots=True, eq=False)
+class _Call:
+    """One call of one module; the module is held until the step has been written."""
+
+    module: nn.Module
+    training: bool
+    outputs: dict[str, Tensor]
+
+
+@attrs.define(slots=True, eq=False)
+class KeptForward:
+    """What is kept of one outermost forward call until it is known whether it was training."""
+
+    states: dict[str, Tensor]
+    arguments: list[tuple[str, str, Tensor]] = attrs.field(factory=list)
+    calls: list[_Call] = attrs.field(factory=list)
+
+
+class Capture:
+    """Collects the tensors of the steps in `steps`; `current` says which step is under way.
+
+    Everything is cloned at once, so that later changes in place do not show. Costs nothing where `steps` is empty.
+    """
+
+    def __init__(
+        self, steps: Collection[int], current: Callable[[], int], states: Callable[[], dict[str, Tensor]]
+    ) -> None:
+        self._steps = frozenset(steps)
+        self._current = current
+        self._states = states
+        self._open: KeptForward | None = None
+        self._leaves: dict[int, Tensor] = {}
+        self._forget()
+
+    @property
+    def wanted(self) -> bool:
+        """Whether the step under way is to be captured."""
+        return bool(self._steps) and self._current() in self._steps
+
+    def watch(self) -> list[Callable[[], None]]:
+        """Put the hook in place that sees every module's output; returns what takes it away."""
+        if not self._steps:
+            return []
+        return [torch_module.register_module_forward_hook(self._after_module).remove]
+
+    def enter(self, module: nn.Module, args: Any) -> KeptForward | None:
+        """An outermost forward call begins."""
+        # A forward call may be differentiated in a later optimizer's step (a GAN's): begin early.
+        now = self._current() if self._steps else 0
+        self._open = None
+        if not self._steps or not any(now <= step <= now + 2 for step in self._steps):
+            return None
+        for parameter in module.parameters():
+            self._leaves[id(parameter)] = parameter
+        for _, buffer in buffers(module):
+            self._buffers.setdefault(id(buffer), clone(buffer))
+        self._open = KeptForward(self._states())
+        self._arguments(self._open, args)
+        return self._open
+
+    def leave(self, kept: KeptForward | None, kwargs: Any) -> None:
+        """That call has ended."""
+        self._open = None
+        if kept is not None:
+            self._arguments(kept, kwargs)
+
+    def before_backward(self, micro: int, roots: Any) -> None:
+        """A backward pass begins at `roots`."""
+        if not self.wanted:
+            return
+        listed = [roots] if isinstance(roots, Tensor) else list(roots)
+        for number, root in enumerate(listed):
+            if isinstance(root, Tensor):
+                name = "loss" if len(listed) == 1 else f"loss.{number}"
+                self._tensors[Key5("loss", micro, name, "", "after")] = clone(root)
+        self._states_at_backward = self._states()
+        self._see_gradients(micro, "before")
+
+    def after_backward(self, micro: int, trained: list[KeptForward | None]) -> None:
+        """That pass has ended; `trained` are the forward calls that it went through."""
+        if not self.wanted:
+            return
+        self._see_gradients(micro, "after")
+        kept = [forward for forward in trained if forward is not None]
+        for name, state in (kept[0].states if kept else self._states_at_backward).items():
+            self._tensors[Key5("rng", micro, name, "state", "before")] = state
+        for place, forward in enumerate(kept):
+            for phase, where, tensor in forward.arguments:
+                self._tensors[Key5(phase, micro, f"call {place} argument {where}", "", "before")] = tensor
+            self._calls += [(micro, call) for call in forward.calls]
+
+    def before_update(self, view: OptimizerView) -> None:
+        """The optimizer is about to change the parameters."""
+        if self.wanted:
+            self._before = {**_update_tensors(view, "before"), **_gradients(view)}
+            rows, texts = hyper_rows(view)
+            self._hyper = {row.key.name: json.loads(texts[row.digest]) for row in rows}
+
+    def after_update(self, trace: Path, label: str, optimizer: Any, micro_steps: int, view: OptimizerView) -> None:
+        """The update has ended: write the step beside the trace."""
+        if self.wanted:
+            write_capture(capture_path(trace, self._current()), self._captured(label, optimizer, micro_steps, view))
+        if self._steps:
+            self._forget()
+            if self._current() >= max(self._steps):
+                self._leaves = {}
+
+    def _captured(self, label: str, optimizer: Any, micro_steps: int, view: OptimizerView) -> CapturedStep:
+        names = {id(tensor): name for name, tensor in view.parameters()}
+        self._tensors |= self._before
+        for (micro, leaf, moment), gradient in self._gradients.items():
+            if leaf in names:
+                self._tensors[Key5("grad", micro, names[leaf], "", moment)] = gradient
+        for root in view.roots:
+            for name, buffer in buffers(root):
+                self._tensors[Key5("buffer", -1, name, "", "after")] = clone(buffer)
+                if id(buffer) in self._buffers:
+                    self._tensors[Key5("buffer", -1, name, "", "before")] = self._buffers[id(buffer)]
+        self._tensors |= _update_tensors(view, "after")
+        self._tensors |= {Key5("rng", -1, name, "state", "after"): state for name, state in self._states().items()}
+        facts = self._name_calls({id(module): name for root in view.roots for name, module in modules(root)})
+        kind = f"{type(optimizer).__module__}.{type(optimizer).__qualname__}"
+        return CapturedStep(self._current(), label, kind, micro_steps, self._hyper, facts, self._tensors)
+
+    def _name_calls(self, names: Mapping[int, str]) -> list[ModuleFacts]:
+        """Puts the modules' outputs in place, in the order in which they came; returns what else is known."""
+        seen: dict[tuple[int, str], int] = {}
+        facts: dict[ModuleFacts, None] = {}
+        for micro, call in self._calls:
+            name = names.get(id(call.module))
+            if name is None:
+                continue
+            number = seen[micro, name] = seen.get((micro, name), -1) + 1
+            for where, output in call.outputs.items():
+                self._tensors[Key5("module", micro, name, f"{number}.{where}", "after")] = output
+            kind = type(call.module).__name__
+            facts.setdefault(ModuleFacts(name, kind, call.module.extra_repr(), call.training))
+        return list(facts)
+
+    def _arguments(self, kept: KeptForward, arguments: Any) -> None:
+        kept.arguments += [
+            ("batch" if tensor.grad_fn is None else "forward", where, clone(tensor))
+            for where, tensor in tensors_in(arguments)
+        ]
+
+    def _after_module(self, module: nn.Module, args: Any, result: Any) -> None:
+        if self._open is None or torch.compiler.is_compiling():
+            return
+        outputs = {where: clone(tensor) for where, tensor in tensors_in(result)}
+        self._open.calls.append(_Call(module, module.training, outputs))
+
+    def _see_gradients(self, micro: int, moment: str) -> None:
+        for number, leaf in self._leaves.items():
+            if leaf.grad is not None:
+                self._gradients[micro, number, moment] = clone(leaf.grad)
+
+    def _forget(self) -> None:
+        self._tensors: dict[Key5, Tensor] = {}
+        self._before: dict[Key5, Tensor] = {}
+        self._hyper: dict[str, dict[str, Any]] = {}
+        self._buffers: dict[int, Tensor] = {}
+        self._gradients: dict[tuple[int, int, str], Tensor] = {}
+        self._calls: list[tuple[int, _Call]] = []
+        self._states_at_backward: dict[str, Tensor] = {}
+
+
+def clone(tensor: Tensor) -> Tensor:
+    """A dense, contiguous copy in main memory; of a distributed tensor the local shard."""
+    local = getattr(tensor, "to_local", None)
+    plain = tensor.detach() if local is None else local().detach()
+    if plain.layout != torch.strided:
+        plain = plain.to_dense()
+    copy: Tensor = torch.empty_like(plain, device="cpu", memory_format=torch.contiguous_format).as_subclass(Tensor)
+    return copy.copy_(plain.resolve_conj().resolve_neg())
+
+
+def _update_tensors(view: OptimizerView, moment: str) -> dict[Key5, Tensor]:
+    found = {Key5("param", -1, name, "", moment): clone(parameter) for name, parameter in view.parameters()}
+    for name, _ in view.parameters():
+        for field, value in view.state.get(name, {}).items():
+            if isinstance(value, Tensor):
+                found[Key5("optimizer", -1, name, str(field), moment)] = clone(value)
+            elif isinstance(value, (bool, int, float)):
+                found[Key5("optimizer", -1, name, str(field), moment)] = torch.tensor(float(value), dtype=torch.float64)
+    return found
+
+
+def _gradients(view: OptimizerView) -> dict[Key5, Tensor]:
+    return {
+        Key5("grad", -1, name, "", "before"): clone(parameter.grad)
+        for name, parameter in view.parameters()
+        if parameter.grad is not None
+    }

@@ -1,0 +1,130 @@
+"""Captured steps on disk: full tensors of one optimizer step, beside the trace, as safetensors.
+
+Step 5 of `run.trace` lies in `run.step5.safetensors` (https://huggingface.co/docs/safetensors): plain bytes, nothing is
+executed when it is read. A tensor's name there is the JSON list [phase, micro-step or -1, name, field, moment] with
+the names of the trace; `moment` tells when it was seen:
+
+    rng      before micro-step m; after the update (-1)     the generator's state as bytes
+    batch    before   forward  before                       the arguments of the outermost forward call
+    module   after                                          outputs of every module, field "call.path" (micro-step -1)
+    loss     after
+    grad     before and after backward pass m; before the update (-1), where no gradient is no entry
+    param    before and after the update (-1)
+    optimizer  the state, before and after the update (-1)
+    buffer   before the step's first forward call, after the update (-1)
+
+The file's metadata `lab_parity.capture` (JSON) holds what is no tensor: see `CapturedStep`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import attrs
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from lab_parity.errors import TraceError
+
+__all__ = [
+    "CapturedStep", "Key5", "ModuleFacts", "capture_path", "captures_beside", "read_capture",
+    "refuse_existing", "write_capture",
+]  # fmt: skip
+
+VERSION = "1"
+_HEAD = "lab_parity.capture"
+
+
+class Key5(NamedTuple):
+    """What a captured tensor is: a trace's key, and the moment ("before" or "after") at which it was seen."""
+
+    phase: str
+    micro: int
+    name: str
+    field: str
+    moment: str
+
+
+@attrs.frozen(slots=True)
+class ModuleFacts:
+    """One module in one forward call: its class, its settings in words (`extra_repr`), and its mode."""
+
+    name: str
+    kind: str
+    settings: str
+    training: bool
+
+
+@attrs.frozen(slots=True, eq=False)
+class CapturedStep:
+    """One captured step. `hyper` is by parameter; `optimizer` is the label that the trace gives, `kind` the class."""
+
+    step: int
+    optimizer: str
+    kind: str
+    micro_steps: int
+    hyper: Mapping[str, Mapping[str, Any]]
+    modules: Sequence[ModuleFacts]
+    tensors: Mapping[Key5, Tensor]
+    notes: Sequence[str] = ()
+
+
+def capture_path(trace: Path, step: int) -> Path:
+    """Where step `step` of the run whose trace is `trace` is captured."""
+    return trace.with_name(f"{trace.stem}.step{step}.safetensors")
+
+
+def captures_beside(trace: Path) -> dict[int, Path]:
+    """The captured steps of a trace: step -> file."""
+    pattern = re.compile(re.escape(trace.stem) + r"\.step(\d+)\.safetensors")
+    folder = trace.parent
+    found = (pattern.fullmatch(path.name) for path in (folder.iterdir() if folder.is_dir() else ()))
+    return {int(match[1]): folder / match[0] for match in sorted(filter(None, found), key=lambda m: int(m[1]))}
+
+
+def refuse_existing(trace: Path) -> None:
+    """Raise FileExistsError where a trace, or a captured step of one, is at the path already."""
+    for path in (trace, *captures_beside(trace).values()):
+        if path.exists():
+            raise FileExistsError(
+                f"{path} exists; a recording never overwrites another. Remove it or choose another path."
+            )
+
+
+def write_capture(path: Path, captured: CapturedStep) -> None:
+    """Write a captured step; a file that is there is never overwritten (FileExistsError)."""
+    if path.exists():
+        raise FileExistsError(f"{path} exists; a capture never overwrites another. Remove it or choose another path.")
+    head = {
+        "version": VERSION, "step": captured.step, "optimizer": captured.optimizer, "kind": captured.kind,
+        "micro_steps": captured.micro_steps, "hyper": captured.hyper, "notes": list(captured.notes),
+        "modules": [attrs.asdict(module) for module in captured.modules],
+    }  # fmt: skip
+    tensors = {json.dumps(key): tensor for key, tensor in captured.tensors.items()}
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
+    save_file(tensors, unfinished, metadata={_HEAD: json.dumps(head)})
+    os.replace(unfinished, path)
+
+
+def read_capture(path: Path) -> CapturedStep:
+    """Read a captured step. Raises TraceError when the file is missing, is no capture, or is damaged."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            head = json.loads((file.metadata() or {})[_HEAD])
+            tensors = {Key5(*json.loads(name)): file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        if head["version"] != VERSION:
+            raise TraceError(f"{path}: capture version {head['version']}, this program reads version {VERSION}.")
+        return CapturedStep(
+            int(head["step"]), str(head["optimizer"]), str(head["kind"]), int(head["micro_steps"]), head["hyper"],
+            [ModuleFacts(**facts) for facts in head["modules"]], tensors, head["notes"],
+        )  # fmt: skip
+    except FileNotFoundError:
+        raise TraceError(f"{path}: no such capture. Make it with: lab-migrate record --capture step=K") from None
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        raise TraceError(f"{path}: is no capture, or is damaged ({error}). Record the step again.") from error
