@@ -216,10 +216,13 @@ def run_recorded(size: Size, folder: Path) -> float:
     return ticks.per_step(WARM_UP)
 
 
-def run_drop_in(size: Size, folder: Path, **lightning: Any) -> float:
-    """The drop-in."""
-    trainer, ticks = build(lab_bridge.Trainer, size, folder, lightning=lightning)
+def run_drop_in(size: Size, folder: Path, loop: str = "slim", **lightning: Any) -> float:
+    """The drop-in. Raises `RuntimeError` where it was to take the slim loop and did not."""
+    trainer, ticks = build(lab_bridge.Trainer, size, folder, lightning=lightning, loop=loop)
     trainer.train()
+    obstacles = getattr(trainer.lightning.fit_loop.epoch_loop, "obstacles", ["not installed"])
+    if loop == "slim" and obstacles:
+        raise RuntimeError(f"the slim loop was not taken: {'; '.join(obstacles)}")
     return ticks.per_step(WARM_UP)
 
 
@@ -239,6 +242,12 @@ WAYS: dict[str, Callable[[Size, Path], float]] = {
     "raw legacy_lab loop": run_legacy,
     "drop-in, everything off": lambda size, folder: run_drop_in(size, folder, enable_progress_bar=False),
     "drop-in, bar + CSV + metric": lambda size, folder: run_drop_in(size, folder, **watched(folder, no_choice)),
+    "drop-in on Lightning's own loop, everything off": lambda size, folder: run_drop_in(
+        size, folder, "stock", enable_progress_bar=False
+    ),
+    "drop-in on Lightning's own loop, bar + CSV + metric": lambda size, folder: run_drop_in(
+        size, folder, "stock", **watched(folder, TQDMProgressBar)
+    ),
     "stock Lightning, everything off": run_stock,
     "stock Lightning, bar (tqdm) + CSV + metric": lambda size, folder: run_stock(
         size, folder, True, **watched(folder, TQDMProgressBar)

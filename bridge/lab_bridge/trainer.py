@@ -13,6 +13,7 @@ import legacy_lab
 from lab_adapters.checkpoint_io import LegacyCheckpointIO
 from lab_adapters.faithful import faithful, quiet
 from lab_adapters.loader import TokenLoader
+from lab_adapters.slim_loop import slim
 from lab_adapters.step_module import StepModule
 from lab_bridge.legacy_checkpoint import LabCheckpoint
 
@@ -23,13 +24,17 @@ class Trainer(legacy_lab.Trainer):
     The legacy step runs verbatim under Lightning's manual optimization, so the numbers are those of Lab, bitwise;
     callbacks, loggers, progress bar and ModelCheckpoint are Lightning's. `lightning` holds further arguments of
     `lightning.Trainer`. After construction `trainer.lightning` is None; during and after training it is the
-    `lightning.Trainer` that ran.
+    `lightning.Trainer` that ran. `loop` is "slim" (`lab_adapters.slim_loop`, which falls back to Lightning's own
+    where anything speaks against it) or "stock".
 
     `train(resume=…)` takes Lab's checkpoints and Lightning's; `save` writes Lab's, which `legacy_lab` resumes from.
     """
 
-    def __init__(self, *args: Any, lightning: dict[str, Any] | None = None, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, lightning: dict[str, Any] | None = None, loop: str = "slim", **kwargs: Any) -> None:
+        if loop not in ("slim", "stock"):
+            raise ValueError(f'Trainer.loop: expected "slim" or "stock", found {loop!r}')
         super().__init__(*args, **kwargs)
+        self.loop = loop
         self.lightning_arguments = dict(lightning or {})
         self.lightning: pl.Trainer | None = None
         self._resume: Path | None = None
@@ -46,6 +51,8 @@ class Trainer(legacy_lab.Trainer):
         """Train under Lightning."""
         with quiet():
             self.lightning = pl.Trainer(**self._arguments())
+            if self.loop == "slim":
+                slim(self.lightning)
             self.lightning.fit(StepModule(self), TokenLoader(self.steps), ckpt_path=self._resume)
 
     def latest(self) -> Path:
