@@ -1,0 +1,287 @@
+"""Training loops: where backward, step and zeroing happen inside one loop, directly or through which calls.
+
+Of several nested loops the training loop is the innermost one that holds both a backward pass and an optimizer step
+of its own; loops inside its body (accumulation, critic steps) belong to the body, loops around it (epochs) are listed.
+"""
+
+from __future__ import annotations
+
+import ast
+import enum
+from collections.abc import Iterator
+from pathlib import Path
+
+import attrs
+
+from lab_migrate.analysis.calls import Call, CallGraph
+from lab_migrate.analysis.events import BACKWARD, STEP, ZERO, Event, events_in, events_of, updates_by_hand
+from lab_migrate.analysis.sources import Project, read_project
+from lab_migrate.analysis.symbols import Function, dotted, own_nodes
+
+LoopNode = ast.For | ast.While | ast.AsyncFor
+
+
+class Shape(enum.StrEnum):
+    """What a training loop looks like."""
+
+    PLAIN = "A"  #: a for-loop over a loader with one backward, one step, one zeroing and no branch around them
+    LOADER = "B"  #: a for-loop over a loader with branches (accumulation, skipped steps, early exits)
+    SEVERAL = "C"  #: a for-loop over a loader with inner loops or several backward passes or steps
+    NEXT = "D"  #: a range or while loop that pulls its batches with `next()`
+    WINDOW = "E"  #: a range or while loop over slices, closures or batches made on the spot
+    DELEGATED = "F"  #: backward or step stands in another function
+
+
+@attrs.frozen
+class Reach:
+    """One backward, step or zeroing that a loop reaches.
+
+    `chain` holds the places passed on the way, the loop's own line first: `("train.py:12 train_epoch", …)`; the event
+    itself is at `path:line`.
+    """
+
+    event: Event
+    path: str
+    function: str
+    chain: tuple[str, ...] = ()
+
+    @property
+    def line(self) -> int:
+        """Where the event stands."""
+        return self.event.line
+
+    @property
+    def direct(self) -> bool:
+        """Whether it stands in the loop's own body."""
+        return not self.chain
+
+    @property
+    def place(self) -> str:
+        """`path:line`."""
+        return f"{self.path}:{self.line}"
+
+
+@attrs.frozen(eq=False)
+class TrainingLoop:
+    """A training loop. `node` is the `for` or `while` itself, `owner` the function whose code it stands in."""
+
+    owner: Function
+    node: LoopNode
+    shape: Shape
+    backward: tuple[Reach, ...]
+    step: tuple[Reach, ...]
+    zero: tuple[Reach, ...]
+    #: Loops of the same function around this one, innermost first.
+    around: tuple[LoopNode, ...] = ()
+
+    @property
+    def path(self) -> str:
+        """The file."""
+        return self.owner.path
+
+    @property
+    def line(self) -> int:
+        """The loop's line."""
+        return self.node.lineno
+
+    @property
+    def function(self) -> str:
+        """`Class.method`, or `<module>`."""
+        return self.owner.qualified
+
+    @property
+    def place(self) -> str:
+        """`path:line`."""
+        return f"{self.path}:{self.line}"
+
+
+def find_loops(project: Project | Path, graph: CallGraph | None = None) -> list[TrainingLoop]:
+    """The training loops of a project, in order of path and line. Nothing is imported or run."""
+    if isinstance(project, Path):
+        project = read_project(project)
+    search = _Search(graph or CallGraph(project))
+    found = [loop for function in project.functions for loop in search.loops_of(function)]
+    return sorted(found, key=lambda loop: (loop.path, loop.line))
+
+
+def find_updates_by_hand(project: Project, graph: CallGraph | None = None) -> list[tuple[Function, LoopNode, int]]:
+    """Loops with a backward pass but no optimizer, whose parameters are updated by hand, and the update's line."""
+    search = _Search(graph or CallGraph(project))
+    return [found for function in project.functions for found in search.by_hand(function)]
+
+
+class _Search:
+    """What every function reaches, and from it the loops."""
+
+    def __init__(self, graph: CallGraph) -> None:
+        self.graph = graph
+        self._reach: dict[str, dict[int, tuple[Call, Function] | Event]] = {}
+        self._exposed: dict[int, frozenset[str]] = {}
+        self._found: dict[int, list[TrainingLoop]] = {}
+
+    def loops_of(self, function: Function) -> list[TrainingLoop]:
+        """Training loops in a function's own code."""
+        self.exposed(function)
+        return self._found[id(function)]
+
+    def exposed(self, function: Function) -> frozenset[str]:
+        """The kinds of events that calling a function runs outside its own training loops.
+
+        A loop trains when its body exposes both backward and step, so callees are decided first; within a recursion
+        a function that is being decided exposes nothing.
+        """
+        key = id(function)
+        if key not in self._exposed:
+            self._exposed[key] = frozenset()
+            self._found[key] = []
+            if any(key in self._table(kind) for kind in (BACKWARD, STEP, ZERO)):
+                self._found[key] = self._training_loops(function, function.body, ())
+                inside = {id(node) for loop in self._found[key] for node in own_nodes([loop.node])}
+                self._exposed[key] = frozenset(
+                    self._kinds(function, [node for node in function.own if id(node) not in inside])
+                )
+        return self._exposed[key]
+
+    def by_hand(self, function: Function) -> Iterator[tuple[Function, LoopNode, int]]:
+        """Innermost loops that update parameters by hand after a backward pass."""
+        for loop, _ in _loops_in(function.body, ()):
+            nodes = own_nodes(loop.body)
+            updates = updates_by_hand(nodes)
+            if updates and BACKWARD in self._kinds(function, nodes) and STEP not in self._kinds(function, nodes):
+                yield function, loop, updates[0].lineno
+
+    def _training_loops(
+        self, function: Function, body: list[ast.stmt], around: tuple[LoopNode, ...]
+    ) -> list[TrainingLoop]:
+        found: list[TrainingLoop] = []
+        for loop, outer in _loops_in(body, around):
+            nodes = own_nodes(loop.body)
+            if not self._trains(function, nodes):
+                # Its callees' loops may still train; they are found with their own functions.
+                continue
+            inner = self._training_loops(function, loop.body, (loop, *outer))
+            hidden = {id(node) for one in inner for node in own_nodes([one.node])}
+            if inner and not self._trains(function, [node for node in nodes if id(node) not in hidden]):
+                found += inner
+            else:
+                found.append(self._made(function, loop, outer, nodes))
+        return found
+
+    def _trains(self, function: Function, nodes: list[ast.AST]) -> bool:
+        return {BACKWARD, STEP} <= self._kinds(function, nodes)
+
+    def _made(
+        self, function: Function, loop: LoopNode, around: tuple[LoopNode, ...], nodes: list[ast.AST]
+    ) -> TrainingLoop:
+        reached = {kind: tuple(self._reaches(function, nodes, kind)) for kind in (BACKWARD, STEP, ZERO)}
+        shape = _shape(loop, nodes, reached[BACKWARD], reached[STEP], reached[ZERO])
+        return TrainingLoop(function, loop, shape, reached[BACKWARD], reached[STEP], reached[ZERO], around)
+
+    # ---- reaching
+
+    def _table(self, kind: str) -> dict[int, tuple[Call, Function] | Event]:
+        """For each function that reaches an event of this kind: the event, or the next call on the way."""
+        if kind in self._reach:
+            return self._reach[kind]
+        table: dict[int, tuple[Call, Function] | Event] = {}
+        queue: list[Function] = []
+        for function in self.graph.project.functions:
+            first = next((event for event in events_of(function) if event.kind == kind), None)
+            if first is not None:
+                table[id(function)] = first
+                queue.append(function)
+        while queue:
+            target = queue.pop(0)
+            for call in self.graph.callers_of(target):
+                if id(call.caller) not in table:
+                    table[id(call.caller)] = (call, target)
+                    queue.append(call.caller)
+        self._reach[kind] = table
+        return table
+
+    def _find(self, function: Function, kind: str) -> tuple[Event, Function, tuple[str, ...]] | None:
+        """The event that a function reaches, the function it stands in, and the places passed."""
+        table = self._table(kind)
+        chain: list[str] = []
+        while True:
+            step = table.get(id(function))
+            if step is None:
+                return None
+            if isinstance(step, Event):
+                return step, function, tuple(chain)
+            call, target = step
+            chain.append(f"{call.caller.path}:{call.line} {target.qualified}")
+            function = target
+
+    def _calls(self, function: Function, nodes: list[ast.AST]) -> list[Call]:
+        wanted = {id(node) for node in nodes}
+        return [call for call in self.graph.calls_of(function) if id(call.node) in wanted]
+
+    def _kinds(self, function: Function, nodes: list[ast.AST]) -> set[str]:
+        kinds = {event.kind for event in events_in(nodes)}
+        for call in self._calls(function, nodes):
+            for target in call.targets:
+                kinds |= self.exposed(target)
+        return kinds
+
+    def _reaches(self, function: Function, nodes: list[ast.AST], kind: str) -> Iterator[Reach]:
+        for event in events_in(nodes):
+            if event.kind == kind:
+                yield Reach(event, function.path, function.qualified)
+        seen: set[int] = set()
+        for call in self._calls(function, nodes):
+            for target in call.targets:
+                found = self._find(target, kind) if kind in self.exposed(target) else None
+                if found is None or id(found[0].node) in seen:
+                    continue
+                event, home, chain = found
+                seen.add(id(event.node))
+                first = f"{function.path}:{call.line} {target.qualified}"
+                yield Reach(event, home.path, home.qualified, (first, *chain))
+
+
+def _loops_in(body: list[ast.stmt], around: tuple[LoopNode, ...]) -> Iterator[tuple[LoopNode, tuple[LoopNode, ...]]]:
+    """The outermost loops of some statements (not of nested functions), each with the loops around it."""
+    for node in body:
+        if isinstance(node, LoopNode):
+            yield node, around
+            yield from _loops_in(node.orelse, around)
+        elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            for child in _suites(node):
+                yield from _loops_in(child, around)
+
+
+def _suites(node: ast.stmt) -> Iterator[list[ast.stmt]]:
+    for name in ("body", "orelse", "finalbody"):
+        suite = getattr(node, name, None)
+        if suite:
+            yield suite
+    for handler in [*getattr(node, "handlers", []), *getattr(node, "cases", [])]:
+        yield handler.body
+
+
+def _shape(
+    loop: LoopNode, nodes: list[ast.AST], backward: tuple[Reach, ...], step: tuple[Reach, ...], zero: tuple[Reach, ...]
+) -> Shape:
+    closures = any(isinstance(node, ast.FunctionDef | ast.Lambda) for node in nodes)
+    if not all(any(reach.direct for reach in found) for found in (backward, step)) and not closures:
+        return Shape.DELEGATED
+    ranged = isinstance(loop, ast.While) or (
+        isinstance(loop, ast.For) and isinstance(loop.iter, ast.Call) and dotted(loop.iter.func) in ("range", "trange", "tqdm.trange")
+    )  # fmt: skip
+    if ranged:
+        pulls = any(
+            isinstance(node, ast.Call)
+            and (
+                dotted(node.func) == "next"
+                or dotted(node.func).rpartition(".")[2] in ("next", "next_batch", "__next__")
+            )
+            for node in nodes
+        )
+        return Shape.NEXT if pulls else Shape.WINDOW
+    if len(backward) > 1 or len(step) > 1 or any(isinstance(node, LoopNode) for node in nodes):
+        return Shape.SEVERAL
+    branches = any(
+        isinstance(node, ast.If | ast.Try | ast.Continue | ast.Break | ast.Return | ast.IfExp) for node in nodes
+    )
+    return Shape.LOADER if branches or len(zero) > 1 else Shape.PLAIN
