@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import lightning.pytorch as pl
 import torch
 from torch import nn
 
 from lab_adapters.generators import generator_states, set_generator_states
+from lab_adapters.lean_module import LeanModule
 from lab_adapters.loader import LoaderAdapter
 from lab_adapters.optimizer import OptimizerAdapter
 from lab_adapters.progress import count_step, resume_at
@@ -17,7 +17,7 @@ from lab_adapters.protocols import LegacyEMA, LegacyHook, LegacyObjective, Metri
 from lab_adapters.step_module import LEGACY_KEY
 
 
-class BlockModule(pl.LightningModule):
+class BlockModule(LeanModule):
     """One Lightning batch is one optimizer step: batches and losses until the legacy optimizer has updated.
 
     The order is that of a legacy step: `before_step` hooks, then batch, objective, `optimizer.step(loss)` until it
@@ -68,8 +68,8 @@ class BlockModule(pl.LightningModule):
             self.ema.update(self.model)
         self.step += 1
         count_step(self.trainer)
-        if self.trainer.loggers or self.trainer.progress_bar_callback or self.trainer.checkpoint_callbacks:
-            self.log_dict(metrics, prog_bar=True, batch_size=1)
+        if self.trainer.loggers or self.trainer.callbacks:
+            self.log_step(metrics)
         for hook in self.hooks:
             hook.after_step(self, metrics)
         for follower in self.between_steps:

@@ -27,6 +27,7 @@ from lightning.pytorch.utilities.model_helpers import is_overridden
 from lightning.pytorch.utilities.signature_utils import is_param_in_hook_signature
 
 from lab_adapters.loader import TokenLoader
+from lab_adapters.slim_log import StepLog
 from lab_adapters.slim_loop_ground import strange_ground
 
 __all__ = ["SlimEpochLoop", "slim"]
@@ -61,6 +62,7 @@ class SlimEpochLoop(_TrainingEpochLoop):
     def __init__(self, trainer: pl.Trainer, min_steps: int | None = None, max_steps: int = -1) -> None:
         super().__init__(trainer, min_steps, max_steps)
         self.obstacles: list[str] = []
+        self.log_step = StepLog()
 
     def run(self, data_fetcher: _DataFetcher) -> None:
         """One epoch."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import lightning.pytorch as pl
 import torch
 
 from lab_adapters.generators import generator_states, set_generator_states
+from lab_adapters.lean_module import LeanModule
 from lab_adapters.optimizer import OptimizerAdapter
 from lab_adapters.progress import count_step, resume_at
 from lab_adapters.protocols import LegacyTraining, require
@@ -16,7 +16,7 @@ from lab_adapters.protocols import LegacyTraining, require
 LEGACY_KEY = "legacy_training"
 
 
-class StepModule(pl.LightningModule):
+class StepModule(LeanModule):
     """Runs a `LegacyTraining` under manual optimization; level L1 of a migration.
 
     One Lightning batch is one legacy optimizer step with everything the legacy loop does after it, so callbacks see
@@ -49,10 +49,8 @@ class StepModule(pl.LightningModule):
         if self._resumed is not None:
             set_generator_states(self._resumed)
             self._resumed = None
-        # Metrics cost a device transfer a step, so they are handed over only where somebody reads them.
-        self._monitored = bool(
-            self.trainer.loggers or self.trainer.progress_bar_callback or self.trainer.checkpoint_callbacks
-        )
+        # Metrics are handed over only where somebody can read them.
+        self._monitored = bool(self.trainer.loggers or self.trainer.callbacks)
         self.legacy.before_train()
 
     def training_step(self, token: int, batch_idx: int) -> None:
@@ -60,7 +58,7 @@ class StepModule(pl.LightningModule):
         metrics = self.legacy.train_step()
         count_step(self.trainer)
         if self._monitored:
-            self.log_dict(metrics, prog_bar=True, batch_size=1)
+            self.log_step(metrics)
         self.legacy.after_step(metrics)
 
     def on_train_end(self) -> None:

@@ -13,6 +13,7 @@ import legacy_lab
 from lab_adapters.checkpoint_io import LegacyCheckpointIO
 from lab_adapters.faithful import faithful, quiet
 from lab_adapters.loader import TokenLoader
+from lab_adapters.progress_bar import with_calm_bar
 from lab_adapters.slim_loop import slim
 from lab_adapters.step_module import StepModule
 from lab_bridge.legacy_checkpoint import LabCheckpoint
@@ -67,5 +68,6 @@ class Trainer(legacy_lab.Trainer):
             "enable_progress_bar": sys.stderr.isatty(),
         }
         settings.update(self.lightning_arguments)
+        settings["callbacks"] = with_calm_bar(settings.pop("callbacks", None), settings["enable_progress_bar"])
         plugins = [*settings.pop("plugins", []), LegacyCheckpointIO(LabCheckpoint())]
         return faithful(self.device, plugins=plugins, **settings)
