@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,19 @@ class KeptForward:
     calls: list[_Call] = attrs.field(factory=list)
 
 
+@attrs.define(slots=True, eq=False)
+class _Window:
+    """What has been seen since the last step; parameters, buffers and their gradients by id."""
+
+    tensors: dict[Key5, Tensor] = attrs.field(factory=dict)
+    before: dict[Key5, Tensor] = attrs.field(factory=dict)
+    hyper: dict[str, dict[str, Any]] = attrs.field(factory=dict)
+    buffers: dict[int, Tensor] = attrs.field(factory=dict)
+    gradients: dict[tuple[int, int, str], Tensor] = attrs.field(factory=dict)
+    calls: list[tuple[int, _Call]] = attrs.field(factory=list)
+    states_at_backward: dict[str, Tensor] = attrs.field(factory=dict)
+
+
 class Capture:
     """Collects the tensors of the steps in `steps`; `current` says which step is under way.
 
@@ -53,7 +66,7 @@ class Capture:
         self._states = states
         self._open: KeptForward | None = None
         self._leaves: dict[int, Tensor] = {}
-        self._forget()
+        self._window = _Window()
 
     @property
     def wanted(self) -> bool:
@@ -76,7 +89,7 @@ class Capture:
         for parameter in module.parameters():
             self._leaves[id(parameter)] = parameter
         for _, buffer in buffers(module):
-            self._buffers.setdefault(id(buffer), clone(buffer))
+            self._window.buffers.setdefault(id(buffer), clone(buffer))
         self._open = KeptForward(self._states())
         self._arguments(self._open, args)
         return self._open
@@ -95,8 +108,8 @@ class Capture:
         for number, root in enumerate(listed):
             if isinstance(root, Tensor):
                 name = "loss" if len(listed) == 1 else f"loss.{number}"
-                self._tensors[Key5("loss", micro, name, "", "after")] = clone(root)
-        self._states_at_backward = self._states()
+                self._window.tensors[Key5("loss", micro, name, "", "after")] = clone(root)
+        self._window.states_at_backward = self._states()
         self._see_gradients(micro, "before")
 
     def after_backward(self, micro: int, trained: list[KeptForward | None]) -> None:
@@ -105,60 +118,47 @@ class Capture:
             return
         self._see_gradients(micro, "after")
         kept = [forward for forward in trained if forward is not None]
-        for name, state in (kept[0].states if kept else self._states_at_backward).items():
-            self._tensors[Key5("rng", micro, name, "state", "before")] = state
+        for name, state in (kept[0].states if kept else self._window.states_at_backward).items():
+            self._window.tensors[Key5("rng", micro, name, "state", "before")] = state
         for place, forward in enumerate(kept):
             for phase, where, tensor in forward.arguments:
-                self._tensors[Key5(phase, micro, f"call {place} argument {where}", "", "before")] = tensor
-            self._calls += [(micro, call) for call in forward.calls]
+                self._window.tensors[Key5(phase, micro, f"call {place} argument {where}", "", "before")] = tensor
+            self._window.calls += [(micro, call) for call in forward.calls]
 
     def before_update(self, view: OptimizerView) -> None:
         """The optimizer is about to change the parameters."""
         if self.wanted:
-            self._before = {**_update_tensors(view, "before"), **_gradients(view)}
+            self._window.before = {**_update_tensors(view, "before"), **_gradients(view)}
             rows, texts = hyper_rows(view)
-            self._hyper = {row.key.name: json.loads(texts[row.digest]) for row in rows}
+            self._window.hyper = {row.key.name: json.loads(texts[row.digest]) for row in rows}
 
     def after_update(self, trace: Path, label: str, optimizer: Any, micro_steps: int, view: OptimizerView) -> None:
         """The update has ended: write the step beside the trace."""
         if self.wanted:
             write_capture(capture_path(trace, self._current()), self._captured(label, optimizer, micro_steps, view))
         if self._steps:
-            self._forget()
+            self._window = _Window()
             if self._current() >= max(self._steps):
                 self._leaves = {}
 
     def _captured(self, label: str, optimizer: Any, micro_steps: int, view: OptimizerView) -> CapturedStep:
         names = {id(tensor): name for name, tensor in view.parameters()}
-        self._tensors |= self._before
-        for (micro, leaf, moment), gradient in self._gradients.items():
+        window = self._window
+        tensors = window.tensors | window.before
+        for (micro, leaf, moment), gradient in window.gradients.items():
             if leaf in names:
-                self._tensors[Key5("grad", micro, names[leaf], "", moment)] = gradient
+                tensors[Key5("grad", micro, names[leaf], "", moment)] = gradient
         for root in view.roots:
             for name, buffer in buffers(root):
-                self._tensors[Key5("buffer", -1, name, "", "after")] = clone(buffer)
-                if id(buffer) in self._buffers:
-                    self._tensors[Key5("buffer", -1, name, "", "before")] = self._buffers[id(buffer)]
-        self._tensors |= _update_tensors(view, "after")
-        self._tensors |= {Key5("rng", -1, name, "state", "after"): state for name, state in self._states().items()}
-        facts = self._name_calls({id(module): name for root in view.roots for name, module in modules(root)})
+                tensors[Key5("buffer", -1, name, "", "after")] = clone(buffer)
+                if id(buffer) in window.buffers:
+                    tensors[Key5("buffer", -1, name, "", "before")] = window.buffers[id(buffer)]
+        tensors |= _update_tensors(view, "after")
+        tensors |= {Key5("rng", -1, name, "state", "after"): state for name, state in self._states().items()}
+        paths = {id(module): name for root in view.roots for name, module in modules(root)}
+        outputs, facts = _name_calls(window.calls, paths)
         kind = f"{type(optimizer).__module__}.{type(optimizer).__qualname__}"
-        return CapturedStep(self._current(), label, kind, micro_steps, self._hyper, facts, self._tensors)
-
-    def _name_calls(self, names: Mapping[int, str]) -> list[ModuleFacts]:
-        """Puts the modules' outputs in place, in the order in which they came; returns what else is known."""
-        seen: dict[tuple[int, str], int] = {}
-        facts: dict[ModuleFacts, None] = {}
-        for micro, call in self._calls:
-            name = names.get(id(call.module))
-            if name is None:
-                continue
-            number = seen[micro, name] = seen.get((micro, name), -1) + 1
-            for where, output in call.outputs.items():
-                self._tensors[Key5("module", micro, name, f"{number}.{where}", "after")] = output
-            kind = type(call.module).__name__
-            facts.setdefault(ModuleFacts(name, kind, call.module.extra_repr(), call.training))
-        return list(facts)
+        return CapturedStep(self._current(), label, kind, micro_steps, window.hyper, facts, tensors | outputs)
 
     def _arguments(self, kept: KeptForward, arguments: Any) -> None:
         kept.arguments += [
@@ -175,16 +175,7 @@ class Capture:
     def _see_gradients(self, micro: int, moment: str) -> None:
         for number, leaf in self._leaves.items():
             if leaf.grad is not None:
-                self._gradients[micro, number, moment] = clone(leaf.grad)
-
-    def _forget(self) -> None:
-        self._tensors: dict[Key5, Tensor] = {}
-        self._before: dict[Key5, Tensor] = {}
-        self._hyper: dict[str, dict[str, Any]] = {}
-        self._buffers: dict[int, Tensor] = {}
-        self._gradients: dict[tuple[int, int, str], Tensor] = {}
-        self._calls: list[tuple[int, _Call]] = []
-        self._states_at_backward: dict[str, Tensor] = {}
+                self._window.gradients[micro, number, moment] = clone(leaf.grad)
 
 
 def clone(tensor: Tensor) -> Tensor:
@@ -195,6 +186,25 @@ def clone(tensor: Tensor) -> Tensor:
         plain = plain.to_dense()
     copy: Tensor = torch.empty_like(plain, device="cpu", memory_format=torch.contiguous_format).as_subclass(Tensor)
     return copy.copy_(plain.resolve_conj().resolve_neg())
+
+
+def _name_calls(
+    calls: Sequence[tuple[int, _Call]], names: Mapping[int, str]
+) -> tuple[dict[Key5, Tensor], list[ModuleFacts]]:
+    """The modules' outputs under their names, in the order in which they came, and what else is known."""
+    seen: dict[tuple[int, str], int] = {}
+    outputs: dict[Key5, Tensor] = {}
+    facts: dict[ModuleFacts, None] = {}
+    for micro, call in calls:
+        name = names.get(id(call.module))
+        if name is None:
+            continue
+        number = seen[micro, name] = seen.get((micro, name), -1) + 1
+        for where, output in call.outputs.items():
+            outputs[Key5("module", micro, name, f"{number}.{where}", "after")] = output
+        kind = type(call.module).__name__
+        facts.setdefault(ModuleFacts(name, kind, call.module.extra_repr(), call.training))
+    return outputs, list(facts)
 
 
 def _update_tensors(view: OptimizerView, moment: str) -> dict[Key5, Tensor]:
