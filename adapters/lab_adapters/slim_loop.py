@@ -21,6 +21,7 @@ from lightning.pytorch.loops.training_epoch_loop import _TrainingEpochLoop
 from lightning.pytorch.plugins.precision import Precision
 from lightning.pytorch.profilers import PassThroughProfiler
 from lightning.pytorch.strategies import SingleDeviceStrategy
+from lightning.pytorch.trainer.connectors.logger_connector.result import _ResultCollection
 from lightning.pytorch.utilities.combined_loader import CombinedLoader, _MaxSizeCycle
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from lightning.pytorch.utilities.model_helpers import is_overridden
@@ -93,6 +94,7 @@ class SlimEpochLoop(_TrainingEpochLoop):
         total, current, stepped = progress.total, progress.current, manual.optim_step_progress.total
         training_step, takes_index = module.training_step, _takes_index(module)
         tokens: Any = data_fetcher.iterator._iterator  # type: ignore[union-attr]
+        logged = _logged(results)
         state = module.__dict__  # nn.Module.__setattr__ would look for parameters and buffers of the name
         try:
             while True:
@@ -149,6 +151,7 @@ class SlimEpochLoop(_TrainingEpochLoop):
                 module.on_train_batch_end(output, batch, batch_idx)
                 state["_current_fx_name"] = before
                 results.batch = results.batch_size = None
+                logged = _logged(results)
                 total.completed += 1
                 current.completed += 1
 
@@ -162,9 +165,27 @@ class SlimEpochLoop(_TrainingEpochLoop):
                 if signals.received_sigterm and not self._is_training_done:
                     raise SIGTERMException
         finally:
-            # What the stock loop takes over from the results after each batch can be asked for at any time: the
-            # trainer's properties look into the results themselves. So it is taken over once.
-            connector.on_batch_end()
+            _take_over(trainer, logged)
+
+
+def _logged(results: _ResultCollection) -> dict[str, tuple[Any, bool]]:
+    """The metrics of a step as they stand."""
+    return {key: (metric._forward_cache, metric.has_reset) for key, metric in results.items()}
+
+
+def _take_over(trainer: pl.Trainer, logged: dict[str, tuple[Any, bool]]) -> None:
+    """Give the trainer the metrics that stood at the end of the last whole batch.
+
+    The stock loop does so after each batch. While the results stand, the trainer's properties look into them
+    themselves, so once is enough.
+    """
+    results = trainer.fit_loop.epoch_loop._results
+    standing = _logged(results)
+    for key, metric in results.items():
+        metric._forward_cache, metric.has_reset = logged.get(key, (None, True))
+    trainer._logger_connector.on_batch_end()
+    for key, metric in results.items():
+        metric._forward_cache, metric.has_reset = standing[key]
 
 
 def _obstacles(loop: SlimEpochLoop, fetcher: _DataFetcher) -> Iterator[str]:

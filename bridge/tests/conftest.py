@@ -11,6 +11,7 @@ from typing import Any
 import gin
 import pytest
 
+import lab_bridge
 import legacy_lab
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -32,13 +33,19 @@ def _project_blocks() -> None:
 
 
 @pytest.fixture
-def build(tmp_path: Path) -> Callable[..., Any]:
+def loop() -> str:
+    """Which loop drop-ins take; a module that proves both overrides it with parameters."""
+    return "slim"
+
+
+@pytest.fixture
+def build(tmp_path: Path, loop: str) -> Callable[..., Any]:
     """`build(Trainer, project, name, *bindings, **arguments)`: a trainer of 12 steps with run folder `name`."""
 
     def make(cls: type, project: str, name: str, *bindings: str, **arguments: Any) -> Any:
         short = ["Trainer.steps = 12", "Trainer.eval_every = 5", "Trainer.eval_batches = 1", "Trainer.log_every = 3"]
         run_dir = f"Trainer.run_dir = '{tmp_path / name}'"
         legacy_lab.load_config(EXAMPLES / project / f"{project}.gin", [*short, run_dir, *bindings])
-        return cls(**arguments)
+        return cls(**({"loop": loop, **arguments} if issubclass(cls, lab_bridge.Trainer) else arguments))
 
     return make

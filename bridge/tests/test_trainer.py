@@ -20,6 +20,12 @@ PROJECTS = ("digits_vae", "digits_classifier", "char_model")
 Build = Callable[..., Any]
 
 
+@pytest.fixture(params=["slim", "stock"])
+def loop(request: pytest.FixtureRequest) -> str:
+    """Every fact of this file holds on both loops."""
+    return str(request.param)
+
+
 def same(a: legacy_lab.Trainer, b: legacy_lab.Trainer) -> bool:
     """Weights, buffers, average, optimizer state, loader and generators, bitwise."""
     left, right = _flat(a.state()), _flat(b.state())
