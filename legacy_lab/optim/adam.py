@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import gin
 from torch import nn
 
-from legacy_lab.optim.optimizer import Optimizer, Schedule
+from legacy_lab.optim.accumulation import Accumulation
+from legacy_lab.optim.gradients import Gradients
+from legacy_lab.optim.groups import Multipliers
+from legacy_lab.optim.optimizer import Optimizer, Schedules
 
 
 @gin.configurable
@@ -25,12 +26,15 @@ class Adam(Optimizer):
         betas: tuple[float, float] = (0.9, 0.99),
         eps: float = 1e-8,
         decay: float = 0.0,
-        accumulate: int = 1,
+        accumulate: int | Accumulation = 1,
         clip_norm: float | None = None,
-        multipliers: Mapping[str, float] | None = None,
-        schedule: Schedule | None = None,
+        multipliers: Multipliers | None = None,
+        schedule: Schedules | None = None,
+        gradients: Gradients | None = None,
     ) -> None:
-        super().__init__(model, lr, decay, accumulate, clip_norm, multipliers, schedule, betas=tuple(betas), eps=eps)
+        super().__init__(
+            model, lr, decay, accumulate, clip_norm, multipliers, schedule, gradients, betas=tuple(betas), eps=eps
+        )
 
     def update(self) -> None:
         """One Adam update of every parameter."""
@@ -38,6 +42,8 @@ class Adam(Optimizer):
             lr, (beta1, beta2), eps, decay = group["lr"], group["betas"], group["eps"], group["decay"]
             correction1, correction2 = 1 - beta1 ** (self.steps + 1), 1 - beta2 ** (self.steps + 1)
             for name, parameter in zip(group["names"], group["params"], strict=True):
+                if parameter.grad is None:
+                    continue
                 m, v = self.slot(name, parameter, "m", "v")
                 m.mul_(beta1).add_(parameter.grad, alpha=1 - beta1)
                 v.mul_(beta2).addcmul_(parameter.grad, parameter.grad, value=1 - beta2)

@@ -7,7 +7,7 @@ from typing import Any
 
 import gin
 
-from legacy_lab.optim.optimizer import Schedule
+from legacy_lab.optim.schedule import Schedule
 
 
 @gin.configurable  # type: ignore[untyped-decorator]  # gin ships no types
