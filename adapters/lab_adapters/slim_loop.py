@@ -138,7 +138,7 @@ class SlimEpochLoop(_TrainingEpochLoop):
                         if returned is not None:
                             output = manual.output_result_cls.from_training_step_output(returned).asdict()
                     except StopIteration:
-                        pass
+                        before = "training_step"  # the stock loop forgets to restore it
                     manual.on_run_end()
                 total.processed += 1
                 current.processed += 1

@@ -13,7 +13,7 @@ import attrs
 import lightning.pytorch as pl
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger
@@ -249,6 +249,10 @@ scripts = st.builds(
 
 
 @given(scripts)
+@example(Script(batches=2, epochs=2, stop_iteration_at=2, sigterm_at=3))  # the hook's name stays after StopIteration
+@example(
+    Script(batches=2, looks=False, logs=(Log("on_train_batch_start", "x"),), breaks_at=("on_train_batch_start", 2))
+)
 @settings(max_examples=120, deadline=None)
 def test_every_hook_sees_the_same_on_both_loops(script: Script) -> None:
     """Hooks, arguments, counters, metrics and what loggers get, wherever a training stops, skips, breaks or logs."""
