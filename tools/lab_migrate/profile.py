@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import cattrs
@@ -13,7 +13,9 @@ from cattrs.errors import ClassValidationError
 from cattrs.v import format_exception
 
 from lab_migrate.errors import UsageError
-from lab_parity import UpdateSite
+
+if TYPE_CHECKING:
+    from lab_parity import UpdateSite
 
 ROLES = (
     "trainer", "loader", "optimizer", "schedule", "objective", "block", "hook", "tracker", "ema", "checkpoint",
@@ -41,6 +43,8 @@ class Site:
 
     def update_site(self) -> UpdateSite:
         """As the recorder wants it."""
+        from lab_parity import UpdateSite  # brings torch in, which reading a project never needs
+
         return UpdateSite(self.target, groups=self.groups, slots=self.slots, steps=self.steps)
 
 

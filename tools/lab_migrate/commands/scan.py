@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from typing import Annotated
 
 import attrs
 import typer
+from rich.table import Table
+from rich.text import Text
 
 from lab_migrate.commands.options import JsonOption, ProjectArgument
-from lab_migrate.output import console, print_findings, print_json, table
-from lab_migrate.scan import Inventory, scan_project
+from lab_migrate.errors import UsageError
+from lab_migrate.output import console, print_json
+from lab_migrate.scan import Inventory, markdown, scan_project
+from lab_migrate.scan.summary import Section, sections
 
 
-def scan(project: ProjectArgument, json: JsonOption = False) -> None:
+def scan(
+    project: ProjectArgument,
+    json: JsonOption = False,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown document instead.")] = False,
+) -> None:
     """Read a project, without importing or running it, and say what there is to migrate.
 
     Example: lab-migrate scan examples/digits_vae
+
+    Exit code 1 where a file could not be read.
     """
+    if json and as_markdown:
+        raise UsageError("scan: expected --json or --markdown, found both")
     inventory = scan_project(project)
     if json:
         print_json(attrs.asdict(inventory))
+    elif as_markdown:
+        print(markdown(inventory))
     else:
         print_inventory(inventory)
     raise typer.Exit(1 if inventory.findings else 0)
@@ -28,22 +42,23 @@ def scan(project: ProjectArgument, json: JsonOption = False) -> None:
 def print_inventory(inventory: Inventory) -> None:
     """For a terminal."""
     out = console()
-    out.print(f"{inventory.root}: {inventory.files} Python files, {inventory.lines} lines")
-    for entry in inventory.entries:
-        out.print(f"  entry    {entry.path}:{entry.line}")
-    for config in inventory.configs:
-        out.print(f"  config   {config}")
-    for loop in inventory.loops:
-        out.print(
-            f"  loop     {loop.path}:{loop.line} in {loop.function}: {loop.backwards} backward, {loop.steps} step"
-        )
-    roles = table("role", "name", "where", "assumes")
-    for (role, name, assumptions), count in Counter((u.role, u.name, u.assumptions) for u in inventory.roles).items():
-        first = next(use for use in inventory.roles if (use.role, use.name) == (role, name))
-        more = f" (+{count - 1})" if count > 1 else ""
-        roles.add_row(role, name, f"{first.path}:{first.line}{more}", "; ".join(assumptions))
-    if inventory.roles:
-        out.print(roles)
-    if not inventory.roles and not inventory.loops:
-        out.print("  no known framework and no training loop found")
-    print_findings(out, inventory.findings)
+    out.print(
+        Text.assemble((inventory.root, "bold"), f": {inventory.files} Python files, {inventory.lines} lines"
+                      f" ({inventory.parsed} files read in full)")
+    )  # fmt: skip
+    for section in sections(inventory):
+        out.print()
+        out.print(Text(section.title, style="bold cyan"))
+        if section.rows:
+            out.print(_table(section), soft_wrap=False)
+        for note in section.notes:
+            out.print(Text(f"  {note}"))
+
+
+def _table(section: Section) -> Table:
+    made = Table(box=None, pad_edge=True, show_header=any(section.columns), header_style="dim", padding=(0, 1))
+    for number, column in enumerate(section.columns):
+        made.add_column(column, overflow="fold", style="bold" if number == 0 else "")
+    for row in section.rows:
+        made.add_row(*(Text(cell) for cell in row))
+    return made

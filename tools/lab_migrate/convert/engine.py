@@ -77,7 +77,7 @@ def convert_project(root: Path, level: str = "L1", only: Sequence[str] = (), ski
         try:
             text = read_source(file)
             proposals = _proposals(Source(path, text), rules)
-        except (cst.ParserSyntaxError, SyntaxError, UnicodeDecodeError) as error:
+        except (cst.ParserSyntaxError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
             findings.append(_skipped(path, error))
             continue
         findings += [finding for proposal in proposals for finding in proposal.findings]

@@ -1,74 +1,173 @@
-"""Scanning a whole project."""
+"""Scanning a whole project: files that matter are read in full, loops are found across them, nothing is run."""
 
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from lab_migrate.analysis import CallGraph, Module, Project, TrainingLoop, find_loops, find_updates_by_hand
 from lab_migrate.findings import Finding, Status
-from lab_migrate.profile import profiles_for
-from lab_migrate.project import SKIPPED, python_files, read_source, require_project
-from lab_migrate.scan.inventory import Entry, Inventory, Loop, RoleUse
-from lab_migrate.scan.loops import training_loops
+from lab_migrate.profile import Profile, profiles_for
+from lab_migrate.project import Skipped, list_project, require_project
+from lab_migrate.scan.assumption import all_detectors
+from lab_migrate.scan.classes import built_classes, class_roles
+from lab_migrate.scan.effort import effort_of
+from lab_migrate.scan.facts import FileFacts
+from lab_migrate.scan.inventory import Assumption, Entry, Evidence, Inventory, Loop, RoleUse
+from lab_migrate.scan.loop_view import LoopView
 from lab_migrate.scan.names import role_uses
+from lab_migrate.scan.reading import Reading, read
 
-CONFIG_SUFFIXES = (".gin", ".yaml", ".yml", ".toml")
+__all__ = ["scan_project"]
+
+CONFIG_SUFFIXES = (".gin", ".yaml", ".yml", ".toml", ".json", ".cfg", ".ini")
+_KINDS = {
+    "A": "for over a loader, one backward, one step",
+    "B": "for over a loader, with branches",
+    "C": "for over a loader, inner loops or several backwards or steps",
+    "D": "range or while, batches by next()",
+    "E": "range or while, over slices, closures or made batches",
+    "F": "backward or step in another function",
+}
+#: Kinds of skipped things that a person has to look at: the rest could not have held a training.
+_TO_MEND = {"syntax", "encoding", "unreadable", "binary", "huge"}
 
 
 def scan_project(root: Path) -> Inventory:
-    """Read every Python file of a project. Raises `UsageError` for a folder without any."""
+    """Read a project, without importing or running it. Raises `UsageError` for a folder without Python."""
     require_project(root)
     profiles = profiles_for(root)
-    entries: list[Entry] = []
-    roles: list[RoleUse] = []
-    loops: list[Loop] = []
-    findings: list[Finding] = []
-    files = lines = 0
-    for file in python_files(root):
-        path = file.relative_to(root).as_posix()
-        try:
-            source = read_source(file)
-            tree = ast.parse(source)
-        except (SyntaxError, UnicodeDecodeError, ValueError) as error:
-            findings.append(_unreadable(path, error))
-            continue
-        files, lines = files + 1, lines + source.count("\n")
-        entries += [Entry(path, node.lineno) for node in tree.body if _is_main(node)]
-        roles += role_uses(tree, path, profiles)
-        loops += training_loops(tree, path)
+    listing = list_project(root, CONFIG_SUFFIXES)
+    reading = read(root, [file.relative_to(root).as_posix() for file in listing.files])
+    graph = CallGraph(reading.project)
+    loops = find_loops(reading.project, graph)
+    views = [LoopView(loop, graph, reading.file) for loop in loops]
+    skipped = [*listing.skipped, *(fact.skipped for fact in reading.facts if fact.skipped is not None)]
+    assumptions = _assumptions(reading.facts, views)
+    found = [_loop(loop) for loop in loops] + _by_hand(reading.project, graph)
+    mend = [item for item in skipped if item.kind in _TO_MEND]
     return Inventory(
         str(root),
-        files,
-        lines,
-        tuple(entries),
-        tuple(sorted(roles)),
-        tuple(loops),
-        tuple(_configs(root)),
-        tuple(findings),
+        len(listing.files),
+        sum(fact.lines for fact in reading.facts),
+        sum(fact.parsed for fact in reading.facts),
+        tuple(_entries(reading, loops)),
+        tuple(_roles(reading, graph, profiles)),
+        tuple(sorted(found)),
+        assumptions,
+        tuple(file.relative_to(root).as_posix() for file in listing.configs),
+        tuple(sorted(skipped)),
+        effort_of(found, assumptions, len(mend)),
+        tuple(_unread(item) for item in mend),
     )
 
 
-def _unreadable(path: str, error: Exception) -> Finding:
-    line = getattr(error, "lineno", 0) or 0
-    return Finding(
-        path,
-        line,
-        0,
-        "LM001",
-        Status.MANUAL,
-        f"not read: {error}",
-        "mend the file, or leave it out if it is not Python 3",
+def _entries(reading: Reading, loops: Sequence[TrainingLoop]) -> list[Entry]:
+    """Files that a person starts, those first from which a training loop is reached, with these loops."""
+    entries = []
+    for fact in reading.facts:
+        if fact.entry is None:
+            continue
+        line, how = fact.entry
+        reached = _imported(reading.project, fact.path) if fact.path in reading.project.modules else {fact.path}
+        entries.append(Entry(fact.path, line, how, tuple(loop.place for loop in loops if loop.path in reached)))
+    return sorted(entries, key=lambda entry: (not entry.loops, entry.path))
+
+
+def _imported(project: Project, path: str) -> set[str]:
+    """The files of the project that importing one file brings in, itself included."""
+    found: set[str] = set()
+    queue = [project.modules[path]]
+    while queue:
+        module = queue.pop()
+        if module.path in found:
+            continue
+        found.add(module.path)
+        for name in module.symbols.imports.values():
+            target = _module(project, name, module) or _module(project, name.rpartition(".")[0], module)
+            if target is not None:
+                queue.append(target)
+    return found
+
+
+def _module(project: Project, name: str, importer: Module) -> Module | None:
+    return project.find_module(name, importer) if name else None
+
+
+def _roles(reading: Reading, graph: CallGraph, profiles: list[Profile]) -> Iterable[RoleUse]:
+    classes = class_roles(graph)
+    found = {use for fact in reading.facts for use in fact.roles}
+    for cls, role, base in classes.values():
+        found.add(RoleUse(role, cls.module.path, cls.node.lineno, cls.name, (), "class", base))
+    found |= set(built_classes(graph, classes))
+    if profiles:
+        packages = tuple(profile.package for profile in profiles)
+        for path, module in reading.project.modules.items():
+            if any(package in module.text for package in packages):
+                found |= set(role_uses(module.tree, path, profiles))
+    return sorted(found)
+
+
+def _assumptions(facts: Sequence[FileFacts], views: Sequence[LoopView]) -> tuple[Assumption, ...]:
+    """What every detector found, each line once, with the loops that it belongs to."""
+    found: dict[str, set[Evidence]] = {}
+    of_loops: dict[str, set[str]] = {}
+    for fact in facts:
+        for name, evidence in fact.evidence:
+            found.setdefault(name, set()).add(evidence)
+    for detector in all_detectors():
+        for view in views:
+            seen = set(detector.find_in_loop(view)) if detector.find_in_loop is not None else set()
+            seen |= {
+                evidence
+                for evidence in found.get(detector.name, ())
+                if detector.find is not None and (evidence.path, evidence.scope) in view.scopes
+            }
+            if seen:
+                found.setdefault(detector.name, set()).update(seen)
+                of_loops.setdefault(detector.name, set()).add(view.place)
+    return tuple(
+        Assumption(
+            detector.name,
+            detector.title,
+            tuple(sorted(found[detector.name])),
+            detector.faithful,
+            detector.idiomatic,
+            detector.hand,
+            tuple(view.place for view in views if view.place in of_loops.get(detector.name, ())),
+        )
+        for detector in all_detectors()
+        if found.get(detector.name)
     )
 
 
-def _is_main(node: ast.stmt) -> bool:
-    return isinstance(node, ast.If) and ast.unparse(node.test).replace('"', "'") in (
-        "__name__ == '__main__'", "'__main__' == __name__",
+def _loop(loop: TrainingLoop) -> Loop:
+    calls = [
+        Evidence(reach.path, reach.line, f"{reach.event.receiver}.{_called(reach.event.node)}()", reach.function,
+                 " → ".join(reach.chain))
+        for reach in (*loop.backward, *loop.step)
+    ]  # fmt: skip
+    return Loop(
+        loop.path, loop.line, loop.function, len(loop.backward), len(loop.step), str(loop.shape), _KINDS[loop.shape],
+        tuple(calls),
     )  # fmt: skip
 
 
-def _configs(root: Path) -> list[str]:
-    found = (path for suffix in CONFIG_SUFFIXES for path in root.rglob(f"*{suffix}"))
-    return sorted(
-        path.relative_to(root).as_posix() for path in found if not SKIPPED & set(path.relative_to(root).parts)
-    )
+def _called(node: ast.AST) -> str:
+    return node.func.attr if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else ""
+
+
+def _by_hand(project: Project, graph: CallGraph) -> list[Loop]:
+    return [
+        Loop(function.path, node.lineno, function.qualified, 1, 0, "", "parameters updated by hand, no optimizer",
+             (Evidence(function.path, line, "", function.qualified, "update by hand"),))
+        for function, node, line in find_updates_by_hand(project, graph)
+    ]  # fmt: skip
+
+
+def _unread(item: Skipped) -> Finding:
+    return Finding(
+        item.path, 0, 0, "LM001", Status.MANUAL, f"not read: {item.reason}",
+        "mend the file, or leave it out if it is not Python 3",
+    )  # fmt: skip

@@ -1,0 +1,1 @@
+"""One assumption a file; see `lab_migrate.scan.assumption`."""

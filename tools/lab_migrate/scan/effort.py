@@ -1,0 +1,31 @@
+"""How much of a migration is left to a person."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lab_migrate.scan.inventory import Assumption, Effort, Loop
+
+__all__ = ["effort_of"]
+
+
+def effort_of(loops: Sequence[Loop], assumptions: Sequence[Assumption], unread: int) -> Effort:
+    """A word, and the counts that it rests on. It says nothing about hours: those depend on who does it."""
+    if not loops:
+        return Effort("nothing to migrate", ("no training loop was found",))
+    hand = [assumption for assumption in assumptions if assumption.hand]
+    reasons = [f"{_count(len(loops), 'training loop')} in {_count(len({loop.path for loop in loops}), 'file')}"]
+    delegated = sum(loop.shape == "F" for loop in loops)
+    if delegated:
+        reasons.append(f"{delegated} of them {'steps' if delegated == 1 else 'step'} in another function")
+    if hand:
+        reasons.append(f"{len(hand)} {'thing needs' if len(hand) == 1 else 'things need'} a hand: "
+                       + ", ".join(assumption.name for assumption in hand))  # fmt: skip
+    if unread:
+        reasons.append(f"{_count(unread, 'Python file')} could not be read")
+    size = "large" if len(hand) > 2 else "moderate" if hand or unread else "small"
+    return Effort(size, tuple(reasons))
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
