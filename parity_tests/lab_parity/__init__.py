@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from lab_parity.activate import recording_environment
 from lab_parity.compare import compare
+from lab_parity.diagnose import Cause, cause_names, diagnose
 from lab_parity.errors import ParityError, SiteError, TraceError
 from lab_parity.record import UpdateSite, record
 from lab_parity.trace import Trace, read
 from lab_parity.verdict import Coverage, Divergence, Verdict
 
 __all__ = [
-    "Coverage", "Divergence", "ParityError", "SiteError", "Trace", "TraceError", "UpdateSite", "Verdict",
-    "compare", "read", "record", "recording_environment",
+    "Cause", "Coverage", "Divergence", "ParityError", "SiteError", "Trace", "TraceError", "UpdateSite", "Verdict",
+    "cause_names", "compare", "diagnose", "read", "record", "recording_environment",
 ]  # fmt: skip

@@ -24,6 +24,10 @@ class Side:
         self.texts: dict[str, str] = {}
         self.outside: set[str] = set()
 
+    def prefix(self, optimizer: str) -> str:
+        """What an optimizer's canonical names leave out; known once a step of it has been seen."""
+        return self._prefixes.get(optimizer, "")
+
     def keys(self, step: Step) -> list[Key]:
         """The step's keys under canonical names, in row order."""
         self.texts.update(step.texts)

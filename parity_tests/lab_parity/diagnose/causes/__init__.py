@@ -1,0 +1,1 @@
+"""One cause per file; see lab_parity.diagnose."""

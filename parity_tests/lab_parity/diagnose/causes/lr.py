@@ -1,0 +1,77 @@
+"""The learning rate: the update is c times the legacy update, of all parameters or of some."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lab_parity.diagnose.cause import Cause
+from lab_parity.diagnose.fit import Fit, measure
+from lab_parity.diagnose.parameters import which
+from lab_parity.diagnose.scene import Scene, Setting
+from lab_parity.diagnose.updates import multiples, updates
+from lab_parity.diagnose.words import number, times
+
+PHASES = ("optimizer", "param")
+_MOST_GROUPS = 4
+
+
+def find(scene: Scene) -> Iterator[Cause]:
+    """Read from the settings where both sides show them, else fitted on the updates."""
+    read = scene.setting("lr", "learning_rate")
+    for setting in read:
+        yield from _read(scene, setting)
+    if read or scene.first.phase != "param":
+        return
+    listed = updates(scene)
+    found = multiples(listed, lambda update: update.change_a)
+    if not 0 < len(found.groups) <= _MOST_GROUPS or any(abs(value + 1) < 1e-3 for value, _ in found.groups):
+        return  # an update of nothing is no learning rate
+    everyone = [update.name for update in listed]
+    before = scene.legacy.tensors("param", "before")
+    said = [f"{times(1 + value)} the legacy one on {which(names, everyone, before)}" for value, names in found.groups]
+    yield Cause(
+        "lr",
+        f"The migrated update is {' and '.join(said)}: the learning rate.",
+        "learning rate" if len(found.groups) == 1 else "learning rates of the parameter groups",
+        found.fit,
+        1 + found.groups[0][0],
+        len(found.groups) + bool(found.untouched),
+        found.names,
+    )
+
+
+def _read(scene: Scene, setting: Setting) -> Iterator[Cause]:
+    if not all(isinstance(value, (int, float)) for value in (setting.a, setting.b)):
+        return
+    ratio = setting.b / setting.a if setting.a else float("inf")
+    where = which(setting.parameters, list(scene.legacy.history.steps[scene.first.step].hyper))
+    fit = _fit(scene, ratio, set(setting.parameters))
+    steady = _steady(scene, setting.parameters[0], setting.name, ratio)
+    yield Cause(
+        "lr",
+        f"The learning rate is {times(ratio)} the legacy one ({number(setting.a)} against {number(setting.b)}) on "
+        f"{where}.",
+        setting.name,
+        fit,
+        ratio,
+        0 if steady else 2,
+        setting.parameters,
+        () if fit else ("both values were read from the optimizers; the updates could not be fitted",),
+    )
+
+
+def _fit(scene: Scene, ratio: float, names: set[str]) -> Fit | None:
+    listed = [update for update in updates(scene) if update.name in names]
+    left = [update.difference - (ratio - 1) * update.change_a for update in listed]
+    fit = measure([update.difference for update in listed], left, [update.noise for update in listed], [ratio])
+    return fit if listed and fit.holds else None
+
+
+def _steady(scene: Scene, parameter: str, name: str, ratio: float) -> bool:
+    """Whether it is that ratio at every later step, too."""
+    sides = (scene.legacy.history.steps, scene.migrated.history.steps)
+    for a, b in zip(*(side[scene.first.step :] for side in sides), strict=False):
+        mine, other = (step.hyper.get(parameter, {}).get(name) for step in (a, b))
+        if mine and other is not None and abs(other / mine - ratio) > 1e-6 * abs(ratio):
+            return False
+    return True

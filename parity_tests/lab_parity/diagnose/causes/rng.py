@@ -1,0 +1,89 @@
+"""Random draws: one side drew more from a generator than the other, or seeded it with another number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from torch import Tensor
+
+from lab_parity.diagnose.cause import Cause
+from lab_parity.diagnose.generator import Mersenne, Philox, decode, words_between
+from lab_parity.diagnose.scene import Run, Scene
+
+PHASES = ("config", "rng", "batch", "loss", "buffer")
+_NAMES = {"torch": "torch's global generator", "numpy": "numpy's global generator", "python": "Python's generator"}
+
+
+def find(scene: Scene) -> Iterator[Cause]:
+    """Counts the draws between both sides' states where they first differ."""
+    if not scene.captured:
+        return
+    for micro in [*range(scene.micro + 1), -1]:
+        moment = "after" if micro < 0 else "before"
+        states = [run.tensors("rng", moment, micro, "state") for run in (scene.legacy, scene.migrated)]
+        for name in states[0]:
+            if name in states[1] and not states[0][name].equal(states[1][name]) and _expected(scene, name, micro):
+                yield from _one(scene, name, micro, states[0][name], states[1][name])
+                return
+
+
+def _expected(scene: Scene, name: str, micro: int) -> bool:
+    """Whether a difference of this generator's state is what parted the runs."""
+    if scene.first.phase == "rng":
+        return scene.first.tensor.split(" ")[0] == name
+    return scene.first.phase == "config" or micro >= 0
+
+
+def _one(scene: Scene, name: str, micro: int, a: Tensor, b: Tensor) -> Iterator[Cause]:
+    generator = _NAMES.get(name, f"the generator {name}")
+    mine, other = decode(a), decode(b)
+    if mine is None or other is None:
+        return
+    drawn = words_between(mine, other)
+    where = _place(scene, name, micro, drawn)
+    if drawn:
+        more, side = ("more", "migrated") if drawn > 0 else ("fewer", "migrated")
+        unit = "counter steps" if isinstance(mine, Philox) else "32-bit words"
+        count = abs(drawn)
+        like = " (one torch.rand(1) draws 1)" if count == 1 and name == "torch" else ""
+        yield Cause(
+            "rng",
+            f"The {side} run drew {count} {unit} {more} from {generator}{like}, {where}.",
+            "random draws: an extra loader, initialisation, evaluation or augmentation",
+            size=float(drawn),
+            affected=(name,),
+            evidence=(f"one state, {count} draws further on, is the other bit by bit",),
+        )
+    elif drawn is None:
+        seeds = _seeds(mine, other)
+        yield Cause(
+            "rng",
+            f"{generator[0].upper()}{generator[1:]} was seeded differently{seeds}, {where}.",
+            "seed",
+            freedom=1,
+            affected=(name,),
+            evidence=("neither state leads to the other within 16 million draws",),
+        )
+
+
+def _seeds(a: Mersenne | Philox, b: Mersenne | Philox) -> str:
+    return f" ({a.seed} against {b.seed})" if a.seed is not None and b.seed is not None and a.seed != b.seed else ""
+
+
+def _place(scene: Scene, name: str, micro: int, drawn: int | None) -> str:
+    """Between which two boundaries it happened."""
+    step = scene.first.step
+    if micro < 0:
+        return f"between the last forward call and the end of step {step}"
+    if micro > 0:
+        return f"in step {step}, between the forward calls of micro-steps {micro - 1} and {micro}"
+    if step == 0:
+        return "before the first forward call"
+    if _left_equal(scene.legacy, scene.migrated, name):
+        return f"between the end of step {step - 1} and the first forward call of step {step}"
+    return f"before the first forward call of step {step}"
+
+
+def _left_equal(a: Run, b: Run, name: str) -> bool:
+    mine, other = (run.past("rng", "after", -1, "state").get(name) for run in (a, b))
+    return mine is not None and other is not None and mine.equal(other)

@@ -1,0 +1,124 @@
+"""Every cause is asked; the one that explains most with least is the answer, and no answer is an answer."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pkgutil
+from collections.abc import Iterable
+from types import ModuleType
+
+import attrs
+
+from lab_parity.compare import compare
+from lab_parity.diagnose import causes
+from lab_parity.diagnose.cause import Cause
+from lab_parity.diagnose.scene import Run, Scene, read_run
+from lab_parity.digest import digest_tensor
+from lab_parity.errors import ParityError
+from lab_parity.record.capture_file import CapturedStep, Key5
+from lab_parity.trace import Key, Trace, read
+from lab_parity.verdict import Verdict
+
+__all__ = ["cause_names", "diagnose"]
+
+_OTHERS = 3
+_MOMENTS = {"config": "before", "batch": "before", "loss": "after", "param": "after", "buffer": "after"}
+_PHASES = {"config": "param"}
+
+
+def cause_names() -> list[str]:
+    """The causes that are tried."""
+    return sorted(module.name for module in pkgutil.iter_modules(causes.__path__))
+
+
+def diagnose(
+    a: Trace | str | os.PathLike[str],
+    b: Trace | str | os.PathLike[str],
+    captures: tuple[Trace | str | os.PathLike[str], Trace | str | os.PathLike[str]] | None = None,
+    verdict: Verdict | None = None,
+) -> Cause | None:
+    """Why two runs part; None where they do not. `a` is the legacy side, `b` the migrated one.
+
+    The tensors of the first differing step (and the one before) are looked for beside the traces in `captures`, which
+    are those of reruns, or else beside `a` and `b` themselves. `verdict` saves comparing again.
+
+    Raises TraceError for a damaged file, ParityError where a captured step is not of the run that was compared.
+    """
+    a, b = (side if isinstance(side, Trace) else read(side) for side in (a, b))
+    verdict = verdict or compare(a, b)
+    first = verdict.first
+    if first is None:
+        return None
+    runs = read_run(a, first.step), read_run(b, first.step)
+    if captures is not None:
+        reruns = [read_run(side if isinstance(side, Trace) else read(side), first.step) for side in captures]
+        runs = _joined(runs[0], reruns[0]), _joined(runs[1], reruns[1])
+    for trace, run in zip((a, b), runs, strict=True):
+        _require_same_run(trace, run)
+    return _answer(Scene(verdict, first, *runs))
+
+
+def _answer(scene: Scene) -> Cause:
+    found = [cause for module in _modules() if _concerns(module, scene) for cause in module.find(scene)]
+    good = sorted((cause for cause in found if cause.holds), key=_rank)
+    if good:
+        return attrs.evolve(good[0], others=tuple(_different(good[1:], good[0])[:_OTHERS]))
+    tried = sorted((cause for cause in found if cause.fit is not None), key=lambda c: c.fit.share if c.fit else 1.0)
+    return _unknown(scene, tried)
+
+
+def _rank(cause: Cause) -> tuple[int, int, float]:
+    """Read or exact before close; then fewer free numbers; then less left."""
+    left = cause.fit.share if cause.fit is not None else 0.0
+    return (cause.confidence == "close", cause.freedom, left)
+
+
+def _different(causes_: Iterable[Cause], best: Cause) -> list[Cause]:
+    seen = {best.sentence: best}
+    return [cause for cause in causes_ if seen.setdefault(cause.sentence, cause) is cause]
+
+
+def _unknown(scene: Scene, tried: list[Cause]) -> Cause:
+    where = f"step {scene.first.step}, phase {scene.first.phase}"
+    if not scene.captured:
+        sentence = f"No cause found at {where}: its tensors were not captured."
+        step = scene.first.step
+        advice = f"record both sides with --capture step={max(step - 1, 0)}-{step}"
+        return Cause("unknown", sentence, advice)
+    said = tuple(f"tried {cause.name}: {cause.fit.sentence()}" for cause in tried[:_OTHERS] if cause.fit is not None)
+    sentence = f"No cause found at {where}: none of the {len(cause_names())} known ones explains the difference."
+    return Cause("unknown", sentence, "", evidence=said, others=tuple(tried[:_OTHERS]))
+
+
+def _modules() -> list[ModuleType]:
+    return [importlib.import_module(f"{causes.__name__}.{name}") for name in cause_names()]
+
+
+def _concerns(module: ModuleType, scene: Scene) -> bool:
+    return scene.first.phase in module.PHASES
+
+
+def _joined(run: Run, rerun: Run) -> Run:
+    return attrs.evolve(run, now=rerun.now or run.now, before=rerun.before or run.before)
+
+
+def _require_same_run(trace: Trace, run: Run) -> None:
+    """Captured tensors must have the fingerprints that the trace has: a rerun may have gone another way."""
+    if run.now is None:
+        return
+    wrong = [key for key, (digest, _) in run.history.keys.items() if not _agrees(run.now, key, digest)]
+    if wrong:
+        key = wrong[0]
+        raise ParityError(
+            f"{trace.path}: the captured step {run.now.step} is not of this run ({len(wrong)} tensors differ, first "
+            f"{key.phase} {key.name}): expected a rerun that repeats it bit by bit; seed it, or record with --capture"
+        )
+
+
+def _agrees(captured: CapturedStep, key: Key, digest: bytes) -> bool:
+    """True also where the two cannot be compared: a number that was kept as a tensor, a sparse one as a dense one."""
+    if key.phase not in _MOMENTS:
+        return True
+    tensor = captured.tensors.get(Key5(_PHASES.get(key.phase, key.phase), *key[1:], _MOMENTS[key.phase]))
+    return tensor is None or digest_tensor(tensor) == digest

@@ -1,0 +1,74 @@
+"""What a trace tells of the steps around the first difference: batches, settings, micro-steps."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from lab_parity.pairing import Side
+from lab_parity.trace import End, Key, Step, Trace
+
+__all__ = ["History", "PastStep", "read_history"]
+
+_MOST = 100_000
+
+
+@attrs.frozen(slots=True, eq=False)
+class PastStep:
+    """One step: its batches' digests, by micro-step; its hyperparameters by parameter; its fingerprints by key."""
+
+    step: int
+    optimizer: str
+    micro_steps: int
+    batches: Sequence[tuple[bytes, ...]]
+    hyper: Mapping[str, Mapping[str, Any]]
+
+
+@attrs.frozen(slots=True, eq=False)
+class History:
+    """A run's steps (at most 100,000), the canonical keys of one of them with digests and values, and its end."""
+
+    steps: Sequence[PastStep]
+    keys: Mapping[Key, tuple[bytes, float]]
+    side: Side
+    end: End | None
+
+
+def read_history(trace: Trace, at: int) -> History:
+    """Read a trace; `keys` are those of step `at`."""
+    side = Side()
+    steps: list[PastStep] = []
+    at_step: dict[Key, tuple[bytes, float]] = {}
+    end: End | None = None
+    known: dict[str, Mapping[str, Any]] = {}
+    for item in trace.steps():
+        if isinstance(item, End):
+            end = item
+            break
+        if item.step >= _MOST:
+            break
+        keys = side.keys(item)
+        if item.step == at:
+            at_step = {
+                key: (digest.tobytes(), float(value))
+                for key, digest, value in zip(keys, item.digests, item.values, strict=True)
+            }
+        steps.append(_past(item, keys, side, known))
+    return History(steps, at_step, side, end)
+
+
+def _past(item: Step, keys: Sequence[Key], side: Side, known: dict[str, Mapping[str, Any]]) -> PastStep:
+    batches: list[list[bytes]] = [[] for _ in range(item.micro_steps)]
+    hyper: dict[str, Mapping[str, Any]] = {}
+    for key, digest in zip(keys, item.digests, strict=True):
+        if key.phase == "batch" and key.micro < item.micro_steps:
+            batches[key.micro].append(digest.tobytes())
+        elif key.field == "hyper":
+            name = digest.tobytes().hex()
+            if name not in known:
+                known[name] = json.loads(side.texts.get(name, "{}"))
+            hyper[key.name] = known[name]
+    return PastStep(item.step, item.optimizer, item.micro_steps, [tuple(batch) for batch in batches], hyper)

@@ -1,0 +1,204 @@
+"""The scene of a divergence: both sides' histories and captured steps, under the same names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import attrs
+import torch
+from torch import Tensor
+
+from lab_parity.canonical import BY_PARAMETER
+from lab_parity.diagnose.history import History, read_history
+from lab_parity.pairing import Side
+from lab_parity.record.capture_file import CapturedStep, Key5, ModuleFacts, captures_beside, read_capture
+from lab_parity.trace import Trace
+from lab_parity.verdict import Divergence, Verdict
+
+__all__ = ["Pair", "Run", "Scene", "Setting", "read_run"]
+
+
+class Pair(NamedTuple):
+    """One tensor on both sides."""
+
+    name: str
+    a: Tensor
+    b: Tensor
+
+
+@attrs.frozen(slots=True)
+class Setting:
+    """A hyperparameter that differs: its values on both sides, and the parameters that it applies to."""
+
+    name: str
+    a: Any
+    b: Any
+    parameters: tuple[str, ...]
+    all_parameters: bool
+
+
+@attrs.frozen(eq=False)
+class Run:
+    """One side: its history, and the captured steps at and before the divergence, under canonical names."""
+
+    history: History
+    now: CapturedStep | None
+    before: CapturedStep | None
+
+    def tensors(self, phase: str, moment: str, micro: int = -1, field: str = "") -> dict[str, Tensor]:
+        """Name -> tensor of the divergent step, in the trace's order of parameters."""
+        return _tensors(self.now, phase, moment, micro, field)
+
+    def past(self, phase: str, moment: str, micro: int = -1, field: str = "") -> dict[str, Tensor]:
+        """The same of the step before."""
+        return _tensors(self.before, phase, moment, micro, field)
+
+    @cached_property
+    def state_fields(self) -> list[str]:
+        """The optimizer's state fields."""
+        tensors = self.now.tensors if self.now is not None else {}
+        return list(dict.fromkeys(key.field for key in tensors if key.phase == "optimizer"))
+
+
+@attrs.frozen(eq=False)
+class Scene:
+    """What a cause may look at. `a`, `legacy` and first always mean the same side."""
+
+    verdict: Verdict
+    first: Divergence
+    legacy: Run
+    migrated: Run
+
+    @property
+    def captured(self) -> bool:
+        """Whether both sides' divergent steps are there in full."""
+        return self.legacy.now is not None and self.migrated.now is not None
+
+    def pairs(self, phase: str, moment: str, micro: int = -1, field: str = "") -> list[Pair]:
+        """Tensors of one name and shape on both sides."""
+        a = self.legacy.tensors(phase, moment, micro, field)
+        b = self.migrated.tensors(phase, moment, micro, field)
+        return [Pair(name, a[name], b[name]) for name in a if name in b and a[name].shape == b[name].shape]
+
+    @cached_property
+    def micro_steps(self) -> tuple[int, int]:
+        """Of the divergent step, on both sides."""
+        sides = (self.legacy.history.steps, self.migrated.history.steps)
+        a, b = (side[self.first.step].micro_steps if self.first.step < len(side) else 0 for side in sides)
+        return a, b
+
+    @cached_property
+    def settings(self) -> list[Setting]:
+        """The hyperparameters that both sides have, with different values."""
+        sides = (self.legacy.history.steps, self.migrated.history.steps)
+        if any(self.first.step >= len(side) for side in sides):
+            return []
+        a, b = (side[self.first.step].hyper for side in sides)
+        found: dict[tuple[str, str, str], list[str]] = {}
+        values: dict[tuple[str, str, str], tuple[Any, Any]] = {}
+        for parameter in a:
+            mine, other = a[parameter], b.get(parameter, {})
+            for name in mine:
+                if name in other and mine[name] != other[name]:
+                    key = (name, repr(mine[name]), repr(other[name]))
+                    found.setdefault(key, []).append(parameter)
+                    values[key] = (mine[name], other[name])
+        return [
+            Setting(key[0], *values[key], tuple(parameters), len(parameters) == len(a))
+            for key, parameters in found.items()
+        ]
+
+    def setting(self, *names: str) -> list[Setting]:
+        """Those of them that have one of the names."""
+        return [setting for setting in self.settings if setting.name in names]
+
+    def hyper(self, parameter: str, *names: str) -> Any:
+        """A hyperparameter of the legacy side at the divergent step, under the first name that is there."""
+        mine = self.legacy.history.steps[self.first.step].hyper.get(parameter, {})
+        return next((mine[name] for name in names if name in mine), None)
+
+    @cached_property
+    def modules(self) -> list[tuple[ModuleFacts, ModuleFacts | None]]:
+        """The legacy side's called modules, innermost first, each with its partner on the migrated side."""
+        if self.legacy.now is None or self.migrated.now is None:
+            return []
+        others = {facts.name: facts for facts in self.migrated.now.modules}
+        return [(facts, others.get(facts.name)) for facts in self.legacy.now.modules]
+
+    @cached_property
+    def micro(self) -> int:
+        """The micro-step of the divergence; 0 where it belongs to the whole step."""
+        return self.first.micro_step or 0
+
+    @cached_property
+    def first_module(self) -> tuple[ModuleFacts, ModuleFacts, Tensor, Tensor] | None:
+        """The innermost module, in the order of the calls, whose output differs, with both outputs."""
+        for facts, other in self.modules:
+            if other is None:
+                continue
+            outputs = _outputs(self.legacy.now, facts.name, self.micro)
+            others = _outputs(self.migrated.now, facts.name, self.micro)
+            for field, a in outputs.items():
+                b = others.get(field)
+                if b is not None and not same_bits(a, b):
+                    return facts, other, a, b
+        return None
+
+
+def read_run(trace: Trace, step: int) -> Run:
+    """One side, with what is captured beside its trace. Raises TraceError for a damaged file."""
+    history = read_history(trace, step)
+    paths = captures_beside(Path(trace.path))
+    now, before = (
+        _canonical(read_capture(paths[number]), history.side) if number in paths else None
+        for number in (step, step - 1)
+    )
+    return Run(history, now, before)
+
+
+def same_bits(a: Tensor, b: Tensor) -> bool:
+    """Dtype, shape and every bit."""
+    if a.dtype != b.dtype or a.shape != b.shape:
+        return False
+    return torch.equal(a.contiguous().view(-1).view(torch.uint8), b.contiguous().view(-1).view(torch.uint8))
+
+
+def _tensors(captured: CapturedStep | None, phase: str, moment: str, micro: int, field: str) -> dict[str, Tensor]:
+    if captured is None:
+        return {}
+    order = {name: place for place, name in enumerate(captured.hyper)}
+    found = {
+        key.name: tensor
+        for key, tensor in captured.tensors.items()
+        if (key.phase, key.moment, key.micro, key.field) == (phase, moment, micro, field)
+    }
+    return dict(sorted(found.items(), key=lambda item: (order.get(item[0], len(order)), item[0])))
+
+
+def _outputs(captured: CapturedStep | None, name: str, micro: int) -> dict[str, Tensor]:
+    tensors: Mapping[Key5, Tensor] = captured.tensors if captured is not None else {}
+    found = {k.field: t for k, t in tensors.items() if (k.phase, k.name, k.micro) == ("module", name, micro)}
+    return dict(sorted(found.items(), key=lambda item: (int(item[0].partition(".")[0]), item[0])))
+
+
+def _canonical(captured: CapturedStep, side: Side) -> CapturedStep:
+    prefix = side.prefix(captured.optimizer)
+
+    def short(name: str) -> str:
+        return "|".join(sorted(part.removeprefix(prefix) for part in name.split("|")))
+
+    def module(name: str) -> str:
+        return name.removeprefix(prefix) if name != prefix.removesuffix(".") else ""
+
+    tensors = {
+        key._replace(name=module(key.name) if key.phase == "module" else short(key.name))
+        if key.phase in BY_PARAMETER or key.phase == "module"
+        else key: tensor
+        for key, tensor in captured.tensors.items()
+    }
+    modules: Sequence[ModuleFacts] = [attrs.evolve(facts, name=module(facts.name)) for facts in captured.modules]
+    hyper = {short(name): values for name, values in captured.hyper.items()}
+    return attrs.evolve(captured, tensors=tensors, modules=modules, hyper=hyper)
