@@ -4,12 +4,13 @@ BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install demo test check format bench clean
+.PHONY: help install demo test check format bench docs clean
 help:
 	@echo "make demo    the main job on the example projects: scan, convert, train both, verdict"
 	@echo "make test    all tests"
 	@echo "make check   lint, format, types"
 	@echo "make bench   benchmarks (not part of the tests)"
+	@echo "make docs    the reference pages that are made from the code"
 	@echo "make format  format the sources"
 
 install: .venv/installed
@@ -37,6 +38,9 @@ format: install
 
 bench: install
 	$(BIN)/python benchmarks/step_cost.py
+
+docs: install
+	$(BIN)/python docs/generate.py
 
 clean:
 	rm -rf .venv build dist *.egg-info
