@@ -17,6 +17,7 @@ from lab_adapters.progress_bar import with_calm_bar
 from lab_adapters.slim_loop import slim
 from lab_adapters.step_module import StepModule
 from lab_bridge.legacy_checkpoint import LabCheckpoint
+from lab_bridge.update import choose_update
 
 
 class Trainer(legacy_lab.Trainer):
@@ -26,15 +27,24 @@ class Trainer(legacy_lab.Trainer):
     callbacks, loggers, progress bar and ModelCheckpoint are Lightning's. `lightning` holds further arguments of
     `lightning.Trainer`. After construction `trainer.lightning` is None; during and after training it is the
     `lightning.Trainer` that ran. `loop` is "slim" (`lab_adapters.slim_loop`, which falls back to Lightning's own
-    where anything speaks against it) or "stock".
+    where anything speaks against it) or "stock"; `update` is "foreach" (`lab_bridge.update`, bitwise the loop) or
+    "loop", Lab's own code for the update of its own optimizers.
 
     `train(resume=…)` takes Lab's checkpoints and Lightning's; `save` writes Lab's, which `legacy_lab` resumes from.
     """
 
-    def __init__(self, *args: Any, lightning: dict[str, Any] | None = None, loop: str = "slim", **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        lightning: dict[str, Any] | None = None,
+        loop: str = "slim",
+        update: str = "foreach",
+        **kwargs: Any,
+    ) -> None:
         if loop not in ("slim", "stock"):
             raise ValueError(f'Trainer.loop: expected "slim" or "stock", found {loop!r}')
         super().__init__(*args, **kwargs)
+        choose_update(self.optimizer, update)
         self.loop = loop
         self.lightning_arguments = dict(lightning or {})
         self.lightning: pl.Trainer | None = None
