@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import gin
@@ -22,8 +23,14 @@ class Hook:
     def before_step(self, trainer: Trainer) -> None:
         """Before the first batch of each step; `trainer.step` counts the steps done."""
 
+    def after_batch(self, trainer: Trainer) -> None:
+        """After each loss was taken, inside a step."""
+
     def after_step(self, trainer: Trainer, metrics: Metrics) -> None:
         """After update and EMA, before logging, evaluation and checkpoint."""
+
+    def after_save(self, trainer: Trainer, path: Path) -> None:
+        """After each regular checkpoint."""
 
     def after_eval(self, trainer: Trainer, metrics: dict[str, float]) -> None:
         """After each evaluation."""

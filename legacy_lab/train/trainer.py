@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,14 @@ from legacy_lab.optim.optimizer import Optimizer
 from legacy_lab.track import Tracker
 from legacy_lab.train import checkpoint
 from legacy_lab.train.ema import EMA
+from legacy_lab.train.evaluation import Evaluation
 from legacy_lab.train.hooks import Hook, Metrics
+from legacy_lab.train.parts import attach, load_state_of, state_of
+from legacy_lab.train.precision import Precision
+from legacy_lab.train.steppers import Plain, Stepper
 
-Objective = Callable[[nn.Module, dict[str, Tensor]], tuple[Tensor, Metrics]]
+#: From a model and a batch to a loss of shape `()` and metrics.
+Objective = Callable[[nn.Module, Any], tuple[Tensor, Metrics]]
 
 
 @gin.configurable
@@ -27,8 +33,10 @@ class Trainer:
     `model`, `loader`, `eval_loader` and `optimizer` are factories (in gin: references without parentheses), since the
     trainer builds them in this order after `torch.manual_seed(seed)`; `optimizer` is called with the model.
 
-    The order of one step: `before_step` hooks; `accumulate` times batch, objective, `optimizer.step`; EMA;
-    `after_step` hooks; log; evaluation; checkpoint. Files go to `run_dir`: the tracker's, and `step_<n>.lab`.
+    The order of one step: `before_step` hooks; what the `stepper` does, as a rule batch, objective and
+    `optimizer.step` until there was an update; EMA; `after_step` hooks; log; evaluation; checkpoint. Files go to
+    `run_dir`: the tracker's, and `step_<n>.lab`. Objective and hooks that have `state` and `load_state` are part of
+    a checkpoint. `compiled` names submodules for torch.compile.
     """
 
     def __init__(
@@ -48,9 +56,18 @@ class Trainer:
         run_dir: str | Path = "runs/default",
         seed: int = 0,
         device: str = "cpu",
+        stepper: Stepper | None = None,
+        precision: Precision | None = None,
+        evaluation: Evaluation | None = None,
+        compiled: Sequence[str] = (),
     ) -> None:
         torch.manual_seed(seed)
         self.model = model().to(device)
+        self.precision = precision
+        if precision is not None:
+            precision.prepare(self.model)
+        for path in compiled:
+            self.model.get_submodule(path).compile()
         self.loader = loader()
         self.eval_loader = eval_loader() if eval_loader is not None else None
         self.optimizer = optimizer(self.model)
@@ -59,7 +76,9 @@ class Trainer:
         self.checkpoint_every, self.log_every = checkpoint_every, log_every
         self.run_dir, self.seed, self.device = Path(run_dir), seed, device
         self.tracker = Tracker(run_dir)
+        self.stepper, self.evaluation = stepper or Plain(), evaluation or Evaluation()
         self.step = 0
+        self.mid_step = False  # hooks know of the step, but it is not done
         self.last_metrics: dict[str, float] = {}
 
     def train(self, resume: str | Path | None = None) -> dict[str, float]:
@@ -90,21 +109,29 @@ class Trainer:
     def before_train(self) -> None:
         """What happens once before the first step."""
         self.model.train()
+        attach(self.loader, self)
         for hook in self.hooks:
             hook.before_train(self)
+        if self.evaluation.at_start and self.step == 0 and not self.mid_step:
+            self.evaluate()
 
     def train_step(self) -> Metrics:
-        """One optimizer step; metrics are those of its last micro-step."""
-        for hook in self.hooks:
-            hook.before_step(self)
-        updated = False
-        while not updated:
-            loss, metrics = self.objective(self.model, self.loader.next_batch())
-            updated = self.optimizer.step(loss)
+        """One step; metrics are those of its last loss."""
+        if not self.mid_step:
+            for hook in self.hooks:
+                hook.before_step(self)
+        self.mid_step = True
+        metrics = self.stepper(self)
+        self.mid_step = False
         if self.ema is not None:
             self.ema.update(self.model)
         self.step += 1
         return metrics
+
+    def compute(self, batch: Any) -> tuple[Tensor, Metrics]:
+        """The objective's loss and metrics, in the trainer's precision."""
+        with self.precision.context() if self.precision is not None else contextlib.nullcontext():
+            return self.objective(self.model, batch)
 
     def after_step(self, metrics: Metrics) -> None:
         """What happens between two steps."""
@@ -115,7 +142,10 @@ class Trainer:
         if self.eval_every and self.step % self.eval_every == 0:
             self.evaluate()
         if self.checkpoint_every and self.step % self.checkpoint_every == 0:
-            self.save(self.run_dir / f"step_{self.step:08d}.lab")
+            path = self.run_dir / f"step_{self.step:08d}.lab"
+            self.save(path)
+            for hook in self.hooks:
+                hook.after_save(self, path)
 
     def after_train(self) -> None:
         """What happens once after the last step."""
@@ -123,20 +153,8 @@ class Trainer:
             hook.after_train(self)
 
     def evaluate(self) -> dict[str, float]:
-        """Mean metrics over the evaluation loader, in eval mode and with EMA weights where there are any."""
-        if self.eval_loader is None:
-            raise ValueError("Trainer.eval_loader: expected a loader factory, found None; bind it to evaluate")
-        batches = self.eval_batches or self.eval_loader.batches_per_epoch
-        totals: dict[str, float] = {}
-        self.model.eval()
-        with torch.no_grad():
-            if self.ema is not None and self.ema.updates:
-                with self.ema.swapped(self.model):
-                    self._add_up(totals, batches)
-            else:
-                self._add_up(totals, batches)
-        self.model.train()
-        found = {f"eval/{name}": total / batches for name, total in totals.items()}
+        """Evaluate now, log what was found and tell the hooks."""
+        found = self.evaluation(self)
         self.log(found)
         for hook in self.hooks:
             hook.after_eval(self, found)
@@ -151,18 +169,21 @@ class Trainer:
         """All that a bitwise resume needs, generators included."""
         return {
             "step": self.step,
+            "mid_step": self.mid_step,
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state(),
             "loader": self.loader.state(),
             "eval_loader": self.eval_loader.state() if self.eval_loader is not None else None,
             "ema": self.ema.state() if self.ema is not None else None,
+            "objective": state_of(self.objective),
+            "hooks": [state_of(hook) for hook in self.hooks],
             "rng": checkpoint.generator_states(),
             "config": gin.config_str(),
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Go on where `state` was taken."""
-        self.step = state["step"]
+        self.step, self.mid_step = state["step"], state.get("mid_step", False)
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state(state["optimizer"])
         self.loader.load_state(state["loader"])
@@ -170,6 +191,9 @@ class Trainer:
             self.eval_loader.load_state(state["eval_loader"])
         if self.ema is not None and state["ema"] is not None:
             self.ema.load_state(state["ema"])
+        load_state_of(self.objective, state.get("objective"))
+        for hook, its_state in zip(self.hooks, state.get("hooks", ()), strict=False):
+            load_state_of(hook, its_state)
         checkpoint.set_generator_states(state["rng"])
 
     def save(self, path: str | Path) -> None:
@@ -188,10 +212,3 @@ class Trainer:
                 f"{self.run_dir}: expected a checkpoint step_*.lab, found none; train without resume"
             )
         return found[-1]
-
-    def _add_up(self, totals: dict[str, float], batches: int) -> None:
-        assert self.eval_loader is not None
-        for _ in range(batches):
-            _, metrics = self.objective(self.model, self.eval_loader.next_batch())
-            for name, value in metrics.items():
-                totals[name] = totals.get(name, 0.0) + float(value)
