@@ -19,6 +19,7 @@ from lab_migrate.scan.summary import Section, sections
 def scan(
     project: ProjectArgument,
     json: JsonOption = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show every line found, not the first.")] = False,
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown document instead.")] = False,
 ) -> None:
     """Read a project, without importing or running it, and say what there is to migrate.
@@ -35,18 +36,18 @@ def scan(
     elif as_markdown:
         print(markdown(inventory))
     else:
-        print_inventory(inventory)
+        print_inventory(inventory, verbose)
     raise typer.Exit(1 if inventory.findings else 0)
 
 
-def print_inventory(inventory: Inventory) -> None:
+def print_inventory(inventory: Inventory, verbose: bool = False) -> None:
     """For a terminal."""
     out = console()
     out.print(
         Text.assemble((inventory.root, "bold"), f": {inventory.files} Python files, {inventory.lines} lines"
                       f" ({inventory.parsed} files read in full)")
     )  # fmt: skip
-    for section in sections(inventory):
+    for section in sections(inventory, lines=10_000 if verbose else 1):
         out.print()
         out.print(Text(section.title, style="bold cyan"))
         if section.rows:

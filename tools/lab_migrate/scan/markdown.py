@@ -12,7 +12,7 @@ def markdown(inventory: Inventory) -> str:
     """The whole document; file names and code cannot break its tables."""
     counts = f"{inventory.files} Python files, {inventory.lines} lines; {inventory.parsed} read in full."
     head = f"# {inventory.root}\n\n{counts}\n"
-    return "\n".join([head, *(_section(section) for section in sections(inventory))])
+    return "\n".join([head, *(_section(section) for section in sections(inventory, lines=5))])
 
 
 def _section(section: Section) -> str:

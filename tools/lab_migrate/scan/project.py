@@ -18,6 +18,7 @@ from lab_migrate.scan.inventory import Assumption, Entry, Evidence, Inventory, L
 from lab_migrate.scan.loop_view import LoopView
 from lab_migrate.scan.names import role_uses
 from lab_migrate.scan.reading import Reading, read
+from lab_migrate.scan.test_files import is_test
 
 __all__ = ["scan_project"]
 
@@ -25,7 +26,7 @@ CONFIG_SUFFIXES = (".gin", ".yaml", ".yml", ".toml", ".json", ".cfg", ".ini")
 _KINDS = {
     "A": "for over a loader, one backward, one step",
     "B": "for over a loader, with branches",
-    "C": "for over a loader, inner loops or several backwards or steps",
+    "C": "for over a loader, several backwards, steps or inner loops",
     "D": "range or while, batches by next()",
     "E": "range or while, over slices, closures or made batches",
     "F": "backward or step in another function",
@@ -58,7 +59,7 @@ def scan_project(root: Path) -> Inventory:
         assumptions,
         tuple(file.relative_to(root).as_posix() for file in listing.configs),
         tuple(sorted(skipped)),
-        effort_of(found, assumptions, len(mend)),
+        effort_of([loop for loop in found if not is_test(loop.path)], assumptions, len(mend)),
         tuple(_unread(item) for item in mend),
     )
 
@@ -67,9 +68,10 @@ def _entries(reading: Reading, loops: Sequence[TrainingLoop]) -> list[Entry]:
     """Files that a person starts, those first from which a training loop is reached, with these loops."""
     entries = []
     for fact in reading.facts:
-        if fact.entry is None:
+        script = next((loop for loop in loops if loop.path == fact.path and loop.function == "<module>"), None)
+        if fact.entry is None and script is None:
             continue
-        line, how = fact.entry
+        line, how = fact.entry or (script.line if script else 1, "script")
         reached = _imported(reading.project, fact.path) if fact.path in reading.project.modules else {fact.path}
         entries.append(Entry(fact.path, line, how, tuple(loop.place for loop in loops if loop.path in reached)))
     return sorted(entries, key=lambda entry: (not entry.loops, entry.path))
@@ -110,12 +112,13 @@ def _roles(reading: Reading, graph: CallGraph, profiles: list[Profile]) -> Itera
 
 
 def _assumptions(facts: Sequence[FileFacts], views: Sequence[LoopView]) -> tuple[Assumption, ...]:
-    """What every detector found, each line once, with the loops that it belongs to."""
+    """What every detector found, with the loops that it belongs to; their lines first, those of tests never."""
     found: dict[str, set[Evidence]] = {}
     of_loops: dict[str, set[str]] = {}
     for fact in facts:
-        for name, evidence in fact.evidence:
+        for name, evidence in fact.evidence if not is_test(fact.path) else ():
             found.setdefault(name, set()).add(evidence)
+    views = [view for view in views if not is_test(view.loop.path)]
     for detector in all_detectors():
         for view in views:
             seen = set(detector.find_in_loop(view)) if detector.find_in_loop is not None else set()
@@ -127,11 +130,17 @@ def _assumptions(facts: Sequence[FileFacts], views: Sequence[LoopView]) -> tuple
             if seen:
                 found.setdefault(detector.name, set()).update(seen)
                 of_loops.setdefault(detector.name, set()).add(view.place)
+    scopes = {scope for view in views for scope in view.scopes}
+    paths = {view.loop.path for view in views}
+
+    def rank(evidence: Evidence) -> tuple[bool, bool, Evidence]:
+        return (evidence.path, evidence.scope) not in scopes, evidence.path not in paths, evidence
+
     return tuple(
         Assumption(
             detector.name,
             detector.title,
-            tuple(sorted(found[detector.name])),
+            tuple(sorted(found[detector.name], key=rank)),
             detector.faithful,
             detector.idiomatic,
             detector.hand,

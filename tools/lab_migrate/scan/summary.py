@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 import attrs
 
 from lab_migrate.scan.inventory import Assumption, Evidence, Inventory, Loop, RoleUse
+from lab_migrate.scan.test_files import is_test
 
 __all__ = ["Section", "sections"]
 
@@ -29,13 +30,13 @@ class Section:
     notes: tuple[str, ...] = ()
 
 
-def sections(inventory: Inventory) -> list[Section]:
-    """What there is to say, in order; empty sections are left out."""
+def sections(inventory: Inventory, lines: int = 1) -> list[Section]:
+    """What there is to say, in order, with so many lines of evidence for each thing; empty sections are left out."""
     made = [
         _entries(inventory),
         _loops(inventory),
         _roles(inventory.roles),
-        _assumptions(inventory.assumptions),
+        _assumptions(inventory.assumptions, lines),
         _hand(inventory),
         _skipped(inventory),
         _effort(inventory),
@@ -44,23 +45,31 @@ def sections(inventory: Inventory) -> list[Section]:
 
 
 def _entries(inventory: Inventory) -> Section:
-    training = [entry for entry in inventory.entries if entry.loops]
+    training = [entry for entry in inventory.entries if entry.loops and not is_test(entry.path)]
     others = len(inventory.entries) - len(training)
     rows = tuple((f"{entry.path}:{entry.line}", entry.how, "trains by " + _some(entry.loops)) for entry in training)
-    return Section("Entry points", ("", "", ""), rows, _rest(others, "other script", "reach no training loop"))
+    rest = f"{others} other {'script reaches' if others == 1 else 'scripts reach'} no training loop, or only a test's."
+    return Section("Entry points", ("", "", ""), rows, (rest,) if others else ())
 
 
 def _loops(inventory: Inventory) -> Section:
-    rows = tuple((loop.place, loop.function, loop.shape, _said(loop)) for loop in inventory.loops)
-    notes = () if rows else ("No training loop was found: no loop repeats a backward pass and an optimizer step.",)
-    return Section("Training loops", ("", "in", "shape", ""), rows, notes)
+    shown = [loop for loop in inventory.loops if not is_test(loop.path)]
+    in_tests = len(inventory.loops) - len(shown)
+    rows = tuple((f"{loop.place}\n{loop.function}", _said(loop), _granted(inventory, loop)) for loop in shown)
+    notes = [] if rows else ["No training loop was found: no loop repeats a backward pass and an optimizer step."]
+    if in_tests:
+        notes.append(f"{in_tests} more in tests.")
+    return Section("Training loops", ("", "shape", "takes for granted"), rows, tuple(notes))
 
 
 def _said(loop: Loop) -> str:
-    away = [call for call in loop.calls if call.note]
-    if not away:
-        return loop.kind
-    return "; ".join([loop.kind, *(f"{call.text} at {call.place}" for call in _unique(away)[:2])])
+    away = _unique([call for call in loop.calls if call.note])
+    lines = [f"{call.place} {call.text}" for call in away[:_SHOWN]]
+    return "\n".join([f"{loop.shape}: {loop.kind}" if loop.shape else loop.kind, *lines])
+
+
+def _granted(inventory: Inventory, loop: Loop) -> str:
+    return ", ".join(found.name for found in inventory.assumptions if loop.place in found.loops)
 
 
 def _roles(roles: Sequence[RoleUse]) -> Section:
@@ -68,8 +77,11 @@ def _roles(roles: Sequence[RoleUse]) -> Section:
     for role in sorted(
         {use.role for use in roles}, key=lambda role: (_ORDER.index(role) if role in _ORDER else 99, role)
     ):
-        uses = [use for use in roles if use.role == role]
-        classes = [use for use in uses if use.how == "class"]
+        uses = [use for use in roles if use.role == role and not is_test(use.path)]
+        if not uses:
+            continue
+        built = {use.name for use in uses if use.how == "built"}
+        classes = sorted((use for use in uses if use.how == "class"), key=lambda use: use.name not in built)
         rows.append((role, _named(classes), _named([use for use in uses if use.how != "class"])))
     return Section("Roles", ("", "defined", "built or used"), tuple(rows))
 
@@ -81,23 +93,23 @@ def _named(uses: Sequence[RoleUse]) -> str:
     for name, count in counted.most_common(_SHOWN):
         first = next(use for use in uses if use.name == name)
         short = name if len(name) <= 40 else f"…{name[-39:]}"
-        note = f" ({first.note})" if first.note and not first.note.startswith(("torch.", "lightning.")) else ""
+        note = f" ({first.note})" if " " in first.note else ""  # a sentence, not the name of a base
         said.append(f"{short}{f' ×{count}' if count > 1 else ''} {first.path}:{first.line}{note}")
     rest = len(counted) - len(said)
     return "\n".join([*said, *([f"and {rest} more"] if rest else [])])
 
 
-def _assumptions(assumptions: Sequence[Assumption]) -> Section:
+def _assumptions(assumptions: Sequence[Assumption], lines: int) -> Section:
     ordered = sorted(assumptions, key=lambda found: (not found.loops, found.name))
-    rows = tuple((found.name, _shown(found.evidence), found.faithful) for found in ordered)
+    rows = tuple((found.name, _shown(found.evidence, lines), found.faithful) for found in ordered)
     return Section("What the code takes for granted", ("", "where", "when converted"), rows)
 
 
-def _shown(evidence: Sequence[Evidence]) -> str:
-    shown = _spread(evidence, 2)
-    said = [f"{item.place}  {item.text}" for item in shown]
-    rest = len(evidence) - len(shown)
-    return "\n".join([*said, *([f"and {rest} more"] if rest else [])])
+def _shown(evidence: Sequence[Evidence], lines: int) -> str:
+    said = [f"{item.place}  {item.text}" for item in evidence[:lines]]
+    if len(evidence) > lines:
+        said[-1] += f"  (+{len(evidence) - lines})"
+    return "\n".join(said)
 
 
 def _hand(inventory: Inventory) -> Section:
@@ -121,7 +133,7 @@ def _skipped(inventory: Inventory) -> Section:
 
 def _effort(inventory: Inventory) -> Section:
     notes = [f"{inventory.effort.size}: {'; '.join(inventory.effort.reasons)}"]
-    entry = next((entry for entry in inventory.entries if entry.loops), None)
+    entry = next((entry for entry in inventory.entries if entry.loops and not is_test(entry.path)), None)
     if entry is not None:
         notes.append(f"Next: lab-migrate convert {inventory.root} --entry {entry.path}")
     return Section("Effort", notes=tuple(notes))
@@ -133,15 +145,5 @@ def _some(items: Iterable[str]) -> str:
     return ", ".join(listed[:_SHOWN]) + (f" and {rest} more" if rest > 0 else "")
 
 
-def _spread(evidence: Sequence[Evidence], number: int) -> list[Evidence]:
-    """One line of each file first."""
-    firsts = list({item.path: item for item in reversed(evidence)}.values())[::-1]
-    return (firsts + [item for item in evidence if item not in firsts])[:number]
-
-
 def _unique(calls: Sequence[Evidence]) -> list[Evidence]:
     return list({call.place: call for call in calls}.values())
-
-
-def _rest(count: int, noun: str, what: str) -> tuple[str, ...]:
-    return (f"{count} {noun}{'' if count == 1 else 's'} {what}.",) if count else ()

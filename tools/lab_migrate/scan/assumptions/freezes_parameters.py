@@ -24,11 +24,7 @@ def find_in_loop(loop: LoopView) -> Iterator[Evidence]:
         if isinstance(node, ast.Assign):
             if any(isinstance(target, ast.Attribute) and target.attr == "requires_grad" for target in node.targets):
                 yield file.evidence(node)
-        elif isinstance(node, ast.Call) and last_name(node.func) in (
-            "requires_grad_",
-            "requires_grad",
-            "set_requires_grad",
-        ):
-            switched = [*node.args, *(keyword.value for keyword in node.keywords)]
-            if switched and file.function(node) is not None and file.function(node).name != "forward":  # type: ignore[union-attr]
+        elif isinstance(node, ast.Call) and last_name(node.func) in _SWITCHES:
+            function = file.function(node)
+            if (node.args or node.keywords) and (function is None or function.name != "forward"):
                 yield file.evidence(node)

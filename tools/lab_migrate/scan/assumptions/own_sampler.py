@@ -1,4 +1,4 @@
-"""A sampler of the project's own, or a distributed one, decides on the order
+"""A sampler of the project's own decides on the order
 
 Lightning replaces the sampler of a distributed run by its own, and never calls a sampler that it does not know:
 the batches are then others.

@@ -20,6 +20,8 @@ def find_in_loop(loop: LoopView) -> Iterator[Evidence]:
     """The steps, where their receivers are more than one optimizer: a scaler and an optimizer are one."""
     receivers: dict[str, list[Evidence]] = {}
     for reach in loop.loop.step:
+        if is_step_of_optimizer(reach.function):
+            continue
         call = reach.event.node
         name = reach.event.receiver
         if isinstance(call, ast.Call) and "scaler" in name.lower() and call.args:
@@ -28,3 +30,8 @@ def find_in_loop(loop: LoopView) -> Iterator[Evidence]:
     if len(receivers) > 1:
         for found in receivers.values():
             yield from found
+
+
+def is_step_of_optimizer(function: str) -> bool:
+    """Whether a method is an optimizer's own step, which may call the step of the one inside it."""
+    return function.rpartition(".")[2] in ("step", "first_step", "second_step", "step_and_update_lr", "optimizer_step")

@@ -1,0 +1,47 @@
+"""The model is compiled: told by these lines (marked `# !`), and not by those."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+NAME = "compiles"
+REFUSED = [
+    (
+        "a regular expression",
+        """\
+import re, torch
+re.compile('a')
+""",
+    ),
+    (
+        "an object's own method",
+        """\
+import torch
+model.compile(1)
+""",
+    ),
+]
+SHOWN = [
+    (
+        "torch.compile",
+        """\
+import torch
+model = torch.compile(model)  # !
+""",
+    ),
+]
+
+
+@pytest.mark.parametrize(("fact", "source"), REFUSED, ids=[fact for fact, _ in REFUSED])
+def test_not_told_by(shows: Callable[[str, str], list[int]], fact: str, source: str) -> None:
+    """What looks alike and is not."""
+    assert shows(NAME, source) == [], fact
+
+
+@pytest.mark.parametrize(("fact", "source"), SHOWN, ids=[fact for fact, _ in SHOWN])
+def test_told_by(shows: Callable[[str, str], list[int]], fact: str, source: str) -> None:
+    """The marked lines, each once, and no other."""
+    marked = [number for number, line in enumerate(source.splitlines(), 1) if line.endswith("# !")]
+    assert shows(NAME, source) == marked, fact

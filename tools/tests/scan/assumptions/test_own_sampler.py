@@ -1,0 +1,55 @@
+"""A sampler of the project's own decides on the order: told by these lines (marked `# !`), and not by those."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+NAME = "own_sampler"
+REFUSED = [
+    (
+        "a loader that shuffles",
+        """\
+import torch
+l = torch.utils.data.DataLoader(d, shuffle=True)
+""",
+    ),
+    (
+        "another library's",
+        """\
+import optuna
+s = optuna.TPESampler()
+""",
+    ),
+]
+SHOWN = [
+    (
+        "a class",
+        """\
+import torch
+class ByLength(torch.utils.data.Sampler):  # !
+    pass
+""",
+    ),
+    (
+        "a distributed one",
+        """\
+from torch.utils.data.distributed import DistributedSampler
+s = DistributedSampler(d)  # !
+""",
+    ),
+]
+
+
+@pytest.mark.parametrize(("fact", "source"), REFUSED, ids=[fact for fact, _ in REFUSED])
+def test_not_told_by(shows: Callable[[str, str], list[int]], fact: str, source: str) -> None:
+    """What looks alike and is not."""
+    assert shows(NAME, source) == [], fact
+
+
+@pytest.mark.parametrize(("fact", "source"), SHOWN, ids=[fact for fact, _ in SHOWN])
+def test_told_by(shows: Callable[[str, str], list[int]], fact: str, source: str) -> None:
+    """The marked lines, each once, and no other."""
+    marked = [number for number, line in enumerate(source.splitlines(), 1) if line.endswith("# !")]
+    assert shows(NAME, source) == marked, fact
