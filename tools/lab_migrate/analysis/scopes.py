@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Collection, Iterable
 
 import attrs
 
@@ -27,18 +28,23 @@ class Names:
         return self.assigned | self.read | self.deleted | self.captured | self.globals_ | self.nonlocals
 
 
-def names_in(nodes: list[ast.stmt] | list[ast.expr] | list[ast.AST]) -> Names:
-    """Collect the names of statements or expressions."""
+def names_in(nodes: Iterable[ast.AST], skip: Collection[int] = ()) -> Names:
+    """Collect the names of statements or expressions; nodes whose `id` is in `skip` are left out."""
     found = Names()
-    visitor = _Visitor(found)
+    visitor = _Visitor(found, skip)
     for node in nodes:
         visitor.visit(node)
     return found
 
 
 class _Visitor(ast.NodeVisitor):
-    def __init__(self, names: Names) -> None:
+    def __init__(self, names: Names, skip: Collection[int] = ()) -> None:
         self.names = names
+        self.skip = skip
+
+    def visit(self, node: ast.AST) -> None:
+        if id(node) not in self.skip:
+            super().visit(node)
 
     def visit_Name(self, node: ast.Name) -> None:
         if isinstance(node.ctx, ast.Store):
@@ -94,14 +100,14 @@ class _Visitor(ast.NodeVisitor):
 
     def visit_Lambda(self, node: ast.Lambda) -> None:
         self._outside(node.args)
-        inner = names_in([node.body])
+        inner = names_in([node.body], self.skip)
         self._capture(inner, _parameters(node.args) | inner.assigned)
 
     def visit_ClassDef(self, node: ast.ClassDef) -> None:
         self.names.assigned.add(node.name)
         for outside in [*node.decorator_list, *node.bases, *(keyword.value for keyword in node.keywords)]:
             self.visit(outside)
-        inner = names_in(node.body)
+        inner = names_in(node.body, self.skip)
         # A class body may read a name of ours and then bind it for itself, so nothing is subtracted.
         self.names.captured |= inner.read | inner.captured
         self.names.globals_ |= inner.globals_
@@ -111,7 +117,7 @@ class _Visitor(ast.NodeVisitor):
         for decorator in node.decorator_list:
             self.visit(decorator)
         self._outside(node.args)
-        inner = names_in(node.body)
+        inner = names_in(node.body, self.skip)
         self._capture(inner, _parameters(node.args) | (inner.assigned - inner.globals_ - inner.nonlocals))
 
     def _outside(self, arguments: ast.arguments) -> None:
@@ -120,6 +126,7 @@ class _Visitor(ast.NodeVisitor):
 
     def _capture(self, inner: Names, own: set[str]) -> None:
         self.names.captured |= (inner.read | inner.captured | inner.nonlocals | inner.deleted) - own
+        self.names.captured |= inner.globals_
 
     def visit_ListComp(self, node: ast.ListComp) -> None:
         self._comprehension(node)

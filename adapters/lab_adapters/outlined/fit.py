@@ -1,0 +1,215 @@
+"""`fit`: Lightning's loop around an outlined one."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.accelerators import CPUAccelerator
+from torch.optim.optimizer import register_optimizer_step_post_hook
+
+from lab_adapters.faithful import faithful, quiet
+from lab_adapters.outlined.flow import Body, Raised, Step, Steps, steps
+from lab_adapters.outlined.flow import result as as_raised
+from lab_adapters.outlined.found import Found, find, scope_of
+from lab_adapters.progress import count_step
+
+#: More iterations than any training has; an outlined loop ends by itself.
+ENDLESS = 2**53
+
+_running = threading.local()
+
+
+class Interrupted(Exception):
+    """Carries through Lightning what Lightning would take for a signal of its own: its `error`."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(repr(error))
+        self.error = error
+
+
+class OutlinedModule(pl.LightningModule):
+    """A LightningModule whose training step is one iteration of a legacy loop.
+
+    The models, optimizers and schedules that the loop uses are not submodules: Lightning would move them and switch
+    their modes. They are found in the loop's own scope, and saved and loaded with the checkpoint.
+    """
+
+    def __init__(self, driver: Driver) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        object.__setattr__(self, "driver", driver)
+
+    def training_step(self, token: int, batch_idx: int) -> None:
+        """Run the iteration that the token loader has just taken."""
+        driver: Driver = self.__dict__["driver"]
+        for _ in range(driver.run()):
+            count_step(self.trainer)
+
+    def configure_optimizers(self) -> list[Any]:
+        """None for Lightning to step: the legacy loop steps its own."""
+        return []
+
+
+class Driver:
+    """Takes the next iteration when Lightning asks for a batch, runs it when Lightning runs a training step.
+
+    What the legacy code does between two iterations (evaluation, schedules, the next epoch's beginning) runs when the
+    next one is taken.
+    """
+
+    def __init__(self, legacy: Steps, found: Found) -> None:
+        self.legacy = legacy
+        self.found = found
+        self.ended: Any = None
+        self._step: Step | None = None
+        self._answer: Any = None
+        self._taken = False
+        self._counts: dict[int, int] = {}
+
+    # ---- what Lightning iterates over
+
+    def __len__(self) -> int:
+        return ENDLESS
+
+    def __iter__(self) -> Driver:
+        return self
+
+    def __next__(self) -> int:
+        """Go on in the legacy code up to its next iteration; the token itself says nothing."""
+        if not self._taken:
+            self._advance(functools.partial(self.legacy.send, self._answer))
+        if self._step is None:
+            raise StopIteration
+        self._taken = False
+        return 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """Nothing; that there is a method tells Lightning not to warn."""
+        return {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Nothing to load."""
+
+    # ---- running
+
+    def run(self) -> int:
+        """Run the iteration that was taken; how many optimizer steps it made."""
+        step = self._step
+        assert step is not None
+        self._counts.clear()
+        try:
+            self._answer = step.body(step.item)
+        except StopIteration as error:
+            # A generator would turn it into a RuntimeError; the loop's own site raises it again.
+            self._answer = Raised(error)
+        except BaseException as error:
+            # The handlers around the legacy loop come first; what they let through goes on through Lightning.
+            self._advance(functools.partial(self.legacy.throw, error))
+            self._taken = True
+        return max(self._counts.values(), default=0 if self.found.optimizers else 1)
+
+    def count(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+        """A hook of every torch optimizer: of several in one iteration, the one that steps most often counts."""
+        self._counts[id(optimizer)] = self._counts.get(id(optimizer), 0) + 1
+
+    def _advance(self, go: Callable[[], Step]) -> None:
+        self._step, self._answer = None, None
+        try:
+            self._step = go()
+        except StopIteration as end:
+            self.ended = end.value
+        except Exception:
+            raise
+        except BaseException as error:
+            raise Interrupted(error) from None
+
+
+def fit(body: Body, items: Iterable[Any], **trainer: Any) -> Any:
+    """Run a loop as Lightning's; how it ended: None, BREAK or a Return.
+
+    `body` is a function of one item, or a generator function that hands over the loops inside it (see `steps`).
+    `trainer` are further arguments of `lightning.Trainer` (callbacks, logger, max_steps …). Inside another `fit`, in
+    the same thread, the loop simply runs: Lightning's loop is around it already.
+    """
+    return as_raised(drive(steps(body, items), scope_of(body), trainer))
+
+
+def loop(function: Callable[..., Steps]) -> Callable[..., Any]:
+    """Mark a function whose training loop is handed over, so that it can still be called by anyone.
+
+    `outlined.call` goes into it; a plain call runs its loop as a `fit` of its own and returns what it returns.
+    """
+
+    @functools.wraps(function)
+    def whole(*args: Any, **kwargs: Any) -> Any:
+        legacy = function(*args, **kwargs)
+        return drive(legacy, dict(legacy.gi_frame.f_locals), {})
+
+    whole.__outlined__ = (whole, function)  # type: ignore[attr-defined]
+    return whole
+
+
+def drive(legacy: Steps, scope: dict[str, Any], trainer: dict[str, Any]) -> Any:
+    """Run the iterations that a generator hands over as Lightning's training steps; what the generator returns."""
+    if getattr(_running, "driver", None) is not None:
+        return run_plain(legacy)
+    driver = Driver(legacy, find(scope))
+    hook = register_optimizer_step_post_hook(driver.count)
+    _running.driver = driver
+    try:
+        _lightning(driver, trainer)
+    except Interrupted as carried:
+        raise carried.error from None
+    finally:
+        _running.driver = None
+        hook.remove()
+        # Where Lightning stopped first, `finally` blocks around the legacy loops run now.
+        driver.legacy.close()
+    return driver.ended
+
+
+def plain(body: Body, items: Iterable[Any]) -> Any:
+    """Run a loop without Lightning, with the same result as `fit`."""
+    return as_raised(run_plain(steps(body, items)))
+
+
+def run_plain(legacy: Steps) -> Any:
+    """Run the iterations that a generator hands over, one after the other; what the generator returns."""
+    go: Callable[[], Step] = functools.partial(next, legacy)
+    while True:
+        try:
+            step = go()
+        except StopIteration as end:
+            return end.value
+        try:
+            answer = step.body(step.item)
+        except StopIteration as error:
+            go = functools.partial(legacy.send, Raised(error))
+        except BaseException as error:
+            go = functools.partial(legacy.throw, error)
+        else:
+            go = functools.partial(legacy.send, answer)
+
+
+def _lightning(driver: Driver, settings: dict[str, Any]) -> None:
+    device = driver.found.device
+    accelerator: Any = CPUAccelerator() if device.type == "cpu" else "auto"
+    with quiet(), _same_anomaly_mode() as anomaly:
+        arguments = faithful(device, accelerator=accelerator, detect_anomaly=anomaly, **settings)
+        pl.Trainer(**arguments).fit(OutlinedModule(driver), driver)
+
+
+@contextlib.contextmanager
+def _same_anomaly_mode() -> Any:
+    """Lightning sets autograd's anomaly mode for the whole fit; it is told what the program had set."""
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*detect_anomaly=True.*")
+        yield torch.is_anomaly_enabled()

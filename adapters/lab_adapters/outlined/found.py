@@ -1,0 +1,100 @@
+"""What a loop trains: the models, optimizers, schedules and scalers in its own scope, found without being told."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Iterator
+from typing import Any
+
+import attrs
+import torch
+
+#: How far attributes, lists and dicts of the loop's names are followed.
+DEPTH = 3
+#: A container with more entries holds data, not roles.
+LARGEST = 64
+
+
+@attrs.define
+class Found:
+    """Objects by the path under which the loop knows them: `model`, `self.optimizer`, `optimizers['generator']`."""
+
+    modules: dict[str, torch.nn.Module] = attrs.field(factory=dict)
+    optimizers: dict[str, Any] = attrs.field(factory=dict)
+    others: dict[str, Any] = attrs.field(factory=dict)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the first model lies; the CPU where there is none."""
+        for module in self.modules.values():
+            for parameter in module.parameters():
+                return parameter.device
+        return torch.device("cpu")
+
+
+def find(scope: dict[str, Any]) -> Found:
+    """Look through the values of a loop's names."""
+    found = Found()
+    seen: set[int] = set()
+    for name, value in sorted(scope.items()):
+        _visit(name, value, DEPTH, found, seen)
+    return found
+
+
+def scope_of(body: Any) -> dict[str, Any]:
+    """The names of the scopes around a function that it, or a function inside it, uses, with their values."""
+    function = getattr(body, "__func__", body)
+    code: types.CodeType = function.__code__
+    scope: dict[str, Any] = {}
+    for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
+        try:
+            scope[name] = cell.cell_contents
+        except ValueError:
+            # Not assigned yet.
+            continue
+    for name in _global_names(code):
+        if name in function.__globals__:
+            scope[name] = function.__globals__[name]
+    return scope
+
+
+def _global_names(code: types.CodeType) -> set[str]:
+    names = set(code.co_names)
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            names |= _global_names(constant)
+    return names
+
+
+def _visit(path: str, value: Any, depth: int, found: Found, seen: set[int]) -> None:
+    if id(value) in seen or isinstance(value, type | types.ModuleType | types.FunctionType | torch.Tensor | str | int):
+        return
+    seen.add(id(value))
+    if isinstance(value, torch.nn.Module):
+        found.modules[path] = value
+        return
+    if isinstance(value, torch.optim.Optimizer):
+        found.optimizers[path] = value
+        return
+    if all(callable(getattr(type(value), name, None)) for name in ("state_dict", "load_state_dict")):
+        found.others[path] = value
+        return
+    if depth:
+        for name, inner in _parts(value):
+            _visit(f"{path}{name}", inner, depth - 1, found, seen)
+
+
+def _parts(value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict):
+        if len(value) <= LARGEST:
+            yield from ((f"[{key!r}]", inner) for key, inner in list(value.items()))
+    elif isinstance(value, list | tuple):
+        if len(value) <= LARGEST:
+            yield from ((f"[{index}]", inner) for index, inner in enumerate(value))
+    elif type(value).__module__ not in ("builtins", "torch", "numpy"):
+        # The instance's own dictionary: reading attributes could run a property.
+        try:
+            own = object.__getattribute__(value, "__dict__")
+        except AttributeError:
+            return
+        yield from ((f".{name}", inner) for name, inner in list(own.items()))

@@ -1,0 +1,46 @@
+"""The `break`, `continue` and `return` statements that belong to one loop."""
+
+from __future__ import annotations
+
+import ast
+
+import attrs
+
+_FUNCTIONS = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef
+_LOOPS = ast.For | ast.AsyncFor | ast.While
+
+
+@attrs.define
+class Jumps:
+    """Jumps out of one iteration of a loop, in source order."""
+
+    breaks: list[ast.Break] = attrs.field(factory=list)
+    continues: list[ast.Continue] = attrs.field(factory=list)
+    returns: list[ast.Return] = attrs.field(factory=list)
+
+
+def jumps_of(body: list[ast.stmt]) -> Jumps:
+    """Jumps in a loop's body. Those of loops inside belong to them, except `return` and what their `else` says."""
+    found = Jumps()
+    for statement in body:
+        _collect(statement, found, own=True)
+    return found
+
+
+def _collect(node: ast.AST, found: Jumps, own: bool) -> None:
+    if isinstance(node, _FUNCTIONS):
+        return
+    if isinstance(node, ast.Return):
+        found.returns.append(node)
+    elif isinstance(node, ast.Break) and own:
+        found.breaks.append(node)
+    elif isinstance(node, ast.Continue) and own:
+        found.continues.append(node)
+    elif isinstance(node, _LOOPS):
+        for child in node.body:
+            _collect(child, found, own=False)
+        for child in node.orelse:
+            _collect(child, found, own=own)
+    else:
+        for child in ast.iter_child_nodes(node):
+            _collect(child, found, own=own)

@@ -1,0 +1,352 @@
+"""The edits that turn one loop into a function of its item and a call that runs it.
+
+    for i, (x, y) in enumerate(loader):   # note      def training_step(item):   # note
+        ...                                               nonlocal total
+                                                          i, (x, y) = item
+                                                          ...
+                                                      outlined.fit(training_step, enumerate(loader))
+
+The body's bytes stay where they are: the loop's header becomes the function's, so the indentation is the same.
+"""
+
+from __future__ import annotations
+
+import ast
+import textwrap
+
+import attrs
+
+from lab_migrate.analysis.scopes import names_in
+from lab_migrate.analysis.sources import Module
+from lab_migrate.analysis.symbols import Function, own_nodes
+from lab_migrate.convert.rule import Edit
+from lab_migrate.outline.carried import body_names, carried_names
+from lab_migrate.outline.flow import Jumps, jumps_of
+
+#: The name under which generated code knows `lab_adapters.outlined`, unless the file uses it.
+RUNTIME = "outlined"
+WIDTH = 100
+
+
+@attrs.define(eq=False)
+class Level:
+    """One loop that is outlined. `inside` is the outlined loop around it in the same function, if any.
+
+    `root` loops are run with `fit`; the others hand their iterations over with `yield from steps`. The body of a loop
+    that `hands_over` holds such a `yield from` and becomes a generator function.
+    """
+
+    function: Function
+    loop: ast.For | ast.While
+    root: bool
+    hands_over: bool
+    inside: Level | None
+    name: str
+    runtime: str
+    carried: frozenset[str] = attrs.field(init=False)
+    jumps: Jumps = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.jumps = jumps_of(self.loop.body)
+        around = self.inside.loop.body if self.inside else self._scope_body
+        carried = carried_names(self.loop, around)
+        if self.inside is not None:
+            names = body_names(self.loop)
+            carried |= (names.assigned | names.deleted) & self.inside.carried
+        self.carried = frozenset(carried)
+
+    @property
+    def module(self) -> Module:
+        """The file."""
+        return self.function.module
+
+    @property
+    def _scope_body(self) -> list[ast.stmt]:
+        return self.function.body
+
+    @property
+    def indent(self) -> str:
+        """What stands before the loop on its line."""
+        line = self.module.lines[self.loop.lineno - 1].decode()
+        return line[: len(line) - len(line.lstrip(" \t\f"))]
+
+    @property
+    def body_indent(self) -> str:
+        """What stands before the body's first statement."""
+        first = self.loop.body[0]
+        if first.lineno == self._header_end_line:
+            return self.indent + "    "
+        line = self.module.lines[first.lineno - 1].decode()
+        return line[: len(line) - len(line.lstrip(" \t\f"))]
+
+    # ---- names
+
+    def declared(self) -> tuple[list[str], list[str]]:
+        """Names that the body declares `global`, and `nonlocal`, sorted."""
+        outer: set[str] = set()
+        if isinstance(self.function.node, ast.Module):
+            outer = set(self.carried) if self.inside is None else set(self.carried) & self.inside_globals()
+        else:
+            outer = set(self.carried) & names_in(self.function.body).globals_
+        return sorted(outer), sorted(self.carried - outer)
+
+    def inside_globals(self) -> set[str]:
+        """Names that the outlined loop around this one declares global."""
+        return set(self.inside.declared()[0]) if self.inside is not None else set()
+
+    def unbound(self) -> list[str]:
+        """Nonlocal names that nothing else in the scope around binds, so that the scope must claim them."""
+        _, wanted = self.declared()
+        if not wanted:
+            return []
+        if self.inside is not None:
+            bound = set(self.inside.carried) | names_in([self.inside.loop.target]).assigned if isinstance(
+                self.inside.loop, ast.For
+            ) else set(self.inside.carried)  # fmt: skip
+            body = self.inside.loop.body
+        else:
+            node = self.function.node
+            assert not isinstance(node, ast.Module)
+            bound = set(self.function.parameters) | {arg.arg for arg in (node.args.vararg, node.args.kwarg) if arg}
+            body = self.function.body
+        bound |= _bound_outside(self.loop, body)
+        return [name for name in wanted if name not in bound]
+
+    @property
+    def parameter(self) -> str:
+        """What the body's function calls its item."""
+        used = body_names(self.loop).all
+        if isinstance(self.loop, ast.While):
+            return _fresh("_", used)
+        if isinstance(self.loop.target, ast.Name) and self.loop.target.id not in self.carried:
+            return self.loop.target.id
+        return _fresh("item", used)
+
+    # ---- edits
+
+    def edits(self) -> list[Edit]:
+        """Everything this loop needs; edits of loops inside come on top and never overlap."""
+        return [self._header(), *self._prologue(), *self._jumps(), *self._annotations(), *self._supers(), *self._site()]
+
+    def _header(self) -> Edit:
+        start = self.module.start(self.loop)
+        claims = "".join(f"{name}: object\n{self.indent}" for name in self.unbound())
+        return Edit(start, self._colon + 1, f"{claims}def {self.name}({self.parameter}):")
+
+    def _prologue(self) -> list[Edit]:
+        lines = []
+        for word, names in zip(("global", "nonlocal"), self.declared(), strict=True):
+            if names:
+                room = max(WIDTH - len(self.body_indent) - len(word) - 1, 40)
+                lines += [f"{word} {row.removesuffix(',')}" for row in textwrap.wrap(", ".join(names), room)]
+        if isinstance(self.loop, ast.For) and not (
+            isinstance(self.loop.target, ast.Name) and self.loop.target.id == self.parameter
+        ):
+            lines.append(f"{self.module.source(self.loop.target)} = {self.parameter}")
+        if self.loop.body[0].lineno == self._header_end_line:
+            at = self.module.start(self.loop.body[0])
+            head = "".join(f"\n{self.body_indent}{line}" for line in [*lines, ""])
+            return [Edit(at, at, head)]
+        if not lines:
+            return []
+        at = self.module.offset(self._header_end_line + 1, 0)
+        return [Edit(at, at, "".join(f"{self.body_indent}{line}{self._newline}" for line in lines))]
+
+    def _jumps(self) -> list[Edit]:
+        found = [Edit(*self._span(node), "return") for node in self.jumps.continues]
+        found += [Edit(*self._span(node), f"return {self.runtime}.BREAK") for node in self.jumps.breaks]
+        for node in self.jumps.returns:
+            if node.value is None:
+                found.append(Edit(*self._span(node), f"return {self.runtime}.Return()"))
+                continue
+            start, end = self._span(node.value)
+            double = _is_bare_tuple(node.value)
+            found.append(Edit(start, start, f"{self.runtime}.Return({'(' if double else ''}"))
+            found.append(Edit(end, end, "))" if double else ")"))
+        return found
+
+    def _annotations(self) -> list[Edit]:
+        """A carried name cannot be annotated where it is declared: `x: int = 1` becomes `x = 1`."""
+        found = []
+        for node in own_nodes(self.loop.body):
+            if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id in self.carried:
+                if self.inside is not None and not self._is_innermost(node):
+                    continue
+                end = self.module.end(node.target)
+                if node.value is None:
+                    found.append(Edit(*self._span(node), "pass"))
+                else:
+                    value = self.module.end(node.annotation)
+                    found.append(Edit(end, value, ""))
+        return found
+
+    def _is_innermost(self, node: ast.AST) -> bool:
+        return True
+
+    def _supers(self) -> list[Edit]:
+        """`super()` finds its class and instance by the function it stands in, so they are named."""
+        first = self.function.parameters[0] if self.function.cls is not None and self.function.parameters else ""
+        if not first or self.inside is not None:
+            return []
+        return [
+            Edit(self.module.end(node) - 1, self.module.end(node) - 1, f"__class__, {first}")
+            for node in own_nodes(self.loop.body)
+            if isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and node.func.id == "super"
+            and not node.args
+        ]
+
+    def _site(self) -> list[Edit]:
+        lines = []
+        call = f"{self.runtime}.{'fit' if self.root else 'steps'}({self.name}, {self._items()})"
+        if not self.root:
+            call = f"yield from {call}"
+            if self._catches_stop_iteration():
+                call = f"{self.runtime}.result(({call}))"
+        if not self.jumps.returns and not self.loop.orelse:
+            lines.append(call)
+        else:
+            ended = _fresh("ended", names_in(self._scope_body).all)
+            lines.append(f"{ended} = {call}")
+            if self.jumps.returns:
+                value = ended if self.inside is not None else f"{ended}.value"
+                lines += [f"if isinstance({ended}, {self.runtime}.Return):", f"    return {value}"]
+            if self.loop.orelse:
+                lines.append(f"if {ended} is None:")
+        text = "".join(f"{self.indent}{line}{self._newline}" for line in lines)
+        if self.loop.orelse:
+            start, end = self._else()
+            return [Edit(start, end, text.lstrip(" \t").rstrip("\r\n"))]
+        line = self._last_line
+        if line >= len(self.module.lines):
+            at = len(self.module.text.encode())
+            ends = self.module.lines[-1].endswith((b"\n", b"\r"))
+            return [Edit(at, at, text if ends else self._newline + text.rstrip("\r\n"))]
+        at = self.module.offset(line + 1, 0)
+        return [Edit(at, at, text)]
+
+    def _items(self) -> str:
+        if isinstance(self.loop, ast.For):
+            source = self.module.source(self.loop.iter)
+            bare = _is_bare_tuple(self.loop.iter) or isinstance(self.loop.iter, ast.NamedExpr)
+            return f"({source})" if bare else source
+        if isinstance(self.loop.test, ast.Constant) and self.loop.test.value:
+            return f"{self.runtime}.endless()"
+        return f"{self.runtime}.while_(lambda: {self.module.source(self.loop.test)})"
+
+    # ---- places
+
+    @property
+    def _newline(self) -> str:
+        first = self.module.lines[0]
+        return "\r\n" if first.endswith(b"\r\n") else "\n"
+
+    def _span(self, node: ast.expr | ast.stmt) -> tuple[int, int]:
+        return self.module.offset(node.lineno, node.col_offset), self.module.end(node)
+
+    @property
+    def _colon(self) -> int:
+        """Where the header's colon stands: behind its expression, closing brackets, comments and line ends."""
+        data = self.module.text.encode()
+        last = self.loop.iter if isinstance(self.loop, ast.For) else self.loop.test
+        at = self.module.end(last)
+        while data[at : at + 1] != b":":
+            if data[at : at + 1] == b"#":
+                at = data.index(b"\n", at)
+            at += 1
+        return at
+
+    @property
+    def _header_end_line(self) -> int:
+        colon = self._colon
+        line = self.loop.lineno
+        while self.module.offset(line, 0) + len(self.module.lines[line - 1]) <= colon:
+            line += 1
+        return line
+
+    @property
+    def _last_line(self) -> int:
+        """The last line of the body, with comments that are indented like it."""
+        last = self.loop.body[-1].end_lineno or self.loop.lineno
+        lines = self.module.lines
+        line = last
+        while line < len(lines):
+            text = lines[line].decode()
+            stripped = text.strip()
+            if stripped.startswith("#") and len(text) - len(text.lstrip()) >= len(self.body_indent):
+                last = line + 1
+            elif stripped:
+                break
+            line += 1
+        return last
+
+    def _else(self) -> tuple[int, int]:
+        """The span of `else:` of the loop."""
+        data = self.module.text.encode()
+        start = self.module.offset((self.loop.body[-1].end_lineno or 0) + 1, 0)
+        first = self.module.start(self.loop.orelse[0])
+        at = data.rindex(b"else", start, first)
+        return at, data.index(b":", at) + 1
+
+    def _catches_stop_iteration(self) -> bool:
+        """Whether a `try` around the loop, in its own function, may catch what no generator lets through."""
+        for node in self.function.own:
+            if isinstance(node, ast.Try) and any(self.loop is inner for part in node.body for inner in ast.walk(part)):
+                for handler in node.handlers:
+                    kinds = ast.unparse(handler.type) if handler.type else "Exception"
+                    if any(kind in kinds for kind in ("StopIteration", "Exception")):
+                        return True
+        return False
+
+
+def _fresh(name: str, used: set[str]) -> str:
+    candidate, count = name, 1
+    while candidate in used:
+        count += 1
+        candidate = f"{name}_{count}"
+    return candidate
+
+
+def _is_bare_tuple(node: ast.expr) -> bool:
+    """A tuple without parentheses of its own."""
+    if not isinstance(node, ast.Tuple) or not node.elts:
+        return False
+    first = node.elts[0]
+    return (node.lineno, node.col_offset) == (first.lineno, first.col_offset) and not (
+        isinstance(first, ast.Tuple) and len(node.elts) == 0
+    )
+
+
+def _bound_outside(loop: ast.stmt, body: list[ast.stmt]) -> set[str]:
+    """Names that some statements bind in their own scope, a loop's body and target left out."""
+    found: set[str] = set()
+    for statement in body:
+        if statement is loop:
+            found |= names_in(list(getattr(loop, "orelse", []))).assigned
+        elif any(inner is loop for inner in ast.walk(statement)):
+            found |= _bound_in_compound(loop, statement)
+        else:
+            names = names_in([statement])
+            found |= names.assigned | names.nonlocals
+    return found
+
+
+def _bound_in_compound(loop: ast.stmt, statement: ast.stmt) -> set[str]:
+    found: set[str] = set()
+    for field, value in ast.iter_fields(statement):
+        if isinstance(value, list) and value and isinstance(value[0], ast.stmt):
+            found |= _bound_outside(loop, value)
+        elif isinstance(value, list) and field in ("handlers", "cases"):
+            for part in value:
+                found |= _bound_outside(loop, part.body)
+                name = getattr(part, "name", None)
+                if name:
+                    found.add(name)
+        elif isinstance(value, ast.AST):
+            found |= names_in([value]).assigned
+        elif isinstance(value, list):
+            found |= names_in([part for part in value if isinstance(part, ast.AST)]).assigned
+    if isinstance(statement, ast.With | ast.AsyncWith):
+        found |= names_in([item.optional_vars for item in statement.items if item.optional_vars]).assigned
+    return found

@@ -1,0 +1,167 @@
+"""Which loops are outlined together: a training loop, the loops around it, and the calls between them.
+
+The loops of one function around a training loop become generator functions. Where a training loop stands in a function
+that is called in a loop elsewhere (`for epoch in …: train_epoch(…)`), that function becomes a generator behind
+`@outlined.loop`, which whoever else calls it never notices, and the call becomes `yield from outlined.call(…)`.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+
+import attrs
+
+from lab_migrate.analysis.calls import Call, CallGraph
+from lab_migrate.analysis.loops import TrainingLoop
+from lab_migrate.analysis.symbols import Function, dotted, own_nodes
+from lab_migrate.outline.refusals import refusals
+
+_LOOPS = ast.For | ast.While
+#: How many calls up a nest is followed.
+MAX_CALLS = 3
+_MAKES_OPTIMIZER = re.compile(r"(^|[._])(opt|optim|optimi[sz]er)s?([._]|$)|Optimizer$", re.IGNORECASE)
+
+
+@attrs.define(eq=False)
+class Plan:
+    """What to do in a project: loops to outline, functions to make generators, calls to hand through.
+
+    `loops[id(node)] = (function, node, root)`; a loop is in here once, however many training loops it is around.
+    """
+
+    loops: dict[int, tuple[Function, ast.For | ast.While, bool]] = attrs.field(factory=dict)
+    training: set[int] = attrs.field(factory=set)
+    generators: dict[int, Function] = attrs.field(factory=dict)
+    calls: dict[int, tuple[Function, ast.Call]] = attrs.field(factory=dict)
+
+
+def plan(loops: list[TrainingLoop], graph: CallGraph) -> Plan:
+    """Decide for every training loop that can be outlined."""
+    made = Plan()
+    inside = {id(node) for loop in loops for node in own_nodes(loop.node.body)}
+    for loop in loops:
+        if id(loop.node) in inside:
+            continue
+        _Nest(loop, graph, made, inside).add()
+    return made
+
+
+class _Nest:
+    def __init__(self, loop: TrainingLoop, graph: CallGraph, made: Plan, inside: set[int]) -> None:
+        self.training, self.graph, self.made, self.inside = loop, graph, made, inside
+
+    def add(self) -> None:
+        """Add the training loop with all that goes with it."""
+        assert not isinstance(self.training.node, ast.AsyncFor)
+        self.made.training.add(id(self.training.node))
+        around = _usable(self.training.owner, self.training.around)
+        chains = self._chains(self.training.owner, 0, {id(self.training.owner)})
+        self._add_levels(self.training.owner, [self.training.node, *around], root=not chains)
+        for chain in chains:
+            for function, call, levels in chain:
+                self.made.generators[id(self.made_target(call))] = self.made_target(call)
+                self.made.calls[id(call.node)] = (function, call.node)  # type: ignore[assignment]
+                self._add_levels(function, levels, root=function is chain[-1][0])
+
+    @staticmethod
+    def made_target(call: Call) -> Function:
+        """The function that a call hands through to."""
+        return call.targets[0]
+
+    def _add_levels(self, function: Function, levels: list[ast.For | ast.While], root: bool) -> None:
+        for index, loop in enumerate(levels):
+            is_root = root and index == len(levels) - 1
+            known = self.made.loops.get(id(loop))
+            self.made.loops[id(loop)] = (function, loop, is_root or (known[2] if known else False))
+
+    def _chains(
+        self, function: Function, depth: int, seen: set[int]
+    ) -> list[list[tuple[Function, Call, list[ast.For | ast.While]]]]:
+        """Ways up from a function to a loop elsewhere that calls it; empty where it should run its own `fit`."""
+        if depth >= MAX_CALLS or not _can_be_generator(function):
+            return []
+        found = []
+        for call in self.graph.callers_of(function):
+            caller = call.caller
+            if not self._can_hand_through(call, function) or id(caller) in seen:
+                continue
+            around = _usable(caller, _around(caller, call.node))
+            if around and _can_be_site(caller):
+                found.append([(caller, _to(call, function), list(around))])
+                continue
+            further = self._chains(caller, depth + 1, seen | {id(caller)})
+            found += [[(caller, _to(call, function), []), *chain] for chain in further]
+        return found
+
+    def _can_hand_through(self, call: Call, function: Function) -> bool:
+        node = call.node
+        if not call.direct or not isinstance(node, ast.Call) or function not in call.targets:
+            return False
+        if id(node) in self.inside:
+            # A training loop's body is no generator.
+            return False
+        return _is_plain_call(call.caller, node)
+
+
+def _to(call: Call, function: Function) -> Call:
+    return Call(call.caller, call.node, (function,), call.direct)
+
+
+def _usable(
+    function: Function, around: tuple[ast.For | ast.While | ast.AsyncFor, ...] | list[ast.For | ast.While]
+) -> list[ast.For | ast.While]:
+    """The loops around, innermost first, up to the first that cannot be outlined or that builds its own optimizer."""
+    kept: list[ast.For | ast.While] = []
+    for loop in around:
+        if isinstance(loop, ast.AsyncFor) or refusals(function, loop) or _makes_optimizer(loop):
+            break
+        kept.append(loop)
+    return kept
+
+
+def _makes_optimizer(loop: ast.For | ast.While) -> bool:
+    """A loop over runs, folds or seeds, each with an optimizer of its own: each is a training by itself."""
+    for node in own_nodes(loop.body):
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
+            made = dotted(node.value.func)
+            targets = [dotted(target) for target in node.targets]
+            if _MAKES_OPTIMIZER.search(made) or any(_MAKES_OPTIMIZER.search(target) for target in targets):
+                return True
+    return False
+
+
+def _around(function: Function, node: ast.AST) -> list[ast.For | ast.While]:
+    """Loops of a function whose body holds a node, innermost first."""
+    found = [
+        loop
+        for loop in function.own
+        if isinstance(loop, _LOOPS) and any(inner is node for statement in loop.body for inner in ast.walk(statement))
+    ]
+    return list(reversed(found))
+
+
+def _can_be_generator(function: Function) -> bool:
+    node = function.node
+    if not isinstance(node, ast.FunctionDef) or function.name.startswith("__"):
+        return False
+    if any(dotted(decorator) not in ("staticmethod", "classmethod") for decorator in node.decorator_list):
+        return False
+    return not any(isinstance(one, ast.Yield | ast.YieldFrom | ast.Await) for one in function.own)
+
+
+def _can_be_site(function: Function) -> bool:
+    return not isinstance(function.node, ast.AsyncFunctionDef | ast.Lambda)
+
+
+def _is_plain_call(caller: Function, node: ast.Call) -> bool:
+    """A call that `yield from` can replace: in a statement, not in a comprehension, with ordinary arguments."""
+    if not _can_be_site(caller) or any(isinstance(arg, ast.GeneratorExp) for arg in node.args):
+        return False
+    for one in caller.own:
+        if isinstance(
+            one, ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp | ast.FunctionDef | ast.ClassDef
+        ):
+            if any(inner is node for inner in ast.walk(one)):
+                return False
+    return True

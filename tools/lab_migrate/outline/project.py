@@ -1,0 +1,258 @@
+"""Outlining everything that an entry point's training reaches."""
+
+from __future__ import annotations
+
+import ast
+
+import attrs
+
+from lab_migrate.analysis import CallGraph, Module, Project, TrainingLoop, find_loops
+from lab_migrate.analysis.loops import find_updates_by_hand
+from lab_migrate.analysis.symbols import Function
+from lab_migrate.convert.rule import Edit
+from lab_migrate.findings import Finding, Status
+from lab_migrate.outline.level import RUNTIME, Level
+from lab_migrate.outline.nest import Plan, plan
+from lab_migrate.outline.refusals import Refusal, refusals
+
+PACKAGE = "lab_adapters"
+
+
+@attrs.frozen
+class Outlining:
+    """Edits by file, in the order in which those at one place follow each other, and what there is to say."""
+
+    edits: dict[str, tuple[Edit, ...]]
+    findings: tuple[Finding, ...]
+    loops: tuple[TrainingLoop, ...]
+
+
+def outline(project: Project, entry: str | None = None) -> Outlining:
+    """Outline the training loops that `entry` reaches (all of them where none is named). Nothing is run."""
+    graph = CallGraph(project)
+    wanted = _reachable(project, entry) if entry is not None else set(project.modules)
+    done = {path for path in wanted if _is_outlined(project.modules[path])}
+    loops = [loop for loop in find_loops(project, graph) if loop.path in wanted - done]
+    findings: list[Finding] = []
+    possible: list[TrainingLoop] = []
+    for loop in loops:
+        reasons = refusals(loop.owner, loop.node)
+        findings += [_refused(loop, reason) for reason in reasons]
+        if not reasons:
+            possible.append(loop)
+    made = plan(possible, graph)
+    edits = _edits(made, project)
+    findings += [_converted(loop, made) for loop in possible if id(loop.node) in made.loops]
+    findings += _by_hand(project, graph, wanted)
+    if not loops and not done:
+        findings.append(_nothing(entry))
+    return Outlining(edits, tuple(sorted(findings)), tuple(loops))
+
+
+def _edits(made: Plan, project: Project) -> dict[str, tuple[Edit, ...]]:
+    edits: dict[str, list[Edit]] = {}
+    by_function: dict[int, list[tuple[Function, ast.For | ast.While, bool]]] = {}
+    for function, loop, root in made.loops.values():
+        by_function.setdefault(id(function), []).append((function, loop, root))
+    touched: dict[str, Module] = {}
+    for group in by_function.values():
+        for level in _levels(group, made):
+            touched[level.module.path] = level.module
+            edits.setdefault(level.module.path, []).extend(level.edits())
+    for function in made.generators.values():
+        touched[function.path] = function.module
+        edits.setdefault(function.path, []).append(_decorated(function))
+    for function, call in made.calls.values():
+        touched[function.path] = function.module
+        edits.setdefault(function.path, []).extend(_handed_through(function, call))
+    for path, module in touched.items():
+        edits[path].append(_import(module, edits[path]))
+    return {path: tuple(merged(found)) for path, found in edits.items()}
+
+
+def _levels(group: list[tuple[Function, ast.For | ast.While, bool]], made: Plan) -> list[Level]:
+    """The levels of one function, inner before outer, so that what both insert at one place is in order."""
+    group = sorted(group, key=lambda item: (item[1].lineno, item[1].col_offset))
+    levels: list[Level] = []
+    for function, loop, root in group:
+        around = [
+            level for level in levels if any(inner is loop for part in level.loop.body for inner in ast.walk(part))
+        ]
+        base = "training_step" if id(loop) in made.training else "epoch_loop"
+        taken = _identifiers(function.module) | {level.name for level in levels}
+        levels.append(
+            Level(
+                function,
+                loop,
+                root,
+                id(loop) not in made.training,
+                around[-1] if around else None,
+                _unused(base, taken),
+                runtime_name(function.module),
+            )
+        )
+    return list(reversed(levels))
+
+
+def merged(edits: list[Edit]) -> list[Edit]:
+    """Insertions at one place become one, in their order; everything in order of place."""
+    found: list[Edit] = []
+    for edit in sorted(edits, key=lambda edit: (edit.start, edit.end)):
+        if found and edit.start == edit.end == found[-1].start == found[-1].end:
+            found[-1] = Edit(edit.start, edit.end, found[-1].text + edit.text)
+        else:
+            found.append(edit)
+    return found
+
+
+def _decorated(function: Function) -> Edit:
+    module = function.module
+    node = function.node
+    assert isinstance(node, ast.FunctionDef)
+    at = module.offset(node.lineno, 0)
+    indent = module.lines[node.lineno - 1][: node.col_offset].decode()
+    return Edit(at, at, f"{indent}@{runtime_name(module)}.loop\n")
+
+
+def _handed_through(function: Function, call: ast.Call) -> list[Edit]:
+    module = function.module
+    start, end = module.start(call.func), module.end(call.func)
+    bare = any(
+        isinstance(node, ast.Expr | ast.Assign | ast.AnnAssign | ast.AugAssign | ast.Return) and node.value is call
+        for node in function.own
+    )
+    head = f"yield from {runtime_name(module)}.call("
+    found = [Edit(start, start, head if bare else f"({head}")]
+    bracket = module.text.encode().index(b"(", end)
+    breaks = module.text.encode()[bracket + 1 : bracket + 2] in (b"\n", b"\r")
+    found.append(Edit(end, bracket + 1, ("," if breaks else ", ") if call.args or call.keywords else ""))
+    if not bare:
+        after = module.end(call)
+        found.append(Edit(after, after, ")"))
+    return found
+
+
+def _import(module: Module, edits: list[Edit]) -> Edit:
+    """After the imports at the top of the file, and before the first thing that changes."""
+    name = runtime_name(module)
+    text = f"from {PACKAGE} import {RUNTIME}" + (f" as {name}" if name != RUNTIME else "")
+    first_edit = min(edit.start for edit in edits)
+    last = None
+    for node in module.tree.body:
+        if module.start(node) >= first_edit or isinstance(node, ast.FunctionDef | ast.ClassDef):
+            break
+        if isinstance(node, ast.Import | ast.ImportFrom) or (last is None and _is_docstring(node)):
+            last = node
+    newline = "\r\n" if module.lines[0].endswith(b"\r\n") else "\n"
+    if last is None:
+        at = module.offset(_first_code_line(module), 0)
+        return Edit(at, at, f"{text}{newline}")
+    line = last.end_lineno or last.lineno
+    if line >= len(module.lines):
+        at = len(module.text.encode())
+        return Edit(at, at, f"{newline}{text}{newline}")
+    at = module.offset(line + 1, 0)
+    return Edit(at, at, f"{text}{newline}")
+
+
+def _is_docstring(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+
+
+def _first_code_line(module: Module) -> int:
+    first = module.tree.body[0]
+    decorators = getattr(first, "decorator_list", [])
+    return decorators[0].lineno if decorators else first.lineno
+
+
+def runtime_name(module: Module) -> str:
+    """What a file calls the runtime."""
+    return _unused(RUNTIME, _identifiers(module), "lab_outlined")
+
+
+def _unused(name: str, taken: set[str], other: str | None = None) -> str:
+    candidate, count = name, 1
+    while candidate in taken:
+        count += 1
+        candidate = f"{other or name}_{count}" if count > 2 or other is None else other
+    return candidate
+
+
+def _identifiers(module: Module) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Name):
+            found.add(node.id)
+        elif isinstance(node, ast.arg):
+            found.add(node.arg)
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.alias):
+            found.add(node.asname or node.name.split(".")[0])
+    return found
+
+
+def _is_outlined(module: Module) -> bool:
+    return any(
+        isinstance(node, ast.ImportFrom)
+        and (node.module == PACKAGE and any(alias.name == RUNTIME for alias in node.names))
+        for node in module.tree.body
+    )
+
+
+def _reachable(project: Project, entry: str) -> set[str]:
+    """Files that a file imports, directly or not, itself included; packages on the way too."""
+    found: set[str] = set()
+    queue = [entry]
+    while queue:
+        path = queue.pop()
+        module = project.modules.get(path)
+        if module is None or path in found:
+            continue
+        found.add(path)
+        for full in module.symbols.imports.values():
+            parts = full.split(".")
+            for end in range(1, len(parts) + 1):
+                other = project.find_module(".".join(parts[:end]), module)
+                if other is not None:
+                    queue.append(other.path)
+    return found
+
+
+# ---- what there is to say
+
+
+def _converted(loop: TrainingLoop, made: Plan) -> Finding:
+    outer = len([1 for function, node, _ in made.loops.values() if node is not loop.node and function is loop.owner])
+    with_outer = f", with {outer} loop{'s' if outer > 1 else ''} around it" if outer else ""
+    return Finding(
+        loop.path, loop.line, loop.node.col_offset + 1, "LM201", Status.SAFE,
+        f"training loop of {loop.function} (shape {loop.shape}){with_outer} runs under Lightning, its body verbatim",
+    )  # fmt: skip
+
+
+def _refused(loop: TrainingLoop, reason: Refusal) -> Finding:
+    return Finding(
+        loop.path, reason.line, reason.column, reason.code, Status.UNSUPPORTED,
+        f"training loop at line {loop.line} left as it is: {reason.reason}", reason.next_step,
+    )  # fmt: skip
+
+
+def _by_hand(project: Project, graph: CallGraph, wanted: set[str]) -> list[Finding]:
+    return [
+        Finding(
+            function.path, line, 1, "LM230", Status.UNSUPPORTED,
+            f"training loop at line {loop.lineno} left as it is: parameters are updated by hand, no optimizer steps",
+            "move the update into a torch.optim.Optimizer's step(), and convert again",
+        )
+        for function, loop, line in find_updates_by_hand(project, graph)
+        if function.path in wanted
+    ]  # fmt: skip
+
+
+def _nothing(entry: str | None) -> Finding:
+    return Finding(
+        entry or ".", 0, 0, "LM220", Status.UNSUPPORTED,
+        "no training loop found: no loop reaches both a backward pass and an optimizer step",
+        "name the file whose imports reach the loop with --entry, or run `lab-migrate scan`",
+    )  # fmt: skip
