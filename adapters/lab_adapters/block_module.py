@@ -2,27 +2,41 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from lab_adapters.generators import generator_states, set_generator_states
 from lab_adapters.lean_module import LeanModule
 from lab_adapters.loader import LoaderAdapter
 from lab_adapters.optimizer import OptimizerAdapter
 from lab_adapters.progress import count_step, resume_at
-from lab_adapters.protocols import LegacyEMA, LegacyHook, LegacyObjective, Metrics, Stateful
+from lab_adapters.protocols import (
+    Batch,
+    LegacyEMA,
+    LegacyHook,
+    LegacyObjective,
+    LegacyPrecision,
+    LegacyStepper,
+    Metrics,
+    Stateful,
+)
 from lab_adapters.step_module import LEGACY_KEY
+from lab_adapters.stepping import until_updated
 
 
 class BlockModule(LeanModule):
     """One Lightning batch is one optimizer step: batches and losses until the legacy optimizer has updated.
 
-    The order is that of a legacy step: `before_step` hooks, then batch, objective, `optimizer.step(loss)` until it
-    returns True, then the EMA, then `after_step` hooks. `evaluation` (see `Evaluation`) follows as a callback would,
-    but before callbacks, so that checkpoints hold the state after it.
+    The order is that of a legacy step: `before_step` hooks; what the `stepper` does, as a rule batch, objective and
+    `optimizer.step(loss)` until it returns True; the EMA; `after_step` hooks. `between_steps` (see `Evaluation`)
+    follows as a callback would, but before callbacks, so that checkpoints hold the state after it.
+
+    The module stands where the legacy trainer stood: steppers, hooks and loaders that look at their trainer find
+    `model`, `objective`, `loader`, `optimizer`, `ema`, `step`, `hooks` and `compute` here.
 
     Parameters are named `model.…`. Checkpoints hold the state of every role and of the generators.
     """
@@ -36,14 +50,18 @@ class BlockModule(LeanModule):
         ema: LegacyEMA | None = None,
         hooks: Sequence[LegacyHook] = (),
         between_steps: Sequence[Any] = (),
+        stepper: LegacyStepper = until_updated,
+        precision: LegacyPrecision | None = None,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.model = model
         self.objective, self.loader, self.ema = objective, loader, ema
-        self.optimizer_adapter = optimizer
+        self.optimizer_adapter, self.optimizer = optimizer, optimizer.legacy
+        self.stepper, self.precision = stepper, precision
         self.hooks, self.between_steps = list(hooks), list(between_steps)
         self.step = 0
+        self.mid_step = False
         self._resumed: dict[str, Any] | None = None
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
@@ -56,14 +74,23 @@ class BlockModule(LeanModule):
             set_generator_states(self._resumed)
             self._resumed = None
         self.model.train()
+        if hasattr(self.loader.legacy, "attach"):
+            self.loader.legacy.attach(self)
         for hook in self.hooks:
             hook.before_train(self)
+        if self.step == 0 and not self.mid_step:
+            for follower in self.between_steps:
+                if hasattr(follower, "at_start"):
+                    follower.at_start(self)
 
     def training_step(self, token: int, batch_idx: int) -> None:
         """One legacy optimizer step."""
-        for hook in self.hooks:
-            hook.before_step(self)
-        metrics = self.optimize()
+        if not self.mid_step:
+            for hook in self.hooks:
+                hook.before_step(self)
+        self.mid_step = True
+        metrics = self.stepper(self)
+        self.mid_step = False
         if self.ema is not None:
             self.ema.update(self.model)
         self.step += 1
@@ -75,14 +102,14 @@ class BlockModule(LeanModule):
         for follower in self.between_steps:
             follower(self, metrics)
 
-    def optimize(self) -> Metrics:
-        """Batches and losses until the optimizer has updated; metrics of the last."""
-        updated = False
-        metrics: Metrics = {}
-        while not updated:
-            loss, metrics = self.objective(self.model, self.loader.next_batch(self.device))
-            updated = self.optimizer_adapter.legacy.step(loss)
-        return metrics
+    def compute(self, batch: Batch) -> tuple[Tensor, Metrics]:
+        """The objective's loss and metrics, in the legacy precision."""
+        with self.precision.context() if self.precision is not None else contextlib.nullcontext():
+            return self.objective(self.model, batch)
+
+    def next_batch(self) -> Batch:
+        """The loader's next batch, on the device."""
+        return self.loader.next_batch(self.device)
 
     def on_train_end(self) -> None:
         """Tell the hooks."""
@@ -93,7 +120,10 @@ class BlockModule(LeanModule):
         """Add what Lightning does not save."""
         checkpoint[LEGACY_KEY] = {
             "step": self.step,
+            "mid_step": self.mid_step,
             "rng": generator_states(),
+            "objective": _state_of(self.objective),
+            "hooks": [_state_of(hook) for hook in self.hooks],
             **{name: part.state() for name, part in self._stateful().items()},
         }
 
@@ -109,7 +139,12 @@ class BlockModule(LeanModule):
         state = checkpoint[LEGACY_KEY]
         for name, part in parts.items():
             part.load_state(state[name])
-        self.step = state["step"]
+        for role, its_state in zip(
+            (self.objective, *self.hooks), (state.get("objective"), *state.get("hooks", ())), strict=False
+        ):
+            if its_state is not None:
+                role.load_state(its_state)  # type: ignore[attr-defined]
+        self.step, self.mid_step = state["step"], state.get("mid_step", False)
         self._resumed = state["rng"]
         resume_at(checkpoint, self.trainer, state["step"])
 
@@ -121,3 +156,7 @@ class BlockModule(LeanModule):
             if isinstance(getattr(follower, "loader", None), LoaderAdapter):
                 parts["eval_loader"] = follower.loader.legacy
         return parts
+
+
+def _state_of(role: Any) -> dict[str, Any] | None:
+    return role.state() if isinstance(role, Stateful) else None

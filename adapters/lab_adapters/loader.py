@@ -57,10 +57,15 @@ class LoaderAdapter:
                 f"{self.path}: expected an endless loader, found endless=False; restart it in next_batch()"
             )
 
-    def next_batch(self, device: Any) -> Batch:
-        """The next batch, moved to `device` where the loader does not do so itself."""
+    @property
+    def epoch_ended(self) -> bool:
+        """Whether the batch that was dealt out last was an epoch's last; False for a loader that knows no epochs."""
+        return bool(getattr(self.legacy, "epoch_ended", False))
+
+    def next_batch(self, device: Any = None) -> Batch:
+        """The next batch, moved to `device` (where one is given) if the loader does not do so itself."""
         batch = self.legacy.next_batch()
-        if self.assumptions.moves_batches:
+        if self.assumptions.moves_batches or device is None:
             return batch
         from lightning.fabric.utilities.apply_func import move_data_to_device
 

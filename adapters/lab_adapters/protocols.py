@@ -84,6 +84,18 @@ class LegacySchedule(Protocol):
 LegacyObjective = Callable[[nn.Module, Batch], tuple[Tensor, Metrics]]
 
 
+#: What one step is made of, called with whatever stands where the legacy trainer stood; returns its last metrics.
+LegacyStepper = Callable[[Any], Metrics]
+
+
+class LegacyPrecision(Protocol):
+    """The precision in which losses are computed."""
+
+    def context(self) -> AbstractContextManager[object]:
+        """Around the objective."""
+        ...
+
+
 @runtime_checkable
 class LegacyEMA(Stateful, Protocol):
     """An average of the parameters, updated after the step and swapped in for evaluation."""
