@@ -38,9 +38,22 @@ def fit(lab, resume=None):
     between_steps = []
     if lab.log_every:
         between_steps.append(Logging(every=lab.log_every, report=report))
-    if lab.eval_every:
-        batches = lab.eval_batches or lab.eval_loader.batches_per_epoch
-        between_steps.append(Evaluation(LoaderAdapter(lab.eval_loader, loads), lab.eval_every, batches, report))
+    how = lab.evaluation
+    if lab.eval_every or how.at_start:
+        batches = lab.eval_batches or getattr(lab.eval_loader, "batches_per_epoch", None)
+        between_steps.append(
+            Evaluation(
+                LoaderAdapter(lab.eval_loader, loads),
+                every=lab.eval_every,
+                batches=batches,
+                report=report,
+                first=how.at_start,
+                eval_mode=how.eval_mode,
+                averaged=how.averaged,
+                generators=how.generators,
+                seed=how.seed,
+            )
+        )
     module = BlockModule(
         model=lab.model,
         objective=lab.objective,
@@ -49,6 +62,8 @@ def fit(lab, resume=None):
         ema=lab.ema,
         hooks=lab.hooks,
         between_steps=between_steps,
+        stepper=lab.stepper,
+        precision=lab.precision,
     )
     callbacks = []
     if lab.checkpoint_every:
