@@ -7,12 +7,16 @@ turn, so a slow minute of the machine slows both. What is reported is the median
 from __future__ import annotations
 
 import gc
+import os
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from time import perf_counter_ns
 
-__all__ = ["Ticks", "ratio", "take_turns", "write_section"]
+import lightning
+import torch
+
+__all__ = ["Ticks", "machine", "markdown", "ratio", "take_turns", "write_section"]
 
 DOCS = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 
@@ -52,6 +56,24 @@ def take_turns(ways: Mapping[str, Callable[[], float]], turns: int) -> dict[str,
 def ratio(figures: Sequence[float], reference: Sequence[float]) -> float:
     """Median over the turns of the ratio within a turn."""
     return statistics.median(figure / base for figure, base in zip(figures, reference, strict=True))
+
+
+def markdown(rows: Sequence[Sequence[str]]) -> str:
+    """A table; its first row is the head."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = [
+        "| " + " | ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)) + " |" for row in rows
+    ]
+    rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
+    return "\n".join([lines[0], rule, *lines[1:]])
+
+
+def machine(turns: int) -> str:
+    """Where and how it was measured."""
+    return (
+        f"{turns} turns; {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; "
+        f"torch {torch.__version__}, lightning {lightning.__version__}."
+    )
 
 
 def write_section(title: str, body: str) -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import io
 import os
 import statistics
 import sys
@@ -25,7 +24,7 @@ import attrs
 import gin
 import lightning.pytorch as pl
 import torch
-from interleaved import Ticks, ratio, take_turns, write_section
+from interleaved import Ticks, machine, markdown, ratio, take_turns, write_section
 from lightning.pytorch.callbacks import ProgressBar, RichProgressBar, TQDMProgressBar
 from lightning.pytorch.loggers import CSVLogger
 
@@ -148,15 +147,8 @@ class LabUpdate(torch.optim.Optimizer):
         """Clip, schedule, update, zero."""
         with torch.enable_grad():
             loss = closure()
-        legacy = self.legacy
-        legacy.clip()
-        if legacy.schedule is not None:
-            legacy.hyper.update(legacy.schedule(legacy.steps))
-            legacy._spread()
-        with torch.no_grad():
-            legacy.update()
-        legacy.steps += 1
-        legacy.zero()
+        self.legacy.pending = self.legacy.accumulation.every
+        self.legacy.finish()
         return loss
 
     def zero_grad(self, set_to_none: bool = True) -> None:
@@ -181,7 +173,7 @@ def build(cls: Any, size: Size, folder: Path, **arguments: Any) -> tuple[Any, Ti
     gin.clear_config()
     ticks = Ticks()
     trainer = cls(**{**size.arguments(), "steps": size.steps, "log_every": 0, "run_dir": folder, **arguments})
-    trainer.loader = TickingLoader(trainer.loader, ticks, trainer.optimizer.accumulate)
+    trainer.loader = TickingLoader(trainer.loader, ticks, trainer.optimizer.accumulation.every)
     return trainer, ticks
 
 
@@ -216,9 +208,9 @@ def run_recorded(size: Size, folder: Path) -> float:
     return ticks.per_step(WARM_UP)
 
 
-def run_drop_in(size: Size, folder: Path, loop: str = "slim", **lightning: Any) -> float:
+def run_drop_in(size: Size, folder: Path, loop: str = "slim", update: str = "loop", **lightning: Any) -> float:
     """The drop-in. Raises `RuntimeError` where it was to take the slim loop and did not."""
-    trainer, ticks = build(lab_bridge.Trainer, size, folder, lightning=lightning, loop=loop)
+    trainer, ticks = build(lab_bridge.Trainer, size, folder, lightning=lightning, loop=loop, update=update)
     trainer.train()
     obstacles = getattr(trainer.lightning.fit_loop.epoch_loop, "obstacles", ["not installed"])
     if loop == "slim" and obstacles:
@@ -229,7 +221,7 @@ def run_drop_in(size: Size, folder: Path, loop: str = "slim", **lightning: Any) 
 def run_stock(size: Size, folder: Path, logs: bool = False, **lightning: Any) -> float:
     """Stock Lightning with automatic optimization."""
     trainer, ticks = build(legacy_lab.Trainer, size, folder)
-    accumulate = trainer.optimizer.accumulate
+    accumulate = trainer.optimizer.accumulation.every
     arguments = faithful(accumulate_grad_batches=accumulate, default_root_dir=folder, **lightning)
     module = AutomaticModule(trainer, logs)
     with quiet():
@@ -237,24 +229,33 @@ def run_stock(size: Size, folder: Path, logs: bool = False, **lightning: Any) ->
     return ticks.per_step(WARM_UP)
 
 
-#: Name of a row -> how it is run. Those that are looked at have a progress bar, a CSV logger and one logged metric.
+def drop_in(loop: str, update: str) -> Callable[[Size, Path], float]:
+    """The drop-in with everything off."""
+    return lambda size, folder: run_drop_in(size, folder, loop, update, enable_progress_bar=False)
+
+
+def drop_in_watched(loop: str, update: str, bar: Callable[[], ProgressBar | None]) -> Callable[[Size, Path], float]:
+    """The drop-in with a progress bar, a CSV logger and one logged metric."""
+    return lambda size, folder: run_drop_in(size, folder, loop, update, **watched(folder, bar))
+
+
+def stock_watched(bar: Callable[[], ProgressBar | None]) -> Callable[[Size, Path], float]:
+    """Stock Lightning with the same."""
+    return lambda size, folder: run_stock(size, folder, True, **watched(folder, bar))
+
+
+#: Name of a row -> how it is run. "Watched" is with a progress bar, a CSV logger and one logged metric.
 WAYS: dict[str, Callable[[Size, Path], float]] = {
     "raw legacy_lab loop": run_legacy,
-    "drop-in, everything off": lambda size, folder: run_drop_in(size, folder, enable_progress_bar=False),
-    "drop-in, bar + CSV + metric": lambda size, folder: run_drop_in(size, folder, **watched(folder, no_choice)),
-    "drop-in on Lightning's own loop, everything off": lambda size, folder: run_drop_in(
-        size, folder, "stock", enable_progress_bar=False
-    ),
-    "drop-in on Lightning's own loop, bar + CSV + metric": lambda size, folder: run_drop_in(
-        size, folder, "stock", **watched(folder, TQDMProgressBar)
-    ),
-    "stock Lightning, everything off": run_stock,
-    "stock Lightning, bar (tqdm) + CSV + metric": lambda size, folder: run_stock(
-        size, folder, True, **watched(folder, TQDMProgressBar)
-    ),
-    "stock Lightning, bar (rich) + CSV + metric": lambda size, folder: run_stock(
-        size, folder, True, **watched(folder, rich_bar)
-    ),
+    "drop-in, Lab's update": drop_in("slim", "loop"),
+    "drop-in, Lab's update, watched": drop_in_watched("slim", "loop", no_choice),
+    "drop-in": drop_in("slim", "foreach"),
+    "drop-in, watched": drop_in_watched("slim", "foreach", no_choice),
+    "drop-in, Lab's update, Lightning's loop": drop_in("stock", "loop"),
+    "drop-in, Lab's update, Lightning's loop, watched (tqdm)": drop_in_watched("stock", "loop", TQDMProgressBar),
+    "stock Lightning, automatic": run_stock,
+    "stock Lightning, automatic, watched (tqdm)": stock_watched(TQDMProgressBar),
+    "stock Lightning, automatic, watched (rich)": stock_watched(rich_bar),
     "raw legacy_lab loop, recorded": run_recorded,
 }
 
@@ -284,12 +285,7 @@ def table(found: dict[str, dict[str, list[float]]]) -> str:
     rows += [
         [name, *(cell(ways[name], ways[reference]) if name in ways else "" for ways in found.values())] for name in WAYS
     ]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = [
-        "| " + " | ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)) + " |" for row in rows
-    ]
-    rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
-    return "\n".join([lines[0], rule, *lines[1:]])
+    return markdown(rows)
 
 
 def cell(figures: list[float], reference: list[float]) -> str:
@@ -316,20 +312,14 @@ def main() -> None:
     text = table({size.name: measure(size, arguments.turns) for size in sizes})
     print(text)
     if arguments.write:
-        write_section("Cost of a step", f"{INTRODUCTION}\n\n{text}\n\n{provenance(arguments.turns)}")
+        write_section("Cost of a step", f"{INTRODUCTION}\n\n{text}\n\n{machine(arguments.turns)}")
 
 
 INTRODUCTION = """`python benchmarks/step_cost.py --write` wrote this. A step under each loop over the same step under
-Lab's own loop (and microseconds more), with one Lab model, optimizer and batches for all; in turns in one process,
-one thread, median over the turns. "Bar + CSV + metric" is a progress bar, a CSV logger and one logged metric."""
-
-
-def provenance(turns: int) -> str:
-    """Where and how it was measured."""
-    machine = io.StringIO()
-    print(f"{turns} turns; {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f};", end=" ", file=machine)
-    print(f"torch {torch.__version__}, lightning {pl.__version__}.", file=machine)
-    return machine.getvalue()
+Lab's own (and microseconds more), with one Lab model, optimizer and batches for all; in turns in one process, one
+thread, median over the turns. "Watched": with a progress bar, a CSV logger and one logged metric; the drop-in has its
+own bar, which draws ten times a second. "Lab's update": `Trainer(update="loop")`, the same arithmetic calls as the raw
+loop, so that the loops alone are compared. "Lightning's loop": `Trainer(loop="stock")`."""
 
 
 if __name__ == "__main__":
