@@ -1,0 +1,77 @@
+"""What a project's sources add to a config: its own builders, and which of them its programs build first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import attrs
+
+from lab_bridge.config.lab import ENTRY, add_lab, lab_schema
+from lab_bridge.config.schema import Schema
+from lab_bridge.config.sources.builders import entry_calls, schema_of_modules
+from lab_bridge.config.sources.modules import SKIPPED, Sources
+from lab_bridge.config.sources.registered import search_paths
+
+__all__ = ["Project", "project_of", "read_project"]
+
+#: What marks the top of a project, above which no other folder belongs to it.
+TOPS = (".git", ".hg", "pyproject.toml", "setup.py", "setup.cfg")
+
+
+@attrs.frozen
+class Project:
+    """A project as its sources show it; nothing of it was imported.
+
+    `entries` maps builders that its code calls to the parameters that every call passes. `search` are the folders from
+    which its gin files include others.
+    """
+
+    root: Path | None
+    schema: Schema = attrs.field(repr=False)
+    entries: dict[str, set[str]]
+    search: tuple[Path, ...] = ()
+    unreadable: tuple[tuple[str, str], ...] = ()
+
+
+def project_of(config: Path) -> Path | None:
+    """The folder whose sources a config belongs to: the nearest one above it that holds Python files."""
+    for folder in config.resolve().parents:
+        if _holds_python(folder):
+            return folder
+        if any((folder / top).exists() for top in TOPS):
+            return None
+    return None
+
+
+def read_project(root: Path | None, base: Schema | None = None) -> Project:
+    """Read a project's sources. Without a root: Lab alone."""
+    base = base if base is not None else lab_schema()
+    if root is None:
+        return Project(None, base, {ENTRY: set()}, (Path(),))
+    sources = Sources()
+    add_lab(sources)
+    modules = sources.add(root)
+    own = schema_of_modules(sources, modules, base)
+    schema = base.joined(own)
+    entries = entry_calls(sources, modules, schema)
+    entries.setdefault(ENTRY, set())
+    given = [path for name in modules for path in _search(sources, name)]
+    search = tuple(dict.fromkeys([Path(), root, *(root / path for path in given)]))
+    unreadable = tuple((str(path), reason) for path, reason in sources.unreadable.items())
+    return Project(root, schema, entries, search, unreadable)
+
+
+def _search(sources: Sources, name: str) -> Iterable[str]:
+    module = sources.module(name)
+    return search_paths(module, sources) if module is not None else ()
+
+
+def _holds_python(folder: Path) -> bool:
+    """Whether a folder or one of its packages holds Python files."""
+    if next(folder.glob("*.py"), None) is not None:
+        return True
+    return any(
+        inner.is_dir() and inner.name not in SKIPPED and next(inner.glob("*.py"), None) is not None
+        for inner in sorted(folder.iterdir())
+    )

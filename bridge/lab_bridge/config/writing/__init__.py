@@ -1,0 +1,1 @@
+"""Writers: each takes the tree that every reader gives."""
