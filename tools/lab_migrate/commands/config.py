@@ -1,0 +1,238 @@
+"""`lab-migrate config`: show, translate and compare configs; none of a project's code is imported."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated, Any, ParamSpec, TypeVar
+
+import typer
+from rich.text import Text
+from rich.tree import Tree
+
+from lab_bridge.config import (
+    ConfigErrors,
+    Document,
+    Problem,
+    Severity,
+    read_config,
+    typed,
+    write_gin,
+    write_yaml,
+)
+from lab_bridge.config.nodes import Call, Entries, Items, Leaf, Node, children
+from lab_bridge.config.semantic_diff import differences, located, short
+from lab_migrate.commands.options import JsonOption
+from lab_migrate.errors import UsageError
+from lab_migrate.output import console, print_json
+
+app = typer.Typer(help="Show, translate and compare configs.", no_args_is_help=True)
+
+FileArgument = Annotated[Path, typer.Argument(help="A config: .gin, .yaml or .json.", show_default=False)]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Override by path: model.blocks[2].heads=4; repeatable.", show_default=False),
+]
+BindOption = Annotated[
+    list[str] | None,
+    typer.Option("--bind", help="A gin binding on top: 'Trainer.steps = 50'; repeatable.", show_default=False),
+]
+ProjectOption = Annotated[
+    Path | None,
+    typer.Option("--project", help="The folder of the config's sources (default: the nearest).", show_default=False),
+]
+EntryOption = Annotated[
+    str | None, typer.Option("--entry", help="The builder that the program builds first.", show_default=False)
+]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _speaking(command: Callable[P, T]) -> Callable[P, T]:
+    """Turn errors of a config into one message and exit code 2."""
+
+    @functools.wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return command(*args, **kwargs)
+        except ConfigErrors as error:
+            count = sum(problem.severity == Severity.ERROR for problem in error.problems)
+            lines = "\n".join(
+                f"  {problem}{'' if problem.severity == Severity.ERROR else f' [{problem.kind}]'}"
+                for problem in error.problems
+            )
+            raise UsageError(f"{count} error{'s' if count > 1 else ''} in the config\n{lines}") from error
+
+    return run
+
+
+@app.command("show")
+@_speaking
+def show(
+    file: FileArgument,
+    sets: SetOption = None,
+    bindings: BindOption = None,
+    project: ProjectOption = None,
+    entry: EntryOption = None,
+    defaults: Annotated[bool, typer.Option("--defaults", help="Show what has its default, too.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Show what a config means, as one tree, each value with the line it comes from.
+
+    Example: lab-migrate config show examples/digits_vae/digits_vae.gin --set model.blocks[3].scale=0.5
+
+    Exit code 1 where the config says something that has no effect.
+    """
+    document = read_config(file, project, entry, bindings or (), sets or ())
+    typed(document)
+    if json:
+        print_json({"config": _plain(located(document)), "findings": document.findings})
+    else:
+        root = located(document) if defaults else document.entry
+        tree = Tree(Text(document.entry.name, style="bold"))
+        _grow(tree, root)
+        console().print(tree)
+        _print_findings(document.findings)
+    raise typer.Exit(1 if document.findings else 0)
+
+
+@app.command("translate")
+@_speaking
+def translate(
+    file: FileArgument,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="The file to write; its suffix is the format.", show_default=False)
+    ] = None,
+    sets: SetOption = None,
+    bindings: BindOption = None,
+    project: ProjectOption = None,
+    entry: EntryOption = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
+) -> None:
+    """Translate a config: gin to YAML for LightningCLI, and back. Without --out it is printed.
+
+    Example: lab-migrate config translate examples/digits_vae/digits_vae.gin --out digits_vae.yaml
+
+    What is written is read again, and must mean the same, before anything is written. Exit code 1 with findings.
+    """
+    document = read_config(file, project, entry, bindings or (), sets or ())
+    config = typed(document)
+    suffix = out.suffix if out is not None else ".gin" if file.suffix != ".gin" else ".yaml"
+    text = _written(document, suffix, file)
+    _require_same(text, suffix, config, document)
+    if out is None:
+        print(text, end="")
+    else:
+        if out.exists() and not force:
+            raise UsageError(f"{out}: expected no such file yet, found one; choose another --out, or --force")
+        out.write_text(text, encoding="utf-8")
+        console().print(f"Written to {out}: read again, it means the same as {file}.")
+    _print_findings(document.findings, to_stderr=out is None)
+    raise typer.Exit(1 if document.findings else 0)
+
+
+@app.command("diff")
+@_speaking
+def diff(
+    left: FileArgument,
+    right: Annotated[Path, typer.Argument(help="Another one, in any format.", show_default=False)],
+    project: ProjectOption = None,
+    entry: EntryOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Say what differs between two configs in what they mean.
+
+    Example: lab-migrate config diff digits_vae.gin digits_vae.yaml
+
+    Exit code 0 where they mean the same, 1 where they differ.
+    """
+    changes = differences(read_config(left, project, entry), read_config(right, project, entry))
+    if json:
+        print_json({"same": not changes, "changes": changes})
+        raise typer.Exit(1 if changes else 0)
+    if not changes:
+        console().print(f"{left} and {right} mean the same.")
+        return
+    for change in changes:
+        line = Text(f"{change.path}: ", style="bold")
+        line.append(change.left if change.left is not None else "nothing", style="red")
+        line.append(" → ")
+        line.append(change.right if change.right is not None else "nothing", style="green")
+        places = [str(place) for place in (change.left_place, change.right_place) if place.file]
+        line.append(f"   {' → '.join(places)}", style="dim")
+        console().print(line)
+    raise typer.Exit(1)
+
+
+def _written(document: Document, suffix: str, source: Path) -> str:
+    header = f"Translated from {source.name} by lab-migrate config translate."
+    if suffix == ".gin":
+        return write_gin(document, header)
+    if suffix in (".yaml", ".yml"):
+        return write_yaml(document, header)
+    raise UsageError(f"--out: expected a file .gin or .yaml, found {suffix or 'no suffix'}")
+
+
+def _require_same(text: str, suffix: str, config: Any, document: Document) -> None:
+    """Never write what does not mean the same."""
+    from lab_bridge.config.front import read_text
+
+    again = typed(read_text(text, suffix, document.schema, document.entry.name))
+    if again != config:
+        raise UsageError("translate: what was to be written does not mean the same as the source; please report it")
+
+
+def _grow(tree: Tree, node: Node) -> None:
+    for part, inner in children(node):
+        label = Text(part.lstrip("."), style="cyan")
+        if isinstance(inner, Call):
+            label.append(f" {inner.name}", style="bold")
+        plain = _is_plain(inner)
+        if plain:
+            label.append(f" = {short(inner)}")
+        elif isinstance(inner, Call):
+            inline = {name: value for name, value in inner.arguments.items() if _is_plain(value)}
+            if len(inline) == len(inner.arguments) and inline:
+                label.append("  " + "  ".join(f"{name}={short(value)}" for name, value in inline.items()))
+                plain = True
+        if inner.place.file:
+            label.append(f"   {inner.place}", style="dim")
+        branch = tree.add(label)
+        if not plain:
+            _grow(branch, inner)
+
+
+def _is_plain(node: Node) -> bool:
+    return isinstance(node, Leaf) or (
+        isinstance(node, Items | Entries) and all(_is_plain(inner) for _, inner in children(node))
+    )
+
+
+def _plain(node: Node) -> Any:
+    """As JSON: builders as `{"builder": …, "line": …}`."""
+    match node:
+        case Leaf(value):
+            return {"value": value, "place": str(node.place)}
+        case Items(items):
+            return [_plain(item) for item in items]
+        case Entries(entries):
+            return {str(key): _plain(value) for key, value in entries.items()}
+        case Call(name, arguments):
+            inner = {key: _plain(value) for key, value in arguments.items()}
+            return {"builder": name, "place": str(node.place), "arguments": inner}
+    return {"shared": node.key, "constructor": _plain(node.constructor)}
+
+
+def _print_findings(findings: tuple[Problem, ...], to_stderr: bool = False) -> None:
+    for line in _lines(findings):
+        if to_stderr:
+            print(line, file=sys.stderr)
+        else:
+            console().print(Text(line, style="yellow"))
+
+
+def _lines(findings: tuple[Problem, ...]) -> Iterator[str]:
+    return (f"{problem} [{problem.kind}]" for problem in findings)
