@@ -276,7 +276,12 @@ class CallGraph:
         if name in _COMMON or name.startswith("__"):
             return []
         named = self._by_name.get(name, [])
-        return named if len(named) <= MAX_CANDIDATES else []
+        if not is_test(function.path):
+            named = [method for method in named if not is_test(method.path)]
+        if len(named) <= MAX_CANDIDATES:
+            return named
+        families = {id(self.lineage(method.cls)[-1]) for method in named if method.cls is not None}
+        return named if len(families) <= MAX_CANDIDATES // 2 else []
 
     def _full_name(self, function: Function, func: ast.Attribute) -> str:
         head, _, rest = dotted(func).partition(".")
@@ -452,6 +457,12 @@ class CallGraph:
                     finally:
                         self._open.discard(key)
         return tuple(dict.fromkeys(found))
+
+
+def is_test(path: str) -> bool:
+    """Whether a file tests the project rather than being it."""
+    *folders, name = path.split("/")
+    return name.startswith(("test_", "conftest")) or name.endswith("_test.py") or bool({"tests", "test"} & {*folders})
 
 
 def _scopes(function: Function) -> list[Function]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Collection
 
 import attrs
 
@@ -20,6 +21,8 @@ from lab_migrate.outline.refusals import refusals
 _LOOPS = ast.For | ast.While
 #: How many calls up a nest is followed.
 MAX_CALLS = 3
+#: A call that may lead to more functions than this was found by a common name.
+MAX_TARGETS = 3
 _MAKES_OPTIMIZER = re.compile(r"(^|[._])(opt|optim|optimi[sz]er)s?([._]|$)|Optimizer$", re.IGNORECASE)
 
 
@@ -36,20 +39,22 @@ class Plan:
     calls: dict[int, tuple[Function, ast.Call]] = attrs.field(factory=dict)
 
 
-def plan(loops: list[TrainingLoop], graph: CallGraph) -> Plan:
-    """Decide for every training loop that can be outlined."""
+def plan(loops: list[TrainingLoop], graph: CallGraph, wanted: Collection[str]) -> Plan:
+    """Decide for every training loop that can be outlined; calls are followed up within the files `wanted`."""
     made = Plan()
     inside = {id(node) for loop in loops for node in own_nodes(loop.node.body)}
     for loop in loops:
         if id(loop.node) in inside:
             continue
-        _Nest(loop, graph, made, inside).add()
+        _Nest(loop, graph, made, inside, wanted).add()
     return made
 
 
 class _Nest:
-    def __init__(self, loop: TrainingLoop, graph: CallGraph, made: Plan, inside: set[int]) -> None:
-        self.training, self.graph, self.made, self.inside = loop, graph, made, inside
+    def __init__(
+        self, loop: TrainingLoop, graph: CallGraph, made: Plan, inside: set[int], wanted: Collection[str]
+    ) -> None:
+        self.training, self.graph, self.made, self.inside, self.wanted = loop, graph, made, inside, wanted
 
     def add(self) -> None:
         """Add the training loop with all that goes with it."""
@@ -96,7 +101,10 @@ class _Nest:
 
     def _can_hand_through(self, call: Call, function: Function) -> bool:
         node = call.node
-        if not call.direct or not isinstance(node, ast.Call) or function not in call.targets:
+        if not call.direct or not isinstance(node, ast.Call) or call.caller.path not in self.wanted:
+            return False
+        if len({target.cls.name if target.cls else target.name for target in call.targets}) > MAX_TARGETS:
+            # Found by a common name alone.
             return False
         if id(node) in self.inside:
             # A training loop's body is no generator.

@@ -7,6 +7,7 @@ import ast
 import attrs
 
 from lab_migrate.analysis import CallGraph, Module, Project, TrainingLoop, find_loops
+from lab_migrate.analysis.calls import is_test
 from lab_migrate.analysis.loops import find_updates_by_hand
 from lab_migrate.analysis.symbols import Function
 from lab_migrate.convert.rule import Edit
@@ -30,17 +31,17 @@ class Outlining:
 def outline(project: Project, entry: str | None = None) -> Outlining:
     """Outline the training loops that `entry` reaches (all of them where none is named). Nothing is run."""
     graph = CallGraph(project)
-    wanted = _reachable(project, entry) if entry is not None else set(project.modules)
+    every = find_loops(project, graph)
+    wanted, findings = _wanted(project, entry, every)
     done = {path for path in wanted if _is_outlined(project.modules[path])}
-    loops = [loop for loop in find_loops(project, graph) if loop.path in wanted - done]
-    findings: list[Finding] = []
+    loops = [loop for loop in every if loop.path in wanted - done]
     possible: list[TrainingLoop] = []
     for loop in loops:
         reasons = refusals(loop.owner, loop.node)
         findings += [_refused(loop, reason) for reason in reasons]
         if not reasons:
             possible.append(loop)
-    made = plan(possible, graph)
+    made = plan(possible, graph, wanted)
     edits = _edits(made, project)
     findings += [_converted(loop, made) for loop in possible if id(loop.node) in made.loops]
     findings += _by_hand(project, graph, wanted)
@@ -198,6 +199,26 @@ def _is_outlined(module: Module) -> bool:
         and (node.module == PACKAGE and any(alias.name == RUNTIME for alias in node.names))
         for node in module.tree.body
     )
+
+
+def _wanted(project: Project, entry: str | None, loops: list[TrainingLoop]) -> tuple[set[str], list[Finding]]:
+    """The files to convert. Where an entry's imports lead to no loop, something finds its classes at run time."""
+    if entry is None:
+        return {path for path in project.modules if not is_test(path)}, []
+    reached = _reachable(project, entry)
+    if any(loop.path in reached for loop in loops) or any(_is_outlined(project.modules[path]) for path in reached):
+        return reached, []
+    package = entry.split("/")[0] + "/" if "/" in entry else ""
+    near = {path for path in project.modules if path.startswith(package) and not is_test(path)}
+    found = sorted({loop.path for loop in loops if loop.path in near})
+    if not found:
+        return reached, []
+    said = Finding(
+        entry, 1, 1, "LM202", Status.REVIEW,
+        f"no import of this file leads to a training loop; converted those of {', '.join(found)} instead, "
+        "which a registry or a config may name at run time",
+    )  # fmt: skip
+    return near, [said]
 
 
 def _reachable(project: Project, entry: str) -> set[str]:
