@@ -18,13 +18,16 @@ from torch import Tensor, nn
 
 from lab_adapters.foreach_rules import Chunk, Rule
 
-__all__ = ["LoopedOptimizer", "by_foreach"]
+__all__ = ["LoopedOptimizer", "by_foreach", "is_worth_it"]
 
 #: Bytes that the update of one chunk touches. Measured (docs/benchmarks.md): as fast from 0.5 to 4 MiB; much less
 #: pays for more calls, much more leaves the cache.
 CHUNK_BYTES = 1 << 20
 #: Fewer tensors than this are faster one by one.
 FEWEST = 4
+#: Fewer small parameters than this gain less than the plan costs. Measured inside a training step, where the caches
+#: are not the update's own.
+WORTH_IT = 16
 
 _DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
 _PLAN = "_foreach_plan"
@@ -66,6 +69,16 @@ def by_foreach(optimizer: Any, rule: Rule) -> None:
 
     made = type(cls.__name__, (cls,), {"update": update, "__reduce_ex__": reduce_ex, "__doc__": cls.__doc__})
     optimizer.__class__ = made
+
+
+def is_worth_it(optimizer: LoopedOptimizer, rule: Rule) -> bool:
+    """Whether the optimizer has enough parameters of a size that goes faster together."""
+    sizes = [
+        parameter.numel() * parameter.element_size() * (3 + len(rule.slots))
+        for group in optimizer.groups
+        for parameter in group["params"]
+    ]
+    return sum(FEWEST * size <= CHUNK_BYTES for size in sizes) >= WORTH_IT
 
 
 def _restored(cls: type, state: dict[str, Any]) -> Any:

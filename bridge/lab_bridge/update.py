@@ -7,7 +7,7 @@ import inspect
 import logging
 from typing import Any
 
-from lab_adapters.foreach import by_foreach
+from lab_adapters.foreach import by_foreach, is_worth_it
 from lab_adapters.foreach_rules import Rule, adam_eps_under_root, sgd_lr_in_momentum
 from legacy_lab.optim.adam import Adam
 from legacy_lab.optim.sgd import SGD
@@ -16,7 +16,8 @@ __all__ = ["UPDATES", "choose_update", "rule_of"]
 
 log = logging.getLogger(__name__)
 
-#: "foreach": bitwise the loop, through torch's foreach operations where there is a rule; "loop": Lab's own code.
+#: "foreach": bitwise the loop, through torch's foreach operations where there is a rule and many small parameters;
+#: "loop": Lab's own code.
 UPDATES = ("foreach", "loop")
 
 #: Class -> its rule, and the fingerprint of the `update` that the rule was written after.
@@ -27,7 +28,7 @@ _RULES: dict[type, tuple[Rule, str]] = {
 
 
 def choose_update(optimizer: Any, how: str) -> None:
-    """Let an optimizer update in one of `UPDATES`; without a rule for it its loop stays, and a log line says so.
+    """Let an optimizer update in one of `UPDATES`. Where its loop stays all the same, a log line says why.
 
     Raises `ValueError` for any other `how`.
     """
@@ -38,6 +39,8 @@ def choose_update(optimizer: Any, how: str) -> None:
     rule = rule_of(type(optimizer))
     if rule is None:
         log.info("%s updates by its own code: no rule is known for it", type(optimizer).__qualname__)
+    elif not is_worth_it(optimizer, rule):
+        log.info("%s updates by its own code: it has too few small parameters", type(optimizer).__qualname__)
     else:
         by_foreach(optimizer, rule)
 
