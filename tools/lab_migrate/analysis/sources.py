@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import re
-import warnings
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +11,7 @@ from pathlib import Path
 import attrs
 
 from lab_migrate.analysis.symbols import Class, Function, Symbols, collect
-from lab_migrate.project import python_files, read_source
+from lab_migrate.project import parse_source, python_files, read_source
 
 #: Python ends a line at these, and at nothing else; `str.splitlines` knows more.
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
@@ -74,13 +73,13 @@ class Module:
         decorators = getattr(node, "decorator_list", None)
         if decorators:
             first = decorators[0]
-            at = self.text.encode().rfind(b"@", 0, self.offset(first.lineno, first.col_offset))
-            return at
+            return self.text.encode().rfind(b"@", 0, self.offset(first.lineno, first.col_offset))
         return self.offset(node.lineno, node.col_offset)
 
     def end(self, node: ast.expr | ast.stmt) -> int:
         """Byte after the last one of a node."""
-        assert node.end_lineno is not None and node.end_col_offset is not None
+        assert node.end_lineno is not None
+        assert node.end_col_offset is not None
         return self.offset(node.end_lineno, node.end_col_offset)
 
     def source(self, node: ast.expr | ast.stmt) -> str:
@@ -144,10 +143,7 @@ def read_project(root: Path, files: Iterable[Path] | None = None) -> Project:
                 unread.append(Unread(path, 0, f"larger than {LARGEST} bytes: data or generated code"))
                 continue
             text = read_source(file)
-            with warnings.catch_warnings():
-                # Their invalid escapes are none of our business.
-                warnings.simplefilter("ignore")
-                tree = ast.parse(text)
+            tree = parse_source(text)
         except (SyntaxError, UnicodeDecodeError, ValueError, OSError, RecursionError, MemoryError) as error:
             unread.append(Unread(path, getattr(error, "lineno", None) or 0, str(error).splitlines()[0][:200]))
             continue

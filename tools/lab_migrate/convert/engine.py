@@ -10,12 +10,16 @@ from pathlib import Path
 import attrs
 import libcst as cst
 
+from lab_migrate.analysis import read_project
 from lab_migrate.convert.rule import Edit, NewFile, Proposal, Rule, Source, all_rules
 from lab_migrate.errors import UsageError
 from lab_migrate.findings import Finding, Status
-from lab_migrate.project import copy_project, encode_source, python_files, read_source, require_project
+from lab_migrate.outline import outline
+from lab_migrate.project import copy_project, encode_source, parse_source, python_files, read_source, require_project
 
 LEVELS = ("L1", "L2")
+#: The rule that outlines training loops; it works on the project as a whole.
+OUTLINING = "LM201"
 
 
 @attrs.frozen
@@ -66,16 +70,27 @@ class Conversion:
             target.write_bytes(data)
 
 
-def convert_project(root: Path, level: str = "L1", only: Sequence[str] = (), skip: Sequence[str] = ()) -> Conversion:
-    """Convert a project in memory; nothing is written, imported or run. Raises `UsageError`."""
+def convert_project(
+    root: Path, level: str = "L1", only: Sequence[str] = (), skip: Sequence[str] = (), entry: str | None = None
+) -> Conversion:
+    """Convert a project in memory; nothing is written, imported or run. Raises `UsageError`.
+
+    A project of Lab's is converted by its rules. In any other the training loops that `entry` reaches (all of them
+    where none is named) are outlined.
+    """
     require_project(root)
+    if entry is not None and not (root / entry).is_file():
+        raise UsageError(f"{root / entry}: expected a script of the project, found none; name it relative to {root}")
     rules = chosen_rules(level, only, skip)
     changes: list[FileChange] = []
     findings: list[Finding] = []
+    is_labs = False
     for file in python_files(root):
         path = file.relative_to(root).as_posix()
         try:
             text = read_source(file)
+            parse_source(text)  # what Python cannot read is not converted, even where LibCST can
+            is_labs = is_labs or "legacy_lab" in text
             proposals = _proposals(Source(path, text), rules)
         except (cst.ParserSyntaxError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
             findings.append(_skipped(path, error))
@@ -85,8 +100,15 @@ def convert_project(root: Path, level: str = "L1", only: Sequence[str] = (), ski
         if edits:
             changes.append(FileChange(path, text, apply(text, edits, path)))
         changes += _added(root, [new for proposal in proposals for new in proposal.new_files])
+    if not is_labs and any(rule.code == OUTLINING for rule in rules):
+        outlining = outline(read_project(root), entry, [rule for rule in rules if rule.refuse])
+        changes += [
+            FileChange(path, file.text, apply(file.text, outlining.edits[path], path))
+            for path, file in outlining.files.items()
+        ]
+        findings += outlining.findings
     if not changes and not findings:
-        findings.append(_nothing(root))
+        findings.append(_nothing(root, entry))
     return Conversion(root, level, tuple(changes), tuple(sorted(findings)))
 
 
@@ -120,7 +142,7 @@ def apply(text: str, edits: Iterable[Edit], path: str) -> str:
 
 
 def _proposals(source: Source, rules: Sequence[Rule]) -> list[Proposal]:
-    return [rule.propose(source) for rule in rules]
+    return [rule.propose(source) for rule in rules if rule.propose is not None]
 
 
 def _added(root: Path, new_files: Sequence[NewFile]) -> list[FileChange]:
@@ -138,8 +160,10 @@ def _skipped(path: str, error: Exception) -> Finding:
     )
 
 
-def _nothing(root: Path) -> Finding:
+def _nothing(root: Path, entry: str | None) -> Finding:
+    where = f"what {entry} imports" if entry else "the project"
     return Finding(
-        ".", 0, 0, "LM002", Status.UNSUPPORTED, "nothing to convert: no file imports Trainer from legacy_lab",
-        f"run `lab-migrate scan {root}` to see which training loops there are",
+        entry or ".", 0, 0, "LM002", Status.UNSUPPORTED,
+        f"nothing to convert: {where} has neither Lab's Trainer nor a loop with a backward pass and an optimizer step",
+        f"run `lab-migrate scan {root}` to see what there is, and name the file that trains with --entry",
     )  # fmt: skip

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import ast
 import re
-import warnings
 
 import attrs
 
-from lab_migrate.project import Skipped
+from lab_migrate.project import NotReadable, Skipped, parse_source
 from lab_migrate.scan.assumption import all_detectors
 from lab_migrate.scan.inventory import Evidence, RoleUse
 from lab_migrate.scan.role import all_roles
@@ -53,15 +52,9 @@ def is_idle_output(data: bytes) -> bool:
 def parsed(path: str, text: str) -> SourceFile | Skipped:
     """A file's index, or why there is none."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what the project's own code warns of is not ours to say
-            return SourceFile(path, text, ast.parse(text))
-    except SyntaxError as error:
-        return Skipped(path, "syntax", f"line {error.lineno or 0}: {error.msg}")
-    except (RecursionError, MemoryError):
-        return Skipped(path, "syntax", "nested deeper than Python's parser goes")
-    except ValueError as error:
-        return Skipped(path, "syntax", str(error))
+        return SourceFile(path, text, parse_source(text))
+    except NotReadable as error:
+        return Skipped(path, error.kind, f"line {error.lineno}: {error}" if error.lineno else str(error))
 
 
 def facts_of(file: SourceFile) -> FileFacts:
