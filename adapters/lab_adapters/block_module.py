@@ -95,7 +95,8 @@ class BlockModule(LeanModule):
             self.ema.update(self.model)
         self.step += 1
         count_step(self.trainer)
-        if self.trainer.loggers or self.trainer.callbacks:
+        trainer: Any = self.trainer  # Lightning sets `callbacks` without declaring it
+        if trainer.loggers or trainer.callbacks:
             self.log_step(metrics)
         for hook in self.hooks:
             hook.after_step(self, metrics)

@@ -67,7 +67,7 @@ def by_foreach(optimizer: Any, rule: Rule) -> None:
     def reduce_ex(self: Any, protocol: Any) -> Any:
         return _restored, (cls, {name: value for name, value in vars(self).items() if name != _PLAN})
 
-    made = type(cls.__name__, (cls,), {"update": update, "__reduce_ex__": reduce_ex, "__doc__": cls.__doc__})
+    made: Any = type(cls.__name__, (cls,), {"update": update, "__reduce_ex__": reduce_ex, "__doc__": cls.__doc__})
     optimizer.__class__ = made
 
 
@@ -78,10 +78,10 @@ def is_worth_it(optimizer: LoopedOptimizer, rule: Rule) -> bool:
         for group in optimizer.groups
         for parameter in group["params"]
     ]
-    return sum(FEWEST * size <= CHUNK_BYTES for size in sizes) >= WORTH_IT
+    return bool(sum(FEWEST * size <= CHUNK_BYTES for size in sizes) >= WORTH_IT)
 
 
-def _restored(cls: type, state: dict[str, Any]) -> Any:
+def _restored(cls: Any, state: dict[str, Any]) -> Any:
     """What copies and pickles are made by."""
     optimizer: Any = cls.__new__(cls)
     optimizer.__dict__.update(state)

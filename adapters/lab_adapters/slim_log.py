@@ -33,9 +33,10 @@ class StepLog:
         connector, place = module.trainer._logger_connector, module._current_fx_name
         for name, value in metrics.items():
             key = f"{place}.{name}"
-            known = self._known.get(key)
+            known: Any = self._known.get(key)
             # In the first iteration `log` may have to reset what an epoch before has left.
-            if known is not None and results.get(key) is known and connector._first_loop_iter is False:
+            current = results.get(key) is known and connector._first_loop_iter is False
+            if known is not None and current:
                 number = _number(value, known)
                 if number is not None:
                     known.forward(number, 1)

@@ -91,7 +91,10 @@ class SlimEpochLoop(_TrainingEpochLoop):
         trainer, module, results = self.trainer, self.trainer.lightning_module, self._results
         connector, signals, strategy = trainer._logger_connector, trainer._signal_connector, trainer.strategy
         progress, manual, fit_loop = self.batch_progress, self.manual_optimization, trainer.fit_loop
-        total, current, stepped = progress.total, progress.current, manual.optim_step_progress.total
+        stepped = manual.optim_step_progress.total
+        # Lightning declares these as the trackers' base class.
+        total: Any = progress.total
+        current: Any = progress.current
         training_step, takes_index = module.training_step, _takes_index(module)
         tokens: Any = data_fetcher.iterator._iterator  # type: ignore[union-attr]
         logged = _logged(results)

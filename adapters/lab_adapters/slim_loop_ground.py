@@ -7,6 +7,7 @@ import functools
 import hashlib
 import inspect
 from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from typing import Any
 
 import lightning.pytorch as pl
@@ -57,7 +58,7 @@ def strange_ground() -> list[str]:
     found = fingerprint()
     if found in KNOWN.values():
         return []
-    return [f"Lightning {pl.__version__} is none of {', '.join(KNOWN)}, or was patched: its loop reads otherwise"]
+    return [f"Lightning {version('lightning')} is none of {', '.join(KNOWN)}, or was patched: its loop reads otherwise"]
 
 
 @functools.cache

@@ -50,7 +50,8 @@ class StepModule(LeanModule):
             set_generator_states(self._resumed)
             self._resumed = None
         # Metrics are handed over only where somebody can read them.
-        self._monitored = bool(self.trainer.loggers or self.trainer.callbacks)
+        trainer: Any = self.trainer  # Lightning sets `callbacks` without declaring it
+        self._monitored = bool(trainer.loggers or trainer.callbacks)
         self.legacy.before_train()
 
     def training_step(self, token: int, batch_idx: int) -> None:

@@ -267,8 +267,10 @@ def _shape(
     if not all(any(reach.direct for reach in found) for found in (backward, step)) and not closures:
         return Shape.DELEGATED
     ranged = isinstance(loop, ast.While) or (
-        isinstance(loop, ast.For) and isinstance(loop.iter, ast.Call) and dotted(loop.iter.func) in ("range", "trange", "tqdm.trange")
-    )  # fmt: skip
+        isinstance(loop, ast.For)
+        and isinstance(loop.iter, ast.Call)
+        and dotted(loop.iter.func) in ("range", "trange", "tqdm.trange")
+    )
     if ranged:
         pulls = any(
             isinstance(node, ast.Call)
