@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -10,8 +11,12 @@ import typer
 
 from lab_migrate.commands.options import JsonOption, LevelOption
 from lab_migrate.convert import Conversion, all_rules, convert_project
+from lab_migrate.convert.engine import OUTLINING
 from lab_migrate.errors import UsageError
 from lab_migrate.output import console, print_diff, print_findings, print_json, table
+from lab_migrate.verify import Verification
+from lab_migrate.verify import verify as run_both
+from lab_parity.report.terminal import render
 
 
 def convert(
@@ -20,6 +25,22 @@ def convert(
         Path | None, typer.Option("--out", help="Write the migrated project here.", show_default=False)
     ] = None,
     level: LevelOption = "L1",
+    entry: Annotated[
+        str | None,
+        typer.Option(
+            "--entry",
+            help="The file whose training is converted, with what it imports (default: all).",
+            show_default=False,
+        ),
+    ] = None,
+    verify: Annotated[
+        str | None,
+        typer.Option(
+            "--verify",
+            help="Run this command in the project and in its copy, and compare. Needs --out.",
+            show_default=False,
+        ),
+    ] = None,
     write: Annotated[bool, typer.Option("--write", help="Change the project itself; needs a clean git tree.")] = False,
     force: Annotated[bool, typer.Option("--force", help="With --write: without a clean git tree.")] = False,
     check: Annotated[bool, typer.Option("--check", help="Exit 1 if anything would change.")] = False,
@@ -48,7 +69,9 @@ def convert(
         raise UsageError("convert: expected the project's folder, found no argument")
     if write and out is not None:
         raise UsageError("convert: expected --out or --write, found both")
-    conversion = convert_project(project, level, only or (), skip or ())
+    if verify is not None and out is None:
+        raise UsageError("convert: expected --out beside --verify, since both versions are run")
+    conversion = convert_project(project, level, only or (), skip or (), entry)
     if not json:
         _print(conversion)
     if out is not None:
@@ -56,6 +79,7 @@ def convert(
     elif write:
         _require_clean(project, force)
         conversion.write_into(project)
+    proof = _verified(project, out, verify) if verify is not None and out is not None else None
     if json:
         print_json(
             {
@@ -64,15 +88,32 @@ def convert(
                 "written": str(out or project) if out is not None or write else None,
                 "changes": [{"path": change.path, "diff": change.diff()} for change in conversion.changes],
                 "findings": conversion.findings,
+                "verdict": proof.verdict.to_dict() if proof is not None else None,
             }
         )
     elif out is not None:
-        console().print(f"Written to {out}. Verify it: lab-migrate parity {project} --level {level}")
+        console().print(f"Written to {out}." if proof is not None else _how_to_verify(conversion, out))
     elif write:
         console().print(f"Changed {len(conversion.changes)} files in {project}.")
     else:
         console().print("Nothing was written. Use --out DIR for a migrated copy.")
-    raise typer.Exit(1 if conversion.needs_hand or (check and conversion.changes) else 0)
+    if proof is not None and not json:
+        console().print(render(proof.verdict))
+        console().print(f"Traces: {proof.legacy} and {proof.migrated}")
+    failed = 1 if conversion.needs_hand or (check and conversion.changes) else 0
+    raise typer.Exit(max(failed, proof.verdict.exit_code) if proof is not None else failed)
+
+
+def _verified(project: Path, out: Path, command: str) -> Verification:
+    work = Path(tempfile.mkdtemp(prefix="lab-migrate-verify-"))
+    with console().status("verifying") as status:
+        return run_both(project, out, command, work, say=status.update)
+
+
+def _how_to_verify(conversion: Conversion, out: Path) -> str:
+    if any(finding.code == OUTLINING for finding in conversion.findings):
+        return f"Written to {out}. Verify it: lab-migrate convert … --verify 'python train.py …' with your own command"
+    return f"Written to {out}. Verify it: lab-migrate parity {conversion.root} --level {conversion.level}"
 
 
 def _print(conversion: Conversion) -> None:

@@ -1,21 +1,28 @@
 """What a rule is, what it sees, what it proposes, and where rules are found.
 
 A rule is a module in `rules/` with `CODE`, `LEVELS`, a docstring (its `--explain` text, the first line its title)
-and a function `propose(source) -> Proposal`. Adding a rule adds a file and touches no other.
+and what it does: `propose(source) -> Proposal` changes one file; `refuse(function, loop)` yields the reasons why a
+training loop cannot be outlined; a rule with neither explains what outlining itself says. Adding a rule adds a file
+and touches no other.
 """
 
 from __future__ import annotations
 
+import ast
 import importlib
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import attrs
 import libcst as cst
 from libcst.metadata import ByteSpanPositionProvider, MetadataWrapper, PositionProvider
 
 from lab_migrate.findings import Finding, Status
+
+if TYPE_CHECKING:
+    from lab_migrate.analysis import Function
 
 
 @attrs.frozen(order=True)
@@ -42,6 +49,15 @@ class Proposal:
     edits: tuple[Edit, ...] = ()
     findings: tuple[Finding, ...] = ()
     new_files: tuple[NewFile, ...] = ()
+
+
+@attrs.frozen
+class Refusal:
+    """Why a training loop is left as it is, at the node that stands in the way."""
+
+    node: ast.AST
+    reason: str
+    next_step: str
 
 
 @attrs.define(slots=False)
@@ -84,7 +100,8 @@ class Rule:
     code: str
     levels: frozenset[str]
     explanation: str
-    propose: Callable[[Source], Proposal]
+    propose: Callable[[Source], Proposal] | None
+    refuse: Callable[[Function, ast.stmt], Iterator[Refusal]] | None = None
 
     @property
     def title(self) -> str:
@@ -99,5 +116,13 @@ def all_rules() -> list[Rule]:
     found = []
     for info in pkgutil.iter_modules(rules.__path__):
         module = importlib.import_module(f"{rules.__name__}.{info.name}")
-        found.append(Rule(module.CODE, frozenset(module.LEVELS), (module.__doc__ or "").strip(), module.propose))
+        found.append(
+            Rule(
+                module.CODE,
+                frozenset(module.LEVELS),
+                (module.__doc__ or "").strip(),
+                getattr(module, "propose", None),
+                getattr(module, "refuse", None),
+            )
+        )
     return sorted(found, key=lambda rule: rule.code)

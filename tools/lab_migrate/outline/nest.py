@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import attrs
 
 from lab_migrate.analysis.calls import Call, CallGraph
 from lab_migrate.analysis.loops import TrainingLoop
 from lab_migrate.analysis.symbols import Function, dotted, own_nodes
+from lab_migrate.convert.rule import Rule
 from lab_migrate.outline.refusals import refusals
 
 _LOOPS = ast.For | ast.While
@@ -39,28 +40,35 @@ class Plan:
     calls: dict[int, tuple[Function, ast.Call]] = attrs.field(factory=dict)
 
 
-def plan(loops: list[TrainingLoop], graph: CallGraph, wanted: Collection[str]) -> Plan:
+def plan(loops: list[TrainingLoop], graph: CallGraph, wanted: Collection[str], rules: Sequence[Rule]) -> Plan:
     """Decide for every training loop that can be outlined; calls are followed up within the files `wanted`."""
     made = Plan()
     inside = {id(node) for loop in loops for node in own_nodes(loop.node.body)}
     for loop in loops:
         if id(loop.node) in inside:
             continue
-        _Nest(loop, graph, made, inside, wanted).add()
+        _Nest(loop, graph, made, inside, wanted, rules).add()
     return made
 
 
 class _Nest:
     def __init__(
-        self, loop: TrainingLoop, graph: CallGraph, made: Plan, inside: set[int], wanted: Collection[str]
+        self,
+        loop: TrainingLoop,
+        graph: CallGraph,
+        made: Plan,
+        inside: set[int],
+        wanted: Collection[str],
+        rules: Sequence[Rule],
     ) -> None:
-        self.training, self.graph, self.made, self.inside, self.wanted = loop, graph, made, inside, wanted
+        self.training, self.graph, self.made = loop, graph, made
+        self.inside, self.wanted, self.rules = inside, wanted, rules
 
     def add(self) -> None:
         """Add the training loop with all that goes with it."""
         assert not isinstance(self.training.node, ast.AsyncFor)
         self.made.training.add(id(self.training.node))
-        around = _usable(self.training.owner, self.training.around)
+        around = _usable(self.training.owner, self.training.around, self.rules)
         chains = self._chains(self.training.owner, 0, {id(self.training.owner)})
         self._add_levels(self.training.owner, [self.training.node, *around], root=not chains)
         for chain in chains:
@@ -91,7 +99,7 @@ class _Nest:
             caller = call.caller
             if not self._can_hand_through(call, function) or id(caller) in seen:
                 continue
-            around = _usable(caller, _around(caller, call.node))
+            around = _usable(caller, _around(caller, call.node), self.rules)
             if around and _can_be_site(caller):
                 found.append([(caller, _to(call, function), list(around))])
                 continue
@@ -117,12 +125,12 @@ def _to(call: Call, function: Function) -> Call:
 
 
 def _usable(
-    function: Function, around: tuple[ast.For | ast.While | ast.AsyncFor, ...] | list[ast.For | ast.While]
+    function: Function, around: Sequence[ast.For | ast.While | ast.AsyncFor], rules: Sequence[Rule]
 ) -> list[ast.For | ast.While]:
     """The loops around, innermost first, up to the first that cannot be outlined or that builds its own optimizer."""
     kept: list[ast.For | ast.While] = []
     for loop in around:
-        if isinstance(loop, ast.AsyncFor) or refusals(function, loop) or _makes_optimizer(loop):
+        if isinstance(loop, ast.AsyncFor) or refusals(function, loop, rules) or _makes_optimizer(loop):
             break
         kept.append(loop)
     return kept

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 
 import attrs
 
-from lab_migrate.analysis import CallGraph, Module, Project, TrainingLoop, find_loops
+from lab_migrate.analysis import CallGraph, Module, Project, TrainingLoop, Unread, find_loops
 from lab_migrate.analysis.calls import is_test
 from lab_migrate.analysis.loops import find_updates_by_hand
 from lab_migrate.analysis.symbols import Function
-from lab_migrate.convert.rule import Edit
+from lab_migrate.convert.rule import Edit, Refusal, Rule, all_rules
 from lab_migrate.findings import Finding, Status
 from lab_migrate.outline.level import RUNTIME, Level
 from lab_migrate.outline.nest import Plan, plan
-from lab_migrate.outline.refusals import Refusal, refusals
+from lab_migrate.outline.refusals import refusals
 
 PACKAGE = "lab_adapters"
 
@@ -24,12 +25,17 @@ class Outlining:
     """Edits by file, in the order in which those at one place follow each other, and what there is to say."""
 
     edits: dict[str, tuple[Edit, ...]]
+    files: dict[str, Module]
     findings: tuple[Finding, ...]
     loops: tuple[TrainingLoop, ...]
 
 
-def outline(project: Project, entry: str | None = None) -> Outlining:
-    """Outline the training loops that `entry` reaches (all of them where none is named). Nothing is run."""
+def outline(project: Project, entry: str | None = None, rules: Sequence[Rule] | None = None) -> Outlining:
+    """Outline the training loops that `entry` reaches (all of them where none is named). Nothing is run.
+
+    `rules` are those whose refusals are asked first; all of them where none are given.
+    """
+    rules = [rule for rule in all_rules() if rule.refuse] if rules is None else rules
     graph = CallGraph(project)
     every = find_loops(project, graph)
     wanted, findings = _wanted(project, entry, every)
@@ -37,17 +43,17 @@ def outline(project: Project, entry: str | None = None) -> Outlining:
     loops = [loop for loop in every if loop.path in wanted - done]
     possible: list[TrainingLoop] = []
     for loop in loops:
-        reasons = refusals(loop.owner, loop.node)
-        findings += [_refused(loop, reason) for reason in reasons]
+        reasons = refusals(loop.owner, loop.node, rules)
+        findings += [_refused(loop, code, reason) for code, reason in reasons]
         if not reasons:
             possible.append(loop)
-    made = plan(possible, graph, wanted)
+    made = plan(possible, graph, wanted, rules)
     edits = _edits(made, project)
     findings += [_converted(loop, made) for loop in possible if id(loop.node) in made.loops]
     findings += _by_hand(project, graph, wanted)
-    if not loops and not done:
-        findings.append(_nothing(entry))
-    return Outlining(edits, tuple(sorted(findings)), tuple(loops))
+    findings += [_unread(unread) for unread in project.unread]
+    files = {path: project.modules[path] for path in edits}
+    return Outlining(edits, files, tuple(sorted(findings)), tuple(loops))
 
 
 def _edits(made: Plan, project: Project) -> dict[str, tuple[Edit, ...]]:
@@ -252,10 +258,11 @@ def _converted(loop: TrainingLoop, made: Plan) -> Finding:
     )  # fmt: skip
 
 
-def _refused(loop: TrainingLoop, reason: Refusal) -> Finding:
+def _refused(loop: TrainingLoop, code: str, refusal: Refusal) -> Finding:
+    node = refusal.node
     return Finding(
-        loop.path, reason.line, reason.column, reason.code, Status.UNSUPPORTED,
-        f"training loop at line {loop.line} left as it is: {reason.reason}", reason.next_step,
+        loop.path, getattr(node, "lineno", loop.line), getattr(node, "col_offset", 0) + 1, code, Status.UNSUPPORTED,
+        f"training loop at line {loop.line} left as it is: {refusal.reason}", refusal.next_step,
     )  # fmt: skip
 
 
@@ -271,9 +278,5 @@ def _by_hand(project: Project, graph: CallGraph, wanted: set[str]) -> list[Findi
     ]  # fmt: skip
 
 
-def _nothing(entry: str | None) -> Finding:
-    return Finding(
-        entry or ".", 0, 0, "LM220", Status.UNSUPPORTED,
-        "no training loop found: no loop reaches both a backward pass and an optimizer step",
-        "name the file whose imports reach the loop with --entry, or run `lab-migrate scan`",
-    )  # fmt: skip
+def _unread(unread: Unread) -> Finding:
+    return Finding(unread.path, unread.line, 0, "LM203", Status.REVIEW, f"not read, so left as it is: {unread.reason}")
