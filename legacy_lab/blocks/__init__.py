@@ -7,11 +7,14 @@ checked before its first tensor exists; `build` allocates the parameters. One bl
 
 from legacy_lab.blocks.activation import Activation
 from legacy_lab.blocks.block import Block, Scope, block, registered_blocks
+from legacy_lab.blocks.chain import Blocks
 from legacy_lab.blocks.conv import Conv
 from legacy_lab.blocks.embedding import Embedding
 from legacy_lab.blocks.gaussian import Gaussian
+from legacy_lab.blocks.inits import ConstantInit, Init, KaimingInit, NormalInit, OrthogonalInit, XavierInit
 from legacy_lab.blocks.linear import Linear
 from legacy_lab.blocks.merge import Merge
+from legacy_lab.blocks.meta import cross_check, on_meta, shapes_of
 from legacy_lab.blocks.model import Model
 from legacy_lab.blocks.modulation import AdaIN, FiLM
 from legacy_lab.blocks.norm import Norm
@@ -26,14 +29,20 @@ __all__ = [
     "Activation",
     "AdaIN",
     "Block",
+    "Blocks",
+    "ConstantInit",
     "Conv",
     "Embedding",
     "FiLM",
     "Gaussian",
+    "Init",
+    "KaimingInit",
     "Linear",
     "Merge",
     "Model",
     "Norm",
+    "NormalInit",
+    "OrthogonalInit",
     "Pool",
     "Resample",
     "Reshape",
@@ -42,6 +51,10 @@ __all__ = [
     "SelfAttention",
     "Shape",
     "ShapeError",
+    "XavierInit",
     "block",
+    "cross_check",
+    "on_meta",
     "registered_blocks",
+    "shapes_of",
 ]

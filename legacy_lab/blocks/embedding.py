@@ -13,6 +13,8 @@ from legacy_lab.blocks.shapes import Shape, require_rank
 class Embedding(Block):
     """Integer tokens `(T,)` -> `(T, features)`, with a learned position vector added."""
 
+    takes = torch.int64
+
     def __init__(self, vocabulary: int, features: int, positions: bool = True, tap: str | None = None) -> None:
         super().__init__(tap)
         self.vocabulary, self.features, self.positions = vocabulary, features, positions

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import gin
 from torch import Tensor, nn
 
-from legacy_lab.blocks.block import Block, Scope, Taps
+from legacy_lab.blocks.block import Scope, Taps
+from legacy_lab.blocks.chain import Blocks, build_chain, container, infer_chain, parts
+from legacy_lab.blocks.inits import Init, initialise, require_matches
+from legacy_lab.blocks.meta import on_meta
 from legacy_lab.blocks.shapes import Shape
 
 
@@ -16,48 +19,34 @@ class Model(nn.Module):
     """Blocks run one after the other; taps carry outputs past them.
 
     Shapes of the whole chain are inferred first. Only when every block has accepted its input are parameters
-    allocated, in the order of the chain, so the generator's draws depend on nothing else.
+    allocated, in the order of the chain, so the generator's draws depend on nothing else. `inits` then draw those
+    parameters again whose names match their pattern (the last that matches counts), in the order of the parameters.
 
-    Parameters are named `blocks.<index>.…`, whatever wraps the model.
+    Parameters are named `blocks.<index>.…`, or `blocks.<name>.…` where `blocks` is a mapping, whatever wraps the model.
     """
 
-    def __init__(self, input_shape: Sequence[int], blocks: Sequence[Block]) -> None:
+    def __init__(self, input_shape: Sequence[int], blocks: Blocks, inits: Mapping[str, Init] | None = None) -> None:
         super().__init__()
         self.input_shape: Shape = tuple(input_shape)
-        self.shapes = infer_chain(blocks, self.input_shape, Scope("model", {}), "blocks")
-        self.blocks = nn.ModuleList(blocks)
-        build_chain(blocks, self.input_shape, Scope("model", {}), "blocks")
+        self.blocks = container(blocks, "model.blocks")
+        self.shapes = infer_chain(self.blocks, self.input_shape, Scope.of("model", self.blocks), "blocks")
+        if inits:
+            require_matches(inits, on_meta(self))
+        self.build()
+        initialise(self, inits or {})
 
     @property
     def output_shape(self) -> Shape:
         """Shape of the last block's output, without batch."""
         return self.shapes[-1] if self.shapes else self.input_shape
 
+    def build(self) -> None:
+        """Allocate the parameters of every block, in order."""
+        build_chain(self.blocks, self.input_shape, Scope.of("model", self.blocks), "blocks")
+
     def forward(self, x: Tensor) -> tuple[Tensor, Taps]:
         """`(B, *input_shape)` -> `(B, *output_shape)`, and what the taps kept on the way."""
         taps: Taps = {}
-        for block in self.blocks:
+        for _, block in parts(self.blocks):
             x = block(x, taps)
         return x, taps
-
-
-def infer_chain(blocks: Sequence[Block], shape: Shape, scope: Scope, name: str) -> list[Shape]:
-    """Output shape of every block of a chain. Raises `ShapeError`; allocates nothing."""
-    shapes = []
-    for index, block in enumerate(blocks):
-        if not isinstance(block, Block):
-            raise TypeError(
-                f"{scope.path}.{name}[{index}]: expected a block, found {block!r}; "
-                "in gin, call the reference: @Conv(), not @Conv"
-            )
-        shape = block.infer_and_keep(shape, scope.child(f"{name}[{index}]"))
-        shapes.append(shape)
-    return shapes
-
-
-def build_chain(blocks: Sequence[Block], shape: Shape, scope: Scope, name: str) -> None:
-    """Allocate the parameters of a chain that `infer_chain` has accepted."""
-    for index, block in enumerate(blocks):
-        child = scope.child(f"{name}[{index}]")
-        block.build(shape, child)
-        shape = block.infer_and_keep(shape, child)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from torch import Tensor, nn
+from torch import Tensor
 
 from legacy_lab.blocks.block import Block, Scope, Taps, block
-from legacy_lab.blocks.model import build_chain, infer_chain
+from legacy_lab.blocks.chain import Blocks, build_chain, container, infer_chain, parts
 from legacy_lab.blocks.shapes import Shape, ShapeError
 
 
@@ -15,17 +13,17 @@ from legacy_lab.blocks.shapes import Shape, ShapeError
 class Residual(Block):
     """`x + scale · layers(x)`; the layers must keep the shape."""
 
-    def __init__(self, layers: Sequence[Block], scale: float = 1.0, tap: str | None = None) -> None:
+    def __init__(self, layers: Blocks, scale: float = 1.0, tap: str | None = None) -> None:
         super().__init__(tap)
-        self.layers, self.scale = nn.ModuleList(layers), scale
+        self.layers, self.scale = container(layers, "Residual.layers"), scale
 
     def infer(self, shape: Shape, scope: Scope) -> Shape:
         """Input and output shape of the layers are equal."""
-        shapes = infer_chain(list(self.layers), shape, scope, "layers")  # type: ignore[arg-type]
+        shapes = infer_chain(self.layers, shape, scope, "layers")
         if shapes and shapes[-1] != shape:
-            where = f"{scope.path}.layers[{len(shapes) - 1}]"
+            last = list(parts(self.layers))[-1][0]
             raise ShapeError(
-                where,
+                f"{scope.path}.layers{last}",
                 f"output {shape}, the residual's input",
                 shapes[-1],
                 "end with a block that restores it",
@@ -35,11 +33,11 @@ class Residual(Block):
     def build(self, shape: Shape, scope: Scope) -> None:
         """Build the layers in order."""
         # Taps were kept by infer on this scope's table; building walks the same chain with a table of its own.
-        build_chain(list(self.layers), shape, Scope(scope.path, dict(scope.taps)), "layers")  # type: ignore[arg-type]
+        build_chain(self.layers, shape, scope.copy(), "layers")
 
     def run(self, x: Tensor, taps: Taps) -> Tensor:
         """Add the branch."""
         y = x
-        for layer in self.layers:
+        for _, layer in parts(self.layers):
             y = layer(y, taps)
         return x + self.scale * y
