@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import gin
 from torch import nn
 
@@ -31,9 +33,20 @@ class Adam(Optimizer):
         multipliers: Multipliers | None = None,
         schedule: Schedules | None = None,
         gradients: Gradients | None = None,
+        decay_multipliers: Mapping[str, float] | None = None,
     ) -> None:
         super().__init__(
-            model, lr, decay, accumulate, clip_norm, multipliers, schedule, gradients, betas=tuple(betas), eps=eps
+            model,
+            lr,
+            decay,
+            accumulate,
+            clip_norm,
+            multipliers,
+            schedule,
+            gradients,
+            decay_multipliers,
+            betas=tuple(betas),
+            eps=eps,
         )
 
     def update(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -30,8 +30,8 @@ class Optimizer:
     this order, averages the gradients over ranks, asks the schedule (with the number of updates done, so before the
     update), unscales and clips the gradients, updates, and sets the gradients to zero (see `Gradients`).
 
-    `groups` holds the parameters by learning-rate multiplier, each with its effective hyperparameters; `slots` the
-    state, by parameter name.
+    `groups` holds the parameters by multipliers of learning rate and decay, each with its effective hyperparameters;
+    `slots` the state, by parameter name.
     """
 
     def __init__(
@@ -44,6 +44,7 @@ class Optimizer:
         multipliers: Multipliers | None = None,
         schedule: Schedules | None = None,
         gradients: Gradients | None = None,
+        decay_multipliers: Mapping[str, float] | None = None,
         **hyper: Any,
     ) -> None:
         self.accumulation = accumulate if isinstance(accumulate, Accumulation) else Accumulation(accumulate)
@@ -54,7 +55,7 @@ class Optimizer:
         self.schedules = _timed(schedule)
         self.hyper: dict[str, Any] = {"lr": lr, "decay": decay, **hyper}
         self.model = model
-        self.groups = grouped(model, dict(multipliers or {}))
+        self.groups = grouped(model, dict(multipliers or {}), decay_multipliers)
         self.masters: Masters | None = None
         if self.gradients.masters:
             self.masters = Masters([parameter for _, parameter in self.named_parameters()])
@@ -234,6 +235,7 @@ class Optimizer:
         for group in self.groups:
             group.update(self.hyper)
             group["lr"] = self.hyper["lr"] * group["multiplier"]
+            group["decay"] = self.hyper["decay"] * group["decay_multiplier"]
 
 
 def _timed(schedule: Schedules | None) -> list[Timed]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import gin
 from torch import nn
 
@@ -26,8 +28,20 @@ class SGD(Optimizer):
         multipliers: Multipliers | None = None,
         schedule: Schedules | None = None,
         gradients: Gradients | None = None,
+        decay_multipliers: Mapping[str, float] | None = None,
     ) -> None:
-        super().__init__(model, lr, decay, accumulate, clip_norm, multipliers, schedule, gradients, momentum=momentum)
+        super().__init__(
+            model,
+            lr,
+            decay,
+            accumulate,
+            clip_norm,
+            multipliers,
+            schedule,
+            gradients,
+            decay_multipliers,
+            momentum=momentum,
+        )
 
     def update(self) -> None:
         """One update of every parameter; decay as in Adam, decoupled and off vectors."""

@@ -125,3 +125,18 @@ def test_a_state_of_another_model_is_refused() -> None:
     """Names are compared before anything is loaded."""
     with pytest.raises(ValueError, match="differing names"):
         Adam(model()).load_state(Adam(nn.Linear(2, 2)).state())
+
+
+def test_decay_multipliers_scale_the_decay_of_what_they_match() -> None:
+    """And leave the learning rate and every other parameter alone; a pattern that matches nothing is refused."""
+    model = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
+    optimizer = SGD(model, lr=0.1, decay=0.5, multipliers={"1.*": 0.1}, decay_multipliers={"0.*": 0.0})
+    found = {name: (group["lr"], group["decay"]) for group in optimizer.groups for name in group["names"]}
+    assert found == {
+        "0.weight": (0.1, 0.0),
+        "0.bias": (0.1, 0.0),
+        "1.weight": (0.1 * 0.1, 0.5),
+        "1.bias": (0.1 * 0.1, 0.5),
+    }
+    with pytest.raises(ValueError, match=r"optimizer\.decay_multipliers.*found none for \['2\.\*'\]"):
+        SGD(model, decay_multipliers={"2.*": 0.0})
