@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from lab_migrate.commands import compare, convert, demo, parity, record, run, scan
+from lab_migrate.commands import checkpoint, compare, config, convert, demo, diagnose, parity, record, run, scan
 from lab_migrate.errors import UsageError
 
 app = typer.Typer(
@@ -22,9 +22,12 @@ app.command("scan")(scan.scan)
 app.command("convert")(convert.convert)
 app.command("record", context_settings=PASS_THROUGH)(record.record)
 app.command("compare")(compare.compare)
+app.add_typer(config.app, name="config")
+app.command("diagnose")(diagnose.diagnose)
 app.command("parity", context_settings=PASS_THROUGH)(parity.parity)
 app.command("run")(run.run)
 app.command("demo")(demo.demo)
+app.add_typer(checkpoint.app, name="checkpoint")
 
 
 def main() -> None:

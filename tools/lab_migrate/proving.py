@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 import attrs
 
 from lab_migrate.commands.compare import verdict_on
+from lab_migrate.commands.diagnose import explained
 from lab_migrate.convert import Conversion, convert_project
 from lab_migrate.errors import UsageError
 from lab_migrate.project import copy_project
 from lab_migrate.recording import Recording, record_command
-from lab_parity import Verdict
+from lab_parity import Cause, Verdict
 
 #: One thread, and a fixed hash seed: what makes two CPU runs comparable bitwise. A user's own values win.
 PINNED = {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
@@ -28,6 +29,7 @@ class Proof:
     legacy: Path
     migrated: Path
     verdict: Verdict
+    cause: Cause | None = None
 
 
 def prove(
@@ -38,12 +40,15 @@ def prove(
     entry: str = "train.py",
     arguments: Sequence[str] = (),
     plant: str | None = None,
+    explain: bool = True,
     say: Callable[[str], None] = lambda text: None,
 ) -> Proof:
     """Record `python ENTRY ARGUMENTS` in a copy of the project and in its conversion, below the folder `work`.
 
-    `plant` plants a fault in the migrated run. Raises `UsageError` where the project cannot be converted whole, has no
-    such entry, or where a run fails.
+    `plant` plants a fault in the migrated run. Where the runs part at step k and `explain` is true, both are run again
+    up to there, steps k-1 and k are captured in full, and the cause is looked for in them.
+
+    Raises `UsageError` where the project cannot be converted whole, has no such entry, or where a run fails.
     """
     conversion = convert_project(project, level)
     if conversion.needs_hand:
@@ -51,23 +56,45 @@ def prove(
         raise UsageError(f"{first.place}: {first.code} {first.message}; {first.next_step}")
     if not (project / entry).is_file():
         raise UsageError(f"{project / entry}: no such script; name the one that trains with --entry")
-    copy_project(project, work / "legacy")
-    conversion.write(work / "migrated")
-    say("training as it was")
-    legacy = _record(work, "legacy", entry, arguments, None)
-    say("training as migrated")
-    migrated = _record(work, "migrated", entry, arguments, plant)
+    faults = {"legacy": None, "migrated": plant}
+
+    def both(where: Path, steps: Sequence[int] = (), until: int | None = None) -> tuple[Path, Path]:
+        copy_project(project, where / "legacy")
+        conversion.write(where / "migrated")
+        made = []
+        for side, words in (("legacy", "as it was"), ("migrated", "as migrated")):
+            say(f"training {words}" + (f", again up to step {until}" if until is not None else ""))
+            made.append(_record(where, side, entry, arguments, faults[side], steps, until).trace)
+        return made[0], made[1]
+
+    legacy, migrated = both(work)
     say("comparing")
-    return Proof(conversion, legacy.trace, migrated.trace, verdict_on(legacy.trace, migrated.trace))
+    verdict = verdict_on(legacy, migrated)
+    cause = None
+    if explain and verdict.first is not None:
+        step = verdict.first.step
+        captures = both(work / "again", range(max(step - 1, 0), step + 1), step)
+        say("looking for the cause")
+        _, cause = explained(legacy, migrated, captures, verdict)
+    return Proof(conversion, legacy, migrated, verdict, cause)
 
 
-def _record(work: Path, side: str, entry: str, arguments: Sequence[str], plant: str | None) -> Recording:
+def _record(
+    work: Path,
+    side: str,
+    entry: str,
+    arguments: Sequence[str],
+    plant: str | None,
+    steps: Collection[int],
+    until: int | None,
+) -> Recording:
     pinned = {name: os.environ.get(name, value) for name, value in PINNED.items()}
     folder = work / side
     command = [sys.executable, entry, *arguments]
     done = record_command(
-        command, work / f"{side}.trace", cwd=folder, project=folder, plant=plant, extra=pinned, capture=True
-    )
+        command, work / f"{side}.trace", cwd=folder, project=folder, plant=plant, extra=pinned, capture=True,
+        steps=steps, until=until,
+    )  # fmt: skip
     if done.exit_code:
         ran = f"{' '.join(command)} in {folder}"
         raise UsageError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import attrs
@@ -32,17 +32,21 @@ def record_command(
     plant: str | None = None,
     extra: Mapping[str, str] | None = None,
     capture: bool = False,
+    steps: Collection[int] = (),
+    until: int | None = None,
 ) -> Recording:
     """Run `command` and record what it trains to `trace`. Raises `UsageError` where there is nothing to read.
 
     `project` is where a `lab-migrate.toml` may name further update sites. With `capture` the output is kept instead
-    of printed.
+    of printed. `steps` are captured in full beside the trace; after step `until` the program is ended.
     """
     sites = [site.update_site() for profile in profiles_for(project) for site in profile.sites]
     environment = {**os.environ, **(extra or {})}
     trace.parent.mkdir(parents=True, exist_ok=True)
     try:
-        environment.update(recording_environment(trace, sites, plant=plant, environment=environment))
+        environment.update(
+            recording_environment(trace, sites, plant=plant, capture=steps, until=until, environment=environment)
+        )
         done = subprocess.run(
             list(command),
             cwd=cwd,

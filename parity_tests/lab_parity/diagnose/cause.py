@@ -18,6 +18,7 @@ class Cause:
     `name` is the cause's file, or "unknown"; `setting` what to look at; `size` the measured number (a ratio, a value,
     a count). `fit` is how well it explains the captured tensors, None where it was read from both sides instead of
     fitted. `freedom` counts numbers that were free in the fit: of two explanations that hold, fewer is better.
+    `read` says that both sides' settings show it, whatever the fit adds.
     `others` hold, too, or were tried in vain where the cause is unknown.
     """
 
@@ -27,6 +28,7 @@ class Cause:
     fit: Fit | None = None
     size: float | None = None
     freedom: int = 0
+    read: bool = False
     affected: tuple[str, ...] = ()
     evidence: tuple[str, ...] = ()
     others: tuple[Cause, ...] = ()
@@ -34,14 +36,14 @@ class Cause:
     @property
     def holds(self) -> bool:
         """Whether it explains what was measured."""
-        return self.fit is None or self.fit.holds
+        return self.read or self.fit is None or self.fit.holds
 
     @property
     def confidence(self) -> str:
         """`read` from both sides, `exact` (rounding is left), `close` (next to nothing is left) or `none`."""
         if self.name == "unknown" or not self.holds:
             return "none"
-        return "read" if self.fit is None else "exact" if self.fit.exact else "close"
+        return "read" if self.read or self.fit is None else "exact" if self.fit.exact else "close"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain types, ready for JSON."""

@@ -60,10 +60,11 @@ def diagnose(
 
 
 def _answer(scene: Scene) -> Cause:
-    found = [cause for module in _modules() if _concerns(module, scene) for cause in module.find(scene)]
+    found: list[Cause] = [cause for module in _modules() if _concerns(module, scene) for cause in module.find(scene)]
     good = sorted((cause for cause in found if cause.holds), key=_rank)
     if good:
-        return attrs.evolve(good[0], others=tuple(_different(good[1:], good[0])[:_OTHERS]))
+        best = good[0]
+        return attrs.evolve(best, others=tuple(_different(good[1:], best)[:_OTHERS]))
     tried = sorted((cause for cause in found if cause.fit is not None), key=lambda c: c.fit.share if c.fit else 1.0)
     return _unknown(scene, tried)
 

@@ -47,11 +47,13 @@ def updates(scene: Scene) -> list[Update]:
 class Multiples:
     """The difference as a multiple of a column, by groups of parameters: (multiple, names), largest group first.
 
-    `fit` is that of all groups together; parameters without a difference are in `untouched`.
+    `fit` is that of all groups together. Parameters without a difference are in `untouched`; `undecided` are those of
+    which it cannot be told, because the difference would be smaller than rounding.
     """
 
     groups: tuple[tuple[float, tuple[str, ...]], ...]
     untouched: tuple[str, ...]
+    undecided: tuple[str, ...]
     fit: Fit
 
     @property
@@ -91,5 +93,8 @@ def multiples(listed: Sequence[Update], column: Callable[[Update], Tensor], clos
     groups_named = tuple(
         (value, tuple(u.name for u in members)) for value, members in zip(fit.coefficients, moving, strict=True)
     )
-    names = {update.name for update in touched}
-    return Multiples(groups_named, tuple(update.name for update in listed if update.name not in names), fit)
+    largest = max((abs(value) for value, _ in groups_named), default=0.0)
+    undecided = {update.name for error, _, update in alone if error >= largest}
+    named = {update.name for update in touched} | undecided
+    untouched = tuple(update.name for update in listed if update.name not in named)
+    return Multiples(groups_named, untouched, tuple(u.name for u in listed if u.name in undecided), fit)

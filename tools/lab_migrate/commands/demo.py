@@ -17,6 +17,7 @@ from lab_migrate.errors import UsageError
 from lab_migrate.output import console, print_diff, print_findings, print_json
 from lab_migrate.proving import Proof, prove
 from lab_migrate.scan import scan_project
+from lab_parity.report.cause import render_cause
 from lab_parity.report.terminal import render
 
 PROJECTS = ("digits_vae", "digits_classifier", "char_model")
@@ -88,6 +89,8 @@ def _one(out: Console, name: str, work: Path, steps: int, level: str, fault: str
     print_findings(out, proof.conversion.findings)
     out.print()
     out.print(render(proof.verdict))
+    if proof.cause is not None:
+        out.print(render_cause(proof.cause))
     out.print(f"Traces: {proof.legacy}\n        {proof.migrated}")
     out.print(f"{time.monotonic() - started:.0f} s\n")
     return proof

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from lab_migrate.errors import UsageError
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
 ProjectArgument = Annotated[Path, typer.Argument(help="The project's folder.", show_default=False)]
@@ -15,3 +18,25 @@ PlantOption = Annotated[
     str | None,
     typer.Option("--plant", help="Plant a fault, NAME or NAME@STEP: lr, batch, rng, decay, ulp.", show_default=False),
 ]
+CaptureOption = Annotated[
+    str | None,
+    typer.Option(
+        "--capture",
+        help="Write full tensors of these steps beside the trace: step=K, step=K-L or step=K,L (from 0).",
+        show_default=False,
+    ),
+]
+
+
+def captured_steps(text: str | None) -> list[int]:
+    """The steps that `--capture` asks for. Raises `UsageError`."""
+    if text is None:
+        return []
+    match = re.fullmatch(r"step=(\d+(?:-\d+)?(?:,\d+(?:-\d+)?)*)", text)
+    if match is None:
+        raise UsageError(f"--capture: expected step=K, step=K-L or step=K,L with steps from 0, found {text!r}")
+    steps: set[int] = set()
+    for part in match[1].split(","):
+        first, _, last = part.partition("-")
+        steps |= set(range(int(first), int(last or first) + 1))
+    return sorted(steps)

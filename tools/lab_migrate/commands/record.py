@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lab_migrate.commands.options import JsonOption, PlantOption
+from lab_migrate.commands.options import CaptureOption, JsonOption, PlantOption, captured_steps
 from lab_migrate.errors import UsageError
 from lab_migrate.output import console, print_json
 from lab_migrate.recording import record_command, steps_in
@@ -19,6 +19,7 @@ def record(
         "run.trace"
     ),
     plant: PlantOption = None,
+    capture: CaptureOption = None,
     json: JsonOption = False,
 ) -> None:
     """Run a training program, unmodified, and record every step as fingerprints.
@@ -29,7 +30,7 @@ def record(
     """
     if not context.args:
         raise UsageError("record: expected a command after --, e.g. lab-migrate record -- python train.py")
-    done = record_command(context.args, out, project=Path.cwd(), plant=plant)
+    done = record_command(context.args, out, project=Path.cwd(), plant=plant, steps=captured_steps(capture))
     steps = steps_in(done.trace)
     if json:
         print_json({"trace": str(done.trace), "steps": steps, "exit_code": done.exit_code})

@@ -32,20 +32,21 @@ def find(scene: Scene) -> Iterator[Cause]:
     if scene.first.phase != "param":
         return
     listed = updates(scene)
-    found = multiples(listed, lambda update: update.before)
+    rates = {update.name: scene.hyper(update.name, "lr", "learning_rate") for update in listed}
+    known = all(isinstance(rate, (int, float)) and rate for rate in rates.values())
+    found = multiples(listed, lambda update: update.before * (-rates[update.name] if known else -1.0))
     if not 0 < len(found.groups) <= _MOST_GROUPS:
         return
     value, names = found.groups[0]
-    rate = scene.hyper(names[0], "lr", "learning_rate")
-    decay = -value / rate if isinstance(rate, (int, float)) and rate else None
-    amount = f"weight decay {number(abs(decay))}" if decay is not None else f"{number(abs(value))} of it a step"
-    less = "missing" if value > 0 else "extra"
+    amount = f"weight decay {number(abs(value))}" if known else f"{number(abs(value))} of it a step"
+    less = "missing" if value < 0 else "extra"
     yield Cause(
         "decay",
-        f"The updates differ by a multiple of the parameter: {less} {amount} on {which(names, everyone, before)}.",
+        f"The updates differ by a multiple of the parameter: {less} {amount} on "
+        f"{which(names, everyone, before, found.undecided)}.",
         "weight decay, and the parameters that it applies to",
         found.fit,
-        decay if decay is not None else -value,
+        value,
         len(found.groups) + bool(found.untouched),
-        found.names,
+        affected=found.names,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lab_parity.diagnose.cause import Cause
-from lab_parity.diagnose.fit import Fit, measure
+from lab_parity.diagnose.fit import Fit, flat, measure
 from lab_parity.diagnose.parameters import which
 from lab_parity.diagnose.scene import Scene, Setting
 from lab_parity.diagnose.updates import multiples, updates
@@ -28,7 +28,10 @@ def find(scene: Scene) -> Iterator[Cause]:
         return  # an update of nothing is no learning rate
     everyone = [update.name for update in listed]
     before = scene.legacy.tensors("param", "before")
-    said = [f"{times(1 + value)} the legacy one on {which(names, everyone, before)}" for value, names in found.groups]
+    said = [
+        f"{times(1 + value)} the legacy one on {which(names, everyone, before, found.undecided)}"
+        for value, names in found.groups
+    ]
     yield Cause(
         "lr",
         f"The migrated update is {' and '.join(said)}: the learning rate.",
@@ -36,7 +39,7 @@ def find(scene: Scene) -> Iterator[Cause]:
         found.fit,
         1 + found.groups[0][0],
         len(found.groups) + bool(found.untouched),
-        found.names,
+        affected=found.names,
     )
 
 
@@ -55,16 +58,32 @@ def _read(scene: Scene, setting: Setting) -> Iterator[Cause]:
         fit,
         ratio,
         0 if steady else 2,
+        True,
         setting.parameters,
         () if fit else ("both values were read from the optimizers; the updates could not be fitted",),
     )
 
 
 def _fit(scene: Scene, ratio: float, names: set[str]) -> Fit | None:
+    """Of two forms: the whole update is scaled; or what this gradient adds to it, where momentum has taken in the rate.
+
+    The second is `m = momentum · m + lr · g; p = p - m`.
+    """
+    gradients = scene.legacy.tensors("grad", "before")
     listed = [update for update in updates(scene) if update.name in names]
-    left = [update.difference - (ratio - 1) * update.change_a for update in listed]
-    fit = measure([update.difference for update in listed], left, [update.noise for update in listed], [ratio])
-    return fit if listed and fit.holds else None
+    rate = scene.hyper(next(iter(names)), "lr", "learning_rate")
+    for form in ("update", "gradient"):
+        if form == "gradient" and not all(update.name in gradients for update in listed):
+            continue
+        left = [
+            update.difference
+            - (ratio - 1) * (update.change_a if form == "update" else -rate * flat(gradients[update.name]))
+            for update in listed
+        ]
+        fit = measure([update.difference for update in listed], left, [update.noise for update in listed], [ratio])
+        if listed and fit.holds:
+            return fit
+    return None
 
 
 def _steady(scene: Scene, parameter: str, name: str, ratio: float) -> bool:

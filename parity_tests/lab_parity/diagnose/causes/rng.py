@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from torch import Tensor
@@ -9,6 +10,7 @@ from torch import Tensor
 from lab_parity.diagnose.cause import Cause
 from lab_parity.diagnose.generator import Mersenne, Philox, decode, words_between
 from lab_parity.diagnose.scene import Run, Scene
+from lab_parity.trace import Key
 
 PHASES = ("config", "rng", "batch", "loss", "buffer")
 _NAMES = {"torch": "torch's global generator", "numpy": "numpy's global generator", "python": "Python's generator"}
@@ -31,6 +33,9 @@ def _expected(scene: Scene, name: str, micro: int) -> bool:
     """Whether a difference of this generator's state is what parted the runs."""
     if scene.first.phase == "rng":
         return scene.first.tensor.split(" ")[0] == name
+    drawn = (run.history.keys.get(Key("rng", micro, name, "state")) for run in (scene.legacy, scene.migrated))
+    if not all(entry is not None and math.isnan(entry[1]) for entry in drawn):
+        return False  # a generator that nobody seeded starts from the clock
     return scene.first.phase == "config" or micro >= 0
 
 
@@ -42,13 +47,13 @@ def _one(scene: Scene, name: str, micro: int, a: Tensor, b: Tensor) -> Iterator[
     drawn = words_between(mine, other)
     where = _place(scene, name, micro, drawn)
     if drawn:
-        more, side = ("more", "migrated") if drawn > 0 else ("fewer", "migrated")
-        unit = "counter steps" if isinstance(mine, Philox) else "32-bit words"
         count = abs(drawn)
-        like = " (one torch.rand(1) draws 1)" if count == 1 and name == "torch" else ""
+        unit = ("counter step" if isinstance(mine, Philox) else "32-bit word") + "s" * (count > 1)
+        more = f"{unit} {'more' if drawn > 0 else 'fewer'}"
+        like = " (as one torch.rand(1) does)" if count == 1 and name == "torch" else ""
         yield Cause(
             "rng",
-            f"The {side} run drew {count} {unit} {more} from {generator}{like}, {where}.",
+            f"The migrated run drew {count} {more} from {generator}{like}, {where}.",
             "random draws: an extra loader, initialisation, evaluation or augmentation",
             size=float(drawn),
             affected=(name,),

@@ -1,0 +1,37 @@
+"""A diagnosis on the terminal: the sentence, what to look at, how sure it is."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from lab_parity.diagnose import Cause
+
+__all__ = ["render_cause"]
+
+_WIDTH = 300
+_SURE = {
+    "read": "read from both sides",
+    "exact": "fitted: what it leaves is rounding",
+    "close": "fitted: what it leaves is small, but more than rounding",
+}
+
+
+def render_cause(cause: Cause) -> RenderableType:
+    """Something rich can print; at most eight lines of text."""
+    known = cause.name != "unknown"
+    lines: list[RenderableType] = [Text("Cause", style="bold").append(f"  {_cut(cause.sentence)}", style="not bold")]
+    if cause.setting:
+        lines.append(Text(f"  {'look at' if known else 'next   '}   {_cut(cause.setting)}"))
+    if known:
+        lines.append(Text(f"  certainty {_SURE[cause.confidence]}"))
+    if cause.fit is not None:
+        lines.append(Text(f"  measured  {cause.fit.sentence()}"))
+    lines += [Text(f"  evidence  {_cut(text)}") for text in cause.evidence[:3]]
+    if known and cause.others:
+        lines.append(Text(f"  also fits {_cut(cause.others[0].sentence)}", style="dim"))
+    return Group(*lines)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _WIDTH else text[: _WIDTH - 1] + "…"
