@@ -11,7 +11,7 @@ class ShapeError(ValueError):
 
     def __init__(self, path: str, expected: str, found: object, next_step: str) -> None:
         super().__init__(f"{path}: expected {expected}, found {found}; {next_step}")
-        self.path = path
+        self.path, self.expected, self.found, self.next_step = path, expected, found, next_step
 
 
 def require_rank(path: str, shape: Shape, rank: int, layout: str) -> None:

@@ -39,7 +39,8 @@ class Role:
     """What a parameter asks for, where that is no plain value: a class, a protocol or a callable.
 
     `source` is the import path of the class, protocol or alias; `bases` the roles that it is a kind of. A protocol
-    lists its `methods`; a callable has an `arity`.
+    lists its `methods`; a callable has an `arity`. What is called with plain values says in `takes` which: `int`, …,
+    `other` for an object, empty where nobody says.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Role:
     bases: tuple[str, ...] = ()
     methods: tuple[str, ...] = ()
     arity: int | None = None
+    takes: tuple[str, ...] = ()
     doc: str = ""
 
 

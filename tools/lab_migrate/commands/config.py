@@ -23,10 +23,11 @@ from lab_bridge.config import (
     write_yaml,
 )
 from lab_bridge.config.nodes import Call, Entries, Items, Leaf, Node, children
+from lab_bridge.config.project import project_of
 from lab_bridge.config.semantic_diff import differences, located, short
 from lab_migrate.commands.options import JsonOption
 from lab_migrate.errors import UsageError
-from lab_migrate.output import console, print_json
+from lab_migrate.output import console, print_json, table
 
 app = typer.Typer(help="Show, translate and compare configs.", no_args_is_help=True)
 
@@ -77,6 +78,11 @@ def show(
     bindings: BindOption = None,
     project: ProjectOption = None,
     entry: EntryOption = None,
+    model: Annotated[bool, typer.Option("--model", help="Show the model's blocks instead.")] = False,
+    import_project: Annotated[
+        bool,
+        typer.Option("--import-project", help="With --model: import the project's own blocks, which runs its code."),
+    ] = False,
     defaults: Annotated[bool, typer.Option("--defaults", help="Show what has its default, too.")] = False,
     json: JsonOption = False,
 ) -> None:
@@ -84,9 +90,15 @@ def show(
 
     Example: lab-migrate config show examples/digits_vae/digits_vae.gin --set model.blocks[3].scale=0.5
 
-    Exit code 1 where the config says something that has no effect.
+    With --model: path, block, shapes, parameters, learning rate and initialiser of every block; nothing is allocated,
+    and what the blocks say of their shapes is compared with what they compute.
+
+    Exit code 1 where the config says something that has no effect, 3 where something of the model is not known.
     """
     document = read_config(file, project, entry, bindings or (), sets or ())
+    if model:
+        sources = (project or project_of(file)) if import_project else None
+        raise typer.Exit(_show_model(document, sources, json))
     typed(document)
     if json:
         print_json({"config": _plain(located(document)), "findings": document.findings})
@@ -97,6 +109,39 @@ def show(
         console().print(tree)
         _print_findings(document.findings)
     raise typer.Exit(1 if document.findings else 0)
+
+
+def _show_model(document: Document, sources: Path | None, json: bool) -> int:
+    from lab_bridge.config.model_table import model_table
+
+    made = model_table(document, sources)
+    code = 3 if made.unknown else 1 if document.findings else 0
+    if json:
+        print_json(made)
+        return code
+    columns = ["path", "block", "in → out", "parameters", "lr", "init"]
+    decays = any(row.decay not in ("", "0") for row in made.rows)
+    listed = table(*columns[:5], *(["decay"] if decays else []), *columns[5:])
+    for row in made.rows:
+        shapes = "?" if row.output is None else f"{_shape(row.input)} → {_shape(row.output)}"
+        count = "?" if row.parameters is None else f"{row.parameters:,}" if row.parameters else "–"
+        cells = [f"{'  ' * row.depth}{row.path}", row.block, shapes, count, row.lr]
+        listed.add_row(*(Text(cell) for cell in [*cells, *([row.decay] if decays else []), row.init]))
+    out = console()
+    out.print(listed, soft_wrap=False, no_wrap=True, crop=False, overflow="ignore")
+    if made.parameters is not None:
+        out.print(f"{made.parameters:,} parameters in {len(made.rows)} blocks.")
+    if made.unknown:
+        hint = "" if sources else "; add --import-project to run it"
+        out.print(Text(f"Not known: {made.unknown}{hint}.", style="yellow"))
+    else:
+        out.print(f"Shapes of {len(made.checked)} blocks compared with what they compute: they agree.")
+    _print_findings(document.findings)
+    return code
+
+
+def _shape(shape: tuple[int, ...] | None) -> str:
+    return "×".join(map(str, shape)) if shape else "()"
 
 
 @app.command("translate")

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from lab_bridge.config.schema import Role
 from lab_bridge.config.sources.modules import Definition, Module, Sources, dotted
+from lab_bridge.config.sources.signatures import kind_of, kinds_of
 
 __all__ = ["Annotations"]
 
@@ -109,7 +110,13 @@ class Annotations:
             protocol = any(
                 dotted(b.value if isinstance(b, ast.Subscript) else b).endswith("Protocol") for b in node.bases
             )
-            return [self._role(definition.name, path, methods if protocol else (), _first_line(node))]
+            calls = [inner for inner in node.body if isinstance(inner, ast.FunctionDef) and inner.name == "__call__"]
+            if not protocol:
+                return [self._role(definition.name, path, doc=_first_line(node))]
+            takes = kinds_of(calls[0]) if calls else ()
+            if methods == ("__call__",):  # a callable with a name
+                return [self._role(definition.name, path, doc=_first_line(node), arity=len(takes), takes=takes)]
+            return [self._role(definition.name, path, methods, _first_line(node), takes=takes)]
         if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
             return self._parts(node.value, definition.module, definition.qualified)
         return ["Any"]
@@ -145,20 +152,22 @@ class Annotations:
     def _called(self, arguments: list[ast.expr], module: Module, alias: str) -> str:
         taken, result = arguments if len(arguments) == 2 else (None, None)
         arity = len(taken.elts) if isinstance(taken, ast.List) else -1
+        takes = tuple(map(kind_of, taken.elts)) if isinstance(taken, ast.List) else ()
         if result is not None:
             made = self._meant(result, module)
             if made and self._members(made):
                 (wanted,) = self._parts(result, module, "")
                 self.arities[wanted] = max(arity, self.arities.get(wanted, 0))
                 return f"Factory[{wanted}]"
-        return self._callable(arity, alias.rpartition(".")[2], alias)
+        return self._callable(arity, alias.rpartition(".")[2], alias, takes)
 
-    def _callable(self, arity: int, name: str, source: str) -> str:
+    def _callable(self, arity: int, name: str, source: str, takes: tuple[str, ...] = ()) -> str:
         known = self.role_at(source) if source else None
         if known:
             return known
         name = name or ("Callable" if arity < 0 else f"Callable{arity}")
-        return self._role(name, source or f"typing.Callable[{arity if arity >= 0 else '...'}]", arity=arity)
+        shown = ", ".join(kind or "Any" for kind in takes) if arity >= 0 else "..."
+        return self._role(name, source or f"typing.Callable[{shown}]", arity=arity, takes=takes)
 
     def _role(
         self,
@@ -167,6 +176,7 @@ class Annotations:
         methods: tuple[str, ...] = (),
         doc: str = "",
         arity: int | None = None,
+        takes: tuple[str, ...] = (),
     ) -> str:
         known = self.role_at(path)
         if known:
@@ -174,7 +184,7 @@ class Annotations:
         name = re.sub(r"\W", "_", name)
         while name in self.roles or name in self._builders.values():
             name = f"Any{name}"
-        self.roles[name] = Role(name, path, (), methods, arity, doc)
+        self.roles[name] = Role(name, path, (), methods, arity, takes, doc)
         return name
 
     def _meant(self, node: ast.expr, module: Module) -> str:

@@ -17,6 +17,7 @@ from lab_bridge.config.sources.signatures import (
     Signature,
     accepts_positional,
     ancestry,
+    is_called_with,
     methods,
     plain_default,
     signature,
@@ -215,9 +216,12 @@ def _stands_for(one: _Raw, roles: Mapping[str, Role], annotations: Annotations, 
         # a class that derives from what somebody asks for is that, and no stray callable of the same arity
         nominal = bool(found) or "torch.nn.Module" in one.ancestors
         for role in roles.values():
+            call = has.get("__call__")
+            if call is not None and not is_called_with(call, role.takes):
+                continue
             if role.methods and set(role.methods) <= set(has):
                 found.append(role.name)
-            if role.arity is not None and not nominal and _can_be_called(has.get("__call__"), role.arity):
+            if role.arity is not None and not nominal and _can_be_called(call, role.arity):
                 found.append(role.name)
     if own is not None and one.returns is not None:
         found += [name for name in _asked_for(annotations.spell(one.returns, own.module)) if name in roles]

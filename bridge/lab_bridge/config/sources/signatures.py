@@ -10,8 +10,20 @@ import attrs
 from lab_bridge.config.sources.modules import Definition, Module, Sources, dotted
 from lab_bridge.config.types import OWN, REQUIRED
 
-__all__ = ["RawParameter", "Signature", "accepts_positional", "ancestry", "methods", "plain_default", "signature"]
+__all__ = [
+    "RawParameter",
+    "Signature",
+    "accepts_positional",
+    "ancestry",
+    "is_called_with",
+    "kind_of",
+    "kinds_of",
+    "methods",
+    "plain_default",
+    "signature",
+]
 
+_PLAIN = {"int", "float", "str", "bool"}
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _FIELD_DECORATORS = {
     "dataclass", "dataclasses.dataclass", "attrs.define", "attrs.frozen", "attrs.mutable", "attr.s", "attr.attrs",
@@ -75,6 +87,27 @@ def accepts_positional(node: ast.FunctionDef | ast.AsyncFunctionDef, count: int,
     needed = len(names) - len(node.args.defaults)
     keyword_only = sum(default is None for default in node.args.kw_defaults)
     return needed <= count and (count <= len(names) or node.args.vararg is not None) and not keyword_only
+
+
+def kind_of(annotation: ast.expr | None) -> str:
+    """`int`, `float`, `str` or `bool` for such an annotation, empty for none and `Any`, `other` for the rest."""
+    if annotation is None:
+        return ""
+    name = dotted(annotation).rpartition(".")[2]
+    return name if name in _PLAIN else "" if name in ("Any", "object") else "other"
+
+
+def kinds_of(node: ast.FunctionDef | ast.AsyncFunctionDef) -> tuple[str, ...]:
+    """What a method takes by position, after `self`."""
+    return tuple(kind_of(argument.annotation) for argument in [*node.args.posonlyargs, *node.args.args][1:])
+
+
+def is_called_with(node: ast.FunctionDef | ast.AsyncFunctionDef, takes: tuple[str, ...]) -> bool:
+    """Whether nothing speaks against calling a method with what a role passes: an int is no object."""
+    return all(
+        not given or not wanted or given == wanted or {given, wanted} == {"int", "float"}
+        for given, wanted in zip(takes, kinds_of(node), strict=False)
+    )
 
 
 def plain_default(raw: RawParameter, sources: Sources) -> object:
