@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Sequence
 
-from lab_parity.trace import Key
+from lab_parity.keys import Key
 
 __all__ = ["BY_PARAMETER", "canonical_keys", "prefix_of"]
 

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from lab_parity.canonical import BY_PARAMETER, canonical_keys, prefix_of
-from lab_parity.trace import Key, Step
+from lab_parity.keys import Key
+from lab_parity.trace import Step
 
 __all__ = ["Pairing", "Pairs", "Side"]
 
@@ -20,7 +21,7 @@ class Side:
 
     def __init__(self) -> None:
         self._prefixes: dict[str, str] = {}
-        self._layouts: dict[tuple[str, int], list[Key]] = {}
+        self._layouts: dict[tuple[str, str], list[Key]] = {}
         self.texts: dict[str, str] = {}
         self.outside: set[str] = set()
 
@@ -60,7 +61,7 @@ class Pairing:
         self.tensors: set[tuple[str, str]] = set()
         self.unmatched: dict[str, None] = {}
         self.notes: dict[str, None] = {}
-        self._known: dict[tuple[str, int, int], Pairs] = {}
+        self._known: dict[tuple[str, str, str], Pairs] = {}
 
     def of(self, a: Step, b: Step) -> Pairs:
         """The pairs of two steps, in `a`'s order; what has no partner goes to `unmatched` or `notes`."""

@@ -1,25 +1,35 @@
 """The trace: one run, step by step, in one file that survives the death of its writer.
 
 A trace is an Arrow IPC stream (https://arrow.apache.org/docs/format/Columnar.html), so every Arrow reader opens
-it. The schema's metadata holds `lab_parity.version` and `lab_parity.environment` (JSON, strings only). Each
-record batch is one optimizer step, flushed at once; a row is one observation:
+it. The schema's metadata holds `lab_parity.version`, `lab_parity.environment` (JSON, strings only) and
+`lab_parity.scope` (JSON: see `Scope`). Each record batch is one optimizer step, flushed at once; a row is one
+observation:
 
-    digest  fixed_size_binary[16]   fingerprint of what was seen (see digest.py)
-    value   float64, nullable       the number itself where it is a single one (loss, learning rate, norm)
+    digest   fixed_size_binary[16]           fingerprint of what was seen (see digest.py)
+    value    float64, nullable               the number itself where it is a single one (loss, learning rate, norm)
+    summary  fixed_size_list<float64>[4+k]   only at the level "statistics", NaN for what is no tensor: norm, mean,
+                                             smallest and largest element, and a sketch of k numbers (see sketch.py)
 
 What a row is about lies in the batch's custom metadata `lab_parity` (JSON), as tables that grow:
 
     kind     "step", or "end" for the last batch, which has no rows
-    step     number of the step, from 0            optimizer  which optimizer stepped: "opt0", "opt1", …
-    micro    number of micro-steps in it            layout     number of this batch's row layout
+    number   place among the recorded steps, from 0
+    step     number of the optimizer step, from 0  optimizer  which optimizer stepped: "opt0", "opt1", …
+    micro    number of micro-steps in it           layout     name of this batch's row layout
+    block    number of the block that begins here; all tables begin anew
     keys     keys first used here: [phase, micro-step or -1, name, field]; numbered from 0 in order of appearance
     rows     the layout's key numbers, one per row, present when the layout is first used
     texts    {digest: JSON text} for observations whose content is kept (hyperparameters), when first seen
     notes    what could not be recorded
-    status, detail      of the end: "finished" by itself, "exception", "signal" or "stopped", with its message
+    status, detail, taken   of the end: "finished" by itself, "exception", "signal" or "stopped", with its message, and
+                            the number of optimizer steps that were taken, recorded or not
 
 `lab_parity.check` is the digest of the columns and of the JSON: a damaged batch is noticed. No end batch means
 that the run was cut short; all steps up to the last whole one are readable. Nothing in a trace is executed.
+
+Behind the Arrow stream, where Arrow readers stop, lies the index of a run that ended (JSON: its blocks, see blocks.py,
+and its end), followed by its 16-byte digest, its length as 8 bytes, little-endian, and the 8 bytes "LABPARIX". It only
+saves reading; what has none is read from front to back.
 """
 
 from __future__ import annotations
@@ -36,138 +46,83 @@ import numpy.typing as npt
 import pyarrow as pa
 from pyarrow import ipc
 
+from lab_parity.blocks import Block
 from lab_parity.digest import DIGEST_BYTES, digest_bytes
 from lab_parity.errors import TraceError
+from lab_parity.keys import Key
 
-__all__ = ["VERSION", "End", "Key", "Row", "Step", "Trace", "TraceWriter", "read"]
+__all__ = ["VERSION", "End", "Index", "Key", "Row", "Scope", "Step", "Trace", "read"]
 
-VERSION = "1"
-_VERSION_FIELD, _ENVIRONMENT_FIELD = b"lab_parity.version", b"lab_parity.environment"
-_HEAD_FIELD, _CHECK_FIELD = b"lab_parity", b"lab_parity.check"
-
-
-class Key(NamedTuple):
-    """What an observation is about; `micro` is -1 for what belongs to the whole step."""
-
-    phase: str
-    micro: int
-    name: str
-    field: str
+VERSION = "2"
+VERSION_FIELD, ENVIRONMENT_FIELD, SCOPE_FIELD = (
+    f"lab_parity.{name}".encode() for name in ("version", "environment", "scope")
+)
+HEAD_FIELD, CHECK_FIELD = b"lab_parity", b"lab_parity.check"
+INDEX_MARK = b"LABPARIX"
+STATISTICS = 4
+"""Numbers of a summary before its sketch."""
 
 
 class Row(NamedTuple):
-    """One observation: its key, its 16-byte digest, and the number itself where there is a single one."""
+    """One observation: its key, its 16-byte digest, the number itself where there is a single one, its summary."""
 
     key: Key
     digest: bytes
     value: float | None = None
+    summary: npt.NDArray[np.float64] | None = None
+
+
+@attrs.frozen(slots=True)
+class Scope:
+    """What a run was asked to record: one of every `every` steps of each optimizer; `buckets` of each sketch, or 0."""
+
+    every: int = 1
+    buckets: int = 0
+
+    @property
+    def level(self) -> str:
+        """ "digest" or "statistics"."""
+        return "statistics" if self.buckets else "digest"
 
 
 @attrs.frozen(slots=True)
 class End:
-    """How a run ended: `finished` by itself, `exception`, `signal`, `stopped` (as asked), or `cut short` (no end)."""
+    """How a run ended: `finished` by itself, `exception`, `signal`, `stopped` (as asked), or `cut short` (no end).
+
+    `taken` is the number of optimizer steps, recorded or not; -1 where nobody knows.
+    """
 
     status: str
     detail: str = ""
     notes: tuple[str, ...] = ()
+    taken: int = -1
 
 
 @attrs.frozen(slots=True, eq=False)
 class Step:
-    """One optimizer step as recorded: `digests` is (rows, 16) uint8, `values` (rows,) float64 with NaN for none."""
+    """One optimizer step as recorded: `digests` is (rows, 16) uint8, `values` (rows,) float64 with NaN for none.
+
+    `summaries` is (rows, 4 + k) float64, a row of NaN for what is no tensor, or None below the level "statistics".
+    """
 
     step: int
     optimizer: str
     micro_steps: int
-    layout: int
+    layout: str
     keys: Sequence[Key]
     digests: npt.NDArray[np.uint8]
     values: npt.NDArray[np.float64]
     texts: Mapping[str, str]
     notes: Sequence[str]
+    summaries: npt.NDArray[np.float64] | None = None
 
 
-class TraceWriter:
-    """Writes a trace; a step is on its way to the disk when `step()` returns.
+@attrs.frozen(slots=True)
+class Index:
+    """What lies behind a run that ended: its blocks in order, and its end."""
 
-    Raises FileExistsError when the file is there already: a recording never overwrites another.
-    """
-
-    def __init__(self, path: Path, environment: Mapping[str, str]) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.path = path
-        self._file = open(path, "xb")  # noqa: SIM115  (closed in close(); lives as long as the run)
-        columns: Any = {"digest": pa.binary(DIGEST_BYTES), "value": pa.float64()}
-        self._schema = pa.schema(
-            columns,
-            metadata={_VERSION_FIELD: VERSION, _ENVIRONMENT_FIELD: json.dumps(dict(environment), sort_keys=True)},
-        )
-        self._writer = ipc.new_stream(self._file, self._schema, options=ipc.IpcWriteOptions(compression="zstd"))
-        self._file.flush()
-        self._keys: dict[Key, int] = {}
-        self._layouts: dict[tuple[int, ...], int] = {}
-        self._texts: set[str] = set()
-        self._steps = 0
-
-    @property
-    def steps(self) -> int:
-        """Steps written so far."""
-        return self._steps
-
-    def step(
-        self,
-        rows: Sequence[Row],
-        *,
-        optimizer: str,
-        micro_steps: int,
-        texts: Mapping[bytes, str] | None = None,
-        notes: Sequence[str] = (),
-    ) -> None:
-        """Append one step. `texts` maps digests to the JSON text that they stand for."""
-        fresh: list[Key] = []
-        numbers = []
-        for row in rows:
-            number = self._keys.get(row.key)
-            if number is None:
-                number = self._keys[row.key] = len(self._keys)
-                fresh.append(row.key)
-            numbers.append(number)
-        head: dict[str, Any] = {
-            "kind": "step", "step": self._steps, "optimizer": optimizer, "micro": micro_steps,
-        }  # fmt: skip
-        order = tuple(numbers)
-        layout = self._layouts.get(order)
-        if layout is None:
-            layout = self._layouts[order] = len(self._layouts)
-            head["rows"] = numbers
-        head["layout"] = layout
-        if fresh:
-            head["keys"] = fresh
-        known = {digest.hex(): text for digest, text in (texts or {}).items()}
-        unknown = {name: text for name, text in known.items() if name not in self._texts}
-        if unknown:
-            head["texts"] = unknown
-            self._texts.update(unknown)
-        if notes:
-            head["notes"] = list(notes)
-        self._write(head, [row.digest for row in rows], [row.value for row in rows])
-        self._steps += 1
-
-    def close(self, end: End) -> None:
-        """Write the end and close the file."""
-        head = {"kind": "end", "status": end.status, "detail": end.detail, "steps": self._steps}
-        self._write(head | ({"notes": list(end.notes)} if end.notes else {}), [], [])
-        self._writer.close()
-        self._file.close()
-
-    def _write(self, head: dict[str, Any], digests: list[bytes], values: list[float | None]) -> None:
-        text = json.dumps(head, separators=(",", ":")).encode()
-        numbers = pa.array(values, pa.float64())
-        check = _checksum(text, b"".join(digests), _value_array(numbers))
-        columns: list[pa.Array[Any]] = [pa.array(digests, pa.binary(DIGEST_BYTES)), numbers]
-        batch = pa.record_batch(columns, schema=self._schema)
-        self._writer.write_batch(batch, custom_metadata={_HEAD_FIELD: text, _CHECK_FIELD: check})
-        self._file.flush()
+    blocks: tuple[Block, ...]
+    end: End
 
 
 @attrs.frozen(slots=True)
@@ -176,20 +131,41 @@ class Trace:
 
     path: Path
     environment: Mapping[str, str]
+    scope: Scope = Scope()
 
-    def steps(self) -> Iterator[Step | End]:
-        """Every whole step in order, then one End. Raises TraceError when a batch is damaged."""
+    def steps(self, block: Block | None = None) -> Iterator[Step | End]:
+        """Every whole step in order, then one End; or only the steps of one block of the index.
+
+        Raises TraceError when a batch is damaged.
+        """
         with open(self.path, "rb") as file:
-            yield from _steps(self.path, _open(self.path, file)[0])
+            reader, _, scope = _open(self.path, file)
+            if block is None:
+                yield from _steps(self.path, reader, scope)
+            else:
+                # Arrow reads message after message where the file stands, so a block can be the next one.
+                file.seek(block.offset)
+                yield from _block(self.path, reader, scope, block)
+
+    def index(self) -> Index | None:
+        """The index, or None for a run without an end, or where the index is damaged."""
+        with open(self.path, "rb") as file:
+            return _index(file)
 
     def end(self) -> End:
-        """How the run ended (reads the whole trace)."""
+        """How the run ended."""
+        index = self.index()
+        if index is not None:
+            return index.end
         *_, last = self.steps()
         assert isinstance(last, End)
         return last
 
     def __len__(self) -> int:
-        """Number of whole steps (reads the whole trace)."""
+        """Number of whole steps that were recorded."""
+        index = self.index()
+        if index is not None:
+            return sum(block.steps for block in index.blocks)
         return sum(isinstance(item, Step) for item in self.steps())
 
 
@@ -198,20 +174,40 @@ def read(path: str | os.PathLike[str]) -> Trace:
     path = Path(path)
     try:
         with open(path, "rb") as file:
-            _, environment = _open(path, file)
+            _, environment, scope = _open(path, file)
     except FileNotFoundError:
         raise TraceError(f"{path}: no such trace. Record one with: lab-migrate record --out {path} -- CMD") from None
     except OSError as error:
         raise TraceError(f"{path}: cannot be read as a trace: {error.strerror or error}") from None
-    return Trace(path, environment)
+    return Trace(path, environment, scope)
 
 
-def _open(path: Path, file: Any) -> tuple[ipc.RecordBatchStreamReader, dict[str, str]]:
+def checksum(text: bytes, digests: bytes, values: npt.NDArray[np.float64], summaries: bytes = b"") -> bytes:
+    """The check of a batch: of its header, and of its columns; `summaries` are their plain bytes."""
+    # NaN stands for "no value" and may carry any payload: only the places count.
+    numbers = np.nan_to_num(values, nan=-0.0).tobytes() + np.isnan(values).tobytes()
+    return digest_bytes(text + digests + numbers + summaries)
+
+
+def schema_of(environment: Mapping[str, str], scope: Scope) -> pa.Schema:
+    """The columns of a trace with its metadata."""
+    columns: Any = {"digest": pa.binary(DIGEST_BYTES), "value": pa.float64()}
+    if scope.buckets:
+        columns["summary"] = pa.list_(pa.float64(), STATISTICS + scope.buckets)
+    metadata = {
+        VERSION_FIELD: VERSION.encode(),
+        ENVIRONMENT_FIELD: json.dumps(dict(environment), sort_keys=True).encode(),
+        SCOPE_FIELD: json.dumps(attrs.asdict(scope)).encode(),
+    }
+    return pa.schema(columns, metadata=metadata)
+
+
+def _open(path: Path, file: Any) -> tuple[ipc.RecordBatchStreamReader, dict[str, str], Scope]:
     try:
         reader = ipc.open_stream(file)
         metadata = reader.schema.metadata or {}
-        version = metadata[_VERSION_FIELD].decode()
-        environment = json.loads(metadata[_ENVIRONMENT_FIELD])
+        version = metadata[VERSION_FIELD].decode()
+        environment = json.loads(metadata[ENVIRONMENT_FIELD])
     except (pa.ArrowException, KeyError, ValueError, EOFError, OSError, MemoryError) as error:
         empty = " (the file is empty)" if os.path.getsize(path) == 0 else ""
         raise TraceError(
@@ -219,15 +215,27 @@ def _open(path: Path, file: Any) -> tuple[ipc.RecordBatchStreamReader, dict[str,
         ) from error
     if version != VERSION:
         raise TraceError(f"{path}: trace version {version}, this program reads version {VERSION}. Record it again.")
-    if reader.schema.names != ["digest", "value"] or not isinstance(environment, dict):
-        raise TraceError(f"{path}: columns {reader.schema.names}, expected ['digest', 'value']: the file is damaged.")
-    return reader, {str(name): str(value) for name, value in environment.items()}
+    try:
+        scope = Scope(**json.loads(metadata[SCOPE_FIELD]))
+        if not isinstance(environment, dict) or not reader.schema.equals(schema_of({}, scope)):
+            raise ValueError(f"columns {reader.schema.names}")
+    except (KeyError, TypeError, ValueError, pa.ArrowException) as error:
+        raise TraceError(f"{path}: the description of its columns is damaged ({error}). Record it again.") from error
+    return reader, {str(name): str(value) for name, value in environment.items()}, scope
 
 
-def _steps(path: Path, reader: ipc.RecordBatchStreamReader) -> Iterator[Step | End]:
-    keys: list[Key] = []
-    layouts: dict[int, list[Key]] = {}
-    count = 0
+@attrs.define(slots=True)
+class _Tables:
+    """What earlier batches of a block have said; `blocks` counts those that began."""
+
+    blocks: int = 0
+    keys: list[Key] = attrs.field(factory=list)
+    layouts: dict[str, list[Key]] = attrs.field(factory=dict)
+
+
+def _steps(path: Path, reader: ipc.RecordBatchStreamReader, scope: Scope) -> Iterator[Step | End]:
+    tables = _Tables()
+    count, last = 0, -1
     while True:
         try:
             batch, metadata = reader.read_next_batch_with_custom_metadata()
@@ -235,53 +243,108 @@ def _steps(path: Path, reader: ipc.RecordBatchStreamReader) -> Iterator[Step | E
             # A writer that died leaves a torn last batch, or none: what came before it is whole.
             yield End("cut short", f"no end after {count} whole steps")
             return
+        item = _item(path, batch, metadata, tables, scope, count, last)
+        yield item
+        if isinstance(item, End):
+            return
+        count, last = count + 1, item.step
+
+
+def _block(path: Path, reader: ipc.RecordBatchStreamReader, scope: Scope, block: Block) -> Iterator[Step]:
+    tables = _Tables()
+    last = -1
+    for place in range(block.steps):
         try:
-            head, digests, values = _verified(batch, metadata)
-            if head["kind"] == "end":
-                if head["steps"] != count:
-                    raise ValueError(f"the end counts {head['steps']} steps")
-                yield End(str(head["status"]), str(head["detail"]), tuple(head.get("notes", ())))
-                return
-            keys.extend(Key(*parts) for parts in head.get("keys", ()))
-            if "rows" in head:
-                layouts[head["layout"]] = [keys[number] for number in head["rows"]]
-            layout = layouts[head["layout"]]
-            if len(layout) != len(digests) or head["step"] != count:
-                raise ValueError("rows and layout disagree")
-            step = Step(
-                count, head["optimizer"], head["micro"], head["layout"], layout, digests, values,
-                head.get("texts", {}), head.get("notes", ()),
-            )  # fmt: skip
-        except (ValueError, KeyError, TypeError, IndexError, pa.ArrowException) as error:
-            raise TraceError(
-                f"{path}: damaged at step {count} ({error}); the {count} steps before it are whole. Record it again."
-            ) from error
-        yield step
-        count += 1
+            batch, metadata = reader.read_next_batch_with_custom_metadata()
+        except (StopIteration, pa.ArrowException, EOFError, OSError, MemoryError) as error:
+            raise TraceError(f"{path}: damaged in step {place} after byte {block.offset}. Record it again.") from error
+        item = _item(path, batch, metadata, tables, scope, None, last)
+        if isinstance(item, End) or tables.blocks != 1:
+            raise TraceError(f"{path}: no step where the index says that there is one. Record it again.")
+        last = item.step
+        yield item
+
+
+def _item(
+    path: Path, batch: pa.RecordBatch, metadata: Mapping[bytes, bytes] | None, tables: _Tables, scope: Scope,
+    count: int | None, last: int,
+) -> Step | End:  # fmt: skip
+    """A verified batch; `count` is its expected place, `last` the step before it."""
+    whole = "" if count is None else f"; the {count} steps before it are whole"
+    try:
+        head, digests, values, summaries = _verified(batch, metadata, scope)
+        if head["kind"] == "end":
+            if count is not None and head["number"] != count:
+                raise ValueError(f"the end counts {head['number']} steps")
+            return _end(head)
+        if "block" in head:
+            tables.blocks, tables.keys, tables.layouts = tables.blocks + 1, [], {}
+        tables.keys.extend(Key(*parts) for parts in head.get("keys", ()))
+        if "rows" in head:
+            tables.layouts[head["layout"]] = [tables.keys[number] for number in head["rows"]]
+        layout = tables.layouts[head["layout"]]
+        if len(layout) != len(digests) or head["step"] <= last or (count is not None and head["number"] != count):
+            raise ValueError("rows and layout disagree")
+        return Step(
+            head["step"], head["optimizer"], head["micro"], head["layout"], layout, digests, values,
+            head.get("texts", {}), head.get("notes", ()), summaries,
+        )  # fmt: skip
+    except (ValueError, KeyError, TypeError, IndexError, pa.ArrowException) as error:
+        where = f"after step {last}" if last >= 0 else "at the first step"
+        raise TraceError(f"{path}: damaged {where} ({error}){whole}. Record it again.") from error
+
+
+def _end(head: Mapping[str, Any]) -> End:
+    return End(str(head["status"]), str(head["detail"]), tuple(map(str, head.get("notes", ()))), int(head["taken"]))
 
 
 def _verified(
-    batch: pa.RecordBatch, metadata: Mapping[bytes, bytes] | None
-) -> tuple[dict[str, Any], npt.NDArray[np.uint8], npt.NDArray[np.float64]]:
-    if metadata is None or _HEAD_FIELD not in metadata or _CHECK_FIELD not in metadata:
+    batch: pa.RecordBatch, metadata: Mapping[bytes, bytes] | None, scope: Scope
+) -> tuple[dict[str, Any], npt.NDArray[np.uint8], npt.NDArray[np.float64], npt.NDArray[np.float64] | None]:
+    if metadata is None or HEAD_FIELD not in metadata or CHECK_FIELD not in metadata:
         raise ValueError("no header")
     batch.validate(full=True)
-    text = metadata[_HEAD_FIELD]
-    raw = b"".join(digest for digest in batch.column(0).to_pylist() if digest is not None)
-    values = _value_array(batch.column(1))
-    if _checksum(text, raw, values) != metadata[_CHECK_FIELD]:
+    text = metadata[HEAD_FIELD]
+    digests = batch.column(0)
+    if digests.null_count:
+        raise ValueError("an observation without a digest")
+    raw = _bytes_of(digests, len(digests) * DIGEST_BYTES)
+    values = _numbers(batch.column(1))
+    summaries = None
+    if scope.buckets:
+        summaries = _numbers(batch.column(2).values).reshape(len(digests), STATISTICS + scope.buckets)
+    if checksum(text, raw, values, b"" if summaries is None else summaries.tobytes()) != metadata[CHECK_FIELD]:
         raise ValueError("checksum does not match")
     head = json.loads(text)
     if not isinstance(head, dict):
         raise ValueError("header is no object")
-    return head, np.frombuffer(raw, np.uint8).reshape(-1, DIGEST_BYTES), values
+    return head, np.frombuffer(raw, np.uint8).reshape(-1, DIGEST_BYTES), values, summaries
 
 
-def _value_array(column: pa.Array[Any]) -> npt.NDArray[np.float64]:
+def _bytes_of(column: pa.Array[Any], size: int) -> bytes:
+    data = column.buffers()[1]
+    return b"" if data is None or not size else bytes(memoryview(data)[:size])
+
+
+def _numbers(column: pa.Array[Any]) -> npt.NDArray[np.float64]:
     values: npt.NDArray[np.float64] = column.to_numpy(zero_copy_only=False).astype(np.float64, copy=False)
     return values
 
 
-def _checksum(text: bytes, digests: bytes, values: npt.NDArray[np.float64]) -> bytes:
-    # NaN stands for "no value" and may carry any payload: only the places count.
-    return digest_bytes(text + digests + np.nan_to_num(values, nan=-0.0).tobytes() + np.isnan(values).tobytes())
+def _index(file: Any) -> Index | None:
+    tail = DIGEST_BYTES + 8 + len(INDEX_MARK)
+    size = file.seek(0, os.SEEK_END)
+    if size < tail:
+        return None
+    file.seek(size - tail)
+    check, length, mark = file.read(DIGEST_BYTES), int.from_bytes(file.read(8), "little"), file.read()
+    if mark != INDEX_MARK or length > size - tail:
+        return None
+    file.seek(size - tail - length)
+    text = file.read(length)
+    if digest_bytes(text) != check:
+        return None
+    plain = json.loads(text)
+    if plain["at"] != size - tail - length:  # something was cut out of the file, or put in
+        return None
+    return Index(tuple(Block.from_json(block) for block in plain["blocks"]), _end(plain["end"]))

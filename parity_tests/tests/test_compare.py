@@ -15,7 +15,8 @@ from rich.console import Console
 import lab_parity
 from lab_parity.plant import fault_names, plant
 from lab_parity.report.terminal import render
-from lab_parity.trace import End, Key, Row, TraceWriter
+from lab_parity.trace import End, Key, Row
+from lab_parity.trace_writer import TraceWriter
 
 Recorded = Callable[..., Path]
 

@@ -24,7 +24,8 @@ from lab_parity.record.phases.rng import Generators
 from lab_parity.record.phases.state import state_rows
 from lab_parity.record.sites import UpdateSite, watch
 from lab_parity.record.view import OptimizerView, Views
-from lab_parity.trace import End, Row, TraceWriter
+from lab_parity.trace import End, Row
+from lab_parity.trace_writer import TraceWriter
 
 __all__ = ["Recorder"]
 

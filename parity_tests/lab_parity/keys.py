@@ -1,0 +1,16 @@
+"""What an observation is about."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+__all__ = ["Key"]
+
+
+class Key(NamedTuple):
+    """What an observation is about; `micro` is -1 for what belongs to the whole step."""
+
+    phase: str
+    micro: int
+    name: str
+    field: str
