@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fnmatch
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -193,8 +194,6 @@ def _init(inits: Mapping[str, Any], parameters: Mapping[str, torch.Tensor], sche
 
 
 def _require_patterns(document: Document, config: Any, names: Sequence[str]) -> None:
-    import fnmatch
-
     problems = []
     for path, patterns in (
         ("model.inits", config.model.inits),
@@ -205,7 +204,7 @@ def _require_patterns(document: Document, config: Any, names: Sequence[str]) -> 
             if not fnmatch.filter(names, pattern):
                 here = f"{path}[{pattern!r}]"
                 message = "expected a pattern that matches a parameter, found none"
-                hint = did_you_mean(pattern, names)
+                hint = did_you_mean(pattern, names, most=3)
                 problems.append(Problem(_place_at(document, here), here, "pattern", message, hint))
     if problems:
         raise ConfigErrors(problems)

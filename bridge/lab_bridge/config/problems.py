@@ -50,8 +50,8 @@ class ConfigErrors(ValueError):  # noqa: N818  (several at once)
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """`did you mean 'Conv'?`, or the known names where none is near; empty where nothing is known."""
+def did_you_mean(name: str, known: Iterable[str], most: int = 20) -> str:
+    """`did you mean 'Conv'?`, or up to `most` known names where none is near; empty where nothing is known."""
     names = sorted(set(known))
     near = difflib.get_close_matches(name, names, n=1)
     if not near:
@@ -59,4 +59,4 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
         near = [folded[match] for match in difflib.get_close_matches(name.lower(), folded, n=1)]
     if near:
         return f"did you mean {near[0]!r}?"
-    return f"known: {', '.join(names[:20])}{', …' if len(names) > 20 else ''}" if names else ""
+    return f"known: {', '.join(names[:most])}{', …' if len(names) > most else ''}" if names else ""

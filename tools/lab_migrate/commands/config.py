@@ -123,12 +123,14 @@ def _show_model(document: Document, sources: Path | None, json: bool) -> int:
     decays = any(row.decay not in ("", "0") for row in made.rows)
     listed = table(*columns[:5], *(["decay"] if decays else []), *columns[5:])
     for row in made.rows:
+        path = row.path if not row.depth else "  " * row.depth + row.path[row.path.rindex(".") + 1 :]
         shapes = "?" if row.output is None else f"{_shape(row.input)} → {_shape(row.output)}"
         count = "?" if row.parameters is None else f"{row.parameters:,}" if row.parameters else "–"
-        cells = [f"{'  ' * row.depth}{row.path}", row.block, shapes, count, row.lr]
+        cells = [path, row.block, shapes, count, row.lr]
         listed.add_row(*(Text(cell) for cell in [*cells, *([row.decay] if decays else []), row.init]))
     out = console()
-    out.print(listed, soft_wrap=False, no_wrap=True, crop=False, overflow="ignore")
+    width = out.measure(listed, options=out.options.update(width=500)).maximum
+    out.print(listed, width=width, crop=False)
     if made.parameters is not None:
         out.print(f"{made.parameters:,} parameters in {len(made.rows)} blocks.")
     if made.unknown:
