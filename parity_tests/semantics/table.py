@@ -1,0 +1,62 @@
+"""The table of semantics: one row a test, from its docstring and from what it found."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Mapping
+
+import attrs
+
+HEAD = """# Semantics
+
+Every training semantic below is trained by a tiny Lab project under `legacy_lab` and again at each level of a
+migration, at least eight optimizer steps, recorded, and compared bit by bit: batches, generators, losses, gradients,
+hyperparameters, optimizer state, parameters, buffers, logged metrics and the state at the end. *L1* is the drop-in
+Trainer, on its slim loop and on Lightning's own; *L2* the explicit adapters of `lab_fit.py`. *Wrong twin* is a
+migration with a deliberate mistake, and where the comparison found it first (`phase@step`): a test that cannot fail
+proves nothing. *Seam* is what holds the semantic under Lightning.
+
+Made from the tests; do not edit:
+
+    python -m pytest parity_tests/semantics --semantics-table docs/semantics.md
+"""
+
+
+@attrs.frozen
+class Row:
+    """What is said of one test."""
+
+    group: str
+    test: str
+    semantic: str
+    seam: str
+    twin: str
+    found: Mapping[str, str]
+
+
+def row(module: str, test: str, doc: str | None, found: Mapping[str, str]) -> Row:
+    """A row from a test's docstring: its first paragraph, and the paragraphs `Seam:` and `Twin:`."""
+    paragraphs = [" ".join(part.split()) for part in inspect.cleandoc(doc or "").split("\n\n")]
+    labelled = dict(part.split(": ", 1) for part in paragraphs[1:] if part.startswith(("Seam: ", "Twin: ")))
+    group = module.rpartition(".")[2].removeprefix("test_").replace("_", " ")
+    return Row(group, test, paragraphs[0], labelled.get("Seam", ""), labelled.get("Twin", ""), dict(found))
+
+
+def markdown(rows: Iterable[Row]) -> str:
+    """The document."""
+    lines = [HEAD]
+    groups: dict[str, list[Row]] = {}
+    # A test with parameters is one row: those that failed would have kept the table from being written.
+    for one in {(one.group, one.test): one for one in rows}.values():
+        groups.setdefault(one.group, []).append(one)
+    for group in sorted(groups):
+        lines.append(f"## {group.capitalize()}\n")
+        lines.append("| semantic | seam | L1 | L2 | wrong twin | test |")
+        lines.append("|---|---|---|---|---|---|")
+        for one in groups[group]:
+            twin = f"{one.twin.rstrip('.')}: {one.found['twin']}" if "twin" in one.found else ""
+            level1 = one.found.get("L1", "–")
+            cells = (one.semantic, one.seam, level1, one.found.get("L2", "–"), twin, f"`{one.test}`")
+            lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+        lines.append("")
+    return "\n".join(lines)
