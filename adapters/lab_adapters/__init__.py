@@ -25,6 +25,12 @@ Both are bitwise what the legacy loop computed. Nothing here knows a particular 
 when it has the members of its protocol, and what it takes for granted is said in its assumptions.
 """
 
+# ruff: noqa: E402
+import random as _random
+
+# Importing Lightning imports rich, which draws from Python's generator.
+_drawn = _random.getstate()
+
 from lab_adapters.block_module import BlockModule
 from lab_adapters.checkpoint_io import LegacyCheckpointIO
 from lab_adapters.evaluation import Evaluation
@@ -36,6 +42,8 @@ from lab_adapters.protocols import LoaderAssumptions, OptimizerAssumptions
 from lab_adapters.schedule import ScheduleAdapter
 from lab_adapters.step_module import StepModule
 from lab_adapters.tracker import Logging, TrackerLogger
+
+_random.setstate(_drawn)
 
 __all__ = [
     "BlockModule",
