@@ -13,7 +13,7 @@ from functools import cached_property
 import attrs
 
 from lab_migrate.analysis.sources import Module, Project
-from lab_migrate.analysis.symbols import Class, Function, dotted
+from lab_migrate.analysis.symbols import Class, Function, dotted, imported_from
 
 #: Methods that so many classes have that a name alone says nothing.
 _COMMON = frozenset(
@@ -243,7 +243,7 @@ class CallGraph:
             return self._imported(home, again, depth + 1)
         for line in home.tree.body:
             if isinstance(line, ast.ImportFrom) and any(alias.name == "*" for alias in line.names):
-                star = home.symbols.imports.get("*", "").removesuffix(".*")
+                star = imported_from(line, home)
                 found = self._imported(home, f"{star}.{name}", depth + 1) if star else None
                 if found is not None:
                     return found

@@ -191,16 +191,22 @@ def _walk(node: ast.AST, function: Function, cls: Class | None, symbols: Symbols
             _walk(child, function, cls, symbols)
 
 
+def imported_from(node: ast.ImportFrom, module: Module) -> str:
+    """The dotted module of `from … import`, made absolute where it is relative."""
+    base = node.module or ""
+    if node.level:
+        parts = module.name.split(".")
+        keep = len(parts) - node.level + (1 if module.is_package else 0)
+        base = ".".join([*parts[: max(keep, 0)], *([base] if base else [])])
+    return base
+
+
 def _imported(node: ast.AST, module: Module, imports: dict[str, str]) -> None:
     if isinstance(node, ast.Import):
         for alias in node.names:
             imports[alias.asname or alias.name.split(".")[0]] = alias.name if alias.asname else alias.name.split(".")[0]
     elif isinstance(node, ast.ImportFrom):
-        base = node.module or ""
-        if node.level:
-            parts = module.name.split(".")
-            keep = len(parts) - node.level + (1 if module.is_package else 0)
-            base = ".".join([*parts[: max(keep, 0)], *([base] if base else [])])
+        base = imported_from(node, module)
         for alias in node.names:
             imports[alias.asname or alias.name] = f"{base}.{alias.name}" if base else alias.name
 
