@@ -1,15 +1,17 @@
-"""Profiles: which of a framework's names play which role, with their assumptions."""
+"""Profiles: which of a framework's names play which role, with their assumptions; and what a project says of itself."""
 
 from __future__ import annotations
 
+import difflib
 import tomllib
+from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 import attrs
 import cattrs
-from cattrs.errors import ClassValidationError
+from cattrs.errors import ClassValidationError, ForbiddenExtraKeysError
 from cattrs.v import format_exception
 
 from lab_migrate.errors import UsageError
@@ -17,19 +19,43 @@ from lab_migrate.errors import UsageError
 if TYPE_CHECKING:
     from lab_parity import UpdateSite
 
+__all__ = [
+    "OWN", "ROLES", "Move", "Profile", "Role", "Site", "profiles_for", "read_own", "read_profile", "shipped_profiles",
+]  # fmt: skip
+
+#: Where a project says what inference cannot find.
+OWN = "lab-migrate.toml"
 ROLES = (
-    "trainer", "loader", "optimizer", "schedule", "objective", "block", "hook", "tracker", "ema", "checkpoint",
-    "config",
+    "trainer", "model", "objective", "block", "dataset", "loader", "sampler", "optimizer", "schedule", "scaler", "ema",
+    "hook", "checkpoint", "tracker", "config", "distributed", "seed",
 )  # fmt: skip
+
+
+def _is_role(instance: Any, attribute: Any, value: str) -> None:
+    if value not in ROLES:
+        raise ValueError(f"expected one of {', '.join(ROLES)}, found {value!r}{_meant(value, ROLES)}")
 
 
 @attrs.frozen
 class Role:
-    """A name of the framework and what it is for; `assumptions` are facts that a report prints."""
+    """Names of the framework and what they are for; `assumptions` are facts that a report prints.
 
-    role: str = attrs.field(validator=attrs.validators.in_(ROLES))
+    `names` are dotted and say where a thing is defined; a shorter path to it, through packages that hand it on, is
+    the same thing. `becomes` is what it is in Lightning.
+    """
+
+    role: str = attrs.field(validator=_is_role)
     names: tuple[str, ...]
     assumptions: tuple[str, ...] = ()
+    becomes: str = ""
+
+
+@attrs.frozen
+class Move:
+    """A method that subclasses define, or an argument (`Trainer(gpus)`), under its name in Lightning 2."""
+
+    name: str
+    becomes: str
 
 
 @attrs.frozen
@@ -50,16 +76,25 @@ class Site:
 
 @attrs.frozen
 class Profile:
-    """One framework: its package, its roles, its update sites."""
+    """One framework: its package, its roles, its update sites, what moves.
+
+    The last three are for a project's own: `entries` train, files under `skip` are not read, and `assumptions` says
+    of an assumption that it holds (true) or that what was found is none (false).
+    """
 
     package: str
     roles: tuple[Role, ...] = ()
     sites: tuple[Site, ...] = ()
+    moves: tuple[Move, ...] = ()
+    entries: tuple[str, ...] = ()
+    skip: tuple[str, ...] = ()
+    assumptions: dict[str, bool] = attrs.field(factory=dict)
 
     def role_of(self, name: str) -> Role | None:
-        """The role of `package.module.Name`, which may also be imported from the package's top."""
+        """The role of a dotted name; `package.Name` is `package.module.Name`, which it hands on."""
+        last = name.rpartition(".")[2]
         for role in self.roles:
-            if name in role.names or any(name == f"{self.package}.{known.rsplit('.', 1)[-1]}" for known in role.names):
+            if any(known.endswith(last) and _same(name, known) for known in role.names):
                 return role
         return None
 
@@ -85,10 +120,38 @@ def shipped_profiles() -> list[Profile]:
         return [read_profile(path) for path in sorted(place.glob("*.toml"))]
 
 
+def read_own(project: Path | None, known: Iterable[str] = ()) -> Profile | None:
+    """The project's own `lab-migrate.toml` where there is one. `known` are the assumptions that there are.
+
+    Raises `UsageError`, also for an assumption that nothing detects.
+    """
+    if project is None or not (project / OWN).exists():
+        return None
+    own = read_profile(project / OWN)
+    names = tuple(known)
+    wrong = [name for name in own.assumptions if names and name not in names]
+    if wrong:
+        raise UsageError(
+            "\n".join(f"{project / OWN}: assumptions.{name}: no such assumption{_meant(name, names)}" for name in wrong)
+        )
+    return own
+
+
 def profiles_for(project: Path | None) -> list[Profile]:
     """The shipped profiles, after the project's own `lab-migrate.toml` where there is one."""
-    own = project / "lab-migrate.toml" if project is not None else None
-    return ([read_profile(own)] if own is not None and own.exists() else []) + shipped_profiles()
+    own = read_own(project)
+    return ([own] if own is not None else []) + shipped_profiles()
+
+
+def _same(name: str, known: str) -> bool:
+    """Whether a dotted name is a known one, with some packages in the middle left out."""
+    if name == known:
+        return True
+    parts = name.split(".")
+    return any(
+        known.startswith(".".join(parts[:at]) + ".") and known.endswith("." + ".".join(parts[at:]))
+        for at in range(1, len(parts))
+    ) and len(known) > len(name)  # fmt: skip
 
 
 def _converter() -> cattrs.Converter:
@@ -99,12 +162,32 @@ def _converter() -> cattrs.Converter:
             raise TypeError(f"expected text, found {value!r}")
         return value
 
+    def flag(value: Any, _: Any) -> bool:
+        if not isinstance(value, bool):
+            raise TypeError(f"expected true or false, found {value!r}")
+        return value
+
+    def several(value: Any, type_: Any) -> tuple[Any, ...]:
+        if not isinstance(value, list):
+            raise TypeError(f"expected a list, found {value!r}")
+        return tuple(converter.structure(value, list[get_args(type_)[0]]))  # type: ignore[misc]
+
     converter.register_structure_hook(str, text)
+    converter.register_structure_hook(bool, flag)
+    converter.register_structure_hook_func(lambda type_: get_origin(type_) is tuple, several)
     return converter
 
 
 def _lines(error: ClassValidationError) -> list[str]:
     def say(inner: BaseException, type_: Any) -> str:
+        if isinstance(inner, ForbiddenExtraKeysError):
+            allowed = [field.name for field in attrs.fields(inner.cl)]
+            return "; ".join(f"no such field: {name}{_meant(name, allowed)}" for name in sorted(inner.extra_fields))
         return str(inner) if isinstance(inner, TypeError | ValueError) else format_exception(inner, type_)
 
     return cattrs.transform_error(error, path="profile", format_exception=say)
+
+
+def _meant(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, list(known), 1)
+    return f"; did you mean {close[0]!r}?" if close else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import attrs
@@ -12,7 +13,9 @@ from rich.text import Text
 from lab_migrate.commands.options import JsonOption, ProjectArgument
 from lab_migrate.errors import UsageError
 from lab_migrate.output import console, print_json
+from lab_migrate.profile import OWN
 from lab_migrate.scan import Inventory, markdown, scan_project
+from lab_migrate.scan.draft import draft_profile
 from lab_migrate.scan.summary import Section, sections
 
 
@@ -20,6 +23,10 @@ def scan(
     project: ProjectArgument,
     json: JsonOption = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show every line found, not the first.")] = False,
+    write_profile: Annotated[
+        Path | None,
+        typer.Option("--write-profile", help="Draft a lab-migrate.toml into this file.", show_default=False),
+    ] = None,
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown document instead.")] = False,
 ) -> None:
     """Read a project, without importing or running it, and say what there is to migrate.
@@ -30,13 +37,19 @@ def scan(
     """
     if json and as_markdown:
         raise UsageError("scan: expected --json or --markdown, found both")
+    if write_profile is not None and write_profile.exists():
+        raise UsageError(f"{write_profile}: expected no such file, since a profile is never overwritten; name another")
     inventory = scan_project(project)
+    if write_profile is not None:
+        write_profile.write_text(draft_profile(inventory), encoding="utf-8", newline="")
     if json:
         print_json(attrs.asdict(inventory))
     elif as_markdown:
         print(markdown(inventory))
     else:
         print_inventory(inventory, verbose)
+        if write_profile is not None:
+            console().print(f"\nWritten to [bold]{write_profile}[/]: correct it, and put it into the project as {OWN}.")
     raise typer.Exit(1 if inventory.findings else 0)
 
 

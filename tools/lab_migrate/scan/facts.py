@@ -17,7 +17,7 @@ __all__ = ["FileFacts", "facts_of", "is_idle_output", "matters", "parsed"]
 
 #: Words without which a file has nothing that a scan looks for. A file without any is only counted.
 _WORDS = re.compile(
-    rb"torch|backward|optim|tensor|lightning|accelerat|fastai|ignite|mmengine|mmcv|transformers|legacy_lab|apex|deepspeed"
+    rb"torch|backward|\.grad\b|optim|tensor|lightning|accelerat|fastai|ignite|mmengine|mmcv|transformers|legacy_lab|apex|deepspeed"
     rb"|horovod|_lr\b|lr_|ema|argparse|argument_parser|gin\.|hydra|omegaconf|yacs|ml_collections|absl|yaml|json\.load|exec\("
     rb"|wandb|mlflow|visdom|csv\.|__main__|parameters|class\s+\w+\s*\(|model|train|Loader|Sampler|Dataset|[Hh]ook|[Cc]allback"
 )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Sequence
+from fnmatch import fnmatch
 from pathlib import Path
 
 from lab_migrate.analysis import CallGraph, Module, Project, TrainingLoop, find_loops, find_updates_by_hand
 from lab_migrate.findings import Finding, Status
-from lab_migrate.profile import Profile, profiles_for
+from lab_migrate.profile import OWN, Profile, read_own, shipped_profiles
 from lab_migrate.project import Skipped, list_project, require_project
 from lab_migrate.scan.assumption import all_detectors
 from lab_migrate.scan.classes import built_classes, class_roles
@@ -38,14 +39,18 @@ _TO_MEND = {"syntax", "encoding", "unreadable", "binary", "huge"}
 def scan_project(root: Path) -> Inventory:
     """Read a project, without importing or running it. Raises `UsageError` for a folder without Python."""
     require_project(root)
-    profiles = profiles_for(root)
+    own = read_own(root, [detector.name for detector in all_detectors()])
+    profiles = ([own] if own is not None else []) + shipped_profiles()
     listing = list_project(root, CONFIG_SUFFIXES)
-    reading = read(root, [file.relative_to(root).as_posix() for file in listing.files])
+    paths = [file.relative_to(root).as_posix() for file in listing.files]
+    left_out = [path for path in paths if own is not None and any(fnmatch(path, pattern) for pattern in own.skip)]
+    reading = read(root, [path for path in paths if path not in left_out])
     graph = CallGraph(reading.project)
     loops = find_loops(reading.project, graph)
     views = [LoopView(loop, graph, reading.file) for loop in loops]
     skipped = [*listing.skipped, *(fact.skipped for fact in reading.facts if fact.skipped is not None)]
-    assumptions = _assumptions(reading.facts, views)
+    skipped += [Skipped(path, "profile", f"{OWN} says so") for path in left_out]
+    assumptions = _stated(_assumptions(reading.facts, views), own)
     found = [_loop(loop) for loop in loops] + _by_hand(reading.project, graph)
     mend = [item for item in skipped if item.kind in _TO_MEND]
     return Inventory(
@@ -53,7 +58,7 @@ def scan_project(root: Path) -> Inventory:
         len(listing.files),
         sum(fact.lines for fact in reading.facts),
         sum(fact.parsed for fact in reading.facts),
-        tuple(_entries(reading, loops)),
+        tuple(_entries(reading, loops, own)),
         tuple(_roles(reading, graph, profiles)),
         tuple(sorted(found)),
         assumptions,
@@ -64,14 +69,29 @@ def scan_project(root: Path) -> Inventory:
     )
 
 
-def _entries(reading: Reading, loops: Sequence[TrainingLoop]) -> list[Entry]:
+def _stated(found: tuple[Assumption, ...], own: Profile | None) -> tuple[Assumption, ...]:
+    """With what the project's own profile says to hold, and without what it says is none."""
+    if own is None:
+        return found
+    kept = {assumption.name: assumption for assumption in found if own.assumptions.get(assumption.name, True)}
+    for detector in all_detectors():
+        if own.assumptions.get(detector.name) and detector.name not in kept:
+            said = Evidence(OWN, 0, f'"{detector.name}" = true')
+            kept[detector.name] = Assumption(
+                detector.name, detector.title, (said,), detector.faithful, detector.idiomatic, detector.hand
+            )
+    return tuple(kept[name] for name in sorted(kept))
+
+
+def _entries(reading: Reading, loops: Sequence[TrainingLoop], own: Profile | None) -> list[Entry]:
     """Files that a person starts, those first from which a training loop is reached, with these loops."""
     entries = []
     for fact in reading.facts:
         script = next((loop for loop in loops if loop.path == fact.path and loop.function == "<module>"), None)
-        if fact.entry is None and script is None:
+        named = own is not None and fact.path in own.entries
+        if fact.entry is None and script is None and not named:
             continue
-        line, how = fact.entry or (script.line if script else 1, "script")
+        line, how = fact.entry or (script.line if script else 1, OWN if named else "script")
         reached = _imported(reading.project, fact.path) if fact.path in reading.project.modules else {fact.path}
         entries.append(Entry(fact.path, line, how, tuple(loop.place for loop in loops if loop.path in reached)))
     return sorted(entries, key=lambda entry: (not entry.loops, entry.path))
@@ -103,11 +123,8 @@ def _roles(reading: Reading, graph: CallGraph, profiles: list[Profile]) -> Itera
     for cls, role, base in classes.values():
         found.add(RoleUse(role, cls.module.path, cls.node.lineno, cls.name, (), "class", base))
     found |= set(built_classes(graph, classes))
-    if profiles:
-        packages = tuple(profile.package for profile in profiles)
-        for path, module in reading.project.modules.items():
-            if any(package in module.text for package in packages):
-                found |= set(role_uses(module.tree, path, profiles))
+    for module in reading.project.modules.values():
+        found |= set(role_uses(module, profiles))
     return sorted(found)
 
 

@@ -110,3 +110,16 @@ def test_roles_are_sorted_and_said_once(project: Make) -> None:
     """The same project gives the same inventory."""
     found = scan_project(project({"a.py": "import torch\ntorch.manual_seed(0); torch.manual_seed(0)\n"})).roles
     assert list(found) == sorted(set(found)) == [RoleUse("seed", "a.py", 2, "torch.manual_seed", (), "built")]
+
+
+def test_a_base_is_followed_through_several_star_imports(project: Make) -> None:
+    """`from .a import *`, `from .b import *`: each is looked into."""
+    root = project(
+        {
+            "base/__init__.py": "from .model import *\nfrom .other import *\n",
+            "base/model.py": "import torch\nclass Base(torch.nn.Module): ...\n",
+            "base/other.py": "class Other: ...\n",
+            "net.py": "from base import Base\nclass Net(Base): ...\n",
+        }
+    )
+    assert ("model", "Net", "class") in roles(root)
