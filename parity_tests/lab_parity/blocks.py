@@ -37,7 +37,10 @@ class Layout(NamedTuple):
 
 @attrs.frozen(slots=True)
 class Block:
-    """What the index knows of a block; `generators` maps a name to (digest, whether somebody seeded it)."""
+    """What the index knows of a block; `generators` maps a name to (digest, whether somebody seeded it).
+
+    `offset` is where its first step lies in the file, 0 for the first block, which follows the schema.
+    """
 
     offset: int
     steps: int

@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from lab_parity.blocks import Block
 from lab_parity.pairing import Pairing, Side
 from lab_parity.phases import PHASES
 from lab_parity.structures import difference
-from lab_parity.trace import End, Key, Step, Trace, read
+from lab_parity.trace import End, Index, Key, Step, Trace, read
 from lab_parity.verdict import Coverage, Divergence, Verdict
 
 __all__ = ["compare"]
@@ -33,13 +34,14 @@ def compare(a: Trace | str | os.PathLike[str], b: Trace | str | os.PathLike[str]
         for name in sorted({*a.environment, *b.environment} - _NOT_COMPARED)
         if a.environment.get(name) != b.environment.get(name)
     }
-    return _Comparison().run(a.steps(), b.steps()).verdict(environment)
+    return _Comparison(a, b).run().verdict(environment)
 
 
 class _Comparison:
     """What has been found so far."""
 
-    def __init__(self) -> None:
+    def __init__(self, a: Trace, b: Trace) -> None:
+        self._a, self._b = a, b
         self.pairing = Pairing()
         self.steps = self.micro_steps = self.observations = 0
         self.counts: Counter[str] = Counter()
@@ -51,20 +53,83 @@ class _Comparison:
         self.details = ""
         self._agreed: set[str] = set()
 
-    def run(self, a: Iterable[Step | End], b: Iterable[Step | End]) -> _Comparison:
+    def run(self) -> _Comparison:
         """Compare until the first difference or the end."""
+        every = self._a.scope.every, self._b.scope.every
+        if every[0] != every[1]:
+            self.reasons.append(
+                f"one side recorded every {every[0]} steps, the other every {every[1]}: record both alike"
+            )
+            return self
+        if every[0] > 1:
+            self.notes.setdefault(
+                f"one of every {every[0]} steps was recorded: a difference may be up to that much older"
+            )
+        a, b = self._a.index(), self._b.index()
+        if a is None or b is None:
+            self._walk(self._a.steps(), self._b.steps(), None, None)
+        else:
+            self._by_blocks(a, b)
+        return self
+
+    def _by_blocks(self, a: Index, b: Index) -> None:
+        for left, right in itertools.zip_longest(a.blocks, b.blocks):
+            if left is not None and right is not None and self._skip(left, right):
+                continue
+            mine = () if left is None else self._a.steps(left)
+            other = () if right is None else self._b.steps(right)
+            if self._walk(mine, other, a.end, b.end):
+                return
+        self.end(a.end, b.end)
+
+    def _walk(self, a: Iterable[Step | End], b: Iterable[Step | End], end_a: End | None, end_b: End | None) -> bool:
+        """Compare steps until the first difference or an end; whether there was one. The ends are for steps alone."""
         for left, right in itertools.zip_longest(a, b):
+            left, right = left or end_a, right or end_b
             if not (isinstance(left, Step) and isinstance(right, Step)):
                 self.end(left, right)
-                break
+                return True
             self.step(left, right)
             if self.first is not None:
-                break
-        return self
+                return True
+        return False
+
+    def _skip(self, a: Block, b: Block) -> bool:
+        """Whether two blocks are equal by their digests; then they count as compared without being read.
+
+        Only blocks whose every layout has been read before: what has no partner is then known.
+        """
+        alike = (a.steps, a.micro_steps, a.root, a.hyper) == (b.steps, b.micro_steps, b.root, b.hyper)
+        if not alike or a.notes or b.notes or (a.outside and b.outside and a.outside != b.outside):
+            return False
+        others = {(layout.optimizer, layout.canonical): (layout, count) for layout, count in b.layouts.items()}
+        pairs = []
+        for layout, count in a.layouts.items():
+            partner, same = others.get((layout.optimizer, layout.canonical), (layout, -1))
+            known = self.pairing.known(layout.optimizer, layout.raw, partner.raw)
+            if known is None or count != same:
+                return False
+            pairs.append((known, count))
+        differ = {name for name in a.generators if a.generators[name][0] != b.generators.get(name, ("", False))[0]}
+        seeded = {name for name in a.generators if a.generators[name][1] and b.generators.get(name, ("", True))[1]}
+        if differ & (self._agreed | seeded) or not len(a.layouts) == len(b.layouts) == len(others):
+            return False
+        self._agreed |= a.generators.keys() - differ
+        self.steps += a.steps
+        self.micro_steps += a.micro_steps
+        for known, count in pairs:
+            self.observations += count * len(known.a)
+            self.counts += Counter({phase: count * number for phase, number in known.counts.items()})
+            self.counts["rng"] -= count * sum(known.keys[place].name in differ for place in known.generators)
+        return True
 
     def step(self, a: Step, b: Step) -> None:
         """Compare one step with its counterpart."""
         self.lost |= dict.fromkeys((*a.notes, *b.notes))
+        if a.step != b.step:
+            what = f"the first run recorded its step {a.step} where the second recorded its step {b.step}"
+            self.first = Divergence(min(a.step, b.step), None, "optimizer", "", what)
+            return
         if a.optimizer != b.optimizer:
             what = f"optimizer {a.optimizer} steps on one side, {b.optimizer} on the other"
             self.first = Divergence(a.step, None, "optimizer", "", what)
@@ -160,10 +225,14 @@ class _Comparison:
                 self.reasons.append(f"the {side} trace did not finish by itself ({item.status}{detail})")
         if not self.reasons and (isinstance(a, Step) or isinstance(b, Step)):
             longer, shorter = ("first", "second") if isinstance(a, Step) else ("second", "first")
+            step = next(item.step for item in (a, b) if isinstance(item, Step))
             self.first = Divergence(
-                self.steps, None, "optimizer", "",
+                step, None, "optimizer", "",
                 f"the {longer} run takes this step, the {shorter} finished by itself before it",
             )  # fmt: skip
+        elif not self.reasons and isinstance(a, End) and isinstance(b, End) and a.taken != b.taken:
+            what = f"{a.taken} steps were taken against {b.taken}"
+            self.first = Divergence(min(a.taken, b.taken), None, "optimizer", "", what, a.taken, b.taken)
 
     def verdict(self, environment: dict[str, tuple[str, str]]) -> Verdict:
         """The strongest rung that holds; the rungs between identical and diverged need more runs than two."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import attrs
 import numpy as np
@@ -17,12 +17,12 @@ __all__ = ["Pairing", "Pairs", "Side"]
 
 
 class Side:
-    """One side of a comparison: its canonical names, and the texts behind its digests."""
+    """One side of a comparison: its canonical names, and the texts behind the digests of the step seen last."""
 
     def __init__(self) -> None:
         self._prefixes: dict[str, str] = {}
         self._layouts: dict[tuple[str, str], list[Key]] = {}
-        self.texts: dict[str, str] = {}
+        self.texts: Mapping[str, str] = {}
         self.outside: set[str] = set()
 
     def prefix(self, optimizer: str) -> str:
@@ -31,7 +31,7 @@ class Side:
 
     def keys(self, step: Step) -> list[Key]:
         """The step's keys under canonical names, in row order."""
-        self.texts.update(step.texts)
+        self.texts = step.texts
         if step.optimizer not in self._prefixes:
             self._prefixes[step.optimizer] = prefix_of(step.keys)
         known = self._layouts.get((step.optimizer, step.layout))
@@ -84,6 +84,10 @@ class Pairing:
                 Counter(key.phase for key in matched),
             )
         return self._known[layouts]
+
+    def known(self, optimizer: str, a: str, b: str) -> Pairs | None:
+        """The pairs of two layouts that have been met, or None."""
+        return self._known.get((optimizer, a, b))
 
     def _note_unmatched(self, which: str, side: Side, keys: Sequence[Key], others: set[Key]) -> None:
         for key in keys:

@@ -102,6 +102,7 @@ class End:
 class Step:
     """One optimizer step as recorded: `digests` is (rows, 16) uint8, `values` (rows,) float64 with NaN for none.
 
+    `texts` are those that the block has said so far, {digest in hex: JSON}.
     `summaries` is (rows, 4 + k) float64, a row of NaN for what is no tensor, or None below the level "statistics".
     """
 
@@ -143,8 +144,9 @@ class Trace:
             if block is None:
                 yield from _steps(self.path, reader, scope)
             else:
-                # Arrow reads message after message where the file stands, so a block can be the next one.
-                file.seek(block.offset)
+                # Arrow reads message after message where the file stands: behind the schema now, where block 0 is.
+                if block.offset:
+                    file.seek(block.offset)
                 yield from _block(self.path, reader, scope, block)
 
     def index(self) -> Index | None:
@@ -231,6 +233,7 @@ class _Tables:
     blocks: int = 0
     keys: list[Key] = attrs.field(factory=list)
     layouts: dict[str, list[Key]] = attrs.field(factory=dict)
+    texts: dict[str, str] = attrs.field(factory=dict)
 
 
 def _steps(path: Path, reader: ipc.RecordBatchStreamReader, scope: Scope) -> Iterator[Step | End]:
@@ -278,7 +281,8 @@ def _item(
                 raise ValueError(f"the end counts {head['number']} steps")
             return _end(head)
         if "block" in head:
-            tables.blocks, tables.keys, tables.layouts = tables.blocks + 1, [], {}
+            tables.blocks, tables.keys, tables.layouts, tables.texts = tables.blocks + 1, [], {}, {}
+        tables.texts.update(head.get("texts", {}))
         tables.keys.extend(Key(*parts) for parts in head.get("keys", ()))
         if "rows" in head:
             tables.layouts[head["layout"]] = [tables.keys[number] for number in head["rows"]]
@@ -287,7 +291,7 @@ def _item(
             raise ValueError("rows and layout disagree")
         return Step(
             head["step"], head["optimizer"], head["micro"], head["layout"], layout, digests, values,
-            head.get("texts", {}), head.get("notes", ()), summaries,
+            tables.texts, head.get("notes", ()), summaries,
         )  # fmt: skip
     except (ValueError, KeyError, TypeError, IndexError, pa.ArrowException) as error:
         where = f"after step {last}" if last >= 0 else "at the first step"

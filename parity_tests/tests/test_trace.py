@@ -43,7 +43,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert first.digests[1].tobytes() == UNSPECIFIC.digest
     assert first.values[0] == 0.5
     assert first.texts == {ROW.digest.hex(): "{}"}
-    assert second.texts == {}
+    assert second.texts == first.texts
     assert first.notes == ["n"]
     assert trace.environment == {"threads": "1"}
     assert end == End("finished", taken=2)
