@@ -8,6 +8,9 @@ import torch
 
 from lab_adapters.protocols import LegacyOptimizer, OptimizerAssumptions, require
 
+#: In place of a legacy state: the legacy training has loaded it, and a second time would take the memory twice.
+LOADED = "loaded by the legacy training"
+
 
 class OptimizerAdapter(torch.optim.Optimizer):
     """A `torch.optim.Optimizer` in front of an optimizer that owns backward, accumulation, clipping and update.
@@ -52,4 +55,5 @@ class OptimizerAdapter(torch.optim.Optimizer):
                 f"optimizer state: expected the key 'legacy', found {', '.join(state_dict)}; "
                 "this checkpoint was written without the adapter"
             )
-        self.legacy.load_state(state_dict["legacy"])
+        if state_dict["legacy"] != LOADED:
+            self.legacy.load_state(state_dict["legacy"])

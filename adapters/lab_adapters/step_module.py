@@ -8,7 +8,7 @@ import torch
 
 from lab_adapters.generators import generator_states, set_generator_states
 from lab_adapters.lean_module import LeanModule
-from lab_adapters.optimizer import OptimizerAdapter
+from lab_adapters.optimizer import LOADED, OptimizerAdapter
 from lab_adapters.progress import count_step, resume_at
 from lab_adapters.protocols import LegacyTraining, require
 
@@ -68,8 +68,14 @@ class StepModule(LeanModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what Lightning does not save: loader, EMA, counters, generators."""
+        # The model and the optimizer are in the checkpoint already, where Lightning puts them. Its copy of the
+        # optimizer's state is let go of before `state` makes another, so that there never are two.
+        copies = checkpoint.get("optimizer_states", ())
+        for copy in copies:
+            copy.clear()
         state = self.legacy.state()
-        # The model and the optimizer are in the checkpoint already, where Lightning puts them.
+        for copy in copies:
+            copy["legacy"] = state["optimizer"]
         checkpoint[LEGACY_KEY] = {key: value for key, value in state.items() if key not in ("model", "optimizer")}
         checkpoint[LEGACY_KEY]["rng"] = generator_states()
 
@@ -87,5 +93,6 @@ class StepModule(LeanModule):
         optimizer = checkpoint["optimizer_states"][0]["legacy"]
         state = {**checkpoint[LEGACY_KEY], "model": model, "optimizer": optimizer}
         self.legacy.load_state(state)
+        checkpoint["optimizer_states"] = [{"legacy": LOADED}]
         self._resumed = state["rng"]
         resume_at(checkpoint, self.trainer, state["step"])

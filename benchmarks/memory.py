@@ -1,0 +1,155 @@
+"""How much memory a training takes under Lab's own trainer and under the drop-in.
+
+    python benchmarks/memory.py            # a table
+    python benchmarks/memory.py --write    # the same into docs/benchmarks.md
+
+Every figure is a process of its own, which says how much memory it held after its imports and at its peak.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+WIDTHS = {"2 M parameters": (512, 8), "13 M parameters": (1280, 9)}
+TASKS = ("train", "train, checkpoint every 2 steps", "resume")
+WAYS = ("raw legacy_lab loop", "drop-in", "drop-in, watched")
+STEPS = 6
+
+
+def arguments(size: str, folder: Path, legacy_checkpoints: bool) -> dict[str, Any]:
+    """`Trainer` arguments of a perceptron with Lab's Adam and EMA."""
+    from legacy_lab.blocks import Activation, Linear, Model, Reshape
+    from legacy_lab.data.digits import Digits
+    from legacy_lab.data.loader import Loader
+    from legacy_lab.objectives.classifier import Classifier
+    from legacy_lab.optim.adam import Adam
+    from legacy_lab.train.ema import EMA
+
+    width, depth = WIDTHS[size]
+    layers = [layer for _ in range(depth) for layer in (Linear(width), Activation("relu"))]
+    return {
+        "model": lambda: Model((1, 8, 8), [Reshape((-1,)), *layers, Linear(10)]),
+        "objective": Classifier(),
+        "optimizer": lambda model: Adam(model, decay=0.01),
+        "loader": lambda: Loader(Digits("train"), 32),
+        "ema": EMA(),
+        "steps": STEPS,
+        "log_every": 0,
+        "checkpoint_every": 2 if legacy_checkpoints else 0,
+        "run_dir": folder,
+    }
+
+
+def one(way: str, task: str, size: str, folder: Path) -> dict[str, float]:
+    """Train in this process; MiB held after the imports and at the peak."""
+    import warnings
+
+    import sklearn.datasets  # noqa: F401  (both sides read the digits)
+    import torch
+
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(1)
+    saves = task.startswith("train,")
+    if way == WAYS[0]:
+        from legacy_lab import Trainer
+
+        imported = held()
+        trainer = Trainer(**arguments(size, folder, saves))
+    else:
+        from lightning.pytorch.callbacks import ModelCheckpoint
+        from lightning.pytorch.loggers import CSVLogger
+
+        from lab_bridge import Trainer as DropIn
+
+        imported = held()
+        lightning: dict[str, Any] = {"enable_progress_bar": "watched" in way}
+        if "watched" in way:
+            lightning |= {"logger": CSVLogger(folder), "log_every_n_steps": 1}
+        if saves:
+            lightning["callbacks"] = [ModelCheckpoint(folder, every_n_train_steps=2, save_top_k=-1)]
+        trainer = DropIn(**arguments(size, folder, False), lightning=lightning)
+    trainer.train(resume="latest" if task == "resume" else None)
+    return {"imported": imported, "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+
+
+def held() -> float:
+    """MiB that this process holds now (Linux)."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def apart(way: str, task: str, size: str) -> dict[str, float]:
+    """The same in a new process; a resume goes on from a checkpoint after 2 steps that another process wrote."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        if task == "resume":
+            _run(way, TASKS[1], size, folder)
+            for file in folder.rglob("*"):
+                if file.suffix in (".lab", ".ckpt") and "2" not in file.stem.removeprefix("epoch=0-step="):
+                    file.unlink()
+        return _run(way, task, size, folder)
+
+
+def _run(way: str, task: str, size: str, folder: Path) -> dict[str, float]:
+    call = [sys.executable, __file__, "--one", way, task, size, str(folder)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MALLOC_TRIM_THRESHOLD_": "131072"}
+    result = subprocess.run(call, env=environment, capture_output=True, text=True, check=False)
+    if result.returncode:
+        raise RuntimeError(f"{way}, {task}, {size}: {result.stderr[-2000:]}")
+    found: dict[str, float] = json.loads(result.stdout.splitlines()[-1])
+    return found
+
+
+def measure(turns: int) -> list[list[str]]:
+    """Rows of the table."""
+    rows = [["", "", *(f"{way}: MiB" if way == WAYS[0] else way for way in WAYS)]]
+    imports: dict[str, float] = {}
+    for size in WIDTHS:
+        for task in TASKS:
+            taken: dict[str, float] = {}
+            for way in WAYS:
+                found = [apart(way, task, size) for _ in range(turns)]
+                taken[way] = statistics.median(run["peak"] - run["imported"] for run in found)
+                imports[way] = statistics.median(run["imported"] for run in found)
+            base = taken[WAYS[0]]
+            more = [f"{taken[way] / base:.2f} ({taken[way] - base:+.0f} MiB)" for way in WAYS[1:]]
+            rows.append([size, task, f"{base:.0f}", *more])
+    rows.append(["", "held after the imports", *(f"{imports[way]:.0f} MiB" for way in WAYS)])
+    return rows
+
+
+def main() -> None:
+    """Measure, print, and write where asked."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--turns", type=int, default=3, help="processes a figure (default 3)")
+    parser.add_argument("--write", action="store_true", help="put the table into docs/benchmarks.md")
+    parser.add_argument("--one", nargs=4, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.one:
+        *what, folder = given.one
+        print("\n" + json.dumps(one(*what, Path(folder))))
+        return
+    from interleaved import machine, markdown, write_section
+
+    text = markdown(measure(given.turns))
+    print(text)
+    if given.write:
+        write_section("Memory", f"{INTRODUCTION}\n\n{text}\n\n{machine(given.turns)}")
+
+
+INTRODUCTION = """`python benchmarks/memory.py --write` wrote this. Peak resident memory of a process, less what it
+held after its imports: a perceptron with Lab's Adam and EMA, under Lab's trainer and, relative to it, under the
+drop-in (watched: progress bar, CSV logger). Checkpoints are Lab's own on the one side, ModelCheckpoint's on the other.
+Median of the processes."""
+
+
+if __name__ == "__main__":
+    main()
