@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import gin
 import torch
 from torch import Tensor
+
+from legacy_lab.train.anneal import Anneal
 
 #: A perceptron with batch norm and dropout on 30 made-up examples; 7 batches an epoch, 9 steps.
 BASE = (
@@ -50,3 +54,15 @@ class Blobs:
     def batch(self, indices: Tensor) -> dict[str, Tensor]:
         """`{"image": (B, 6), "label": (B,)}`."""
         return {"image": self.points[indices], "label": self.labels[indices]}
+
+
+@gin.configurable
+class LateAnneal(Anneal):
+    """The mistake of moving a weight after the step."""
+
+    def before_step(self, trainer: Any) -> None:
+        """Nothing yet."""
+
+    def after_step(self, trainer: Any, metrics: Any) -> None:
+        """Too late."""
+        super().before_step(trainer)

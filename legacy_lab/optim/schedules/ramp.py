@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gin
 
-NAMES = ("lr", "decay", "momentum", "beta1")
+NAMES = ("lr", "decay", "momentum", "beta1", "clip", "weight")
 
 
 @gin.configurable
