@@ -14,7 +14,6 @@ from lab_migrate.analysis import read_project
 from lab_migrate.convert.rule import Edit, NewFile, Proposal, Rule, Source, all_rules
 from lab_migrate.errors import UsageError
 from lab_migrate.findings import Finding, Status
-from lab_migrate.outline import outline
 from lab_migrate.project import copy_project, encode_source, parse_source, python_files, read_source, require_project
 
 LEVELS = ("L1", "L2")
@@ -101,6 +100,9 @@ def convert_project(
             changes.append(FileChange(path, text, apply(text, edits, path)))
         changes += _added(root, [new for proposal in proposals for new in proposal.new_files])
     if not is_labs and any(rule.code == OUTLINING for rule in rules):
+        # Outlining knows rules and edits, so it cannot be imported before them.
+        from lab_migrate.outline import outline
+
         outlining = outline(read_project(root), entry, [rule for rule in rules if rule.refuse])
         changes += [
             FileChange(path, file.text, apply(file.text, outlining.edits[path], path))

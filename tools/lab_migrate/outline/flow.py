@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Collection
 
 import attrs
 
@@ -19,15 +20,18 @@ class Jumps:
     returns: list[ast.Return] = attrs.field(factory=list)
 
 
-def jumps_of(body: list[ast.stmt]) -> Jumps:
-    """Jumps in a loop's body. Those of loops inside belong to them, except `return` and what their `else` says."""
+def jumps_of(body: list[ast.stmt], outlined: Collection[int] = ()) -> Jumps:
+    """Jumps in a loop's body. Those of loops inside belong to them, except `return` and what their `else` says.
+
+    Bodies of loops whose `id` is in `outlined` become functions themselves, so their `return` is theirs too.
+    """
     found = Jumps()
     for statement in body:
-        _collect(statement, found, own=True)
+        _collect(statement, found, True, outlined)
     return found
 
 
-def _collect(node: ast.AST, found: Jumps, own: bool) -> None:
+def _collect(node: ast.AST, found: Jumps, own: bool, outlined: Collection[int]) -> None:
     if isinstance(node, _FUNCTIONS):
         return
     if isinstance(node, ast.Return):
@@ -37,10 +41,10 @@ def _collect(node: ast.AST, found: Jumps, own: bool) -> None:
     elif isinstance(node, ast.Continue) and own:
         found.continues.append(node)
     elif isinstance(node, _LOOPS):
-        for child in node.body:
-            _collect(child, found, own=False)
+        for child in node.body if id(node) not in outlined else ():
+            _collect(child, found, False, outlined)
         for child in node.orelse:
-            _collect(child, found, own=own)
+            _collect(child, found, own, outlined)
     else:
         for child in ast.iter_child_nodes(node):
-            _collect(child, found, own=own)
+            _collect(child, found, own, outlined)

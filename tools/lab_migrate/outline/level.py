@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import ast
 import textwrap
+from collections.abc import Collection
 
 import attrs
 
@@ -41,13 +42,15 @@ class Level:
     root: bool
     hands_over: bool
     inside: Level | None
+    #: Every loop of this function that is outlined, by `id`.
+    outlined: frozenset[int]
     name: str
     runtime: str
     carried: frozenset[str] = attrs.field(init=False)
     jumps: Jumps = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.jumps = jumps_of(self.loop.body)
+        self.jumps = jumps_of(self.loop.body, self.outlined)
         around = self.inside.loop.body if self.inside else self._scope_body
         carried = carried_names(self.loop, around)
         if self.inside is not None:
@@ -79,6 +82,11 @@ class Level:
         line = self.module.lines[first.lineno - 1].decode()
         return line[: len(line) - len(line.lstrip(" \t\f"))]
 
+    @property
+    def returns(self) -> bool:
+        """Whether an iteration, or one of an outlined loop inside, may return from the function."""
+        return bool(jumps_of(self.loop.body).returns)
+
     # ---- names
 
     def declared(self) -> tuple[list[str], list[str]]:
@@ -109,16 +117,18 @@ class Level:
             assert not isinstance(node, ast.Module)
             bound = set(self.function.parameters) | {arg.arg for arg in (node.args.vararg, node.args.kwarg) if arg}
             body = self.function.body
-        bound |= _bound_outside(self.loop, body)
+        bound |= _bound_outside(self.outlined, body)
         return [name for name in wanted if name not in bound]
 
     @property
     def parameter(self) -> str:
         """What the body's function calls its item."""
-        used = body_names(self.loop).all
+        names = body_names(self.loop)
+        used = names.all
         if isinstance(self.loop, ast.While):
             return _fresh("_", used)
-        if isinstance(self.loop.target, ast.Name) and self.loop.target.id not in self.carried:
+        kept = self.carried | names.globals_ | names.nonlocals
+        if isinstance(self.loop.target, ast.Name) and self.loop.target.id not in kept:
             return self.loop.target.id
         return _fresh("item", used)
 
@@ -168,20 +178,20 @@ class Level:
     def _annotations(self) -> list[Edit]:
         """A carried name cannot be annotated where it is declared: `x: int = 1` becomes `x = 1`."""
         found = []
+        inside = [node for node in own_nodes(self.loop.body) if id(node) in self.outlined]
+        theirs = {id(node) for loop in inside for node in own_nodes(getattr(loop, "body", []))}
         for node in own_nodes(self.loop.body):
-            if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id in self.carried:
-                if self.inside is not None and not self._is_innermost(node):
-                    continue
-                end = self.module.end(node.target)
+            if (
+                isinstance(node, ast.AnnAssign)
+                and isinstance(node.target, ast.Name)
+                and node.target.id in self.carried
+                and id(node) not in theirs
+            ):
                 if node.value is None:
                     found.append(Edit(*self._span(node), "pass"))
                 else:
-                    value = self.module.end(node.annotation)
-                    found.append(Edit(end, value, ""))
+                    found.append(Edit(self.module.end(node.target), self.module.end(node.annotation), ""))
         return found
-
-    def _is_innermost(self, node: ast.AST) -> bool:
-        return True
 
     def _supers(self) -> list[Edit]:
         """`super()` finds its class and instance by the function it stands in, so they are named."""
@@ -204,12 +214,12 @@ class Level:
             call = f"yield from {call}"
             if self._catches_stop_iteration():
                 call = f"{self.runtime}.result(({call}))"
-        if not self.jumps.returns and not self.loop.orelse:
+        if not self.returns and not self.loop.orelse:
             lines.append(call)
         else:
             ended = _fresh("ended", names_in(self._scope_body).all)
             lines.append(f"{ended} = {call}")
-            if self.jumps.returns:
+            if self.returns:
                 value = ended if self.inside is not None else f"{ended}.value"
                 lines += [f"if isinstance({ended}, {self.runtime}.Return):", f"    return {value}"]
             if self.loop.orelse:
@@ -283,11 +293,12 @@ class Level:
 
     def _else(self) -> tuple[int, int]:
         """The span of `else:` of the loop."""
-        data = self.module.text.encode()
-        start = self.module.offset((self.loop.body[-1].end_lineno or 0) + 1, 0)
-        first = self.module.start(self.loop.orelse[0])
-        at = data.rindex(b"else", start, first)
-        return at, data.index(b":", at) + 1
+        line = (self.loop.body[-1].end_lineno or 0) + 1
+        while not self.module.lines[line - 1].lstrip().startswith(b"else"):
+            line += 1
+        text = self.module.lines[line - 1]
+        at = self.module.offset(line, len(text) - len(text.lstrip()))
+        return at, self.module.text.encode().index(b":", at) + 1
 
     def _catches_stop_iteration(self) -> bool:
         """Whether a `try` around the loop, in its own function, may catch what no generator lets through."""
@@ -318,35 +329,12 @@ def _is_bare_tuple(node: ast.expr) -> bool:
     )
 
 
-def _bound_outside(loop: ast.stmt, body: list[ast.stmt]) -> set[str]:
-    """Names that some statements bind in their own scope, a loop's body and target left out."""
-    found: set[str] = set()
+def _bound_outside(outlined: Collection[int], body: list[ast.stmt]) -> set[str]:
+    """Names that some statements bind in their own scope; what outlined loops bind is no longer bound there."""
+    skip: set[int] = set()
     for statement in body:
-        if statement is loop:
-            found |= names_in(list(getattr(loop, "orelse", []))).assigned
-        elif any(inner is loop for inner in ast.walk(statement)):
-            found |= _bound_in_compound(loop, statement)
-        else:
-            names = names_in([statement])
-            found |= names.assigned | names.nonlocals
-    return found
-
-
-def _bound_in_compound(loop: ast.stmt, statement: ast.stmt) -> set[str]:
-    found: set[str] = set()
-    for field, value in ast.iter_fields(statement):
-        if isinstance(value, list) and value and isinstance(value[0], ast.stmt):
-            found |= _bound_outside(loop, value)
-        elif isinstance(value, list) and field in ("handlers", "cases"):
-            for part in value:
-                found |= _bound_outside(loop, part.body)
-                name = getattr(part, "name", None)
-                if name:
-                    found.add(name)
-        elif isinstance(value, ast.AST):
-            found |= names_in([value]).assigned
-        elif isinstance(value, list):
-            found |= names_in([part for part in value if isinstance(part, ast.AST)]).assigned
-    if isinstance(statement, ast.With | ast.AsyncWith):
-        found |= names_in([item.optional_vars for item in statement.items if item.optional_vars]).assigned
-    return found
+        for node in ast.walk(statement):
+            if id(node) in outlined:
+                skip |= {id(part) for part in getattr(node, "body", [])} | {id(getattr(node, "target", None))}
+    names = names_in(body, skip)
+    return names.assigned | names.nonlocals

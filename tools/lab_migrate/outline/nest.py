@@ -69,7 +69,9 @@ class _Nest:
         assert not isinstance(self.training.node, ast.AsyncFor)
         self.made.training.add(id(self.training.node))
         around = _usable(self.training.owner, self.training.around, self.rules)
-        chains = self._chains(self.training.owner, 0, {id(self.training.owner)})
+        # Inside a loop that is a training by itself each time, nothing further up belongs to this one.
+        alone = len(around) < len(self.training.around)
+        chains = [] if alone else self._chains(self.training.owner, 0, {id(self.training.owner)})
         self._add_levels(self.training.owner, [self.training.node, *around], root=not chains)
         for chain in chains:
             for function, call, levels in chain:
@@ -99,7 +101,10 @@ class _Nest:
             caller = call.caller
             if not self._can_hand_through(call, function) or id(caller) in seen:
                 continue
-            around = _usable(caller, _around(caller, call.node), self.rules)
+            every = _around(caller, call.node)
+            around = _usable(caller, every, self.rules)
+            if every and not around:
+                continue
             if around and _can_be_site(caller):
                 found.append([(caller, _to(call, function), list(around))])
                 continue
@@ -174,10 +179,8 @@ def _is_plain_call(caller: Function, node: ast.Call) -> bool:
     """A call that `yield from` can replace: in a statement, not in a comprehension, with ordinary arguments."""
     if not _can_be_site(caller) or any(isinstance(arg, ast.GeneratorExp) for arg in node.args):
         return False
+    scopes = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp | ast.FunctionDef | ast.ClassDef
     for one in caller.own:
-        if isinstance(
-            one, ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp | ast.FunctionDef | ast.ClassDef
-        ):
-            if any(inner is node for inner in ast.walk(one)):
-                return False
+        if isinstance(one, scopes) and any(inner is node for inner in ast.walk(one)):
+            return False
     return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import warnings
 from collections.abc import Sequence
 
 import attrs
@@ -11,6 +12,7 @@ from lab_migrate.analysis import CallGraph, Module, Project, TrainingLoop, Unrea
 from lab_migrate.analysis.calls import is_test
 from lab_migrate.analysis.loops import find_updates_by_hand
 from lab_migrate.analysis.symbols import Function
+from lab_migrate.convert.engine import apply
 from lab_migrate.convert.rule import Edit, Refusal, Rule, all_rules
 from lab_migrate.findings import Finding, Status
 from lab_migrate.outline.level import RUNTIME, Level
@@ -49,7 +51,13 @@ def outline(project: Project, entry: str | None = None, rules: Sequence[Rule] | 
             possible.append(loop)
     made = plan(possible, graph, wanted, rules)
     edits = _edits(made, project)
-    findings += [_converted(loop, made) for loop in possible if id(loop.node) in made.loops]
+    for path in list(edits):
+        # Scopes are checked by the compiler only, and a file that it refuses is left as it was.
+        error = _refused_by_compiler(project.modules[path], edits[path])
+        if error is not None:
+            del edits[path]
+            findings.append(error)
+    findings += [_converted(loop, made) for loop in possible if id(loop.node) in made.loops and loop.path in edits]
     findings += _by_hand(project, graph, wanted)
     findings += [_unread(unread) for unread in project.unread]
     files = {path: project.modules[path] for path in edits}
@@ -81,6 +89,7 @@ def _levels(group: list[tuple[Function, ast.For | ast.While, bool]], made: Plan)
     """The levels of one function, inner before outer, so that what both insert at one place is in order."""
     group = sorted(group, key=lambda item: (item[1].lineno, item[1].col_offset))
     levels: list[Level] = []
+    outlined = frozenset(id(loop) for _, loop, _ in group)
     for function, loop, root in group:
         around = [
             level for level in levels if any(inner is loop for part in level.loop.body for inner in ast.walk(part))
@@ -94,6 +103,7 @@ def _levels(group: list[tuple[Function, ast.For | ast.While, bool]], made: Plan)
                 root,
                 id(loop) not in made.training,
                 around[-1] if around else None,
+                outlined,
                 _unused(base, taken),
                 runtime_name(function.module),
             )
@@ -276,6 +286,20 @@ def _by_hand(project: Project, graph: CallGraph, wanted: set[str]) -> list[Findi
         for function, loop, line in find_updates_by_hand(project, graph)
         if function.path in wanted
     ]  # fmt: skip
+
+
+def _refused_by_compiler(module: Module, edits: Sequence[Edit]) -> Finding | None:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            compile(apply(module.text, edits, module.path), module.path, "exec", dont_inherit=True)
+    except (SyntaxError, ValueError) as error:
+        return Finding(
+            module.path, getattr(error, "lineno", 0) or 0, 0, "LM227", Status.UNSUPPORTED,
+            f"left as it is: outlined, it would not compile: {error}",
+            "simplify the scope of the names around the loop, or report this file's pattern to lab-migrate",
+        )  # fmt: skip
+    return None
 
 
 def _unread(unread: Unread) -> Finding:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import signal
 import threading
-from collections.abc import Callable, Iterable
+import warnings
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import lightning.pytorch as pl
@@ -25,7 +27,7 @@ ENDLESS = 2**53
 _running = threading.local()
 
 
-class Interrupted(Exception):
+class InterruptedProgramError(Exception):
     """Carries through Lightning what Lightning would take for a signal of its own: its `error`."""
 
     def __init__(self, error: BaseException) -> None:
@@ -127,7 +129,7 @@ class Driver:
         except Exception:
             raise
         except BaseException as error:
-            raise Interrupted(error) from None
+            raise InterruptedProgramError(error) from None
 
 
 def fit(body: Body, items: Iterable[Any], **trainer: Any) -> Any:
@@ -164,7 +166,7 @@ def drive(legacy: Steps, scope: dict[str, Any], trainer: dict[str, Any]) -> Any:
     _running.driver = driver
     try:
         _lightning(driver, trainer)
-    except Interrupted as carried:
+    except InterruptedProgramError as carried:
         raise carried.error from None
     finally:
         _running.driver = None
@@ -197,19 +199,42 @@ def run_plain(legacy: Steps) -> Any:
             go = functools.partial(legacy.send, answer)
 
 
+class _Interruption(pl.Callback):
+    """Remembers a Ctrl+C that Lightning turns into an exit, so that the program's own handlers see it."""
+
+    def __init__(self) -> None:
+        self.error: KeyboardInterrupt | None = None
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """Keep it."""
+        if isinstance(exception, KeyboardInterrupt):
+            self.error = exception
+
+
 def _lightning(driver: Driver, settings: dict[str, Any]) -> None:
     device = driver.found.device
     accelerator: Any = CPUAccelerator() if device.type == "cpu" else "auto"
+    interruption = _Interruption()
+    given = settings.pop("callbacks", None) or []
+    callbacks = [*(given if isinstance(given, list | tuple) else [given]), interruption]
+    handler = signal.getsignal(signal.SIGINT)
     with quiet(), _same_anomaly_mode() as anomaly:
-        arguments = faithful(device, accelerator=accelerator, detect_anomaly=anomaly, **settings)
-        pl.Trainer(**arguments).fit(OutlinedModule(driver), driver)
+        arguments = faithful(device, accelerator=accelerator, detect_anomaly=anomaly, callbacks=callbacks, **settings)
+        trainer = pl.Trainer(**arguments)
+        # A program that never asked for it is not to survive a SIGTERM.
+        trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
+        try:
+            trainer.fit(OutlinedModule(driver), driver)
+        except SystemExit:
+            if interruption.error is None:
+                raise
+            signal.signal(signal.SIGINT, handler)
+            raise interruption.error from None
 
 
 @contextlib.contextmanager
-def _same_anomaly_mode() -> Any:
+def _same_anomaly_mode() -> Iterator[bool]:
     """Lightning sets autograd's anomaly mode for the whole fit; it is told what the program had set."""
-    import warnings
-
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*detect_anomaly=True.*")
         yield torch.is_anomaly_enabled()
