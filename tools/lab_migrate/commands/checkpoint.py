@@ -1,0 +1,188 @@
+"""`lab-migrate checkpoint`: what is in a checkpoint, in another format, and the proof that nothing was lost."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lab_bridge.checkpoint import CheckpointError, Conversion, Reading, Verification, open_checkpoint
+from lab_bridge.checkpoint import convert as convert_checkpoint
+from lab_bridge.checkpoint import verify as verify_checkpoints
+from lab_bridge.checkpoint.inspect import rows, totals
+from lab_migrate.commands.options import JsonOption
+from lab_migrate.errors import UsageError
+from lab_migrate.output import console, print_json, table
+
+app = typer.Typer(
+    help="Inspect, convert and verify checkpoints. No file is ever unpickled into running code unless you say so.",
+    no_args_is_help=True,
+)
+
+#: Faults printed; all of them are in the JSON.
+SHOWN = 40
+
+FileArgument = Annotated[Path, typer.Argument(help="A checkpoint: a file or a folder.", show_default=False)]
+TrustOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--trust-pickle", help="Unpickle this file as usual, which runs what it says; repeatable.", show_default=False
+    ),
+]
+AsDataOption = Annotated[
+    bool, typer.Option("--objects-as-data", help="Describe foreign objects instead of importing anything for them.")
+]
+OnlyOption = Annotated[
+    str | None, typer.Option("--only", help="weights: leave everything else out.", show_default=False)
+]
+
+
+@app.command("inspect")
+def inspect(
+    file: FileArgument,
+    everything: Annotated[bool, typer.Option("--all", help="Every entry, not only sums and weights.")] = False,
+    objects_as_data: AsDataOption = False,
+    trust_pickle: TrustOption = None,
+    json: JsonOption = False,
+) -> None:
+    """What a checkpoint holds: weights, buffers, optimizer state by parameter name, schedules, loader, generators.
+
+    Example: lab-migrate checkpoint inspect runs/digits_vae/step_00000100.lab
+    """
+    with _told():
+        opened = open_checkpoint(file, Reading(objects_as_data, trust_pickle or ()))
+    made = rows(opened.contents)
+    if json:
+        print_json(
+            {
+                "path": str(file),
+                "format": opened.format.name,
+                "totals": totals(made),
+                "notes": opened.contents.notes,
+                "entries": made,
+            }
+        )
+        return
+    out = console()
+    out.print(f"{file}: {opened.format.title}, {len(made)} entries")
+    for note in opened.contents.notes:
+        out.print(f"  {note}")
+    summed = table("", "entries", "elements", "bytes")
+    for kind, total in totals(made).items():
+        summed.add_row(kind, *(f"{total[unit]:,}" for unit in ("entries", "elements", "bytes")))
+    out.print(summed)
+    listed = table("", "name", "value")
+    for row in made:
+        if everything or row.kind in ("weight", "buffer", "counters", "schedules", "scaler"):
+            listed.add_row(row.kind, row.name, row.told + (f" (tied to {row.tied_to})" if row.tied_to else ""))
+    out.print(listed)
+    if not everything:
+        out.print("--all lists every entry.")
+
+
+@app.command("convert")
+def convert(
+    source: FileArgument,
+    target: Annotated[Path, typer.Argument(help="The file to write; never overwritten.", show_default=False)],
+    to: Annotated[
+        str | None,
+        typer.Option("--to", help="The target's format, where its ending does not tell.", show_default=False),
+    ] = None,
+    only: OnlyOption = None,
+    objects_as_data: AsDataOption = False,
+    trust_pickle: TrustOption = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing target, in one step.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Write a checkpoint in another format; every entry is mapped, carried along, or dropped with a reason.
+
+    Example: lab-migrate checkpoint convert step_00000100.lab step_00000100.ckpt
+    """
+    with _told():
+        done = convert_checkpoint(source, target, to, only, Reading(objects_as_data, trust_pickle or ()), force)
+    if json:
+        print_json(
+            {"source": str(source), "target": str(target), "format": done.format.name, "coverage": done.coverage}
+        )
+    else:
+        _print_conversion(done, target)
+
+
+@app.command("verify")
+def verify(
+    source: FileArgument,
+    target: FileArgument,
+    only: OnlyOption = None,
+    objects_as_data: AsDataOption = False,
+    trust_pickle: TrustOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Prove that one checkpoint is the other one, converted: every entry, bit by bit, and the way back.
+
+    Example: lab-migrate checkpoint verify step_00000100.lab step_00000100.ckpt
+
+    Exit code 0 verified, 1 something differs (named), 3 nothing to compare.
+    """
+    with _told():
+        found = verify_checkpoints(source, target, only, Reading(objects_as_data, trust_pickle or ()))
+    if json:
+        print_json(
+            {
+                "source": str(source),
+                "target": str(target),
+                "compared": found.compared,
+                "tensors": found.tensors,
+                "faults": found.faults,
+                "dropped": found.dropped,
+                "notes": found.notes,
+            }
+        )
+    else:
+        _print_verification(found)
+    raise typer.Exit(found.exit_code)
+
+
+def _print_conversion(done: Conversion, target: Path) -> None:
+    out = console()
+    counts = ", ".join(f"{count} {what}" for what, count in done.coverage.counts().items())
+    out.print(f"{done.source.path}: {done.source.format.title}: {counts}")
+    for note in done.source.contents.notes:
+        out.print(f"  {note}")
+    reasons: dict[str, int] = {}
+    for fate in done.coverage.dropped():
+        reasons[fate.reason] = reasons.get(fate.reason, 0) + 1
+    for reason, count in reasons.items():
+        out.print(f"  dropped {count}: {reason}")
+    for path, reason in done.coverage.added.items():
+        out.print(f"  added {path}: {reason}")
+    out.print(f"Written to {target}, {done.format.title}.")
+
+
+def _print_verification(found: Verification) -> None:
+    out = console()
+    for note in found.notes:
+        out.print(note)
+    for fault in found.faults[:SHOWN]:
+        out.print(f"{fault.kind:<12}{fault.message}")
+    if len(found.faults) > SHOWN:
+        out.print(f"and {len(found.faults) - SHOWN} more; --json has all")
+    if found.dropped:
+        out.print(f"{len(found.dropped)} entries of the source were left out: only weights were asked for")
+    if found.exit_code == 3:
+        out.print("inconclusive: no tensor on both sides")
+    elif found.faults:
+        out.print(f"{len(found.faults)} faults in {found.compared} entries compared")
+    else:
+        way = "" if found.dropped else "; the way back gives every leaf of the source"
+        out.print(f"verified: {found.compared} entries, {found.tensors} tensors, bit by bit{way}")
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except (CheckpointError, FileNotFoundError) as error:
+        raise UsageError(str(error)) from error
