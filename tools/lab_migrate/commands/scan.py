@@ -27,12 +27,18 @@ def scan(
         Path | None,
         typer.Option("--write-profile", help="Draft a lab-migrate.toml into this file.", show_default=False),
     ] = None,
+    trace: Annotated[
+        str | None,
+        typer.Option("--trace", help="Run this command, recorded, and add what it shows.", show_default=False),
+    ] = None,
+    trace_steps: Annotated[int, typer.Option("--trace-steps", min=1, help="End that run after so many steps.")] = 50,
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown document instead.")] = False,
 ) -> None:
     """Read a project, without importing or running it, and say what there is to migrate.
 
     Example: lab-migrate scan examples/digits_vae
 
+    With --trace "python train.py" it runs that command in the current folder; nothing else is ever run.
     Exit code 1 where a file could not be read.
     """
     if json and as_markdown:
@@ -40,6 +46,10 @@ def scan(
     if write_profile is not None and write_profile.exists():
         raise UsageError(f"{write_profile}: expected no such file, since a profile is never overwritten; name another")
     inventory = scan_project(project)
+    if trace is not None:
+        from lab_migrate.scan.traced import run_and_look  # brings torch in, which a scan does without
+
+        inventory = attrs.evolve(inventory, run=run_and_look(trace, project, trace_steps - 1))
     if write_profile is not None:
         write_profile.write_text(draft_profile(inventory), encoding="utf-8", newline="")
     if json:

@@ -7,7 +7,10 @@ import attrs
 from lab_migrate.findings import Finding
 from lab_migrate.project import Skipped
 
-__all__ = ["Assumption", "Effort", "Entry", "Evidence", "Inventory", "Loop", "RoleUse", "Skipped"]
+__all__ = [
+    "Assumption", "Effort", "Entry", "Evidence", "Generator", "Inventory", "Loop", "RoleUse", "Run", "Skipped",
+    "Stepper",
+]  # fmt: skip
 
 
 @attrs.frozen(order=True)
@@ -101,6 +104,43 @@ class Effort:
 
 
 @attrs.frozen
+class Stepper:
+    """An optimizer that was seen to step: first at `first` (from 0), after so many backward passes."""
+
+    name: str
+    steps: int
+    first: int
+    fewest_backwards: int
+    most_backwards: int
+    parameters: int
+    settings: str = ""
+    first_rate: float | None = None
+    last_rate: float | None = None
+
+
+@attrs.frozen
+class Generator:
+    """A global generator, and in how many of the steps its state moved."""
+
+    name: str
+    steps: int
+    moved: int
+
+
+@attrs.frozen
+class Run:
+    """What a recorded run showed."""
+
+    command: str
+    exit_code: int
+    steps: int
+    end: str
+    steppers: tuple[Stepper, ...] = ()
+    generators: tuple[Generator, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@attrs.frozen
 class Inventory:
     """All that is known of a project without running it; `parsed` of its files were read in full."""
 
@@ -116,3 +156,4 @@ class Inventory:
     skipped: tuple[Skipped, ...] = ()
     effort: Effort = Effort("nothing to migrate")
     findings: tuple[Finding, ...] = ()
+    run: Run | None = None

@@ -50,6 +50,11 @@ class LoopView:
         """`path:line`."""
         return self.loop.place
 
+    @property
+    def home(self) -> str:
+        """The qualified name of the function that it stands in; empty at module level, as in evidence."""
+        return "" if self.loop.function == "<module>" else self.loop.function
+
     @cached_property
     def own(self) -> list[ast.AST]:
         """Every node of the loop's own body, without what is inside nested functions."""
@@ -74,9 +79,7 @@ class LoopView:
     @cached_property
     def scopes(self) -> frozenset[tuple[str, str]]:
         """(path, qualified name) of the loop's own function and of every one that it reaches."""
-        owner = self.loop.owner.qualified
-        own = "" if owner == "<module>" else owner
-        return frozenset({(self.loop.path, own), *(reached.scope for reached in self.reached)})
+        return frozenset({(self.loop.path, self.home), *(reached.scope for reached in self.reached)})
 
     def body(self, *types: type) -> Iterator[ast.AST]:
         """Nodes of these types in the loop's own body."""

@@ -148,10 +148,12 @@ def _assumptions(facts: Sequence[FileFacts], views: Sequence[LoopView]) -> tuple
                 found.setdefault(detector.name, set()).update(seen)
                 of_loops.setdefault(detector.name, set()).add(view.place)
     scopes = {scope for view in views for scope in view.scopes}
+    homes = {(view.loop.path, view.home) for view in views}
     paths = {view.loop.path for view in views}
 
-    def rank(evidence: Evidence) -> tuple[bool, bool, Evidence]:
-        return (evidence.path, evidence.scope) not in scopes, evidence.path not in paths, evidence
+    def rank(evidence: Evidence) -> tuple[bool, bool, bool, Evidence]:
+        place = evidence.path, evidence.scope
+        return place not in homes, place not in scopes, evidence.path not in paths, evidence
 
     return tuple(
         Assumption(

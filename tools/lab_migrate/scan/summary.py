@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import attrs
 
-from lab_migrate.scan.inventory import Assumption, Evidence, Inventory, Loop, RoleUse
+from lab_migrate.scan.inventory import Assumption, Evidence, Inventory, Loop, RoleUse, Run, Stepper
 from lab_migrate.scan.test_files import is_test
 
 __all__ = ["Section", "sections"]
@@ -37,6 +37,7 @@ def sections(inventory: Inventory, lines: int = 1) -> list[Section]:
         _loops(inventory),
         _roles(inventory.roles),
         _assumptions(inventory.assumptions, lines),
+        _run(inventory.run),
         _hand(inventory),
         _skipped(inventory),
         _effort(inventory),
@@ -110,6 +111,42 @@ def _shown(evidence: Sequence[Evidence], lines: int) -> str:
     if len(evidence) > lines:
         said[-1] += f"  (+{len(evidence) - lines})"
     return "\n".join(said)
+
+
+def _run(run: Run | None) -> Section:
+    """A line per optimizer and generator, in words."""
+    if run is None:
+        return Section("")
+    made: list[tuple[str, ...]] = []
+    for stepper in run.steppers:
+        backwards = f"{stepper.fewest_backwards}"
+        if stepper.most_backwards != stepper.fewest_backwards:
+            backwards += f" to {stepper.most_backwards}"
+        backwards += " backward pass each" if backwards == "1" else " backward passes each"
+        late = f", first at step {stepper.first}" if stepper.first else ""
+        rate = f"; lr {stepper.first_rate:g} → {stepper.last_rate:g}" if _changed(stepper) else ""
+        made.append(
+            (
+                stepper.name,
+                f"{stepper.steps} steps{late}; {backwards}; {stepper.parameters} tensors",
+                f"{stepper.settings}{rate}",
+            )
+        )
+    for generator in run.generators:
+        if generator.moved:
+            made.append(
+                (f"{generator.name} generator", f"drawn from in {generator.moved} of {generator.steps} steps", "")
+            )
+    notes = [f"{run.steps} steps of {run.command}; {run.end}.", *run.notes]
+    if run.exit_code:
+        notes.append(f"The command ended with exit code {run.exit_code}.")
+    if not run.steps:
+        notes.append("No optimizer step was seen: a home-grown optimizer needs a [[sites]] entry in lab-migrate.toml.")
+    return Section("What a run showed", ("", "", ""), tuple(made), tuple(notes))
+
+
+def _changed(stepper: Stepper) -> bool:
+    return None not in (stepper.first_rate, stepper.last_rate) and stepper.first_rate != stepper.last_rate
 
 
 def _hand(inventory: Inventory) -> Section:
