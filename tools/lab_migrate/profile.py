@@ -154,6 +154,11 @@ def _same(name: str, known: str) -> bool:
     ) and len(known) > len(name)  # fmt: skip
 
 
+def _is_tuple(type_: Any) -> bool:
+    origin: Any = get_origin(type_)
+    return origin is tuple
+
+
 def _converter() -> cattrs.Converter:
     converter = cattrs.Converter(forbid_extra_keys=True)
 
@@ -170,11 +175,12 @@ def _converter() -> cattrs.Converter:
     def several(value: Any, type_: Any) -> tuple[Any, ...]:
         if not isinstance(value, list):
             raise TypeError(f"expected a list, found {value!r}")
-        return tuple(converter.structure(value, list[get_args(type_)[0]]))  # type: ignore[misc]
+        items: Any = list[get_args(type_)[0]]  # type: ignore[misc]
+        return tuple(converter.structure(value, items))
 
     converter.register_structure_hook(str, text)
     converter.register_structure_hook(bool, flag)
-    converter.register_structure_hook_func(lambda type_: get_origin(type_) is tuple, several)
+    converter.register_structure_hook_func(_is_tuple, several)
     return converter
 
 

@@ -132,11 +132,8 @@ def _run(run: Run | None) -> Section:
                 f"{stepper.settings}{rate}",
             )
         )
-    for generator in run.generators:
-        if generator.moved:
-            made.append(
-                (f"{generator.name} generator", f"drawn from in {generator.moved} of {generator.steps} steps", "")
-            )
+    drawn = [generator for generator in run.generators if generator.moved]
+    made += [(f"{one.name} generator", f"drawn from in {one.moved} of {one.steps} steps", "") for one in drawn]
     notes = [f"{run.steps} steps of {run.command}; {run.end}.", *run.notes]
     if run.exit_code:
         notes.append(f"The command ended with exit code {run.exit_code}.")
