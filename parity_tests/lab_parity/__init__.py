@@ -7,10 +7,10 @@ from lab_parity.compare import compare
 from lab_parity.diagnose import Cause, cause_names, diagnose
 from lab_parity.errors import ParityError, SiteError, TraceError
 from lab_parity.record import UpdateSite, record
-from lab_parity.trace import Trace, read
+from lab_parity.trace import Scope, Trace, read
 from lab_parity.verdict import Coverage, Divergence, Verdict
 
 __all__ = [
-    "Cause", "Coverage", "Divergence", "ParityError", "SiteError", "Trace", "TraceError", "UpdateSite", "Verdict",
-    "cause_names", "compare", "diagnose", "read", "record", "recording_environment",
+    "Cause", "Coverage", "Divergence", "ParityError", "Scope", "SiteError", "Trace", "TraceError", "UpdateSite",
+    "Verdict", "cause_names", "compare", "diagnose", "read", "record", "recording_environment",
 ]  # fmt: skip

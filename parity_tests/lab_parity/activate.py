@@ -16,12 +16,12 @@ from lab_parity.plant import start_planting
 from lab_parity.record import Recorder
 from lab_parity.record.capture_file import refuse_existing
 from lab_parity.record.sites import UpdateSite
-from lab_parity.trace import End
+from lab_parity.trace import End, Scope
 
 __all__ = ["recording_environment", "start_from_environment"]
 
-_TRACE, _SITES, _ROOT, _NESTED, _PLANT, _CAPTURE, _UNTIL = (
-    f"LAB_PARITY_{name}" for name in ("TRACE", "SITES", "ROOT", "NESTED", "PLANT", "CAPTURE", "UNTIL")
+_TRACE, _SITES, _ROOT, _NESTED, _PLANT, _CAPTURE, _UNTIL, _SCOPE = (
+    f"LAB_PARITY_{name}" for name in ("TRACE", "SITES", "ROOT", "NESTED", "PLANT", "CAPTURE", "UNTIL", "SCOPE")
 )
 
 
@@ -32,6 +32,7 @@ def recording_environment(
     plant: str | None = None,
     capture: Collection[int] = (),
     until: int | None = None,
+    scope: Scope | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """Variables that make a subprocess (and the ranks that it starts) record itself to `path`.
@@ -40,7 +41,7 @@ def recording_environment(
     distributed run writes `<name>.rank<n><suffix>`. `environment` is the one that they are added to (default:
     os.environ); its PYTHONPATH is kept, after ours. `plant` plants a fault, written "name@step" (see plant).
     `capture` are steps of which full tensors are written beside the trace; after step `until` has been written, the
-    program is ended on the spot, with exit code 0.
+    program is ended on the spot, with exit code 0. `scope` says how much is recorded.
 
     Raises FileExistsError when `path`, or a captured step of it, exists.
     """
@@ -58,6 +59,7 @@ def recording_environment(
         _PLANT: plant or "",
         _CAPTURE: ",".join(str(step) for step in sorted(capture)),
         _UNTIL: "" if until is None else str(until),
+        _SCOPE: "" if scope is None else json.dumps(attrs.asdict(scope)),
     }
     return variables | {name: value for name, value in wanted.items() if value}
 
@@ -79,7 +81,8 @@ def start_from_environment() -> None:
             recorder.stop(End("stopped", f"after step {step}, as asked"))
             _leave_now()
 
-    recorder = Recorder(path, sites, shared=True, capture=capture, after_step=stop_in_time)
+    scope = Scope(**json.loads(os.environ.get(_SCOPE, "{}")))
+    recorder = Recorder(path, sites, shared=True, capture=capture, after_step=stop_in_time, scope=scope)
     recorder.start()
     atexit.register(_stop, recorder, nested)
 

@@ -11,7 +11,7 @@ import attrs
 
 from lab_migrate.errors import UsageError
 from lab_migrate.profile import profiles_for
-from lab_parity import read, recording_environment
+from lab_parity import Scope, read, recording_environment
 
 
 @attrs.frozen
@@ -34,18 +34,22 @@ def record_command(
     capture: bool = False,
     steps: Collection[int] = (),
     until: int | None = None,
+    scope: Scope | None = None,
 ) -> Recording:
     """Run `command` and record what it trains to `trace`. Raises `UsageError` where there is nothing to read.
 
     `project` is where a `lab-migrate.toml` may name further update sites. With `capture` the output is kept instead
-    of printed. `steps` are captured in full beside the trace; after step `until` the program is ended.
+    of printed. `steps` are captured in full beside the trace; after step `until` the program is ended. `scope` says how
+    much is recorded.
     """
     sites = [site.update_site() for profile in profiles_for(project) for site in profile.sites]
     environment = {**os.environ, **(extra or {})}
     trace.parent.mkdir(parents=True, exist_ok=True)
     try:
         environment.update(
-            recording_environment(trace, sites, plant=plant, capture=steps, until=until, environment=environment)
+            recording_environment(
+                trace, sites, plant=plant, capture=steps, until=until, scope=scope, environment=environment
+            )
         )
         done = subprocess.run(
             list(command),

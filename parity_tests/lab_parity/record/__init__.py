@@ -10,25 +10,30 @@ from pathlib import Path
 from lab_parity.record.capture_file import refuse_existing
 from lab_parity.record.recorder import Recorder
 from lab_parity.record.sites import UpdateSite
-from lab_parity.trace import End
+from lab_parity.trace import End, Scope
 
 __all__ = ["Recorder", "UpdateSite", "record"]
 
 
 @contextmanager
 def record(
-    path: str | os.PathLike[str], sites: Sequence[UpdateSite] = (), *, capture: Collection[int] = ()
+    path: str | os.PathLike[str],
+    sites: Sequence[UpdateSite] = (),
+    *,
+    capture: Collection[int] = (),
+    scope: Scope | None = None,
 ) -> Iterator[None]:
     """Record what is trained inside into a trace at `path`; `sites` name home-grown optimizers' update methods.
 
     `capture` are steps (from 0) of which full tensors are written beside the trace; see record/capture_file.py.
+    `scope` says how much is recorded, by default every step as digests.
 
     Never changes a number, draws from a generator or keeps a graph alive. An exception passes through, and the
     trace says so. Raises FileExistsError at once when `path` exists.
     """
     path = Path(path)
     refuse_existing(path)
-    recorder = Recorder(path, sites, capture=capture)
+    recorder = Recorder(path, sites, capture=capture, scope=scope)
     recorder.start()
     end = End("finished")
     try:

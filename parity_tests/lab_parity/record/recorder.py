@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import attrs
 import torch
+from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim import optimizer as torch_optimizer
 
 from lab_parity.environment import describe_environment
+from lab_parity.errors import ParityError
 from lab_parity.record.capture import Capture
+from lab_parity.record.fingerprint import fingerprint_for
 from lab_parity.record.micro import MicroSteps
 from lab_parity.record.notes import Notes
 from lab_parity.record.phases.buffer import buffer_rows
@@ -24,7 +27,7 @@ from lab_parity.record.phases.rng import Generators
 from lab_parity.record.phases.state import state_rows
 from lab_parity.record.sites import UpdateSite, watch
 from lab_parity.record.view import OptimizerView, Views
-from lab_parity.trace import End, Row
+from lab_parity.trace import End, Row, Scope
 from lab_parity.trace_writer import TraceWriter
 
 __all__ = ["Recorder"]
@@ -32,10 +35,11 @@ __all__ = ["Recorder"]
 
 @attrs.define(slots=True, eq=False)
 class _Update:
-    """An update under way; `replaced` when one inside or around it is recorded in its place."""
+    """An update under way; `replaced` when one inside or around it counts in its place, `moves` when it is a step."""
 
     optimizer: Any
     replaced: bool = False
+    moves: bool = False
     rows: list[Row] = attrs.field(factory=list)
     texts: dict[bytes, str] = attrs.field(factory=dict)
 
@@ -46,6 +50,8 @@ class Recorder:
     The file is made at the first step, or at the stop. `shared`: other processes of the same run may want the same
     path, and then the later one adds its process id to the name instead of failing. `capture` are the steps of which
     full tensors are written beside the trace. `after_step` is told each step's number when it has been written.
+    `scope` says how much is recorded: of each optimizer one of every `scope.every` steps, its first one included.
+    Raises ParityError where `capture` and `scope.every` exclude each other.
     """
 
     def __init__(
@@ -56,7 +62,11 @@ class Recorder:
         shared: bool = False,
         capture: Collection[int] = (),
         after_step: Callable[[int], None] | None = None,
+        scope: Scope | None = None,
     ) -> None:
+        self._scope = scope or Scope()
+        if capture and self._scope.every > 1:
+            raise ParityError("capture needs every step to be recorded; leave out `every`")
         self.path = path
         self._sites = sites
         self._shared = shared
@@ -65,9 +75,11 @@ class Recorder:
         self._writer: TraceWriter | None = None
         self._notes = Notes()
         self._views = Views()
-        self._generators = Generators()
-        self._capture = Capture(capture, lambda: self.steps, self._generators.states)
-        self._micro = MicroSteps(self._notes, self._generators, self._capture, self._active)
+        self._generators = Generators(self._scope.every)
+        self._fingerprint = fingerprint_for(self._scope)
+        self._taken = 0
+        self._capture = Capture(capture, lambda: self._taken, self._generators.states)
+        self._micro = MicroSteps(self._notes, self._generators, self._capture, self._listening)
         self._updates: list[_Update] = []
         self._undo: list[Callable[[], None]] = []
 
@@ -89,14 +101,14 @@ class Recorder:
             action()
         self._undo.clear()
         if self._active():
-            self._open().close(attrs.evolve(end, notes=tuple(self._notes.take())))
+            self._open().close(attrs.evolve(end, notes=tuple(self._notes.take()), taken=self._taken))
 
     def before_update(self, site: UpdateSite, optimizer: Any) -> None:
         """A home-grown update begins; it is recorded in place of a torch step around it, which knows less."""
         for outer in self._updates:
             outer.replaced = True
         update = self._enter(optimizer)
-        self._notes.guard(lambda: self._see_before(update, self._views.of_site(site, optimizer)))()
+        self._see(update, getattr(optimizer, site.groups, None), lambda: self._views.of_site(site, optimizer))
 
     def after_update(self, site: UpdateSite, optimizer: Any) -> None:
         """A home-grown update has ended."""
@@ -112,7 +124,7 @@ class Recorder:
             return None
 
         def see() -> None:
-            self._notes.guard(lambda: self._see_before(update, self._views.of_torch(optimizer)))()
+            self._see(update, optimizer.param_groups, lambda: self._views.of_torch(optimizer))
 
         closure = kwargs.get("closure", args[1] if len(args) > 1 else None)
         if not callable(closure):
@@ -148,17 +160,29 @@ class Recorder:
                 break
         else:
             return
-        if update.rows and not update.replaced and self._active():
+        if update.replaced or not self._active():
+            return
+        if update.rows:
             self._notes.guard(lambda: self._write(update, view()))()
+        elif update.moves:
+            self._micro.take()
+        if update.moves and self._views.count(optimizer):
+            self._taken += 1
+
+    def _see(self, update: _Update, groups: Any, view: Callable[[], OptimizerView]) -> None:
+        # An update without a single gradient changes nothing: it is no step. A view of odd groups says what is odd.
+        odd = not isinstance(groups, (list, tuple))
+        if update.replaced or not (odd or self._notes.guard(_has_gradient)(groups)):
+            return
+        update.moves = not odd
+        if self._views.due(update.optimizer, self._scope.every):
+            self._notes.guard(lambda: self._see_before(update, view()))()
 
     def _see_before(self, update: _Update, view: OptimizerView) -> None:
-        # An update without a single gradient changes nothing: it is no step.
-        if update.replaced or not any(tensor.grad is not None for _, tensor in view.parameters()):
-            return
-        initial = [] if self._views.has_stepped(update.optimizer) else param_rows(view, "config")
+        initial = [] if self._views.has_stepped(update.optimizer) else param_rows(view, "config", self._fingerprint)
         hyper, update.texts = hyper_rows(view)
         kept = [row for row in update.rows if row.key.phase == "config"]  # a closure that is called twice
-        update.rows = [*(kept or initial), *grad_rows(view), *hyper]
+        update.rows = [*(kept or initial), *grad_rows(view, self._fingerprint), *hyper]
         self._capture.before_update(view)
 
     def _write(self, update: _Update, view: OptimizerView) -> None:
@@ -166,7 +190,8 @@ class Recorder:
         split = next((n for n, row in enumerate(update.rows) if row.key.phase != "config"), 0)
         rows = [
             *update.rows[:split], *micro, *update.rows[split:],
-            *state_rows(view), *param_rows(view, "param"), *buffer_rows(view), *self._generators.rows(-1),
+            *state_rows(view, self._fingerprint), *param_rows(view, "param", self._fingerprint),
+            *buffer_rows(view, self._fingerprint), *self._generators.rows(-1),
         ]  # fmt: skip
         label, writer = self._views.label(update.optimizer), self._open()
         self._notes.guard(self._capture.after_update)(writer.path, label, update.optimizer, count, view)
@@ -174,11 +199,16 @@ class Recorder:
             rows,
             optimizer=label,
             micro_steps=count,
+            step=self._taken,
             texts=update.texts,
             notes=self._notes.take(),
         )
         if self._after_step_written is not None:
-            self._after_step_written(writer.steps - 1)
+            self._after_step_written(self._taken)
+
+    def _listening(self) -> bool:
+        """Whether what happens now may belong to a step that is recorded."""
+        return self._active() and self._views.any_due(self._scope.every)
 
     def _active(self) -> bool:
         """False in a forked child: the file is its parent's."""
@@ -188,13 +218,21 @@ class Recorder:
         if self._writer is None:
             path = _for_rank(self.path)
             try:
-                self._writer = TraceWriter(path, describe_environment())
+                self._writer = TraceWriter(path, describe_environment(), self._scope)
             except FileExistsError:
                 if not self._shared:
                     raise
                 path = path.with_name(f"{path.stem}.{self._process}{path.suffix}")
-                self._writer = TraceWriter(path, describe_environment())
+                self._writer = TraceWriter(path, describe_environment(), self._scope)
         return self._writer
+
+
+def _has_gradient(groups: Sequence[Mapping[str, Any]]) -> bool:
+    for group in groups:
+        params = group["params"]
+        if any(tensor.grad is not None for tensor in ([params] if isinstance(params, Tensor) else params)):
+            return True
+    return False
 
 
 def _for_rank(path: Path) -> Path:

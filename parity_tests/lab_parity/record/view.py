@@ -67,6 +67,26 @@ class Views:
         known = self._known.get(id(optimizer))
         return known is not None and known.of() is optimizer and known.label is not None
 
+    def count(self, optimizer: Any) -> bool:
+        """The optimizer has taken a step; False for one that was never seen, which is noted elsewhere."""
+        known = self._known.get(id(optimizer))
+        if known is not None:
+            known.taken += 1
+        return known is not None
+
+    def due(self, optimizer: Any, every: int) -> bool:
+        """Whether the optimizer's next step is one of every `every`."""
+        known = self._known.get(id(optimizer))
+        return every == 1 or known is None or known.of() is not optimizer or known.taken % every == 0
+
+    def any_due(self, every: int) -> bool:
+        """Whether the next step of any optimizer is due; also before the first one."""
+        return (
+            every == 1
+            or not self._known
+            or any(known.taken % every == 0 for known in self._known.values() if known.of() is not None)
+        )
+
     def label(self, optimizer: Any) -> str:
         """The optimizer's label; asking for it the first time is its first step."""
         known = self._known[id(optimizer)]
@@ -106,6 +126,7 @@ class _Known:
     of: Callable[[], Any]
     roots: list[weakref.ref[nn.Module]]
     label: str | None = None
+    taken: int = 0
 
 
 def _reference(thing: Any) -> Callable[[], Any]:

@@ -11,6 +11,10 @@ from lab_migrate.commands.options import CaptureOption, JsonOption, PlantOption,
 from lab_migrate.errors import UsageError
 from lab_migrate.output import console, print_json
 from lab_migrate.recording import record_command, steps_in
+from lab_parity import Scope
+from lab_parity.sketch import BUCKETS
+
+LEVELS = {"digest": 0, "statistics": BUCKETS}
 
 
 def record(
@@ -20,6 +24,10 @@ def record(
     ),
     plant: PlantOption = None,
     capture: CaptureOption = None,
+    level: Annotated[
+        str, typer.Option("--level", help="digest: fingerprints. statistics: also how far two runs are apart.")
+    ] = "digest",
+    every: Annotated[int, typer.Option("--every", min=1, help="Record one of every N steps of each optimizer.")] = 1,
     json: JsonOption = False,
 ) -> None:
     """Run a training program, unmodified, and record every step as fingerprints.
@@ -30,16 +38,22 @@ def record(
     """
     if not context.args:
         raise UsageError("record: expected a command after --, e.g. lab-migrate record -- python train.py")
-    done = record_command(context.args, out, project=Path.cwd(), plant=plant, steps=captured_steps(capture))
-    steps = steps_in(done.trace)
+    if level not in LEVELS:
+        raise UsageError(f"--level: expected one of {', '.join(LEVELS)}, found {level!r}")
+    steps = captured_steps(capture)
+    if steps and every > 1:
+        raise UsageError("--capture needs every step to be recorded; leave out --every")
+    scope = Scope(every, LEVELS[level])
+    done = record_command(context.args, out, project=Path.cwd(), plant=plant, steps=steps, scope=scope)
+    recorded = steps_in(done.trace)
     if json:
-        print_json({"trace": str(done.trace), "steps": steps, "exit_code": done.exit_code})
+        print_json({"trace": str(done.trace), "steps": recorded, "exit_code": done.exit_code})
     else:
-        console().print(f"Recorded {steps} steps to {done.trace} ({done.trace.stat().st_size / 1024:.0f} KiB).")
+        console().print(f"Recorded {recorded} steps to {done.trace} ({done.trace.stat().st_size / 1024:.0f} KiB).")
         if done.exit_code:
             console().print(f"The program ended with exit code {done.exit_code}.")
-        elif not steps:
+        elif not recorded:
             console().print(
                 "No optimizer step was seen: a home-grown optimizer needs a [[sites]] entry in lab-migrate.toml."
             )
-    raise typer.Exit(2 if done.exit_code else 0 if steps else 3)
+    raise typer.Exit(2 if done.exit_code else 0 if recorded else 3)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lab_parity.digest import digest_tensor
+from lab_parity.record.fingerprint import Fingerprint
 from lab_parity.record.naming import buffers
 from lab_parity.record.view import OptimizerView
 from lab_parity.trace import Key, Row
@@ -10,8 +10,6 @@ from lab_parity.trace import Key, Row
 __all__ = ["buffer_rows"]
 
 
-def buffer_rows(view: OptimizerView) -> list[Row]:
+def buffer_rows(view: OptimizerView, fingerprint: Fingerprint) -> list[Row]:
     """One row per buffer path."""
-    return [
-        Row(Key("buffer", -1, name, ""), digest_tensor(buffer)) for root in view.roots for name, buffer in buffers(root)
-    ]
+    return [fingerprint(Key("buffer", -1, name, ""), buffer) for root in view.roots for name, buffer in buffers(root)]

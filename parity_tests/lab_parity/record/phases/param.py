@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from lab_parity.digest import digest_tensor
+from lab_parity.record.fingerprint import Fingerprint
 from lab_parity.record.view import OptimizerView
 from lab_parity.trace import Key, Row
 
 __all__ = ["param_rows"]
 
 
-def param_rows(view: OptimizerView, phase: str) -> list[Row]:
+def param_rows(view: OptimizerView, phase: str, fingerprint: Fingerprint) -> list[Row]:
     """One row per parameter; `phase` is "param", or "config" for the initial weights."""
-    return [Row(Key(phase, -1, name, ""), digest_tensor(parameter)) for name, parameter in view.parameters()]
+    return [fingerprint(Key(phase, -1, name, ""), parameter) for name, parameter in view.parameters()]

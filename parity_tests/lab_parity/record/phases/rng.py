@@ -30,11 +30,11 @@ _MAX_BLOCKS = 64
 
 
 class Generators:
-    """Reads the states of the global generators; draws from none of them."""
+    """Reads the states of the global generators, once in `every` steps; draws from none of them."""
 
-    def __init__(self) -> None:
-        self.python = _Twister(*_python_state())
-        self.numpy = _Twister(*_numpy_state())
+    def __init__(self, every: int = 1) -> None:
+        self.python = _Twister(*_python_state(), _MAX_BLOCKS * every)
+        self.numpy = _Twister(*_numpy_state(), _MAX_BLOCKS * every)
 
     def watch(self) -> list[Callable[[], None]]:
         """Notice calls of `random.seed` and `numpy.random.seed`; returns what stops it."""
@@ -66,10 +66,10 @@ class Generators:
 
 
 class _Twister:
-    """A Mersenne Twister that is followed from a first state until somebody seeds it."""
+    """A Mersenne Twister that is followed from a first state, at most `reach` blocks at once, until it is seeded."""
 
-    def __init__(self, words: npt.NDArray[np.uint32], position: int) -> None:
-        self._words, self._position = words, position
+    def __init__(self, words: npt.NDArray[np.uint32], position: int, reach: int) -> None:
+        self._words, self._position, self._reach = words, position, reach
         self._drawn = 0
         self._seeded = False
 
@@ -94,7 +94,7 @@ class _Twister:
             return 0
         copy = np.random.RandomState()
         copy.set_state(("MT19937", self._words, self._position, 0, 0.0))
-        for block in range(1, _MAX_BLOCKS + 1):
+        for block in range(1, self._reach + 1):
             copy.bytes(4 * _BLOCK)
             if np.array_equal(copy.get_state(legacy=False)["state"]["key"], words):
                 return block
