@@ -8,6 +8,8 @@ import gin
 import torch
 from torch import Tensor
 
+from legacy_lab.data.move import to_device
+
 
 class Dataset(Protocol):
     """What a loader deals out."""
@@ -16,8 +18,8 @@ class Dataset(Protocol):
         """How many examples there are."""
         ...
 
-    def batch(self, indices: Tensor) -> dict[str, Tensor]:
-        """The examples at `indices`, stacked."""
+    def batch(self, indices: Tensor) -> Any:
+        """The examples at `indices`, stacked: tensors in a mapping, list, tuple or object with `to(device)`."""
         ...
 
 
@@ -58,7 +60,7 @@ class Loader:
         self.position = 0  # batches dealt out in this epoch
         self.order = self._shuffled()
 
-    def next_batch(self) -> dict[str, Tensor]:
+    def next_batch(self) -> Any:
         """The next batch, on the device. After the last of an epoch `epoch_ended` is True and `epoch` one higher."""
         if self.epoch_ended:
             self.order, self.position, self.epoch_ended = self._shuffled(), 0, False
@@ -68,7 +70,7 @@ class Loader:
         if self.position == self.batches_per_epoch:
             self.epoch_ended = True
             self.epoch += 1
-        return {name: tensor.to(self.device) for name, tensor in self.dataset.batch(indices).items()}
+        return to_device(self.dataset.batch(indices), self.device)
 
     def state(self) -> dict[str, Any]:
         """Where the loader stands, mid-epoch included: plain numbers and tensors."""

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+import random
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
+import attrs
 import gin
+import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from legacy_lab.data.epochs import Epochs
+from legacy_lab.objectives.classifier import Classifier
 from legacy_lab.train.anneal import Anneal
 
 #: A perceptron with batch norm and dropout on 30 made-up examples; 7 batches an epoch, 9 steps.
@@ -66,3 +72,130 @@ class LateAnneal(Anneal):
     def after_step(self, trainer: Any, metrics: Any) -> None:
         """Too late."""
         super().before_step(trainer)
+
+
+class Pair(NamedTuple):
+    """A batch as a named tuple."""
+
+    image: Tensor
+    label: Tensor
+
+
+@attrs.frozen
+class Labelled:
+    """A batch as an object that knows how to move."""
+
+    image: Tensor
+    label: Tensor
+
+    def to(self, device: str) -> Labelled:
+        """On the device."""
+        return Labelled(self.image.to(device), self.label.to(device))
+
+
+FORMS: dict[str, Callable[[Tensor, Tensor], Any]] = {
+    "dict": lambda image, label: {"image": image, "label": label},
+    "list": lambda image, label: [image, label],
+    "named tuple": Pair,
+    "attrs": Labelled,
+}
+
+
+@gin.configurable
+class Formed(Blobs):
+    """`Blobs` whose batches have another form; `noise` is drawn from the global generators where they are made."""
+
+    def __init__(self, form: str = "dict", noise: float = 0.0) -> None:
+        super().__init__()
+        self.form, self.noise = form, noise
+
+    def batch(self, indices: Tensor) -> Any:
+        """In the form."""
+        points = self.points[indices]
+        if self.noise:
+            points = points + self.noise * (torch.randn(points.shape) + float(np.random.rand()) + random.random())
+        return FORMS[self.form](points, self.labels[indices])
+
+
+@gin.configurable
+class Forms(Classifier):
+    """`Classifier` for batches of any form, also a pair of them: the labels of the second count."""
+
+    def __call__(self, model: nn.Module, batch: Any) -> tuple[Tensor, dict[str, Tensor]]:
+        """As `Classifier`."""
+        if isinstance(batch, dict):
+            return super().__call__(model, batch)
+        if isinstance(batch, tuple) and isinstance(batch[0], dict):
+            return super().__call__(model, {"image": batch[0]["image"], "label": batch[1]["label"]})
+        image, label = batch if isinstance(batch, list | tuple) else (batch.image, batch.label)
+        return super().__call__(model, {"image": image, "label": label})
+
+
+@gin.configurable
+class Exhausted:
+    """Shuffles anew behind its last batch, as loaders do that prepare the next epoch when they are exhausted.
+
+    Draws from the global generator; `sized` is whether it tells how many batches it has.
+    """
+
+    def __init__(self, dataset: Blobs, batch_size: int = 4) -> None:
+        self.dataset, self.batch_size = dataset, batch_size
+        self.order = torch.arange(len(dataset))
+
+    def __iter__(self) -> Iterator[Any]:
+        for start in range(0, len(self.dataset), self.batch_size):
+            yield self.dataset.batch(self.order[start : start + self.batch_size])
+        self.order = torch.randperm(len(self.dataset))
+
+
+@gin.configurable
+class SizedExhausted(Exhausted):
+    """The same with a length."""
+
+    def __len__(self) -> int:
+        return -(-len(self.dataset) // self.batch_size)
+
+
+@gin.configurable
+class Phrases:
+    """Made-up sequences of 3 to 12 tokens; a batch is padded with 0 to its longest."""
+
+    def __init__(self, size: int = 40) -> None:
+        generator = torch.Generator().manual_seed(3)
+        self.lengths = torch.randint(3, 13, (size,), generator=generator)
+        self.tokens = torch.randint(1, 20, (size, 13), generator=generator)
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def batch(self, indices: Tensor) -> dict[str, Tensor]:
+        """`{"tokens": (B, T), "next": (B, T)}`."""
+        length = int(self.lengths[indices].max())
+        padded = self.tokens[indices] * (torch.arange(13) <= self.lengths[indices][:, None])
+        return {"tokens": padded[:, :length], "next": padded[:, 1 : length + 1]}
+
+
+class Early:
+    """The mistake of asking for a batch before it is wanted, as Lightning does of a loader without a length."""
+
+    def __init__(self, loader: Any) -> None:
+        self.loader = loader
+        self.waiting: Any = None
+
+    def next_batch(self) -> Any:
+        """The one that was fetched before."""
+        if self.waiting is None:
+            self.waiting = self.loader.next_batch()
+        batch, self.waiting = self.waiting, self.loader.next_batch()
+        return batch
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.loader, name)
+
+
+class Abandoned(Epochs):
+    """The mistake of leaving an iterator before its end, as Lightning does with loaders that have a length."""
+
+    def finish(self) -> None:
+        """Without its last words."""
+        self._iterator, self.position, self.epoch_ended = None, 0, False

@@ -17,8 +17,12 @@ class Owner(Protocol):
     objective: Any
     loader: Any
     optimizer: Any
-    hooks: Sequence[Any]
     step: int
+
+    @property
+    def hooks(self) -> Sequence[Any]:
+        """A project's own code between steps."""
+        ...
 
     def compute(self, batch: Any) -> tuple[Tensor, Metrics]:
         """The objective's loss and metrics, in the trainer's precision."""
