@@ -204,8 +204,10 @@ def copy_project(root: Path, out: Path) -> None:
 
 
 def _encoding(data: bytes) -> str:
+    # tokenize knows only line feeds; Python itself ends a line at a lone carriage return, too.
+    lines = BytesIO(data.replace(b"\r\n", b"\n").replace(b"\r", b"\n"))
     try:
-        return tokenize.detect_encoding(BytesIO(data).readline)[0]
+        return tokenize.detect_encoding(lines.readline)[0]
     except SyntaxError as error:
         raise NotReadable("encoding", str(error)) from error
 

@@ -114,13 +114,13 @@ def _rearrange(draw: random.Random, data: bytes, pool: Sequence[bytes]) -> bytes
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return data
     suites, taken = _suites(tree), _suites(draw.choice([tree, other]))
-    for _ in range(draw.randint(1, 8)):
-        source, target = draw.choice(taken), draw.choice(suites)
-        statement = draw.choice(source)
-        if len(source) > 1 and draw.random() < 0.5:
-            source.remove(statement)
-        target.insert(draw.randint(0, len(target)), copy.deepcopy(statement))
     try:
+        for _ in range(draw.randint(1, 8)):
+            source, target = draw.choice(taken), draw.choice(suites)
+            statement = copy.deepcopy(draw.choice(source))
+            if len(source) > 1 and draw.random() < 0.5:
+                del source[draw.randrange(len(source))]
+            target.insert(draw.randint(0, len(target)), statement)
         return ast.unparse(ast.fix_missing_locations(tree)).encode("utf-8", "replace")
     except (ValueError, RecursionError):
         return data

@@ -6,6 +6,7 @@ projects are read in one: starting another would take longer than the reading.
 
 from __future__ import annotations
 
+import contextlib
 import pickle
 import subprocess
 import sys
@@ -105,8 +106,9 @@ def _start(texts: dict[str, str]) -> subprocess.Popen[bytes]:
         stdout=subprocess.PIPE,
     )
     assert child.stdin is not None
-    pickle.dump(texts, child.stdin)
-    child.stdin.close()
+    # One that is ended from outside leaves a broken pipe; `_finish` then does its share.
+    with contextlib.suppress(BrokenPipeError), child.stdin as pipe:
+        pickle.dump(texts, pipe)
     return child
 
 
