@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from legacy_lab.data.epochs import Epochs
 from legacy_lab.objectives.classifier import Classifier
 from legacy_lab.train.anneal import Anneal
+from legacy_lab.train.hooks import Hook
 
 #: A perceptron with batch norm and dropout on 30 made-up examples; 7 batches an epoch, 9 steps.
 BASE = (
@@ -199,3 +200,42 @@ class Abandoned(Epochs):
     def finish(self) -> None:
         """Without its last words."""
         self._iterator, self.position, self.epoch_ended = None, 0, False
+
+
+@gin.configurable
+class Twice(Classifier):
+    """The model is run twice in one loss, so that each weight is used twice."""
+
+    def __call__(self, model: nn.Module, batch: Any) -> tuple[Tensor, dict[str, Tensor]]:
+        """The sum of both losses."""
+        first, metrics = super().__call__(model, batch)
+        second, _ = super().__call__(model, {"image": batch["image"].flip(1) * 1.5, "label": batch["label"]})
+        return first + second, metrics
+
+
+@gin.configurable
+class Spike(Hook):
+    """Before every `every`-th step a weight is replaced by one so large that fp16 gradients overflow."""
+
+    def __init__(self, every: int = 3) -> None:
+        self.every = every
+
+    def before_step(self, trainer: Any) -> None:
+        """Raise it, or put it back."""
+        bias = trainer.model.blocks[-1].map.bias
+        with torch.no_grad():
+            if trainer.step % self.every == 2:
+                bias[0] = torch.inf
+            elif torch.isinf(bias[0]):
+                bias[0] = 0.25
+
+
+@gin.configurable
+class Squares:
+    """Mean squared distance of the logits from the label's unit vector: under autocast computed in its dtype."""
+
+    def __call__(self, model: nn.Module, batch: Any) -> tuple[Tensor, dict[str, Tensor]]:
+        """Loss `()`."""
+        logits, _ = model(batch["image"])
+        loss = (logits - nn.functional.one_hot(batch["label"], 3)).square().mean()
+        return loss, {"loss": loss.detach().float()}
