@@ -4,10 +4,14 @@
 through each operation together, in chunks that stay in the cache; the loop spends most of its time on them between
 operations. A parameter that is large, or in any way unusual, goes through the optimizer's own loop, and so do all of
 a group whose hyperparameters are not plain numbers.
+
+`fused=True` takes the large ones through a compiled kernel instead, in one pass over the memory. That one rounds
+where the compiler likes: it is not bitwise the loop, and a choice of its own.
 """
 
 from __future__ import annotations
 
+import functools
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
@@ -52,8 +56,10 @@ class LoopedOptimizer(Protocol):
         ...
 
 
-def by_foreach(optimizer: Any, rule: Rule) -> None:
+def by_foreach(optimizer: Any, rule: Rule, fused: bool = False) -> None:
     """Let `optimizer` (a `LoopedOptimizer`) update by `rule`, which must be the formula of its own `update`.
+
+    Bitwise its loop, unless `fused` (see above; the first update compiles, which needs a C++ compiler).
 
     The object stays the same; its class becomes a subclass of its class, so whoever watches that class's `update`
     (a recorder) sees this one. Copies and pickles of it are of its own class, with the loop.
@@ -61,7 +67,7 @@ def by_foreach(optimizer: Any, rule: Rule) -> None:
     cls = type(optimizer)
 
     def update(self: Any) -> None:
-        plan = vars(self).setdefault(_PLAN, _Plan(rule))
+        plan = vars(self).setdefault(_PLAN, _Plan(rule, fused))
         plan.update(self, super(made, self).update)
 
     def reduce_ex(self: Any, protocol: Any) -> Any:
@@ -113,8 +119,10 @@ class _Plan:
     """Which parameters of which group go through the foreach operations together, and which through the loop."""
 
     rule: Rule
+    fused: bool
     seen: list[list[int]] = attrs.field(factory=list)
     parts: list[list[_Part]] = attrs.field(factory=list)  #: by group
+    large: list[list[_Member]] = attrs.field(factory=list)  #: by group; those of a fused update
     rest: list[tuple[list[str], list[Tensor]]] = attrs.field(factory=list)  #: by group
 
     def update(self, optimizer: LoopedOptimizer, loop: Callable[[], None]) -> None:
@@ -130,14 +138,18 @@ class _Plan:
             self._make(optimizer)
             self.seen = seen
         looped: list[dict[str, Any]] = []
-        for group, parts, (names, params) in zip(optimizer.groups, self.parts, self.rest, strict=True):
-            if not parts or not all(_is_plain(group[name]) for name in self.rule.hyper):
+        for group, parts, large, (names, params) in zip(
+            optimizer.groups, self.parts, self.large, self.rest, strict=True
+        ):
+            if not (parts or large) or not all(_is_plain(group[name]) for name in self.rule.hyper):
                 looped.append(group)
                 continue
             for part in parts:
                 grads: Any = [parameter.grad for parameter in part.params]
                 chunk = Chunk(part.params, grads, part.slots, part.matrices, part.scratch, part.pieces)
                 self.rule.apply(chunk, group, optimizer.steps)
+            for member in large:
+                self._in_one_pass(member, group, optimizer.steps)
             if params:
                 looped.append({**group, "params": params, "names": names})
         if looped:
@@ -148,12 +160,24 @@ class _Plan:
             finally:
                 optimizer.groups = groups
 
+    def _in_one_pass(self, member: _Member, group: Mapping[str, Any], steps: int) -> None:
+        gradient = member.parameter.grad
+        assert gradient is not None
+        numbers = self.rule.numbers(group, steps, member.parameter.dim() >= 2)
+        _compiled(self.rule.one_pass)(
+            member.parameter.detach().view(-1),
+            gradient.view(-1),
+            [slot.view(-1) for slot in member.slots],
+            torch.tensor(numbers, dtype=member.parameter.dtype),
+        )
+
     def _make(self, optimizer: LoopedOptimizer) -> None:
-        self.parts, self.rest = [], []
+        self.parts, self.large, self.rest = [], [], []
         shared = _overlapping([p for group in optimizer.groups for p in group["params"]])
         scratch: dict[torch.dtype, Tensor] = {}
         for group in optimizer.groups:
             together: dict[torch.dtype, list[_Member]] = {}
+            large: list[_Member] = []
             rest: list[tuple[str, Tensor]] = []
             for name, parameter in zip(group["names"], group["params"], strict=True):
                 if parameter.grad is None:
@@ -162,6 +186,11 @@ class _Plan:
                 member = _Member(name, parameter, optimizer.slot(name, parameter, *self.rule.slots))
                 if id(parameter) in shared or not member.is_ordinary():
                     rest.append((name, parameter))
+                elif member.bytes > CHUNK_BYTES:
+                    if self.fused and member.is_contiguous():
+                        large.append(member)
+                    else:
+                        rest.append((name, parameter))
                 else:
                     together.setdefault(parameter.dtype, []).append(member)
             parts: list[_Part] = []
@@ -175,6 +204,7 @@ class _Plan:
                         scratch[dtype] = torch.empty(most, dtype=dtype)
                     parts.append(_part(chunk, scratch[dtype]))
             self.parts.append(parts)
+            self.large.append(large)
             self.rest.append(([name for name, _ in rest], [parameter for _, parameter in rest]))
 
 
@@ -200,7 +230,7 @@ class _Member:
             and parameter.dtype in _DTYPES
             # A tensor of shape () takes part in type promotion, and so would the numbers it meets.
             and parameter.dim() > 0
-            and 0 < self.bytes <= CHUNK_BYTES
+            and self.bytes > 0
             and all(
                 type(tensor) in (nn.Parameter, Tensor)
                 and (tensor.layout, tensor.device.type) == (torch.strided, "cpu")
@@ -210,6 +240,20 @@ class _Member:
             # Intermediate results are laid out as the state; one with gaps or overlaps would get another layout.
             and all(tensor.stride() == torch.empty_like(tensor, device="meta").stride() for tensor in self.slots)
         )
+
+    def is_contiguous(self) -> bool:
+        """Whether it can be seen as a row of numbers of a dtype that a compiled kernel computes in."""
+        parameter, gradient = self.parameter, self.parameter.grad
+        assert gradient is not None
+        return parameter.dtype in (torch.float32, torch.float64) and all(
+            tensor.is_contiguous() for tensor in (parameter, gradient, *self.slots)
+        )
+
+
+@functools.cache
+def _compiled(function: Callable[..., None]) -> Callable[..., None]:
+    compiled: Callable[..., None] = torch.compile(function, fullgraph=True, dynamic=True)
+    return compiled
 
 
 def _chunks(members: Sequence[_Member]) -> Iterator[list[_Member]]:

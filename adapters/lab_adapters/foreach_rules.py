@@ -48,6 +48,11 @@ class Rule:
     slots: Sequence[str]  #: the keys of the state that it keeps per parameter, zeros at first
     hyper: Sequence[str]  #: the hyperparameters that it reads: numbers, or tuples of numbers
     apply: Callable[[Chunk, Mapping[str, Any], int], None]
+    #: The same formula for one tensor in one pass, given `numbers`; compiled, so its roundings are its own. Slots,
+    #: gradient and parameter are contiguous, of one shape; the numbers a tensor `(n,)` of their dtype.
+    one_pass: Callable[[Tensor, Tensor, list[Tensor], Tensor], None]
+    #: What `one_pass` reads: from hyperparameters, updates done and whether decay is for this tensor.
+    numbers: Callable[[Mapping[str, Any], int, bool], list[float]]
 
 
 def _adam_eps_under_root(chunk: Chunk, hyper: Mapping[str, Any], steps: int) -> None:
@@ -75,9 +80,37 @@ def _sgd_lr_in_momentum(chunk: Chunk, hyper: Mapping[str, Any], steps: int) -> N
     torch._foreach_sub_(chunk.params, m)
 
 
+def _adam_one_pass(parameter: Tensor, gradient: Tensor, slots: list[Tensor], numbers: Tensor) -> None:
+    beta1, new1, beta2, new2, keep, correction2, eps, step = numbers.unbind()
+    m, v = slots
+    m.mul_(beta1).add_(gradient * new1)
+    v.mul_(beta2).add_(gradient * gradient * new2)
+    parameter.mul_(keep).add_(m / (v / correction2 + eps).sqrt() * step)
+
+
+def _adam_numbers(hyper: Mapping[str, Any], steps: int, decays: bool) -> list[float]:
+    lr, (beta1, beta2) = hyper["lr"], hyper["betas"]
+    keep = 1 - lr * hyper["decay"] if decays else 1.0
+    correction1, correction2 = 1 - beta1 ** (steps + 1), 1 - beta2 ** (steps + 1)
+    return [beta1, 1 - beta1, beta2, 1 - beta2, keep, correction2, hyper["eps"], -lr / correction1]
+
+
+def _sgd_one_pass(parameter: Tensor, gradient: Tensor, slots: list[Tensor], numbers: Tensor) -> None:
+    momentum, lr, keep = numbers.unbind()
+    (m,) = slots
+    m.mul_(momentum).add_(gradient * lr)
+    parameter.mul_(keep).sub_(m)
+
+
+def _sgd_numbers(hyper: Mapping[str, Any], steps: int, decays: bool) -> list[float]:
+    return [hyper["momentum"], hyper["lr"], 1 - hyper["lr"] * hyper["decay"] if decays else 1.0]
+
+
 #: `m = β1·m + (1-β1)·g; v = β2·v + (1-β2)·g²; p *= 1 - lr·decay` where p is a matrix;
 #: `p -= lr/(1-β1ᵗ) · m / sqrt(v/(1-β2ᵗ) + eps)`.
-adam_eps_under_root = Rule(("m", "v"), ("lr", "betas", "eps", "decay"), _adam_eps_under_root)
+adam_eps_under_root = Rule(
+    ("m", "v"), ("lr", "betas", "eps", "decay"), _adam_eps_under_root, _adam_one_pass, _adam_numbers
+)
 
 #: `m = momentum·m + lr·g; p *= 1 - lr·decay` where p is a matrix; `p -= m`.
-sgd_lr_in_momentum = Rule(("m",), ("lr", "momentum", "decay"), _sgd_lr_in_momentum)
+sgd_lr_in_momentum = Rule(("m",), ("lr", "momentum", "decay"), _sgd_lr_in_momentum, _sgd_one_pass, _sgd_numbers)

@@ -282,3 +282,32 @@ def test_parameters_on_a_gpu_go_through_the_loop(cls: type) -> None:
     with torch.no_grad():
         optimizer.update()
     assert planned(optimizer) == (0, 10)
+
+
+# torch 2.13's compiler imports what torch 2.13 deprecates.
+@pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning")
+@pytest.mark.parametrize("cls", RULES)
+def test_a_fused_update_errs_no_more_than_the_loop(cls: type) -> None:
+    """Against the loop in float64, from the same numbers; large parameters only, the others keep the loop's bits."""
+    torch.manual_seed(0)
+    values = [torch.randn(300, 301), torch.randn(70_001), *(torch.randn(8, 9) for _ in range(5))]
+    gradients = [[torch.randn_like(value) for value in values] for _ in range(5)]
+
+    def trained(dtype: torch.dtype, fused: bool | None) -> list[Tensor]:
+        model = nn.ParameterList([nn.Parameter(value.to(dtype, copy=True)) for value in values])
+        optimizer = cls(model, decay=0.01)
+        if fused is not None:
+            by_foreach(optimizer, RULES[cls], fused=fused)
+        for now in gradients:
+            for parameter, gradient in zip(model, now, strict=True):
+                parameter.grad = gradient.to(dtype)
+            optimizer.apply()
+            optimizer.steps += 1
+        return [parameter.detach().double() for parameter in model]
+
+    exact, loop = trained(torch.float64, None), trained(torch.float32, None)
+    by_chunks, fused = trained(torch.float32, False), trained(torch.float32, True)
+    assert all(torch.equal(a, b) for a, b in zip(by_chunks, loop, strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(fused[2:], loop[2:], strict=True))
+    for truth, one, other in zip(exact[:2], fused, loop, strict=False):
+        assert (one - truth).square().mean() <= 1.1 * (other - truth).square().mean()

@@ -27,8 +27,8 @@ class Trainer(legacy_lab.Trainer):
     callbacks, loggers, progress bar and ModelCheckpoint are Lightning's. `lightning` holds further arguments of
     `lightning.Trainer`. After construction `trainer.lightning` is None; during and after training it is the
     `lightning.Trainer` that ran. `loop` is "slim" (`lab_adapters.slim_loop`, which falls back to Lightning's own
-    where anything speaks against it) or "stock"; `update` is "foreach" (`lab_bridge.update`, bitwise the loop) or
-    "loop", Lab's own code for the update of its own optimizers.
+    where anything speaks against it) or "stock". `update` is how Lab's own optimizers update (`lab_bridge.update`):
+    "foreach", bitwise Lab's loop; "loop", Lab's loop; "fused", faster and not bitwise.
 
     `train(resume=…)` takes Lab's checkpoints and Lightning's; `save` writes Lab's, which `legacy_lab` resumes from.
     """

@@ -17,8 +17,9 @@ __all__ = ["UPDATES", "choose_update", "rule_of"]
 log = logging.getLogger(__name__)
 
 #: "foreach": bitwise the loop, through torch's foreach operations where there is a rule and many small parameters;
-#: "loop": Lab's own code.
-UPDATES = ("foreach", "loop")
+#: "loop": Lab's own code; "fused": foreach for small parameters and a compiled kernel for large ones, which is not
+#: bitwise the loop.
+UPDATES = ("foreach", "loop", "fused")
 
 #: Class -> its rule, and the fingerprint of the `update` that the rule was written after.
 _RULES: dict[type, tuple[Rule, str]] = {
@@ -39,6 +40,8 @@ def choose_update(optimizer: Any, how: str) -> None:
     rule = rule_of(type(optimizer))
     if rule is None:
         log.info("%s updates by its own code: no rule is known for it", type(optimizer).__qualname__)
+    elif how == "fused":
+        by_foreach(optimizer, rule, fused=True)
     elif not is_worth_it(optimizer, rule):
         log.info("%s updates by its own code: it has too few small parameters", type(optimizer).__qualname__)
     else:

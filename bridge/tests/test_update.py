@@ -75,5 +75,49 @@ def test_the_loop_can_be_chosen(build: Callable[..., Any]) -> None:
     """By an argument of the drop-in; a word that is none is refused."""
     assert type(build(Trainer, "digits_vae", "loop", update="loop").optimizer) is Adam
     assert type(build(Trainer, "digits_vae", "foreach").optimizer) is not Adam
-    with pytest.raises(ValueError, match=r"Trainer\.update: expected one of foreach, loop.*found 'quick'"):
+    with pytest.raises(ValueError, match=r"Trainer\.update: expected one of foreach, loop, fused, found 'quick'"):
         build(Trainer, "digits_vae", "x", update="quick")
+
+
+SETTINGS = {
+    "as the example has it": (),
+    "gradients left as none": ("Adam.gradients = @Gradients()", "Gradients.left_as = 'none'"),
+    "fp32 masters": ("Adam.gradients = @Gradients()", "Gradients.masters = True"),
+    "a loss scaler that skips": (
+        "Adam.gradients = @Gradients()",
+        "Gradients.scaler = @DynamicScaler()",
+        "DynamicScaler.scale_by = 1e38",
+    ),
+    "three groups, one of them left out": (
+        "Adam.multipliers = {'blocks.7.*': 0.5, 'blocks.3.*': 3.0, 'blocks.0.*': None}",
+    ),
+    "no decay": ("Adam.decay = 0.0",),
+    "SGD": ("Trainer.optimizer = @SGD", "SGD.decay = 0.01", "SGD.lr = 1e-2"),
+}
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_the_drop_in_keeps_labs_bits_through_foreach(build: Callable[..., Any], name: str) -> None:
+    """Every parameter, state tensor and gradient after ten steps, whatever else the optimizer was told to do."""
+    few = ("Trainer.steps = 10", "Trainer.eval_every = 0", *SETTINGS[name])
+    states = []
+    for update in ("loop", "foreach"):
+        trainer = build(Trainer, "digits_vae", update, *few, update=update)
+        trainer.train()
+        state = trainer.state()
+        states.append(_flat({part: state[part] for part in ("step", "model", "optimizer", "ema")}))
+        assert hasattr(trainer.optimizer, "_foreach_plan") == (update == "foreach")
+    assert states[0].keys() == states[1].keys()
+    assert [key for key in states[0] if not _same(states[0][key], states[1][key])] == []
+
+
+def _flat(value: Any, path: str = "") -> dict[str, Any]:
+    if isinstance(value, dict):
+        return {key: leaf for name, inner in value.items() for key, leaf in _flat(inner, f"{path}/{name}").items()}
+    if isinstance(value, list | tuple):
+        return _flat(dict(enumerate(value)), path)
+    return {path: value}
+
+
+def _same(a: Any, b: Any) -> bool:
+    return torch.equal(a, b) if isinstance(a, torch.Tensor) else bool(a == b)
