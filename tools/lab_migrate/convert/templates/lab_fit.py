@@ -20,6 +20,7 @@ from lab_adapters import (
     faithful,
     quiet,
 )
+from lab_adapters.slim_loop import slim
 from lab_bridge.legacy_checkpoint import LabCheckpoint
 
 
@@ -77,6 +78,7 @@ def fit(lab, resume=None):
             max_steps=lab.steps,
             **faithful(lab.device, callbacks=callbacks, plugins=[LegacyCheckpointIO(LabCheckpoint())]),
         )
+        slim(trainer)
         trainer.fit(module, TokenLoader(lab.steps), ckpt_path=resume)
     lab.tracker.close()
     lab.step = module.step
