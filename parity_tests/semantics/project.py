@@ -239,3 +239,50 @@ class Squares:
         logits, _ = model(batch["image"])
         loss = (logits - nn.functional.one_hot(batch["label"], 3)).square().mean()
         return loss, {"loss": loss.detach().float()}
+
+
+@gin.configurable
+class Sometimes(Classifier):
+    """A loss that is not a number at every third batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = 0
+
+    def __call__(self, model: nn.Module, batch: Any) -> tuple[Tensor, dict[str, Tensor]]:
+        """NaN at calls 2, 5, 8, …"""
+        loss, metrics = super().__call__(model, batch)
+        self.calls += 1
+        return loss * (float("nan") if self.calls % 3 == 0 else 1.0), metrics
+
+    def state(self) -> dict[str, Any]:
+        """The count."""
+        return {"calls": self.calls}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on."""
+        self.calls = state["calls"]
+
+
+@gin.configurable
+class Baseline(Classifier):
+    """The loss weighed by how far it lies above its own running mean."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.baseline = 0.0
+
+    def __call__(self, model: nn.Module, batch: Any) -> tuple[Tensor, dict[str, Tensor]]:
+        """Carries `baseline` to the next call."""
+        loss, metrics = super().__call__(model, batch)
+        weight = 1.0 + float(loss.detach()) - self.baseline
+        self.baseline = 0.9 * self.baseline + 0.1 * float(loss.detach())
+        return loss * weight, metrics
+
+    def state(self) -> dict[str, Any]:
+        """The mean."""
+        return {"baseline": self.baseline}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on."""
+        self.baseline = state["baseline"]
