@@ -74,17 +74,21 @@ class Optimizer:
 
     def step(self, loss: Tensor) -> bool:
         """Take the loss of one micro-batch; True when a window is done: updated, or skipped for an overflow."""
+        self.take(loss)
+        return self.pending == self.accumulation.every and self.finish()
+
+    def take(self, loss: Tensor, retain_graph: bool = False) -> None:
+        """Backward only: add the gradients of one micro-batch's share."""
         self._ask("loss", "before", self.micro_steps)
         loss = self.accumulation.share(loss)
         if self.gradients.scaler is not None:
             loss = self.gradients.scaler.scale(loss)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward(retain_graph=retain_graph)  # type: ignore[no-untyped-call]
         self.micro_steps += 1
         self.pending += 1
         self._ask("loss", "after", self.micro_steps)
         if self.gradients.reduce_at == "loss":
             self.reduce()
-        return self.pending == self.accumulation.every and self.finish()
 
     def end_epoch(self) -> bool:
         """The loader's epoch is over: decide on a window that is not full; True when it was updated with."""
