@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from lab_migrate.commands import checkpoint, compare, config, convert, demo, diagnose, parity, record, run, scan
+from lab_migrate.commands import checkpoint, compare, config, convert, demo, diagnose, parity, record, report, run, scan
 from lab_migrate.errors import UsageError
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ app.command("compare")(compare.compare)
 app.add_typer(config.app, name="config")
 app.command("diagnose")(diagnose.diagnose)
 app.command("parity", context_settings=PASS_THROUGH)(parity.parity)
+app.command("report")(report.report)
 app.command("run")(run.run)
 app.command("demo")(demo.demo)
 app.add_typer(checkpoint.app, name="checkpoint")

@@ -9,6 +9,7 @@ import typer
 
 from lab_migrate.commands.options import JsonOption
 from lab_migrate.errors import UsageError
+from lab_migrate.html_report import write_html
 from lab_migrate.output import console, print_json
 from lab_parity import TraceError, Verdict
 from lab_parity import compare as compare_traces
@@ -18,6 +19,9 @@ from lab_parity.report.terminal import render
 def compare(
     legacy: Annotated[Path, typer.Argument(help="Trace of the legacy run.", show_default=False)],
     migrated: Annotated[Path, typer.Argument(help="Trace of the migrated run.", show_default=False)],
+    html: Annotated[
+        Path | None, typer.Option("--html", help="Also write the report as one HTML file.", show_default=False)
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Compare two traces, step by step, bit by bit.
@@ -31,6 +35,8 @@ def compare(
         print_json(verdict.to_dict())
     else:
         console().print(render(verdict))
+    if html is not None:
+        write_html(html, legacy, migrated, verdict)
     raise typer.Exit(verdict.exit_code)
 
 
