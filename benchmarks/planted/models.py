@@ -25,13 +25,15 @@ class Norm1d(nn.BatchNorm1d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C) -> (B, C)."""
-        before = None if self.unbiased or not self.training else self.running_var.clone()  # type: ignore[union-attr]
-        y = super().forward(x)
-        if before is not None:
-            with torch.no_grad():
-                m = float(self.momentum or 0)
-                self.running_var.copy_((1 - m) * before + m * x.float().var(0, unbiased=False))  # type: ignore[union-attr]
-        return y
+        if self.unbiased or not self.training:
+            return super().forward(x)
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        m = float(self.momentum or 0)
+        with torch.no_grad():
+            self.running_mean.mul_(1 - m).add_(x.float().mean(0), alpha=m)
+            self.running_var.mul_(1 - m).add_(x.float().var(0, unbiased=False), alpha=m)
+        return F.batch_norm(x, None, None, self.weight, self.bias, True, m, self.eps)
 
 
 class Conv(nn.Module):

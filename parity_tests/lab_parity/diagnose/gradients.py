@@ -1,13 +1,16 @@
-"""The gradients of both sides, as the update saw them and as the backward passes left them."""
+"""The gradients of both sides: what each backward pass added, what the passes left, and what the update saw."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lab_parity.diagnose.fit import Fit, flat, gradient_noise, least_squares
-from lab_parity.diagnose.scene import Pair, Scene
+import torch
+from torch import Tensor
 
-__all__ = ["proportional", "scaled"]
+from lab_parity.diagnose.fit import Fit, flat, gradient_noise, least_squares
+from lab_parity.diagnose.scene import Pair, Run, Scene, same_bits
+
+__all__ = ["added", "left_behind", "norm", "proportional", "same_backward", "scaled"]
 
 
 def proportional(pairs: Sequence[Pair]) -> tuple[float, Fit]:
@@ -18,9 +21,44 @@ def proportional(pairs: Sequence[Pair]) -> tuple[float, Fit]:
 
 
 def scaled(scene: Scene) -> tuple[float, Fit] | None:
-    """The same for all gradients as the update saw them; None where there are none or they are no multiple."""
-    pairs = [pair for pair in scene.pairs("grad", "before") if pair.a.is_floating_point()]
+    """The same for the gradients where they first differ: of one backward pass (loss), or as the update saw them.
+
+    None where there are none or they are no multiple.
+    """
+    if scene.first.phase == "loss":
+        a, b = (added(run, scene.micro) for run in (scene.legacy, scene.migrated))
+        pairs = [Pair(name, a[name], b[name]) for name in a if name in b]
+    else:
+        pairs = [pair for pair in scene.pairs("grad", "before") if pair.a.is_floating_point()]
     if not pairs:
         return None
     ratio, fit = proportional(pairs)
     return (ratio, fit) if fit.holds else None
+
+
+def added(run: Run, micro: int) -> dict[str, Tensor]:
+    """Name -> what one backward pass added."""
+    after, before = run.tensors("grad", "after", micro), run.tensors("grad", "before", micro)
+    return {name: value - before[name] if name in before else value for name, value in after.items()}
+
+
+def left_behind(run: Run, micro_steps: int) -> dict[str, Tensor]:
+    """Name -> the gradient that the last backward pass left."""
+    return run.tensors("grad", "after", micro_steps - 1) if micro_steps else {}
+
+
+def same_backward(scene: Scene) -> bool:
+    """Whether all backward passes left the same bits on both sides, so that the difference came after them."""
+    a, b = scene.micro_steps
+    if a != b or not a:
+        return False
+    mine, other = left_behind(scene.legacy, a), left_behind(scene.migrated, b)
+    common = mine.keys() & other.keys()
+    return bool(common) and mine.keys() == other.keys() and all(same_bits(mine[n], other[n]) for n in common)
+
+
+def norm(tensors: Sequence[Tensor], order: float = 2.0) -> float:
+    """Of all elements of all tensors at once."""
+    if not tensors:
+        return 0.0
+    return float(torch.cat([t.reshape(-1).double() for t in tensors]).norm(order))

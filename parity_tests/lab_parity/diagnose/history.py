@@ -29,12 +29,16 @@ class PastStep:
 
 @attrs.frozen(slots=True, eq=False)
 class History:
-    """A run's steps (at most 100,000), the canonical keys of one of them with digests and values, and its end."""
+    """A run's steps (at most 100,000), the canonical keys of one of them with digests and values, and its end.
+
+    `initial` maps (optimizer, parameter) to the fingerprint before that optimizer's first update.
+    """
 
     steps: Sequence[PastStep]
     keys: Mapping[Key, tuple[bytes, float]]
     side: Side
     end: End | None
+    initial: Mapping[tuple[str, str], bytes]
 
 
 def read_history(trace: Trace, at: int) -> History:
@@ -44,6 +48,7 @@ def read_history(trace: Trace, at: int) -> History:
     at_step: dict[Key, tuple[bytes, float]] = {}
     end: End | None = None
     known: dict[str, Mapping[str, Any]] = {}
+    initial: dict[tuple[str, str], bytes] = {}
     for item in trace.steps():
         if isinstance(item, End):
             end = item
@@ -56,8 +61,13 @@ def read_history(trace: Trace, at: int) -> History:
                 key: (digest.tobytes(), float(value))
                 for key, digest, value in zip(keys, item.digests, item.values, strict=True)
             }
+        initial |= {
+            (item.optimizer, key.name): digest.tobytes()
+            for key, digest in zip(keys, item.digests, strict=True)
+            if key.phase == "config"
+        }
         steps.append(_past(item, keys, side, known))
-    return History(steps, at_step, side, end)
+    return History(steps, at_step, side, end, initial)
 
 
 def _past(item: Step, keys: Sequence[Key], side: Side, known: dict[str, Mapping[str, Any]]) -> PastStep:

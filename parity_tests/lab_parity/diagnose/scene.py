@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import attrs
 import torch
@@ -18,7 +18,9 @@ from lab_parity.record.capture_file import CapturedStep, Key5, ModuleFacts, capt
 from lab_parity.trace import Trace
 from lab_parity.verdict import Divergence, Verdict
 
-__all__ = ["Pair", "Run", "Scene", "Setting", "read_run"]
+T = TypeVar("T")
+
+__all__ = ["Pair", "Run", "Scene", "Setting", "read_run", "same_bits"]
 
 
 class Pair(NamedTuple):
@@ -71,6 +73,14 @@ class Scene:
     first: Divergence
     legacy: Run
     migrated: Run
+    _known: dict[str, Any] = attrs.field(factory=dict)
+
+    def once(self, name: str, make: Callable[[Scene], T]) -> T:
+        """What `make` says of this scene, worked out once."""
+        if name not in self._known:
+            self._known[name] = make(self)
+        found: T = self._known[name]
+        return found
 
     @property
     def captured(self) -> bool:
@@ -125,13 +135,17 @@ class Scene:
         """The legacy side's called modules, innermost first, each with its partner on the migrated side."""
         if self.legacy.now is None or self.migrated.now is None:
             return []
-        others = {facts.name: facts for facts in self.migrated.now.modules}
-        return [(facts, others.get(facts.name)) for facts in self.legacy.now.modules]
+        others = {facts.name: facts for facts in self.migrated.now.modules if facts.called}
+        return [(facts, others.get(facts.name)) for facts in self.legacy.now.modules if facts.called]
 
     @cached_property
     def micro(self) -> int:
         """The micro-step of the divergence; 0 where it belongs to the whole step."""
         return self.first.micro_step or 0
+
+    def outputs(self, module: str) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Outputs of a module in the divergent micro-step on both sides: "call.path" -> tensor."""
+        return _outputs(self.legacy.now, module, self.micro), _outputs(self.migrated.now, module, self.micro)
 
     @cached_property
     def first_module(self) -> tuple[ModuleFacts, ModuleFacts, Tensor, Tensor] | None:
@@ -139,8 +153,7 @@ class Scene:
         for facts, other in self.modules:
             if other is None:
                 continue
-            outputs = _outputs(self.legacy.now, facts.name, self.micro)
-            others = _outputs(self.migrated.now, facts.name, self.micro)
+            outputs, others = self.outputs(facts.name)
             for field, a in outputs.items():
                 b = others.get(field)
                 if b is not None and not same_bits(a, b):

@@ -157,6 +157,13 @@ class Capture:
         tensors |= {Key5("rng", -1, name, "state", "after"): state for name, state in self._states().items()}
         paths = {id(module): name for root in view.roots for name, module in modules(root)}
         outputs, facts = _name_calls(window.calls, paths)
+        called = {module.name for module in facts}
+        facts += [
+            ModuleFacts(name, type(module).__name__, module.extra_repr(), module.training, False)
+            for root in view.roots
+            for name, module in modules(root)
+            if module._buffers and name not in called
+        ]
         kind = f"{type(optimizer).__module__}.{type(optimizer).__qualname__}"
         return CapturedStep(self._current(), label, kind, micro_steps, window.hyper, facts, tensors | outputs)
 

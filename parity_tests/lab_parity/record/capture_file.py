@@ -53,12 +53,13 @@ class Key5(NamedTuple):
 
 @attrs.frozen(slots=True)
 class ModuleFacts:
-    """One module in one forward call: its class, its settings in words (`extra_repr`), and its mode."""
+    """One module: its class, its settings in words (`extra_repr`), its mode; `called` in a call that was training."""
 
     name: str
     kind: str
     settings: str
     training: bool
+    called: bool = True
 
 
 @attrs.frozen(slots=True, eq=False)

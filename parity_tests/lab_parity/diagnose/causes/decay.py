@@ -5,32 +5,50 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lab_parity.diagnose.cause import Cause
+from lab_parity.diagnose.fit import flat, gradient_noise, least_squares
+from lab_parity.diagnose.moments import moments
 from lab_parity.diagnose.parameters import which
 from lab_parity.diagnose.scene import Scene
 from lab_parity.diagnose.updates import multiples, updates
 from lab_parity.diagnose.words import number
 
-PHASES = ("optimizer", "param")
+PHASES = ("grad", "optimizer", "param")
 _MOST_GROUPS = 2
+_NAMES = ("weight_decay", "decay", "wd", "decoupled_weight_decay")
 
 
 def find(scene: Scene) -> Iterator[Cause]:
-    """Read from the settings where both sides show them, else fitted on the updates."""
-    read = scene.setting("weight_decay", "decay", "wd", "decoupled_weight_decay")
-    everyone = list(scene.legacy.history.steps[scene.first.step].hyper) if scene.captured or read else []
+    """Read from the settings where both sides show them, else fitted on updates, state or gradients."""
+    read = list(_read(scene))
+    yield from read
+    if read:
+        return
+    if scene.first.phase == "param":
+        yield from _in_the_update(scene)
+    elif scene.first.phase == "optimizer":
+        yield from _in_the_state(scene)
+    else:
+        yield from _in_the_gradient(scene)
+
+
+def _read(scene: Scene) -> Iterator[Cause]:
     before = scene.legacy.tensors("param", "before")
-    for setting in read:
+    for setting in scene.setting(*_NAMES):
+        everyone = list(scene.legacy.history.steps[scene.first.step].hyper)
         where = which(setting.parameters, everyone, before or None)
+        value = setting.b if isinstance(setting.b, (int, float)) and not isinstance(setting.b, bool) else None
         yield Cause(
             "decay",
             f"The weight decay is {setting.b} instead of {setting.a} on {where} ({setting.name}).",
             setting.name,
-            size=setting.b if isinstance(setting.b, (int, float)) else None,
+            size=value,
+            read=True,
             affected=setting.parameters,
             evidence=("both values were read from the optimizers",),
         )
-    if scene.first.phase != "param":
-        return
+
+
+def _in_the_update(scene: Scene) -> Iterator[Cause]:
     listed = updates(scene)
     rates = {update.name: scene.hyper(update.name, "lr", "learning_rate") for update in listed}
     known = all(isinstance(rate, (int, float)) and rate for rate in rates.values())
@@ -39,14 +57,58 @@ def find(scene: Scene) -> Iterator[Cause]:
         return
     value, names = found.groups[0]
     amount = f"weight decay {number(abs(value))}" if known else f"{number(abs(value))} of it a step"
+    where = which(names, [update.name for update in listed], scene.legacy.tensors("param", "before"), found.undecided)
     less = "missing" if value < 0 else "extra"
     yield Cause(
         "decay",
-        f"The updates differ by a multiple of the parameter: {less} {amount} on "
-        f"{which(names, everyone, before, found.undecided)}.",
+        f"The updates differ by a multiple of the parameter: {less} {amount} on {where}.",
         "weight decay, and the parameters that it applies to",
         found.fit,
         value,
         len(found.groups) + bool(found.untouched),
         affected=found.names,
     )
+
+
+def _in_the_state(scene: Scene) -> Iterator[Cause]:
+    for moment in moments(scene):
+        if not moment.differs:
+            continue
+        if set(moment.change) != {"parameter"} or not moment.identified:
+            return
+        value = moment.change["parameter"] / (moment.of("gradient") or 1.0)
+        a, b = (moment.of("parameter", side) / (moment.of("gradient") or 1.0) for side in ("legacy", "migrated"))
+        if abs(b) < 0.02 * abs(value):
+            said = f"The legacy gradient takes in weight decay {number(a)}, the migrated one does not"
+        elif abs(a) < 0.02 * abs(value):
+            said = f"The migrated gradient takes in weight decay {number(b)}, the legacy one does not"
+        else:
+            said = f"The weight decay that the gradient takes in is {number(b)} instead of {number(a)}"
+        yield Cause(
+            "decay",
+            f"{said}: decay through the gradient (L2), as seen in {moment.field}.",
+            "weight decay: its amount, or whether it is decoupled (AdamW) or goes through the gradient (Adam)",
+            moment.fit,
+            b,
+            1,
+            affected=moment.names,
+        )
+        return
+
+
+def _in_the_gradient(scene: Scene) -> Iterator[Cause]:
+    before = scene.legacy.tensors("param", "before")
+    pairs = [pair for pair in scene.pairs("grad", "before") if pair.name in before and pair.a.is_floating_point()]
+    noise = [gradient_noise(pair.a, pair.b) for pair in pairs]
+    fit = least_squares([flat(p.b) - flat(p.a) for p in pairs], [[flat(before[pair.name]) for pair in pairs]], noise)
+    if pairs and fit.holds:
+        value = fit.coefficients[0]
+        yield Cause(
+            "decay",
+            f"The gradients differ by {number(value)} times the parameter: decay through the gradient (L2), on one "
+            "side only.",
+            "weight decay, or a penalty in the loss",
+            fit,
+            value,
+            1,
+        )

@@ -12,7 +12,7 @@ from lab_parity.diagnose.generator import Mersenne, Philox, decode, words_betwee
 from lab_parity.diagnose.scene import Run, Scene
 from lab_parity.trace import Key
 
-PHASES = ("config", "rng", "batch", "loss", "buffer")
+PHASES = ("rng", "batch", "loss", "buffer")
 _NAMES = {"torch": "torch's global generator", "numpy": "numpy's global generator", "python": "Python's generator"}
 
 
@@ -23,7 +23,7 @@ def find(scene: Scene) -> Iterator[Cause]:
     for micro in [*range(scene.micro + 1), -1]:
         moment = "after" if micro < 0 else "before"
         states = [run.tensors("rng", moment, micro, "state") for run in (scene.legacy, scene.migrated)]
-        for name in states[0]:
+        for name in sorted(states[0], key=lambda name: name != "torch"):
             if name in states[1] and not states[0][name].equal(states[1][name]) and _expected(scene, name, micro):
                 yield from _one(scene, name, micro, states[0][name], states[1][name])
                 return
@@ -36,7 +36,7 @@ def _expected(scene: Scene, name: str, micro: int) -> bool:
     drawn = (run.history.keys.get(Key("rng", micro, name, "state")) for run in (scene.legacy, scene.migrated))
     if not all(entry is not None and math.isnan(entry[1]) for entry in drawn):
         return False  # a generator that nobody seeded starts from the clock
-    return scene.first.phase == "config" or micro >= 0
+    return micro >= 0
 
 
 def _one(scene: Scene, name: str, micro: int, a: Tensor, b: Tensor) -> Iterator[Cause]:

@@ -1,0 +1,129 @@
+"""Different batches: their size, a dropped last one, sharding, other samples, other values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from torch import Tensor
+
+from lab_parity.diagnose.cause import Cause
+from lab_parity.diagnose.fit import flat, least_squares, rounding
+from lab_parity.diagnose.scene import Pair, Scene
+from lab_parity.diagnose.words import number, times
+from lab_parity.digest import digest_tensor
+
+PHASES = ("batch",)
+_MOST_RANKS = 64
+
+
+def find(scene: Scene) -> Iterator[Cause]:
+    """Read and fitted on the captured batches."""
+    a, b = (run.tensors("batch", "before", scene.micro) for run in (scene.legacy, scene.migrated))
+    common = [name for name in a if name in b and a[name].ndim and b[name].ndim]
+    if not common:
+        return
+    yield from _values([Pair(name, a[name], b[name]) for name in common if a[name].shape == b[name].shape])
+    # The argument with the largest rows tells samples apart best.
+    name = max(common, key=lambda name: a[name][:1].numel())
+    mine, other = _rows(a[name]), _rows(b[name])
+    if len(mine) != len(other):
+        yield from _size(scene, mine, other)
+    yield from _shards(mine, other)
+    shared = len(set(mine) & set(other))
+    if shared == len(set(mine)) == len(set(other)) and mine != other:
+        yield Cause(
+            "order",
+            f"The batch holds the same {len(mine)} samples in another order.",
+            "order of the samples inside a batch",
+            evidence=("samples compared bit by bit",),
+        )
+    elif len(mine) == len(other):
+        yield Cause(
+            "batches",
+            f"The migrated batch of {len(other)} holds {len(other) - shared} samples that the legacy one does not: "
+            "other samples, or the same ones prepared in another way.",
+            "shuffling and its seed, sampler, sharding, augmentation",
+            freedom=4,
+            evidence=(f"{shared} samples of step {scene.first.step} agree bit by bit",),
+        )
+
+
+def _rows(tensor: Tensor) -> list[bytes]:
+    return [digest_tensor(row) for row in tensor]
+
+
+def _values(pairs: Sequence[Pair]) -> Iterator[Cause]:
+    """b = c · a + d."""
+    real = [pair for pair in pairs if pair.a.is_floating_point() and pair.b.is_floating_point()]
+    real = [pair for pair in real if not pair.a.equal(pair.b)]
+    if not real:
+        return
+    differences = [flat(pair.b) - flat(pair.a) for pair in real]
+    noise = [rounding(pair.a, pair.b) for pair in real]
+    values = [flat(pair.a) for pair in real]
+    ones = [value * 0 + 1 for value in values]
+    scaled = least_squares(differences, [values], noise)
+    ratio = 1 + scaled.coefficients[0]
+    yield Cause(
+        "batches",
+        f"The migrated batch is {times(ratio)} the legacy one.",
+        "scaling or normalisation of the inputs",
+        scaled,
+        ratio,
+        1,
+        affected=tuple(pair.name for pair in real),
+    )
+    moved = least_squares(differences, [values, ones], noise)
+    factor, offset = 1 + moved.coefficients[0], moved.coefficients[1]
+    yield Cause(
+        "batches",
+        f"The migrated batch is {times(factor)} the legacy one plus {number(offset)}.",
+        "normalisation of the inputs: mean and standard deviation",
+        moved,
+        factor,
+        2,
+        affected=tuple(pair.name for pair in real),
+    )
+
+
+def _size(scene: Scene, mine: list[bytes], other: list[bytes]) -> Iterator[Cause]:
+    shared = len(set(mine) & set(other))
+    usual = scene.legacy.past("batch", "before", 0)
+    before = max((tensor.shape[0] for tensor in usual.values() if tensor.ndim), default=0)
+    short, side = (other, "migrated") if len(other) < len(mine) else (mine, "legacy")
+    if before == max(len(mine), len(other)) and shared == 0:
+        yield Cause(
+            "batches",
+            f"The {side} run has a short batch of {len(short)} here, the other one goes on with {before}: the last, "
+            "incomplete batch of an epoch is kept on one side and dropped on the other.",
+            "drop_last",
+            size=float(len(other)),
+            evidence=(f"the step before had {before} on both sides",),
+        )
+        return
+    yield Cause(
+        "batches",
+        f"A batch holds {len(other)} samples instead of {len(mine)}; {shared} of them are the same.",
+        "batch size, drop_last, or the share of a rank",
+        size=float(len(other)),
+        freedom=1,
+        evidence=("sizes read on both sides",),
+    )
+
+
+def _shards(mine: list[bytes], other: list[bytes]) -> Iterator[Cause]:
+    """One side's batch is made of every w-th sample of the other's."""
+    for whole, part, side in ((mine, other, "migrated"), (other, mine, "legacy")):
+        for ranks in range(2, min(_MOST_RANKS, len(whole)) + 1):
+            for rank in range(ranks):
+                every = whole[rank::ranks]
+                if len(every) >= 2 and len(set(every)) > 1 and part[: len(every)] == every:
+                    yield Cause(
+                        "batches",
+                        f"The {side} run sees every {ranks}th sample of the other one's order, from the "
+                        f"{rank + 1}th on: its data is shared out among {ranks} ranks.",
+                        "sharding: a distributed sampler, or a sampler that shards a second time",
+                        size=float(ranks),
+                        evidence=(f"{len(every)} samples of the batch agree bit by bit",),
+                    )
+                    return

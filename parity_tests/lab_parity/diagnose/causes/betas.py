@@ -1,0 +1,59 @@
+"""The decay rates of Adam's moments."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lab_parity.diagnose.cause import Cause
+from lab_parity.diagnose.moments import Moment, moments
+from lab_parity.diagnose.scene import Scene
+from lab_parity.diagnose.words import number
+
+PHASES = ("optimizer",)
+_NAMES = ("betas", "beta1", "beta2", "alpha", "rho")
+_CLOSE = 0.02
+
+
+def find(scene: Scene) -> Iterator[Cause]:
+    """Read from the settings where both sides show them, else fitted on the state."""
+    for setting in scene.setting(*_NAMES):
+        yield Cause(
+            "betas",
+            f"{setting.name} is {setting.b} instead of {setting.a}.",
+            setting.name,
+            size=setting.b if isinstance(setting.b, (int, float)) else None,
+            read=True,
+            affected=setting.parameters,
+            evidence=("both values were read from the optimizers",),
+        )
+    if scene.settings:
+        return
+    known = [moment for moment in moments(scene) if moment.identified]
+    if not any(moment.order == 2 for moment in known):
+        return
+    for moment in known:
+        if moment.differs:
+            yield from _one(moment)
+            return
+
+
+def _one(moment: Moment) -> Iterator[Cause]:
+    new = "gradient" if moment.order == 1 else "gradient²"
+    change_old, change_new = moment.change.get("old", 0.0), moment.change.get(new, 0.0)
+    if not set(moment.change) <= {"old", new} or not change_new:
+        return
+    first_step = not moment.legacy.get("old")
+    if not first_step and abs(change_old + change_new) > _CLOSE * abs(change_new):
+        return  # a rate is lost by one and gained by the other
+    a, b = (1 - moment.of(new, side) for side in ("legacy", "migrated"))
+    if not -1e-6 <= b <= 1 + 1e-6:
+        return
+    yield Cause(
+        "betas",
+        f"beta{moment.order} is {number(b)} instead of {number(a)}: {moment.field} keeps that part of its old value.",
+        f"betas, the one of the {'first' if moment.order == 1 else 'second'} moment",
+        moment.fit,
+        b,
+        1,
+        affected=moment.names,
+    )

@@ -1,0 +1,42 @@
+"""Parameters or buffers that change between two steps: an evaluation in training mode, averages left in, clipping."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lab_parity.diagnose.cause import Cause
+from lab_parity.diagnose.parameters import which
+from lab_parity.diagnose.scene import Run, Scene, same_bits
+
+PHASES = ("loss", "forward", "grad", "param", "buffer", "optimizer")
+
+
+def find(scene: Scene) -> Iterator[Cause]:
+    """Read from what the step before left and what this one found."""
+    for phase in ("param", "buffer"):
+        a, b = _changed(scene.legacy, phase), _changed(scene.migrated, phase)
+        only = sorted(set(a) ^ set(b))
+        if not only:
+            continue
+        side = "migrated" if set(b) - set(a) else "legacy"
+        everyone = list(scene.legacy.tensors(phase, "before"))
+        step = scene.first.step
+        if phase == "buffer":
+            said = f"Buffers of the {side} run change between steps {step - 1} and {step}"
+            setting = "an evaluation without model.eval(), or forward calls that one side does not make"
+        else:
+            said = f"Parameters of the {side} run change between steps {step - 1} and {step}, outside the optimizer"
+            setting = "averaged weights left in after an evaluation, a checkpoint loaded, weights clipped or projected"
+        yield Cause(
+            "between_steps",
+            f"{said}: {which(only, everyone) if phase == 'param' else ', '.join(only[:3])}.",
+            setting,
+            affected=tuple(only),
+            evidence=(f"what step {step - 1} left is not what step {step} found, on one side only",),
+        )
+        return
+
+
+def _changed(run: Run, phase: str) -> list[str]:
+    left, found = run.past(phase, "after"), run.tensors(phase, "before")
+    return [name for name in found if name in left and not same_bits(left[name], found[name])]

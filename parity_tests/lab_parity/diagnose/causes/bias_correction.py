@@ -1,0 +1,54 @@
+"""Adam's bias correction: left out, or counted from another step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lab_parity.diagnose.adam import Adam, Form, identify
+from lab_parity.diagnose.cause import Cause
+from lab_parity.diagnose.scene import Scene
+from lab_parity.diagnose.words import number
+
+PHASES = ("optimizer", "param")
+
+
+def find(scene: Scene) -> Iterator[Cause]:
+    """Read from the step counters in the state, else fitted on the updates."""
+    for name in ("step", "steps", "t"):
+        pairs = [pair for pair in scene.pairs("optimizer", "after", field=name) if pair.a.numel() == 1]
+        steps = {(float(pair.a), float(pair.b)) for pair in pairs if float(pair.a) != float(pair.b)}
+        if len(steps) == 1 and scene.first.phase == "optimizer":
+            ((a, b),) = steps
+            yield Cause(
+                "bias_correction",
+                f"The optimizer's step counter is {number(b)} instead of {number(a)}, and with it the bias correction.",
+                "the optimizer's step counter: is its state restored, and stepped once a step?",
+                size=b - a,
+                freedom=1,
+                evidence=("both counters were read from the optimizers' state",),
+            )
+    if scene.first.phase != "param" or not scene.captured:
+        return
+    for unusual, adam in enumerate(identify(scene)):
+        yield from _counted_otherwise(adam, int(unusual > 0))
+
+
+def _counted_otherwise(adam: Adam, freedom: int) -> Iterator[Cause]:
+    own = adam.form
+    for count in (None, adam.step, adam.step + 1, adam.step - 1):
+        if count == own.count or count == 0 or (own.count not in (None, adam.step) and count != adam.step):
+            continue
+        if count is None:
+            said = "The migrated update leaves out the bias correction"
+        elif own.count is None:
+            said = "The migrated update has a bias correction, the legacy one has none"
+        else:
+            said = f"The bias correction counts step {count} instead of {own.count}"
+        yield Cause(
+            "bias_correction",
+            f"{said} (beta1 {number(adam.betas[0])}, beta2 {number(adam.betas[1])}).",
+            "bias correction",
+            adam.explains(Form(own.place, count, own.eps)),
+            None,
+            freedom,
+        )

@@ -1,0 +1,115 @@
+"""Clipping: whether, at what, by which norm, of which parameters, and before or after unscaling."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import attrs
+
+from lab_parity.diagnose.cause import Cause
+from lab_parity.diagnose.clipping import Clip, clip_between, is_round
+from lab_parity.diagnose.gradients import left_behind, norm, same_backward
+from lab_parity.diagnose.scene import Run, Scene, same_bits
+
+PHASES = ("grad", "clip")
+
+
+def find(scene: Scene) -> Iterator[Cause]:
+    """Compares what lies between the backward passes and the update on both sides."""
+    if not scene.captured:
+        return
+    yield from _between_micro_steps(scene)
+    if not same_backward(scene):
+        return
+    a, b = (_form(run, scene.micro_steps[0]) for run in (scene.legacy, scene.migrated))
+    if a is not None and (b is None or (a.kind == "factor" and b.kind != "norm")):
+        b = _form(scene.migrated, scene.micro_steps[0], a.at if a.kind == "factor" else 1.0) or b
+    elif b is not None and (a is None or (b.kind == "factor" and a.kind != "norm")):
+        a = _form(scene.legacy, scene.micro_steps[0], b.at if b.kind == "factor" else 1.0) or a
+    if a is None or b is None:
+        return
+    everyone = len(scene.legacy.tensors("grad", "before"))
+    late = _before_unscaling(scene, a, b)
+    if late is not None:
+        yield late
+        return
+    clips = {"norm", "inf norm", "value", "each"}
+    if a.kind not in clips and b.kind not in clips:
+        return  # a factor: see `scale`
+    a, b = _same_threshold(scene, a, b)
+    yield Cause(
+        "clip",
+        f"The legacy run {a.sentence(everyone)}, the migrated one {b.sentence(everyone)}.",
+        "clipping: threshold, norm, and the parameters it is taken over",
+        None,
+        b.at if b.kind in clips else a.at,
+        0 if (b if b.kind in clips else a).sure or {a.kind, b.kind} <= clips else 2,
+        affected=b.on,
+        evidence=("the last backward pass left the same gradients on both sides, bit by bit",),
+    )
+
+
+def _form(run: Run, micro_steps: int, factor: float = 1.0) -> Clip | None:
+    return clip_between(left_behind(run, micro_steps), run.tensors("grad", "before"), factor)
+
+
+def _before_unscaling(scene: Scene, a: Clip, b: Clip) -> Cause | None:
+    """One side's norm is the other's, divided by a power of two: clipped while the loss scale was still in it."""
+    used = [list(run.tensors("grad", "before").values()) for run in (scene.legacy, scene.migrated)]
+    lengths = [norm(tensors) for tensors in used]
+    if not all(lengths):
+        return None
+    power = math.log2(lengths[0] / lengths[1])
+    early, mine = ("migrated", lengths[0]) if power > 0 else ("legacy", lengths[1])
+    if abs(power) < 2 or abs(power - round(power)) > 1e-4 or not is_round(mine):
+        return None
+    scale = 2 ** abs(round(power))
+    return Cause(
+        "clip",
+        f"The {early} run clips the scaled gradients, before it divides them by the loss scale of {scale}; "
+        f"the other one clips at {mine:.6g} after that.",
+        "order of clipping and unscaling",
+        size=mine,
+        evidence=(f"the norms that the updates saw: {lengths[0]:.6g} against {lengths[1]:.6g}",),
+    )
+
+
+def _same_threshold(scene: Scene, a: Clip, b: Clip) -> tuple[Clip, Clip]:
+    """A factor on one side may be the other side's threshold, by the norm of a part of the parameters."""
+    if {a.kind, b.kind} != {"norm", "factor"}:
+        return a, b
+    clip, other, run = (a, b, scene.migrated) if a.kind == "norm" else (b, a, scene.legacy)
+    raw = left_behind(run, scene.micro_steps[0])
+    for name, subset in (
+        ("matrices", [n for n in raw if raw[n].ndim >= 2]), ("vectors", [n for n in raw if raw[n].ndim < 2]),
+        *((f"all but {left}", [n for n in raw if n != left]) for left in raw),
+    ):  # fmt: skip
+        if abs(norm([raw[n] for n in subset]) * other.at / clip.at - 1) < 1e-4:
+            other = attrs.evolve(other, kind="norm", at=clip.at, on=tuple(subset))
+            break
+        del name
+    return (clip, other) if a.kind == "norm" else (other, clip)
+
+
+def _between_micro_steps(scene: Scene) -> Iterator[Cause]:
+    """What one backward pass left is not what the next one found."""
+    for micro in range(1, min(scene.micro_steps)):
+        forms = []
+        for run in (scene.legacy, scene.migrated):
+            left, found = run.tensors("grad", "after", micro - 1), run.tensors("grad", "before", micro)
+            same = left.keys() == found.keys() and all(same_bits(left[name], found[name]) for name in left)
+            forms.append(None if same or not found else clip_between(left, found))
+        clips = [form is not None and form.kind not in ("none", "factor") for form in forms]
+        if clips[0] != clips[1]:
+            side, form = ("legacy", forms[0]) if clips[0] else ("migrated", forms[1])
+            assert form is not None
+            everyone = len(scene.legacy.tensors("grad", "before"))
+            yield Cause(
+                "clip",
+                f"The {side} run {form.sentence(everyone)} after every micro-step, the other one does not.",
+                "clipping: once a step, or once a micro-step",
+                size=form.at,
+                evidence=(f"gradients between backward passes {micro - 1} and {micro}",),
+            )
+            return

@@ -1,0 +1,69 @@
+"""Parameters that do not move on one side: no gradient reaches them, or the update leaves them out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from torch import Tensor
+
+from lab_parity.diagnose.cause import Cause
+from lab_parity.diagnose.parameters import which
+from lab_parity.diagnose.scene import Run, Scene, same_bits
+
+PHASES = ("grad", "optimizer", "param")
+
+
+def find(scene: Scene) -> Iterator[Cause]:
+    """Read from gradients and parameters."""
+    a, b = (run.tensors("grad", "before") for run in (scene.legacy, scene.migrated))
+    everyone = [pair.name for pair in scene.pairs("param", "before")]
+    shapes = scene.legacy.tensors("param", "before")
+    for mine, other, side in ((a, b, "migrated"), (b, a, "legacy")):
+        lost = [name for name in everyone if name in mine and name not in other]
+        if lost and scene.first.phase == "grad":
+            zeros = not any(bool(mine[name].any()) for name in lost)
+            if zeros:
+                continue  # zeros against None: see zero_grad
+            yield Cause(
+                "frozen",
+                f"No gradient reaches {which(lost, everyone, shapes)} in the {side} run.",
+                "requires_grad, a detach() or no_grad() on the way, or a part of the model that is not called",
+                affected=tuple(lost),
+                evidence=("the gradient is None on one side only",),
+            )
+    if scene.first.phase == "grad":
+        yield from _silent(scene, a, b, everyone, shapes)
+        return
+    for run, still, side in ((scene.legacy, scene.migrated, "migrated"), (scene.migrated, scene.legacy, "legacy")):
+        names = [name for name in everyone if name in a and _moved(run, name) and not _moved(still, name)]
+        if names:
+            yield Cause(
+                "frozen",
+                f"The {side} update leaves {which(names, everyone, shapes)} as they are, although they have gradients.",
+                "the optimizer's parameter groups, or a condition inside the update",
+                affected=tuple(names),
+                evidence=("before and after the update they are the same, bit by bit, on one side only",),
+            )
+
+
+def _silent(
+    scene: Scene, a: dict[str, Tensor], b: dict[str, Tensor], everyone: list[str], shapes: dict[str, Tensor]
+) -> Iterator[Cause]:
+    """A gradient of zeros on one side only."""
+    for mine, other, side in ((a, b, "migrated"), (b, a, "legacy")):
+        lost = [n for n in everyone if n in mine and n in other and bool(mine[n].any()) and not bool(other[n].any())]
+        if lost:
+            yield Cause(
+                "frozen",
+                f"The gradient of {which(lost, everyone, shapes)} is zero in the {side} run.",
+                "a detach() on the way, a mask, or gradients zeroed before the update",
+                freedom=1,
+                affected=tuple(lost),
+                evidence=("it is not zero on the other side",),
+            )
+
+
+def _moved(run: Run, name: str) -> bool:
+    before = run.tensors("param", "before").get(name)
+    after = run.tensors("param", "after").get(name)
+    return before is not None and after is not None and not same_bits(before, after)

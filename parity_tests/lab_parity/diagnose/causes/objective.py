@@ -1,0 +1,30 @@
+"""The loss function: the model's outputs agree, and what is computed from them does not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lab_parity.diagnose.cause import Cause
+from lab_parity.diagnose.gradients import scaled
+from lab_parity.diagnose.scene import Scene
+from lab_parity.diagnose.words import number
+
+PHASES = ("loss",)
+
+
+def find(scene: Scene) -> Iterator[Cause]:
+    """Read from the outputs of all called modules."""
+    if not scene.captured or not scene.modules or scene.first_module is not None or scaled(scene) is not None:
+        return
+    if any(b is None for _, b in scene.modules):
+        return
+    losses = [run.tensors("loss", "after", scene.micro) for run in (scene.legacy, scene.migrated)]
+    values = [float(next(iter(side.values()))) if side else float("nan") for side in losses]
+    yield Cause(
+        "objective",
+        f"The outputs of all {len(scene.modules)} called modules agree, the loss does not ({number(values[0])} against "
+        f"{number(values[1])}), and the gradients are no multiple: the loss function, or its targets.",
+        "the loss: its terms, their weights, label smoothing, masking, targets",
+        freedom=3,
+        evidence=("outputs compared bit by bit on both sides",),
+    )

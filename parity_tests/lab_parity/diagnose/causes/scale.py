@@ -1,0 +1,65 @@
+"""Gradients k times too large: loss scale, unscaling, reduction over ranks or over the batch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from lab_parity.diagnose.cause import Cause
+from lab_parity.diagnose.fit import Fit
+from lab_parity.diagnose.gradients import same_backward, scaled
+from lab_parity.diagnose.scene import Scene
+from lab_parity.diagnose.words import times
+
+PHASES = ("loss", "grad", "reduce", "clip")
+_CLOSE = 1e-4
+
+
+def find(scene: Scene) -> Iterator[Cause]:
+    """Fitted on the gradients of the backward pass whose loss differs, or on those that the update saw."""
+    found = scaled(scene)
+    if found is None:
+        return
+    ratio, fit = found
+    if scene.first.phase == "loss":
+        counts = _counts(scene)
+        for count, what in counts.items():
+            for known, said in ((count, f"summed over {what} instead of averaged"),
+                                (1 / count, f"averaged over {what} instead of summed")):  # fmt: skip
+                if count > 1 and abs(ratio / known - 1) < _CLOSE:
+                    yield _cause(f"Loss and gradients are {times(ratio)} the legacy ones: {said}.",
+                                 "reduction of the loss: sum or mean", ratio, fit, 0)  # fmt: skip
+                    return
+        yield _cause(f"Loss and gradients are {times(ratio)} the legacy ones.", "scale of the loss", ratio, fit, 1)
+        return
+    where = "after the backward passes" if same_backward(scene) else "by the end of the backward passes"
+    power = math.log2(abs(ratio)) if ratio else 0.0
+    hint = ""
+    if abs(power) >= 3 and abs(power - round(power)) < _CLOSE:
+        hint = f" (2^{round(power)}: a loss scale that one side does not undo, or undoes twice)"
+    yield _cause(
+        f"The gradients are {times(ratio)} the legacy ones, and become so {where}{hint}.",
+        "unscaling, reduction over ranks (sum or mean), or division by a count",
+        ratio,
+        fit,
+        1,
+    )
+
+
+def _counts(scene: Scene) -> dict[int, str]:
+    """What a loss may be averaged over: the batch's size, and the elements of the last output."""
+    found: dict[int, str] = {}
+    for tensor in scene.legacy.tensors("batch", "before", scene.micro).values():
+        if tensor.ndim:
+            found.setdefault(tensor.shape[0], f"the batch of {tensor.shape[0]}")
+        if tensor.numel() > 1:
+            found.setdefault(tensor.numel(), f"{tensor.numel()} targets")
+    for facts, _ in reversed(scene.modules):
+        for output in scene.outputs(facts.name)[0].values():
+            found.setdefault(output.numel(), f"{output.numel()} outputs")
+        break
+    return found
+
+
+def _cause(sentence: str, setting: str, ratio: float, fit: Fit, freedom: int) -> Cause:
+    return Cause("scale", sentence, setting, fit, ratio, freedom)

@@ -1,0 +1,92 @@
+"""The schedule: the same values a step earlier or later, in another unit, or none."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+
+from lab_parity.diagnose.cause import Cause
+from lab_parity.diagnose.scene import Scene
+from lab_parity.diagnose.words import number
+
+PHASES = ("optimizer",)
+_FURTHEST = 16
+_CLOSE = 1e-9
+
+
+def find(scene: Scene) -> Iterator[Cause]:
+    """Read from the settings of all steps in both traces."""
+    for setting in scene.settings:
+        if not all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in (setting.a, setting.b)):
+            continue
+        label = scene.legacy.history.steps[scene.first.step].optimizer
+        sides = [
+            [step.hyper[setting.parameters[0]].get(setting.name) for step in run.history.steps
+             if step.optimizer == label and setting.parameters[0] in step.hyper]
+            for run in (scene.legacy, scene.migrated)
+        ]  # fmt: skip
+        a, b = ([float(v) for v in side if isinstance(v, (int, float))] for side in sides)
+        at = sum(step.optimizer == label for step in scene.legacy.history.steps[: scene.first.step])
+        yield from _compared(setting.name, a, b, at)
+
+
+def _compared(name: str, a: Sequence[float], b: Sequence[float], at: int) -> Iterator[Cause]:
+    if min(len(a), len(b)) <= at or (_constant(a) and _constant(b)):
+        return
+    for size in range(1, _FURTHEST):
+        for shift in (size, -size):
+            if _agree(a, b, at, shift):
+                when = "ahead of" if shift > 0 else "behind"
+                yield _cause(
+                    f"From step {at} on {name} is what the legacy run has {abs(shift)} step{'s' * (size > 1)} "
+                    f"{'later' if shift > 0 else 'earlier'}: the schedule is {when} by {abs(shift)}.",
+                    name,
+                    float(shift),
+                    0,
+                )
+                return
+    late_a, late_b = a[at:], b[at:]
+    if _constant(late_b) and not _constant(a):
+        yield _cause(f"{name} stays at {number(late_b[0])}, the legacy run's follows a schedule.", name, None, 1)
+    elif _constant(late_a) and not _constant(b):
+        yield _cause(f"{name} follows a schedule, the legacy run's stays at {number(late_a[0])}.", name, None, 1)
+    else:
+        held = _held(b)
+        if held > 1 and _held(a) == 1:
+            yield _cause(
+                f"{name} changes every {held} steps, the legacy run's every step: the schedule's unit.", name, None, 1
+            )
+
+
+def _agree(a: Sequence[float], b: Sequence[float], at: int, shift: int) -> bool:
+    """b[t] = a[t + shift] at all steps from `at` on that both have, at least two of them with different values."""
+    places = [t for t in range(at, len(b)) if 0 <= t + shift < len(a)]
+    same = all(abs(b[t] - a[t + shift]) <= _CLOSE * abs(a[t + shift]) for t in places)
+    return same and len(places) >= 2 and not _constant([b[t] for t in places])
+
+
+def _constant(values: Sequence[float]) -> bool:
+    return all(value == values[0] for value in values)
+
+
+def _held(values: Sequence[float]) -> int:
+    """How many steps a value lasts at least, in the middle of the run."""
+    runs = [1]
+    for mine, following in itertools.pairwise(values):
+        if mine == following:
+            runs[-1] += 1
+        else:
+            runs.append(1)
+    return min(runs[:-1], default=runs[0])
+
+
+def _cause(sentence: str, name: str, size: float | None, freedom: int) -> Cause:
+    return Cause(
+        "schedule",
+        sentence,
+        f"schedule of {name}: its first step, where it is stepped, its unit (step or epoch)",
+        size=size,
+        freedom=freedom,
+        read=True,
+        evidence=("read from the settings of all steps in both traces",),
+    )
