@@ -88,8 +88,9 @@ def convert_project(
         path = file.relative_to(root).as_posix()
         try:
             text = read_source(file)
-            parse_source(text)  # what Python cannot read is not converted, even where LibCST can
-            is_labs = is_labs or "legacy_lab" in text
+            if "legacy_lab" in text:
+                parse_source(text)  # what Python cannot read is not converted, even where LibCST can
+                is_labs = True
             proposals = _proposals(Source(path, text), rules)
         except (cst.ParserSyntaxError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
             findings.append(_skipped(path, error))
