@@ -23,6 +23,12 @@ class LeanModule(pl.LightningModule):
         else:
             super().__setattr__(name, value)
 
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Nothing: gradients are the legacy optimizer's. Lightning would set them to None before the first step.
+
+        They may be zeros that make an update of their own, or those of a window that a checkpoint cut in two.
+        """
+
     def log_step(self, metrics: Mapping[str, Any]) -> None:
         """`log_dict(metrics, prog_bar=True, batch_size=1)`; quicker where the slim loop runs."""
         loop = self.trainer.fit_loop.epoch_loop
