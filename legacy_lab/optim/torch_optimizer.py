@@ -42,9 +42,8 @@ class Torch(Optimizer):
         super().__init__(
             model, lr, 0.0, accumulate, clip_norm, multipliers, schedule, gradients, **dict(settings or {})
         )
-        self.inner: torch.optim.Optimizer = kind(
-            [{"params": group["params"]} for group in self.groups], lr=lr, **dict(settings or {})
-        )
+        build: Callable[..., torch.optim.Optimizer] = kind
+        self.inner = build([{"params": group["params"]} for group in self.groups], lr=lr, **dict(settings or {}))
         self.closure: Callable[[], Tensor] | None = None
 
     def update(self) -> None:

@@ -286,3 +286,11 @@ class Baseline(Classifier):
     def load_state(self, state: dict[str, Any]) -> None:
         """Go on."""
         self.baseline = state["baseline"]
+
+
+@gin.configurable
+def unused(model: Callable[[], nn.Module]) -> nn.Module:
+    """A model with a parameter that no loss reaches."""
+    built = model()
+    built.unused = nn.Parameter(torch.ones(2, 2))
+    return built
