@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import inspect
 import signal
 import threading
 import warnings
@@ -151,7 +152,7 @@ def loop(function: Callable[..., Steps]) -> Callable[..., Any]:
     @functools.wraps(function)
     def whole(*args: Any, **kwargs: Any) -> Any:
         legacy = function(*args, **kwargs)
-        return drive(legacy, dict(legacy.gi_frame.f_locals), {})
+        return drive(legacy, dict(inspect.getgeneratorlocals(legacy)), {})
 
     whole.__outlined__ = (whole, function)  # type: ignore[attr-defined]
     return whole

@@ -43,8 +43,8 @@ def _collect(node: ast.AST, found: Jumps, own: bool, outlined: Collection[int]) 
     elif isinstance(node, _LOOPS):
         for child in node.body if id(node) not in outlined else ():
             _collect(child, found, False, outlined)
-        for child in node.orelse:
-            _collect(child, found, own, outlined)
+        for after in node.orelse:
+            _collect(after, found, own, outlined)
     else:
-        for child in ast.iter_child_nodes(node):
-            _collect(child, found, own, outlined)
+        for part in ast.iter_child_nodes(node):
+            _collect(part, found, own, outlined)

@@ -180,7 +180,5 @@ def _is_plain_call(caller: Function, node: ast.Call) -> bool:
     if not _can_be_site(caller) or any(isinstance(arg, ast.GeneratorExp) for arg in node.args):
         return False
     scopes = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp | ast.FunctionDef | ast.ClassDef
-    for one in caller.own:
-        if isinstance(one, scopes) and any(inner is node for inner in ast.walk(one)):
-            return False
-    return True
+    inner = (one for one in caller.own if isinstance(one, scopes))
+    return not any(found is node for one in inner for found in ast.walk(one))

@@ -33,7 +33,7 @@ def loss_of(x, y):
 
 @attrs.frozen
 class Outcome:
-    """All that a program leaves behind: prints, every optimizer step's parameters, generators, the error it ended with."""
+    """What a program leaves behind: prints, every optimizer step's parameters, generators, the error it ended with."""
 
     printed: str
     steps: tuple[bytes, ...]

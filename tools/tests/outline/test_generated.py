@@ -31,7 +31,7 @@ def statements(draw: st.DrawFn, in_loop: bool, in_function: bool, depth: int = 2
         lines += {
             "add": f"{name} += {other} + 1\n",
             "set": f"{name} = {other} * 2\n",
-            "annotate": f"{name}: int = {other}\n" if in_function and False else f"{name} = ({other}, 1)[0]\n",
+            "annotate": f"{name}: int = ({other}, 1)[0]\n",
             "print": f"print({name!r}, {name}, [{other} + i for i in range(2)], (lambda: {name})())\n",
             "draw": f"{name} = torch.randint(0, 5, (1,)).item()\n",
             "break": f"if {name} % 5 == 3:\n    break\n",
@@ -52,10 +52,15 @@ def programs(draw: st.DrawFn) -> str:
     in_function = draw(st.booleans())
     header = draw(
         st.sampled_from(
-            ["for x, y in loader:\n", "for c, (x, y) in enumerate(loader):\n", "for a in range(3):\n    x, y = data[a * 4 : a * 4 + 4]\n",
-             "while a < 6:\n    a += 1\n    x, y = data[a : a + 4]\n"]
+            [
+                "for x, y in loader:\n",
+                "for c, (x, y) in enumerate(loader):\n",
+                "for a in range(3):\n    x, y = data[a * 4 : a * 4 + 4]\n",
+                # A counter of its own: what the statements do to the other names might never end.
+                "while n < 6:\n    n += 1\n    x, y = data[n : n + 4]\n",
+            ]
         )
-    )  # fmt: skip
+    )
     body = draw(statements(True, in_function)) + STEP + draw(statements(True, in_function))
     loop = header + indent(body, "    ")
     if draw(st.booleans()):
@@ -63,7 +68,7 @@ def programs(draw: st.DrawFn) -> str:
     if draw(st.booleans()):
         before, after = draw(statements(True, in_function, 1)), draw(statements(True, in_function, 1))
         loop = "for b in range(2):\n" + indent(before + loop + after, "    ")
-    text = f"a = b = c = 1\n{loop}print(a, b, c)\n"
+    text = f"a = b = c = 1\nn = 0\n{loop}print(a, b, c, n)\n"
     if in_function:
         text = "def main():\n" + indent(text, "    ") + "    return a\nprint(main())\n"
     return text
