@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from lab_bridge.checkpoint.carried import KEY
 from lab_bridge.checkpoint.errors import CheckpointError
 from lab_bridge.checkpoint.plain_json import leaf_from_json, leaf_to_json, path_from_json, path_to_json
-from lab_bridge.checkpoint.stored import FileStorage, StoredTensor, row_major
+from lab_bridge.checkpoint.stored import FileStorage, StoredTensor, row_major, write_all
 from lab_bridge.checkpoint.tree import Leaf, Step, TreePath
 
 __all__ = ["is_safetensors_file", "read_safetensors_file", "write_safetensors_file"]
@@ -128,12 +128,6 @@ def _write(file: BinaryIO, tensors: Mapping[str, StoredTensor], metadata: Mappin
     told = json.dumps(header, separators=(",", ":")).encode()
     told += b" " * (-len(told) % 8)
     for data in (len(told).to_bytes(8, "little"), told):
-        _all(file, memoryview(data))
+        write_all(file, memoryview(data))
     for _, tensor in ordered:
-        for chunk in tensor.chunks():
-            _all(file, chunk)
-
-
-def _all(file: BinaryIO, data: memoryview) -> None:
-    while data:
-        data = data[file.write(data) :]
+        tensor.write(file)

@@ -9,9 +9,10 @@ tensor never has to fit into memory.
 from __future__ import annotations
 
 import mmap
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 import attrs
 import torch
@@ -74,6 +75,15 @@ class FileStorage:
                     raise EOFError(f"{self.path}: expected {left} more bytes, found the end of the file")
                 left -= read
                 yield buffer[:read]
+
+    def send(self, target: BinaryIO, start: int, stop: int) -> None:
+        """Append the bytes from `start` to `stop` to an unbuffered file, inside the kernel."""
+        with self.path.open("rb") as file:
+            while start < stop:
+                sent = os.sendfile(target.fileno(), file.fileno(), self.offset + start, min(stop - start, 1 << 30))
+                if not sent:
+                    raise EOFError(f"{self.path}: expected {stop - start} more bytes, found the end of the file")
+                start += sent
 
 
 @attrs.frozen(eq=False)
@@ -156,6 +166,15 @@ class StoredTensor:
             block = whole[at : at + rows]
             yield as_bytes(block.contiguous().flatten().view(torch.uint8))
 
+    def write(self, target: BinaryIO) -> None:
+        """Append the bytes of its elements, row-major, to an unbuffered file."""
+        if self.contiguous and isinstance(self.storage, FileStorage):
+            start = self.offset * self.dtype.itemsize
+            self.storage.send(target, start, start + self.nbytes)
+            return
+        for chunk in self.chunks():
+            write_all(target, chunk)
+
     def narrow(self, axis: int, start: int, size: int) -> StoredTensor:
         """As `Tensor.narrow`: a view."""
         shape = (*self.shape[:axis], size, *self.shape[axis + 1 :])
@@ -166,6 +185,10 @@ class StoredTensor:
         return attrs.evolve(
             self, shape=tuple(self.shape[axis] for axis in axes), stride=tuple(self.stride[axis] for axis in axes)
         )
+
+    def materialised(self) -> StoredTensor:
+        """The same tensor row-major in a storage of its own, written out when somebody reads it."""
+        return self if self.contiguous else join([self], 0)
 
 
 @attrs.frozen(eq=False)
@@ -214,6 +237,12 @@ def hold(tensor: Tensor) -> StoredTensor:
     flat = tensor.detach().to("cpu", copy=True).contiguous().flatten().view(torch.uint8)
     shape = tuple(tensor.shape)
     return StoredTensor(HeldStorage(flat), tensor.dtype, shape, row_major(shape))
+
+
+def write_all(target: BinaryIO, data: memoryview) -> None:
+    """Append to an unbuffered file, which may take less than it is given."""
+    while data:
+        data = data[target.write(data) :]
 
 
 def as_bytes(flat: Tensor) -> memoryview:

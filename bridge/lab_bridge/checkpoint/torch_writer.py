@@ -11,7 +11,7 @@ import torch
 
 from lab_bridge.checkpoint.errors import CheckpointError
 from lab_bridge.checkpoint.inert import Inert, NumpyValue, Symbol
-from lab_bridge.checkpoint.stored import FileStorage, Storage, StoredTensor
+from lab_bridge.checkpoint.stored import Storage, StoredTensor
 from lab_bridge.checkpoint.zip_writer import ZipWriter
 
 __all__ = ["write_torch_file"]
@@ -29,11 +29,7 @@ def write_torch_file(file: BinaryIO, tree: Any) -> None:
     archive.add(f"{_ROOT}/data.pkl", described.getvalue())
     archive.add(f"{_ROOT}/byteorder", b"little")
     for key, storage in enumerate(pickler.storages):
-        name = f"{_ROOT}/data/{key}"
-        if isinstance(storage, FileStorage) and storage.crc32 is not None:
-            archive.add_copy(name, storage)
-        else:
-            archive.add_chunks(name, storage.nbytes, storage.chunks(0, storage.nbytes))
+        archive.add_storage(f"{_ROOT}/data/{key}", storage)
     archive.add(f"{_ROOT}/version", b"3\n")
     archive.finish()
 

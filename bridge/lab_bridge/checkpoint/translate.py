@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from lab_bridge.checkpoint.carried import CARRIED, as_plain, from_plain
+from lab_bridge.checkpoint.carried import CARRIED, KEY, as_plain, from_plain
 from lab_bridge.checkpoint.contents import Contents, section
 from lab_bridge.checkpoint.errors import CheckpointError
 from lab_bridge.checkpoint.format import Format, Leaves
 from lab_bridge.checkpoint.parameter_names import Names, name_parameters, names_in_entries
 from lab_bridge.checkpoint.places import Place, fill, match, pattern
+from lab_bridge.checkpoint.stored import StoredTensor
 from lab_bridge.checkpoint.tree import Leaf, Step, TreePath, same_leaf, show
 
 __all__ = ["contents_of", "leaves_of", "lost_on_the_way_back"]
+
+#: Where a written file says which leaves the format added by itself, though they look like the source's.
+ADDED: TreePath = (Step(KEY), Step("added"))
 
 #: Where, among what is carried for a format, the words stand that a file of it used.
 DIALECT: TreePath = (Step("lab_migrate.dialect"),)
@@ -28,10 +32,14 @@ def contents_of(leaves: Leaves, form: Format, names: Names | None = None) -> Con
     entries: dict[TreePath, Leaf] = {}
     paths: dict[TreePath, TreePath] = {}
     left: dict[TreePath, Leaf] = {}
+    added = {leaf for path, leaf in leaves.items() if path[:2] == ADDED}
     if dialect:
         entries[carried(form.name, DIALECT)] = dialect
     for path, leaf in leaves.items():
         captured = match(CARRIED.path, path)
+        if path[:2] == ADDED or show(path) in added:
+            left[path] = leaf
+            continue
         if captured is not None:
             where, value = from_plain(captured["rest"], leaf)
         else:
@@ -63,7 +71,10 @@ def leaves_of(contents: Contents, form: Format) -> tuple[dict[TreePath, Leaf], d
             raise CheckpointError(f"{show(where)}: expected a place of its own, found {show(path)} taken")
         leaves[path], paths[where] = leaf, path
     above = {path[:length] for path in leaves for length in range(len(path) + 1)}
-    leaves |= {path: leaf for path, leaf in form.implied(leaves).items() if path not in above}
+    added = {path: leaf for path, leaf in form.implied(leaves).items() if path not in above}
+    # A reader would take some of these for what the source said.
+    taken = [show(path) for path, leaf in added.items() if _first(places, path, leaf) is not None]
+    leaves |= added | {(*ADDED, Step(at, "list")): name for at, name in enumerate(taken)}
     return leaves, paths
 
 
@@ -73,7 +84,7 @@ def lost_on_the_way_back(contents: Contents, leaves: Leaves, form: Format) -> li
     What the format writes by itself may be more than the file had.
     """
     back, _ = leaves_of(contents, form)
-    implied = form.implied(back)
+    implied = {*form.implied(back), *(path for path in back if path[:2] == ADDED)}
     lost = [path for path in leaves if path not in back or not same_leaf(back[path], leaves[path])]
     return lost + [path for path in back if path not in leaves and path not in implied]
 
@@ -116,6 +127,10 @@ def _names(leaves: Leaves, form: Format, dialect: str) -> Names:
         if captured is not None:
             number = captured["i"][0].key if "i" in captured else 0
             optimizers.setdefault(int(number), {})[captured["rest"]] = leaf
-        elif (found := _first(places, path, leaf)) is not None and section(found[0]) == "weights":
+        elif (
+            isinstance(leaf, StoredTensor)
+            and (found := _first(places, path, leaf)) is not None
+            and section(found[0]) == "weights"
+        ):
             weights[str(found[0][1].key)] = leaf
     return name_parameters(weights, optimizers)

@@ -1,7 +1,8 @@
 """A zip archive of stored records, written front to back, as `torch.load` reads and maps it.
 
 Python's `zipfile` computes every checksum itself; here a record that is copied verbatim keeps the one its source has,
-and is copied inside the kernel. Format: PKWARE APPNOTE 6.3.10, https://pkware.cachefly.net/webdocs/APPNOTE/APPNOTE-6.3.9.TXT
+and is copied inside the kernel. Format: PKWARE
+APPNOTE 6.3.9, https://pkware.cachefly.net/webdocs/APPNOTE/APPNOTE-6.3.9.TXT
 """
 
 from __future__ import annotations
@@ -9,12 +10,12 @@ from __future__ import annotations
 import os
 import struct
 import zlib
-from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from typing import BinaryIO
 
 import attrs
 
-from lab_bridge.checkpoint.stored import FileStorage
+from lab_bridge.checkpoint.stored import FileStorage, Storage, write_all
 
 __all__ = ["ZipWriter"]
 
@@ -38,6 +39,13 @@ class _Record:
     crc32: int
 
 
+def _checksum(storage: Storage) -> int:
+    crc32 = 0
+    for chunk in storage.chunks(0, storage.nbytes):
+        crc32 = zlib.crc32(chunk, crc32)
+    return crc32
+
+
 class ZipWriter:
     """Adds records to an empty file; `finish` writes the directory."""
 
@@ -51,32 +59,33 @@ class ZipWriter:
         self._begin(name, len(data), zlib.crc32(data))
         self._write(data)
 
-    def add_chunks(self, name: str, size: int, chunks: Iterable[memoryview]) -> None:
-        """A record of `size` bytes whose checksum is computed on the way."""
-        self._begin(name, size, 0)
-        start, crc32 = self._at, 0
-        for chunk in chunks:
-            crc32 = zlib.crc32(chunk, crc32)
-            self._write(chunk)
-        if self._at - start != size:
-            raise ValueError(f"{name}: expected {size} bytes, found {self._at - start}")
+    def add_storage(self, name: str, storage: Storage) -> None:
+        """The bytes of a storage, with the checksum that their own file gives, or one computed on the way."""
+        known = storage.crc32 if isinstance(storage, FileStorage) else None
+        self._begin(name, storage.nbytes, known or 0)
+        start = self._at
+        if known is not None:
+            assert isinstance(storage, FileStorage)
+            storage.send(self._file, 0, storage.nbytes)
+            self._at += storage.nbytes
+        elif isinstance(storage, FileStorage):
+            with ThreadPoolExecutor(1) as aside:
+                crc32 = aside.submit(_checksum, storage)
+                storage.send(self._file, 0, storage.nbytes)
+                self._at += storage.nbytes
+            self._correct(crc32.result())
+        else:
+            running = 0
+            for chunk in storage.chunks(0, storage.nbytes):
+                running = zlib.crc32(chunk, running)
+                self._write(chunk)
+            if self._at - start != storage.nbytes:
+                raise ValueError(f"{name}: expected {storage.nbytes} bytes, found {self._at - start}")
+            self._correct(running)
+
+    def _correct(self, crc32: int) -> None:
         record = self._records[-1] = attrs.evolve(self._records[-1], crc32=crc32)
         os.pwrite(self._file.fileno(), struct.pack("<L", crc32), record.offset + 14)
-
-    def add_copy(self, name: str, storage: FileStorage) -> None:
-        """A record that lies in another zip: its bytes and the checksum that stands there."""
-        assert storage.crc32 is not None
-        self._begin(name, storage.nbytes, storage.crc32)
-        with storage.path.open("rb") as source:
-            done = 0
-            while done < storage.nbytes:
-                sent = os.sendfile(
-                    self._file.fileno(), source.fileno(), storage.offset + done, min(storage.nbytes - done, 1 << 30)
-                )
-                if not sent:
-                    raise EOFError(f"{storage.path}: expected {storage.nbytes - done} more bytes, found the end")
-                done += sent
-        self._at += storage.nbytes
 
     def finish(self) -> None:
         """The central directory."""
@@ -107,7 +116,5 @@ class ZipWriter:
         self._write(header + encoded + wide + padding)
 
     def _write(self, data: bytes | memoryview) -> None:
-        left = memoryview(data)
-        while left:
-            left = left[self._file.write(left) :]
+        write_all(self._file, memoryview(data))
         self._at += len(data)

@@ -19,15 +19,27 @@ def lab_file(build: Callable[..., Any], tmp_path: Path) -> Path:
     return tmp_path / "lab" / "step_00000005.lab"
 
 
-def save(path: Path, tree: Any, **how: Any) -> Path:
-    """`torch.save`, returning the path."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    torch.save(tree, path, **how)
-    return path
+@pytest.fixture
+def save(tmp_path: Path) -> Callable[..., Path]:
+    """`save(name, tree, **how)`: `torch.save`, returning the path."""
+
+    def write(name: str, tree: Any, **how: Any) -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.save(tree, path, **how)
+        return path
+
+    return write
 
 
-def training(seed: int = 0, steps: int = 3) -> dict[str, Any]:
-    """A home-grown training's checkpoint: two linear layers, one norm, Adam, a schedule; the head is tied."""
+@pytest.fixture
+def training() -> Callable[..., dict[str, Any]]:
+    """`training(seed, steps)`: a home-grown training's checkpoint."""
+    return _training
+
+
+def _training(seed: int = 0, steps: int = 3) -> dict[str, Any]:
+    """An embedding, a linear layer, a norm, a head tied to the embedding; Adam, a schedule."""
     torch.manual_seed(seed)
     model = torch.nn.ModuleDict(
         {

@@ -186,3 +186,5 @@ def _told() -> Iterator[None]:
         yield
     except (CheckpointError, FileNotFoundError) as error:
         raise UsageError(str(error)) from error
+    except OSError as error:  # a full disk, a file that may not be read
+        raise UsageError(f"{error.filename or 'checkpoint'}: {error.strerror}; nothing was changed") from error

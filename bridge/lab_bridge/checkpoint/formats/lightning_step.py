@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from importlib.metadata import version
 
-from lab_adapters.step_module import LEGACY_KEY
 from lab_bridge.checkpoint.format import Format, Leaves
 from lab_bridge.checkpoint.formats.lab import REQUIRED, lab_optimizer, lab_parts
 from lab_bridge.checkpoint.parameter_names import Names
 from lab_bridge.checkpoint.places import Codec, Place, address
 from lab_bridge.checkpoint.tree import Leaf, TreePath
+
+#: `lab_adapters.step_module.LEGACY_KEY`, said again since importing that imports all of Lightning; a test compares.
+LEGACY_KEY = "legacy_training"
 
 
 def _recognises(leaves: Leaves) -> bool:
