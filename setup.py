@@ -14,7 +14,7 @@ for package, root in ROOTS.items():
     package_dir[package] = f"{root}/{package}"
     packages += find_packages(root, include=[package, f"{package}.*"])
 
-data = ["py.typed", "*.toml", "*.jinja", "*.html", "*.css", "*.js", "*.gin", "templates/*"]
+data = ["py.typed", "*.toml", "*.jinja", "*.html", "*.css", "*.js", "*.gin", "templates/*", "profiles/*.toml"]
 package_data = dict.fromkeys(packages, data)
 
 # The example projects travel with the command that demonstrates on them.
