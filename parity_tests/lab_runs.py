@@ -9,6 +9,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import attrs
+import gin
 from hypothesis import strategies as st
 
 import legacy_lab
@@ -49,7 +50,8 @@ def register_project_blocks() -> None:
     """The VAE project's own block; once a process, since gin refuses a second registration."""
     if "blocks" not in sys.modules:
         sys.path.insert(0, str(EXAMPLES / "digits_vae"))
-        importlib.import_module("blocks")
+        with gin.unlock_config():
+            importlib.import_module("blocks")
         sys.path.pop(0)
 
 

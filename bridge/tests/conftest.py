@@ -28,7 +28,8 @@ def _clean_gin() -> Iterator[None]:
 def _project_blocks() -> None:
     """The VAE project's own block, registered once, since gin refuses a second registration."""
     sys.path.insert(0, str(EXAMPLES / "digits_vae"))
-    importlib.import_module("blocks")
+    with gin.unlock_config():
+        importlib.import_module("blocks")
     sys.path.pop(0)
 
 

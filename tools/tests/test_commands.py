@@ -139,7 +139,7 @@ def test_what_is_empty_or_cut_short_is_inconclusive(command: Command, tmp_path: 
     assert command("compare", empty, empty).exit_code == 3
     whole, again = recorded("whole", "0.1", "9"), recorded("again", "0.1", "9")
     assert command("compare", whole, again).exit_code == 0
-    again.write_bytes(again.read_bytes()[:-40])
+    again.write_bytes(again.read_bytes()[: again.stat().st_size // 2])
     cut = command("compare", whole, again)
     assert cut.exit_code == 3
     assert "did not finish" in cut.out
