@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from lab_parity.blocks import Block
-from lab_parity.pairing import Pairing, Side
+from lab_parity.pairing import Pairing, same_settings, settings_of
 from lab_parity.phases import PHASES
 from lab_parity.structures import difference
 from lab_parity.trace import End, Index, Key, Step, Trace, read
@@ -170,19 +169,12 @@ class _Comparison:
         """Hyperparameters agree when those that both sides have agree; the others are noted."""
         if key.phase != "optimizer" or key.field != "hyper":
             return False
-        mine, other = self._hyper(a, left, self.pairing.a), self._hyper(b, right, self.pairing.b)
+        mine, other = settings_of(a, left), settings_of(b, right)
         if not mine or not other:
             return False
         for name in sorted(mine.keys() ^ other.keys()):
             self.notes.setdefault(f"hyperparameter {name} exists on one side only, and was not compared")
-        return bool(mine.keys() & other.keys()) and all(
-            mine[name] == other[name] for name in mine.keys() & other.keys()
-        )
-
-    @staticmethod
-    def _hyper(step: Step, place: int, side: Side) -> dict[str, object]:
-        found = json.loads(side.texts.get(step.digests[place].tobytes().hex(), "{}"))
-        return found if isinstance(found, dict) else {}
+        return same_settings(mine, other)
 
     def _diverge(self, a: Step, b: Step, keys: Sequence[Key], differ: list[tuple[int, int]]) -> None:
         self.details = difference(*self._shown(a, b, keys, differ))
@@ -193,7 +185,7 @@ class _Comparison:
         values = tuple(None if np.isnan(v) else float(v) for v in (a.values[left], b.values[right]))
         tensor = " ".join(part for part in (key.name, key.field) if part)
         if key.field == "hyper":
-            mine, other = self._hyper(a, left, self.pairing.a), self._hyper(b, right, self.pairing.b)
+            mine, other = settings_of(a, left), settings_of(b, right)
             field = next((n for n in sorted(mine) if n in other and mine[n] != other[n]), "")
             tensor = f"{key.name} {field}"
             what, values = f"{field} is {mine.get(field)!r} against {other.get(field)!r}", (None, None)
@@ -207,11 +199,11 @@ class _Comparison:
         shown: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
         for places in differ:
             key = keys[places[0]]
-            for mine, step, side, place in zip(shown, (a, b), (self.pairing.a, self.pairing.b), places, strict=True):
+            for mine, step, place in zip(shown, (a, b), places, strict=True):
                 value = float(step.values[place])
                 plain: Any = step.digests[place].tobytes().hex()[:8] if np.isnan(value) else value
                 if key.field == "hyper":
-                    plain = self._hyper(step, place, side)
+                    plain = settings_of(step, place)
                 name = " ".join(part for part in (key.name, key.field) if part)
                 mine.setdefault(key.phase, {})[name if key.micro < 0 else f"{name} @{key.micro}"] = plain
         return shown

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -13,7 +14,19 @@ from lab_parity.canonical import BY_PARAMETER, canonical_keys, prefix_of
 from lab_parity.keys import Key
 from lab_parity.trace import Step
 
-__all__ = ["Pairing", "Pairs", "Side"]
+__all__ = ["Pairing", "Pairs", "Side", "same_settings", "settings_of"]
+
+
+def settings_of(step: Step, place: int) -> dict[str, object]:
+    """The hyperparameters behind a row of the field "hyper"; empty where they are not known."""
+    found = json.loads(step.texts.get(step.digests[place].tobytes().hex(), "{}"))
+    return found if isinstance(found, dict) else {}
+
+
+def same_settings(a: Mapping[str, object], b: Mapping[str, object]) -> bool:
+    """Whether the hyperparameters that both sides have agree; False where they share none."""
+    shared = a.keys() & b.keys()
+    return bool(shared) and all(a[name] == b[name] for name in shared)
 
 
 class Side:
@@ -96,5 +109,7 @@ class Pairing:
             if key.phase == "buffer" and key.name in side.outside:
                 # The training framework's own, or of a module beside the trained one.
                 self.notes.setdefault(f"buffer {key.name}, outside the trained module, is only in the {which} trace")
+            elif key.phase == "ema":
+                self.notes.setdefault(f"an average of the parameters is only in the {which} trace")
             else:
                 self.unmatched.setdefault(f"only in the {which} trace: {key.phase} {key.name} {key.field}".strip())

@@ -8,6 +8,7 @@ import typer
 
 from lab_migrate.commands import checkpoint, compare, config, convert, demo, diagnose, parity, record, report, run, scan
 from lab_migrate.errors import UsageError
+from lab_migrate.greedy import GreedyCommand
 
 app = typer.Typer(
     help="Move a home-grown PyTorch training framework onto Lightning, with step-by-step proof.\n\n"
@@ -21,7 +22,7 @@ PASS_THROUGH = {"allow_extra_args": True, "ignore_unknown_options": False}
 app.command("scan")(scan.scan)
 app.command("convert")(convert.convert)
 app.command("record", context_settings=PASS_THROUGH)(record.record)
-app.command("compare")(compare.compare)
+app.command("compare", cls=GreedyCommand)(compare.compare)
 app.add_typer(config.app, name="config")
 app.command("diagnose")(diagnose.diagnose)
 app.command("parity", context_settings=PASS_THROUGH)(parity.parity)

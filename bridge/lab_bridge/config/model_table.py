@@ -16,11 +16,11 @@ from lab_bridge.config.as_node import as_node
 from lab_bridge.config.build import build
 from lab_bridge.config.documents import Document
 from lab_bridge.config.front import typed
-from lab_bridge.config.nodes import Node, children
-from lab_bridge.config.places import NOWHERE, Place
+from lab_bridge.config.nodes import Node
+from lab_bridge.config.places import Place
 from lab_bridge.config.problems import ConfigErrors, Problem, did_you_mean
 from lab_bridge.config.schema import Builder, Schema
-from lab_bridge.config.semantic_diff import short
+from lab_bridge.config.semantic_diff import place_at, short
 from legacy_lab.blocks import Model, ShapeError, cross_check, shapes_of
 from legacy_lab.blocks.inits import chosen
 from legacy_lab.blocks.meta import module_name
@@ -123,7 +123,7 @@ def _rows(
     for path, block, depth in _paths(config.model.blocks, schema, "model.blocks", 0):
         builder = schema.builder_of(block)
         name = builder.name if builder is not None else type(block).__name__
-        place = _place_at(document, path)
+        place = place_at(document, path)
         if path not in shapes:
             yield Row(path, name, depth, place)
             continue
@@ -205,28 +205,14 @@ def _require_patterns(document: Document, config: Any, names: Sequence[str]) -> 
                 here = f"{path}[{pattern!r}]"
                 message = "expected a pattern that matches a parameter, found none"
                 hint = did_you_mean(pattern, names, most=3)
-                problems.append(Problem(_place_at(document, here), here, "pattern", message, hint))
+                problems.append(Problem(place_at(document, here), here, "pattern", message, hint))
     if problems:
         raise ConfigErrors(problems)
 
 
 def _of_shape(error: ShapeError, document: Document) -> Problem:
     message = f"expected {error.expected}, found {error.found}"
-    return Problem(_place_at(document, error.path), error.path, "shape", message, error.next_step)
-
-
-def _place_at(document: Document, path: str) -> Place:
-    """Where the value at a path is written, or the nearest one around it."""
-    node: Node = document.entry
-    rest, place = f".{path}", node.place
-    while rest:
-        parts = [(part, inner) for part, inner in children(node) if rest.startswith(part)]
-        if not parts:
-            break
-        part, node = max(parts, key=lambda pair: len(pair[0]))
-        rest = rest[len(part) :]
-        place = node.place if node.place != NOWHERE else place
-    return place
+    return Problem(place_at(document, error.path), error.path, "shape", message, error.next_step)
 
 
 @contextlib.contextmanager

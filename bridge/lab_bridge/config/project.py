@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import attrs
 from lab_bridge.config.lab import ENTRY, add_lab, lab_schema
 from lab_bridge.config.schema import Schema
 from lab_bridge.config.sources.builders import entry_calls, schema_of_modules
-from lab_bridge.config.sources.modules import SKIPPED, Sources
+from lab_bridge.config.sources.modules import Sources
 from lab_bridge.config.sources.registered import search_paths
 
 __all__ = ["Project", "project_of", "read_project"]
@@ -35,12 +36,17 @@ class Project:
 
 
 def project_of(config: Path) -> Path | None:
-    """The folder whose sources a config belongs to: the nearest one above it that holds Python files."""
+    """The folder whose sources a config belongs to, or None.
+
+    That is the nearest folder above the config that holds Python files itself, or the top of the repository; never a
+    home folder or one of temporary files, which hold anything.
+    """
+    shared = {Path.home(), Path(tempfile.gettempdir()).resolve(), Path("/")}
     for folder in config.resolve().parents:
-        if _holds_python(folder):
-            return folder
-        if any((folder / top).exists() for top in TOPS):
+        if folder in shared:
             return None
+        if next(folder.glob("*.py"), None) is not None or any((folder / top).exists() for top in TOPS):
+            return folder
     return None
 
 
@@ -65,13 +71,3 @@ def read_project(root: Path | None, base: Schema | None = None) -> Project:
 def _search(sources: Sources, name: str) -> Iterable[str]:
     module = sources.module(name)
     return search_paths(module, sources) if module is not None else ()
-
-
-def _holds_python(folder: Path) -> bool:
-    """Whether a folder or one of its packages holds Python files."""
-    if next(folder.glob("*.py"), None) is not None:
-        return True
-    return any(
-        inner.is_dir() and inner.name not in SKIPPED and next(inner.glob("*.py"), None) is not None
-        for inner in sorted(folder.iterdir())
-    )

@@ -58,7 +58,8 @@ class Builder:
 
     `target` is its import path, `selector` its full name in gin. `stands_for` lists the roles and builders in whose
     place it may be put. `supplied` are parameters that its caller passes, so that no config can. `open` builders take
-    further keyword arguments. `untyped_result` marks a function whose return nobody annotated: it may stand anywhere.
+    further keyword arguments. `function` marks what is no class, `untyped_result` a function whose return nobody
+    annotated: it may stand anywhere.
     `calls` are builders that its own code calls, with the parameters it passes.
     """
 
@@ -70,6 +71,7 @@ class Builder:
     supplied: tuple[str, ...] = ()
     open: bool = False
     untyped_result: bool = False
+    function: bool = False
     calls: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict, eq=False)
     doc: str = ""
     place: Place = attrs.field(default=NOWHERE, eq=False)

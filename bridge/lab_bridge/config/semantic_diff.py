@@ -14,7 +14,7 @@ from lab_bridge.config.front import typed
 from lab_bridge.config.nodes import Call, Entries, Items, Leaf, Node, Once, children
 from lab_bridge.config.places import NOWHERE, Place
 
-__all__ = ["Change", "differences", "located", "short"]
+__all__ = ["Change", "differences", "located", "place_at", "short"]
 
 
 @attrs.frozen
@@ -43,6 +43,20 @@ def located(document: Document) -> Node:
     Defaults have the place of their builder. Raises `ConfigErrors`.
     """
     return _located(as_node(typed(document), document.schema, defaults=True), document.entry)
+
+
+def place_at(document: Document, path: str) -> Place:
+    """Where the value at a path is written, or the nearest one around it."""
+    node: Node = document.entry
+    rest, place = f".{path}", node.place
+    while rest:
+        parts = [(part, inner) for part, inner in children(node) if rest.startswith(part)]
+        if not parts:
+            break
+        part, node = max(parts, key=lambda pair: len(pair[0]))
+        rest = rest[len(part) :]
+        place = node.place if node.place != NOWHERE else place
+    return place
 
 
 def short(node: Node) -> str:

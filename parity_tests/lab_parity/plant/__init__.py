@@ -5,6 +5,7 @@ Each fault is a module in faults/, named after itself, with any of these functio
     before_update(groups)            from that step on (ONCE = False) or only there (ONCE = True)
     after_update(groups)             the same, after the parameters changed
     change_batch(args, previous)     the outermost forward call of that step; returns the arguments to use
+    Variant(number)                  the fault "name:number": an object with ONCE and functions as above
 
 `groups` are the optimizer's own dicts: {"params": [...], "lr": …}.
 """
@@ -53,13 +54,23 @@ def start_planting(text: str, sites: Sequence[UpdateSite]) -> None:
     _Planted(name, int(step or 0), sites)
 
 
+def _fault(text: str) -> Any:
+    name, _, number = text.partition(":")
+    if name not in fault_names():
+        raise ParityError(f"no fault named {name!r}; there are: {', '.join(fault_names())}")
+    module: ModuleType = importlib.import_module(f"{faults.__name__}.{name}")
+    if not number:
+        return module
+    if not hasattr(module, "Variant") or not number.isdigit():
+        raise ParityError(f"plant {text!r}: expected name:number, and {name} to have variants (ulp has)")
+    return module.Variant(int(number))
+
+
 class _Planted:
     """Counts optimizer steps with hooks of its own, so that it works with and without a recorder."""
 
     def __init__(self, name: str, step: int, sites: Sequence[UpdateSite]) -> None:
-        if name not in fault_names():
-            raise ParityError(f"no fault named {name!r}; there are: {', '.join(fault_names())}")
-        self._fault: ModuleType = importlib.import_module(f"{faults.__name__}.{name}")
+        self._fault = _fault(name)
         self._at = step
         self._step = 0
         self._depth = 0

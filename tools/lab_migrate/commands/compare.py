@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -11,31 +12,59 @@ from lab_migrate.commands.options import JsonOption
 from lab_migrate.errors import UsageError
 from lab_migrate.html_report import write_html
 from lab_migrate.output import console, print_json
-from lab_parity import TraceError, Verdict
+from lab_parity import TraceError, Verdict, read
 from lab_parity import compare as compare_traces
 from lab_parity.report.terminal import render
 
 
 def compare(
-    legacy: Annotated[Path, typer.Argument(help="Trace of the legacy run.", show_default=False)],
-    migrated: Annotated[Path, typer.Argument(help="Trace of the migrated run.", show_default=False)],
+    legacy: Annotated[Path | None, typer.Argument(help="Trace of the legacy run.", show_default=False)] = None,
+    migrated: Annotated[Path | None, typer.Argument(help="Trace of the migrated run.", show_default=False)] = None,
+    noise: Annotated[
+        list[Path] | None,
+        typer.Option("--noise", help="Reruns of the legacy run, same seed: R1 R2 R3 …", show_default=False),
+    ] = None,
+    seeds: Annotated[
+        list[Path] | None,
+        typer.Option("--equivalent", help="Seeds of both sides: A1 A2 A3 … -- B1 B2 B3 …", show_default=False),
+    ] = None,
+    against: Annotated[
+        list[Path] | None, typer.Option("--against", help="The migrated side's seeds, as after --.", show_default=False)
+    ] = None,
+    margin: Annotated[
+        float, typer.Option("--margin", min=0, help="Of --equivalent: share of the legacy improvement that may differ.")
+    ] = 0.02,
+    paired: Annotated[bool, typer.Option("--paired", help="Of --equivalent: the i-th runs share a seed.")] = False,
     html: Annotated[
         Path | None, typer.Option("--html", help="Also write the report as one HTML file.", show_default=False)
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Compare two traces, step by step, bit by bit.
+    """Compare two traces, step by step, bit by bit; or within noise; or many seeds.
 
     Example: lab-migrate compare legacy.trace migrated.trace
 
-    Exit code 0 identical, 1 diverged, 3 inconclusive.
+    Within noise: lab-migrate compare legacy.trace migrated.trace --noise rerun*.trace
+    needs all recorded with --level statistics; make reruns with other thread counts, or with record --plant ulp:1,
+    --plant ulp:2, … which move last bits of the weights.
+
+    Over seeds: lab-migrate compare --equivalent legacy*.trace -- migrated*.trace
+
+    Exit code 0 identical, within noise or equivalent, 1 diverged, 3 inconclusive.
     """
-    verdict = verdict_on(legacy, migrated)
+    if seeds or against:
+        if legacy or noise or html:
+            raise UsageError("compare --equivalent takes seeds only: A1 A2 A3 -- B1 B2 B3, no further trace or option")
+        verdict = _on_seeds(seeds or [], against or [], margin, paired)
+    elif legacy is None or migrated is None:
+        raise UsageError("compare: expected two traces, e.g. lab-migrate compare legacy.trace migrated.trace")
+    else:
+        verdict = verdict_on(legacy, migrated) if not noise else _on_reruns(legacy, migrated, noise)
     if json:
         print_json(verdict.to_dict())
     else:
         console().print(render(verdict))
-    if html is not None:
+    if html is not None and legacy is not None and migrated is not None:
         write_html(html, legacy, migrated, verdict)
     raise typer.Exit(verdict.exit_code)
 
@@ -45,4 +74,22 @@ def verdict_on(legacy: Path, migrated: Path) -> Verdict:
     try:
         return compare_traces(legacy, migrated)
     except (TraceError, FileNotFoundError) as error:
+        raise UsageError(str(error)) from error
+
+
+def _on_reruns(legacy: Path, migrated: Path, reruns: Sequence[Path]) -> Verdict:
+    from lab_parity.noise import within_noise
+
+    try:
+        return within_noise(read(legacy), read(migrated), [read(path) for path in reruns])
+    except TraceError as error:
+        raise UsageError(str(error)) from error
+
+
+def _on_seeds(a: Sequence[Path], b: Sequence[Path], margin: float, paired: bool) -> Verdict:
+    from lab_parity.equivalence import equivalent
+
+    try:
+        return equivalent([read(path) for path in a], [read(path) for path in b], margin=margin, paired=paired)
+    except TraceError as error:
         raise UsageError(str(error)) from error

@@ -22,6 +22,7 @@ from lab_bridge.config import (
     write_gin,
     write_yaml,
 )
+from lab_bridge.config.lightning_limits import lightning_limits
 from lab_bridge.config.nodes import Call, Entries, Items, Leaf, Node, children
 from lab_bridge.config.project import project_of
 from lab_bridge.config.semantic_diff import differences, located, short
@@ -168,6 +169,9 @@ def translate(
     document = read_config(file, project, entry, bindings or (), sets or ())
     config = typed(document)
     suffix = out.suffix if out is not None else ".gin" if file.suffix != ".gin" else ".yaml"
+    findings = document.findings
+    if suffix in (".yaml", ".yml"):
+        findings += lightning_limits(document)
     text = _written(document, suffix, file)
     _require_same(text, suffix, config, document)
     if out is None:
@@ -177,8 +181,8 @@ def translate(
             raise UsageError(f"{out}: expected no such file yet, found one; choose another --out, or --force")
         out.write_text(text, encoding="utf-8")
         console().print(f"Written to {out}: read again, it means the same as {file}.")
-    _print_findings(document.findings, to_stderr=out is None)
-    raise typer.Exit(1 if document.findings else 0)
+    _print_findings(findings, to_stderr=out is None)
+    raise typer.Exit(1 if findings else 0)
 
 
 @app.command("diff")

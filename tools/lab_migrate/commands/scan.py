@@ -39,7 +39,7 @@ def scan(
     Example: lab-migrate scan examples/digits_vae
 
     With --trace "python train.py" it runs that command in the current folder; nothing else is ever run.
-    Exit code 1 where a file could not be read.
+    Exit code 1 where a file could not be read, or a loop would be left as it is.
     """
     if json and as_markdown:
         raise UsageError("scan: expected --json or --markdown, found both")

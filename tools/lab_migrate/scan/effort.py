@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lab_migrate.findings import Finding
 from lab_migrate.scan.inventory import Assumption, Effort, Loop
 
 __all__ = ["effort_of"]
 
 
-def effort_of(loops: Sequence[Loop], assumptions: Sequence[Assumption], unread: int) -> Effort:
+def effort_of(
+    loops: Sequence[Loop], assumptions: Sequence[Assumption], refused: Sequence[Finding], unread: int
+) -> Effort:
     """A word, and the counts that it rests on. It says nothing about hours: those depend on who does it."""
     if not loops:
         return Effort("nothing to migrate", ("no training loop was found",))
@@ -18,12 +21,15 @@ def effort_of(loops: Sequence[Loop], assumptions: Sequence[Assumption], unread: 
     delegated = sum(loop.shape == "F" for loop in loops)
     if delegated:
         reasons.append(f"{delegated} of them {'steps' if delegated == 1 else 'step'} in another function")
+    left = sum(not loop.converts for loop in loops)
+    reasons.append("convert outlines all of them" if not left else f"convert leaves {left} of them as they are")
     if hand:
         reasons.append(f"{len(hand)} {'thing needs' if len(hand) == 1 else 'things need'} a hand: "
                        + ", ".join(assumption.name for assumption in hand))  # fmt: skip
     if unread:
         reasons.append(f"{_count(unread, 'Python file')} could not be read")
-    size = "large" if len(hand) > 2 else "moderate" if hand or unread else "small"
+    places = len({finding.place for finding in refused}) + len(hand)
+    size = "large" if places > 4 else "moderate" if places or unread or left else "small"
     return Effort(size, tuple(reasons))
 
 

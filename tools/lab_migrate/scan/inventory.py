@@ -60,7 +60,7 @@ class Loop:
     """A training loop: the innermost loop that repeats a backward pass and an optimizer step.
 
     `shape` is a letter of the catalogue of loop shapes, `calls` the places of backward and step and how they are
-    reached, wherever they stand.
+    reached, wherever they stand; `converts` whether `convert` would outline it as it is.
     """
 
     path: str
@@ -71,6 +71,7 @@ class Loop:
     shape: str = ""
     kind: str = ""
     calls: tuple[Evidence, ...] = ()
+    converts: bool = False
 
     @property
     def place(self) -> str:

@@ -18,6 +18,7 @@ from lab_migrate.scan.facts import FileFacts
 from lab_migrate.scan.inventory import Assumption, Entry, Evidence, Inventory, Loop, RoleUse
 from lab_migrate.scan.loop_view import LoopView
 from lab_migrate.scan.names import role_uses
+from lab_migrate.scan.prospects import prospects
 from lab_migrate.scan.reading import Reading, read
 from lab_migrate.scan.test_files import is_test
 
@@ -51,7 +52,8 @@ def scan_project(root: Path) -> Inventory:
     skipped = [*listing.skipped, *(fact.skipped for fact in reading.facts if fact.skipped is not None)]
     skipped += [Skipped(path, "profile", f"{OWN} says so") for path in left_out]
     assumptions = _stated(_assumptions(reading.facts, views), own)
-    found = [_loop(loop) for loop in loops] + _by_hand(reading.project, graph)
+    converted, refused = prospects(reading.project)
+    found = [_loop(loop, converted) for loop in loops] + _by_hand(reading.project, graph)
     mend = [item for item in skipped if item.kind in _TO_MEND]
     return Inventory(
         str(root),
@@ -64,8 +66,8 @@ def scan_project(root: Path) -> Inventory:
         assumptions,
         tuple(file.relative_to(root).as_posix() for file in listing.configs),
         tuple(sorted(skipped)),
-        effort_of([loop for loop in found if not is_test(loop.path)], assumptions, len(mend)),
-        tuple(_unread(item) for item in mend),
+        effort_of([loop for loop in found if not is_test(loop.path)], assumptions, refused, len(mend)),
+        (*(_unread(item) for item in mend), *refused),
     )
 
 
@@ -170,7 +172,7 @@ def _assumptions(facts: Sequence[FileFacts], views: Sequence[LoopView]) -> tuple
     )
 
 
-def _loop(loop: TrainingLoop) -> Loop:
+def _loop(loop: TrainingLoop, converted: frozenset[str]) -> Loop:
     calls = [
         Evidence(reach.path, reach.line, f"{reach.event.receiver}.{_called(reach.event.node)}()", reach.function,
                  " → ".join(reach.chain))
@@ -178,7 +180,7 @@ def _loop(loop: TrainingLoop) -> Loop:
     ]  # fmt: skip
     return Loop(
         loop.path, loop.line, loop.function, len(loop.backward), len(loop.step), str(loop.shape), _KINDS[loop.shape],
-        tuple(calls),
+        tuple(calls), loop.place in converted,
     )  # fmt: skip
 
 

@@ -66,7 +66,8 @@ def _loops(inventory: Inventory) -> Section:
 def _said(loop: Loop) -> str:
     away = _unique([call for call in loop.calls if call.note])
     lines = [f"{call.place} {call.text}" for call in away[:_SHOWN]]
-    return "\n".join([f"{loop.shape}: {loop.kind}" if loop.shape else loop.kind, *lines])
+    fate = "convert: body verbatim, under Lightning" if loop.converts else "convert: left as it is"
+    return "\n".join([f"{loop.shape}: {loop.kind}" if loop.shape else loop.kind, *lines, fate])
 
 
 def _granted(inventory: Inventory, loop: Loop) -> str:

@@ -65,6 +65,7 @@ def schema_of(sources: Sources, things: Iterable[Registered], base: Schema = _EM
             tuple(parameter.name for parameter in one.signature.parameters[:passed] if parameter.positional),
             one.signature.open,
             one.untyped_result,
+            one.returns is not None or (one.untyped_result and one.definition is not None),
             doc=one.doc,
             place=one.place,
         )

@@ -27,7 +27,8 @@ def find(file: SourceFile) -> Iterator[Evidence]:
     """A loss divided by a number of micro-steps, a step under a modulo, a loop of micro-steps, and the usual names."""
     for node in file.every(ast.If):
         assert isinstance(node, ast.If)
-        if any(isinstance(part, ast.BinOp) and isinstance(part.op, ast.Mod) for part in ast.walk(node.test)) and any(
+        counts = any(isinstance(part, ast.BinOp) and isinstance(part.op, ast.Mod) for part in ast.walk(node.test))
+        if (counts or _WORDS.search(ast.unparse(node.test))) and any(
             _steps(file, inner) for statement in node.body for inner in ast.walk(statement)
         ):
             yield file.evidence(node, "steps every n-th time")

@@ -14,6 +14,7 @@ from lab_migrate.scan.loop_view import LoopView
 
 FAITHFUL = "stays: no batch passes through Lightning"
 IDIOMATIC = "transfer_batch_to_device is overridden where Lightning does not know the type"
+_COUNTERS = ("i", "idx", "index", "it", "iteration", "step", "batch_idx", "batch_i", "n", "k", "bi", "i_batch", "_")
 _METHODS = (
     "to", "cuda", "size", "shape", "keys", "items", "values", "get", "pop", "update", "float", "long",
     "unsqueeze", "view", "requires_grad_", "requires_grad", "detach", "device", "dtype", "dim", "ndim", "numel",
@@ -27,7 +28,7 @@ def find_in_loop(loop: LoopView) -> Iterator[Evidence]:
         return
     target = loop.loop.node.target
     parts = list(target.elts) if isinstance(target, ast.Tuple | ast.List) else [target]
-    if _is_enumerate(loop.loop.node.iter) and len(parts) == 2:
+    if len(parts) == 2 and (_is_enumerate(loop.loop.node.iter) or _counts(parts[0])):
         parts = [parts[1]]
         if isinstance(parts[0], ast.Tuple | ast.List):
             parts = list(parts[0].elts)
@@ -46,6 +47,11 @@ def find_in_loop(loop: LoopView) -> Iterator[Evidence]:
             if note == "a dictionary" or node.attr not in _METHODS:
                 yield loop.file.evidence(node, note)
                 return
+
+
+def _counts(node: ast.expr) -> bool:
+    """`for i, (x, y) in bar`: an enumerate that was wrapped before."""
+    return isinstance(node, ast.Name) and node.id in _COUNTERS
 
 
 def _is_enumerate(node: ast.expr) -> bool:

@@ -26,5 +26,6 @@ def find_in_loop(loop: LoopView) -> Iterator[Evidence]:
                 yield file.evidence(node)
         elif isinstance(node, ast.Call) and last_name(node.func) in _SWITCHES:
             function = file.function(node)
-            if (node.args or node.keywords) and (function is None or function.name != "forward"):
+            made_here = isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Call)
+            if (node.args or node.keywords) and not made_here and (function is None or function.name != "forward"):
                 yield file.evidence(node)

@@ -27,6 +27,6 @@ def find_in_loop(loop: LoopView) -> Iterator[Evidence]:
     """Calls that are named after moments, and of hooks in a loop over hooks."""
     for file, node in loop.everywhere(ast.Call):
         assert isinstance(node, ast.Call)
-        name = last_name(node.func)
+        name = last_name(node.func).lstrip("_")
         if _MOMENT.fullmatch(name) and not name.startswith(_NONE):
             yield file.evidence(node)

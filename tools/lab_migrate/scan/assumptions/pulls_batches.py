@@ -15,7 +15,6 @@ from lab_migrate.scan.syntax import last_name
 
 FAITHFUL = "stays in the step; Lightning counts over a loader of tokens"
 IDIOMATIC = "an iterable of the batches, without prefetching"
-_PARTS = ("parameters", "named_parameters", "buffers", "modules", "children")
 
 
 def find_in_loop(loop: LoopView) -> Iterator[Evidence]:
@@ -29,6 +28,8 @@ def find_in_loop(loop: LoopView) -> Iterator[Evidence]:
 
 
 def _of_parameters(call: ast.Call) -> bool:
-    """`next(model.parameters())`, `next(x for x in …)`: no batch."""
+    """`next(model.parameters())`, `next(folder.glob(…))`, `next(x for x in …)`: no batch."""
     inner = call.args[0] if call.args else None
-    return isinstance(inner, ast.GeneratorExp) or (isinstance(inner, ast.Call) and last_name(inner.func) in _PARTS)
+    if isinstance(inner, ast.Call):
+        return last_name(inner.func) != "iter" or _of_parameters(inner)
+    return isinstance(inner, ast.GeneratorExp)

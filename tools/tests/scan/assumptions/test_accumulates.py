@@ -35,6 +35,7 @@ loss = loss / len(x)
     ),
 ]
 SHOWN = [
+    ("a step when enough was accumulated", "if ni - last >= accumulate:  # !\n    optimizer.step()\n"),
     (
         "a step under a modulo",
         """\

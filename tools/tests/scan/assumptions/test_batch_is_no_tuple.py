@@ -8,6 +8,7 @@ import pytest
 
 NAME = "batch_is_no_tuple"
 REFUSED = [
+    ("an enumerate that was wrapped before", "for i, (x, y) in pbar:\n    f(x, y).backward()\n    optimizer.step()\n"),
     (
         "a tuple",
         """\

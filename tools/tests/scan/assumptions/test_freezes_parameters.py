@@ -9,6 +9,11 @@ import pytest
 NAME = "freezes_parameters"
 REFUSED = [
     (
+        "a module that is made frozen",
+        "import torch\nfor x in loader:\n    m = Conv(1).requires_grad_(False)\n"
+        "    f(m(x)).backward()\n    optimizer.step()\n",
+    ),
+    (
         "a loop that leaves them alone",
         """\
 for x, y in loader:

@@ -9,6 +9,10 @@ import pytest
 NAME = "own_hooks"
 REFUSED = [
     (
+        "a method that runs a batch",
+        "for x in loader:\n    f(x).backward()\n    optimizer.step()\n    self._run_batch(x)\n",
+    ),
+    (
         "methods that train",
         """\
 class T:

@@ -9,6 +9,10 @@ import pytest
 NAME = "own_sampler"
 REFUSED = [
     (
+        "what samples something else",
+        "from resample import UniformSampler\nself.schedule_sampler = UniformSampler(diffusion)\n",
+    ),
+    (
         "a loader that shuffles",
         """\
 import torch
@@ -24,6 +28,11 @@ s = optuna.TPESampler()
     ),
 ]
 SHOWN = [
+    (
+        "one of the project's that a loader is given",
+        "from samplers import Subset, RASampler\ns = RASampler(d)  # !\n"
+        "l = torch.utils.data.DataLoader(d, sampler=s)\n",
+    ),
     (
         "a class",
         """\

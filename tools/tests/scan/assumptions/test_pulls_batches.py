@@ -9,6 +9,10 @@ import pytest
 NAME = "pulls_batches"
 REFUSED = [
     (
+        "the first file of a folder",
+        "for x in loader:\n    w = next(folder.glob('*'))\n    f(x).backward()\n    optimizer.step()\n",
+    ),
+    (
         "a plain loop",
         """\
 for x, y in loader:
@@ -37,6 +41,10 @@ for x in loader:
     ),
 ]
 SHOWN = [
+    (
+        "the first batch of a new iterator",
+        "for i in range(9):\n    x = next(iter(loader))  # !\n    f(x).backward()\n    optimizer.step()\n",
+    ),
     (
         "next",
         """\

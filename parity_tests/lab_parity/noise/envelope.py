@@ -1,0 +1,121 @@
+"""The envelope that reruns span, and whether another run lies inside.
+
+Input are distances from the legacy run, (rows, bins): per tensor, per stretch of steps. Their logarithm is modelled per
+row as a broken line in log(step), which follows power laws, exponential growth and saturation alike; where the mean of
+the reruns stands above it (at a sudden onset) the line follows the mean. A run's excess is
+the largest height of its log-distance over that line, over all rows and bins, so that one number per run is judged
+and no correction for many tensors and steps is needed. The excess of each rerun is measured against a line through the
+others; the limit is the upper prediction bound of one further run from a normal population (Hahn 1969): mean +
+t(1 - alpha, n - 1) · s · sqrt(1 + 1/n).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import attrs
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+__all__ = ["FEWEST_RERUNS", "Envelope", "Judgement", "envelope_of"]
+
+FEWEST_RERUNS = 3
+_KNOTS = 6
+_RIDGE = 1e-3
+Floats = npt.NDArray[np.float64]
+
+
+@attrs.frozen(slots=True, eq=False)
+class Judgement:
+    """Where a run stands furthest out: (row, bin), by which factor over the line, and whether that is too far."""
+
+    row: int
+    bin: int
+    factor: float
+    inside: bool
+
+
+@attrs.frozen(slots=True, eq=False)
+class Envelope:
+    """`line` (rows, bins) is the usual log10 distance, `limit` the allowed log10 height over it, `floor` (rows,)
+    the log10 distance below which nothing counts."""
+
+    line: Floats
+    limit: float
+    floor: Floats
+
+    @property
+    def factor(self) -> float:
+        """How many times further than usual a run may be."""
+        return float(10**self.limit)
+
+    def judge(self, distances: Floats) -> Judgement:
+        """Judge one run's distances (rows, bins); NaN where nothing was compared."""
+        height = _log(distances, self.floor) - self.line
+        height = np.where(np.isnan(height), -np.inf, height)
+        row, place = np.unravel_index(int(np.argmax(height)), height.shape)
+        most = float(height[row, place])
+        return Judgement(int(row), int(place), float(10**most), most <= self.limit)
+
+
+def envelope_of(reruns: Sequence[Floats], steps: Floats, groups: Sequence[object], alpha: float = 0.01) -> Envelope:
+    """The envelope of reruns' distances (rows, bins) from the run that they repeat; `steps` (bins,) are counted from 1.
+
+    `groups` (rows,) names rows that share a floor: the smallest distance above zero that a rerun shows there. Raises
+    ValueError for fewer than FEWEST_RERUNS, and where no rerun shows any distance.
+    """
+    if len(reruns) < FEWEST_RERUNS:
+        raise ValueError(f"{len(reruns)} reruns, at least {FEWEST_RERUNS} are needed")
+    table = np.stack(reruns)
+    if not (table > 0).any():
+        raise ValueError("the reruns are bitwise equal: there is no noise to be within")
+    floor = _floors(table, groups)
+    heights = _log(table, floor)
+    basis = _basis(steps)
+    excess = []
+    for left_out in range(len(reruns)):
+        line = _line(np.delete(heights, left_out, axis=0).mean(axis=0), basis)
+        excess.append(float(np.nanmax(heights[left_out] - line)))
+    count = len(excess)
+    spread = float(np.std(excess, ddof=1))
+    limit = float(np.mean(excess) + stats.t.ppf(1 - alpha, count - 1) * spread * np.sqrt(1 + 1 / count))
+    return Envelope(_line(heights.mean(axis=0), basis), max(limit, 0.0), floor)
+
+
+def _floors(table: Floats, groups: Sequence[object]) -> Floats:
+    names = list(dict.fromkeys(groups))
+    member = np.array([names.index(group) for group in groups])
+    smallest = np.log10(np.min(table[table > 0]))
+    floors = np.full(len(groups), smallest)
+    for number in range(len(names)):
+        some = table[:, member == number]
+        if (some > 0).any():
+            floors[member == number] = np.log10(np.min(some[some > 0]))
+    return floors
+
+
+def _log(distances: Floats, floor: Floats) -> Floats:
+    with np.errstate(divide="ignore"):
+        found: Floats = np.maximum(np.log10(distances), floor[:, None])
+    return found
+
+
+def _basis(steps: Floats) -> Floats:
+    """(bins, knots): hat functions over log(step)."""
+    place = np.log10(steps)
+    knots = np.linspace(place[0], place[-1], min(_KNOTS, len(steps)))
+    if len(knots) < 2:
+        return np.ones((len(steps), 1))
+    hats: Floats = np.clip(1 - np.abs(place[:, None] - knots) / (knots[1] - knots[0]), 0, None)
+    return hats
+
+
+def _line(heights: Floats, basis: Floats) -> Floats:
+    """The broken line through (rows, bins), its bends damped a little so that no knot hangs on one bin."""
+    known = ~np.isnan(heights)
+    centre = np.where(known.any(axis=1), np.nansum(heights, axis=1) / np.maximum(known.sum(axis=1), 1), 0.0)
+    rest = np.where(known, heights - centre[:, None], 0.0)
+    normal = basis.T @ basis + _RIDGE * np.eye(basis.shape[1])
+    line: Floats = (np.linalg.solve(normal, basis.T @ rest.T)).T @ basis.T + centre[:, None]
+    return np.fmax(line, heights)

@@ -1,0 +1,217 @@
+"""`within-noise`: what reruns span is measured, and nothing passes on too few or on nothing."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from torch import Tensor, nn
+
+import lab_parity
+from lab_parity import ParityError, Scope, TraceError, Verdict
+from lab_parity.noise import envelope_of, within_noise
+from lab_parity.plant import plant
+from lab_parity.sketch import BUCKETS
+
+Run = Callable[..., Path]
+ROWS, BINS = 30, 40
+STEPS = np.linspace(1, 400, BINS)
+
+
+def train(steps: int, seed: int, stop_at: int | None = None) -> dict[str, Tensor]:
+    """A small training in which noise shows: a bias before a norm has no gradient but rounding."""
+    torch.manual_seed(seed)
+    model = nn.Sequential(nn.Linear(4, 6), nn.BatchNorm1d(6), nn.Dropout(0.2), nn.Linear(6, 2))
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    data = torch.Generator().manual_seed(5)
+    for step in range(steps):
+        if step == stop_at:
+            raise RuntimeError("the disk is full")
+        optimizer.zero_grad()
+        model(torch.randn(8, 4, generator=data)).square().mean().backward()
+        optimizer.step()
+    return {name: value.clone() for name, value in model.state_dict().items()}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """`run(fault)` trains with sketches, a fault planted at a step; the same call gives the same file."""
+    folder = tmp_path_factory.mktemp("noise")
+
+    @functools.cache
+    def train_one(fault: str = "", copy: int = 0, *, level: int = BUCKETS, steps: int = 20, seed: int = 0) -> Path:
+        path = folder / f"{fault.replace(':', '')}-{copy}-{level}-{steps}-{seed}.trace"
+        name, _, at = fault.partition("@")
+        with plant(name, int(at or 0)) if fault else nullcontext(), lab_parity.record(path, scope=Scope(buckets=level)):
+            train(steps, seed)
+        return path
+
+    return train_one
+
+
+def reruns(run: Run, count: int) -> list[Path]:
+    """That many reruns of the legacy side, each with other last bits."""
+    return [run(f"ulp:{number}") for number in range(count)]
+
+
+def judged(legacy: Path, migrated: Path, others: list[Path]) -> Verdict:
+    """The verdict on traces."""
+    return within_noise(lab_parity.read(legacy), lab_parity.read(migrated), [lab_parity.read(path) for path in others])
+
+
+def synthetic(draw: np.random.Generator, shift: float = 0.0) -> npt.NDArray[np.float64]:
+    """Distances that grow like step^1.5, with a run's own level, a tensor's own, and correlated noise."""
+    centre = -7 + 1.5 * np.log10(STEPS) + np.linspace(-1, 1, ROWS)[:, None]
+    noise = np.zeros((ROWS, BINS))
+    for place in range(1, BINS):
+        noise[:, place] = 0.8 * noise[:, place - 1] + draw.normal(0, 0.1, ROWS)
+    found: npt.NDArray[np.float64] = 10 ** (
+        centre + draw.normal(0, 0.2) + draw.normal(0, 0.1, (ROWS, 1)) + noise + shift
+    )
+    return found
+
+
+@pytest.mark.parametrize(("count", "power"), [(3, 0.1), (5, 0.6), (10, 0.9)])
+def test_false_alarms_are_as_rare_as_asked_and_a_hundredfold_distance_is_found(count: int, power: float) -> None:
+    """Of 300 runs like the others at most 3.3 % are called outside at alpha = 1 % (4 standard errors)."""
+    draw = np.random.default_rng(0)
+    alarms = found = 0
+    for _ in range(300):
+        envelope = envelope_of([synthetic(draw) for _ in range(count)], STEPS, ["param"] * ROWS)
+        alarms += not envelope.judge(synthetic(draw)).inside
+        found += not envelope.judge(synthetic(draw, shift=2.0)).inside
+    assert alarms / 300 <= 0.01 + 4 * np.sqrt(0.01 * 0.99 / 300)
+    assert found / 300 >= power
+
+
+def test_one_tensor_that_stands_out_is_enough() -> None:
+    """Also when it does so late only; where it is named."""
+    draw = np.random.default_rng(1)
+    envelope = envelope_of([synthetic(draw) for _ in range(8)], STEPS, ["param"] * ROWS)
+    odd = synthetic(draw)
+    odd[7, 33] *= 10**4
+    found = envelope.judge(odd)
+    assert (found.inside, found.row, found.bin) == (False, 7, 33)
+
+
+def test_closer_than_usual_is_inside() -> None:
+    """Noise has no lower end."""
+    draw = np.random.default_rng(2)
+    envelope = envelope_of([synthetic(draw) for _ in range(5)], STEPS, ["param"] * ROWS)
+    assert envelope.judge(np.zeros((ROWS, BINS))).inside
+
+
+def test_another_last_bit_is_within_noise(run: Run) -> None:
+    """Seven reruns with one ulp elsewhere; the verdict says how many, how far out, and what would be too far."""
+    verdict = judged(run(), run("ulp:77"), reruns(run, 7))
+    assert (verdict.rung, verdict.exit_code) == ("within-noise", 0)
+    assert verdict.tolerance > 0
+    assert any("7 reruns; furthest out at step" in note for note in verdict.notes)
+    assert json.loads(json.dumps(verdict.to_dict()))["rung"] == "within-noise"
+
+
+@pytest.mark.parametrize("fault", ["decay@3", "lr@3"])
+def test_a_fault_is_not_within_noise(run: Run, fault: str) -> None:
+    """Decay by its distance; a learning rate because no noise changes a setting."""
+    verdict = judged(run(), run(fault), reruns(run, 7))
+    assert (verdict.rung, verdict.exit_code) == ("diverged", 1)
+    assert verdict.first is not None
+    assert ("times as far" in verdict.first.what) == (fault == "decay@3")
+    assert any("no noise changes" in note for note in verdict.notes) == (fault == "lr@3")
+
+
+def test_the_same_bits_need_no_reruns(run: Run) -> None:
+    """The strongest rung that holds."""
+    assert judged(run(), run(copy=1), []).rung == "identical"
+
+
+def test_too_few_reruns_are_inconclusive(run: Run) -> None:
+    """Two reruns do not tell how much reruns vary."""
+    verdict = judged(run(), run("ulp:77"), reruns(run, 2))
+    assert verdict.rung == "inconclusive"
+    assert any("at least 3" in reason for reason in verdict.reasons)
+
+
+def test_an_envelope_that_lets_anything_pass_is_inconclusive(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few reruns that vary much leave room for faults."""
+    monkeypatch.setattr("lab_parity.noise.within._LARGEST_FACTOR", 1.1)
+    verdict = judged(run(), run("ulp:77"), reruns(run, 7))
+    assert verdict.rung == "inconclusive"
+    assert any("record more of them" in reason for reason in verdict.reasons)
+
+
+def test_reruns_without_noise_make_no_envelope(run: Run) -> None:
+    """On deterministic hardware a difference is a difference."""
+    verdict = judged(run(), run("ulp:77"), [run(copy=copy) for copy in (1, 2, 3)])
+    assert verdict.rung == "diverged"
+    assert any("bitwise equal" in note for note in verdict.notes)
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [({"seed": 1}, "no rerun of"), ({"steps": 15}, "no rerun of"), ({"level": 0}, "--level statistics")],
+)
+def test_what_is_no_rerun_is_no_measure(run: Run, settings: dict[str, int], reason: str) -> None:
+    """Another seed, another length, no sketches: inconclusive, with the file's name."""
+    odd = run(**settings)
+    verdict = judged(run(), run("ulp:77"), [*reruns(run, 3), odd])
+    assert verdict.rung == "inconclusive"
+    assert any(reason in text and odd.name in text for text in verdict.reasons)
+
+
+def test_sides_without_sketches_are_inconclusive(run: Run) -> None:
+    """There is nothing to measure."""
+    assert judged(run(level=0), run("ulp:77", level=0), []).rung == "inconclusive"
+
+
+def test_a_migrated_run_that_dies_later_is_inconclusive(run: Run, tmp_path: Path) -> None:
+    """Its steps were like the legacy ones, and then something happened."""
+    with (
+        pytest.raises(RuntimeError),
+        plant("ulp:77"),
+        lab_parity.record(tmp_path / "b", scope=Scope(buckets=BUCKETS)),
+    ):
+        train(30, 0, stop_at=20)
+    verdict = judged(run(), tmp_path / "b", reruns(run, 4))
+    assert verdict.rung == "inconclusive"
+    assert any("did not finish" in reason for reason in verdict.reasons)
+
+
+def test_a_damaged_rerun_is_refused(run: Run, tmp_path: Path) -> None:
+    """Neither a pass nor a divergence."""
+    content = bytearray(run("ulp:1").read_bytes())
+    content[len(content) // 2] ^= 255
+    (tmp_path / "damaged").write_bytes(content)
+    with pytest.raises(TraceError, match="damaged"):
+        judged(run(), run("ulp:77"), [*reruns(run, 3), tmp_path / "damaged"])
+
+
+def test_where_noise_drowns_everything_nothing_is_judged(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Noise that moves the parameters far from the first steps on leaves nothing to say."""
+    monkeypatch.setattr("lab_parity.noise.within._SATURATED", 1e-12)
+    verdict = judged(run(), run("ulp:77"), reruns(run, 4))
+    assert verdict.rung == "inconclusive"
+    assert any("seeds instead" in reason for reason in verdict.reasons)
+
+
+def test_variants_of_the_last_bit_differ_and_draw_nothing() -> None:
+    """Each number is another rerun, repeatable, with the program's own generators untouched."""
+    states, generators = [], []
+    for fault in ("ulp:1", "ulp:1", "ulp:2"):
+        with plant(fault):
+            states.append(train(1, 0))
+        generators.append(torch.get_rng_state())
+    train(1, 0)
+    assert all(torch.equal(generator, torch.get_rng_state()) for generator in generators)
+    first, again, other = states
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert any(not torch.equal(first[name], other[name]) for name in first)
+    with pytest.raises(ParityError, match="variants"), plant("lr:3"):
+        pass
