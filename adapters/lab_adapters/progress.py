@@ -19,18 +19,19 @@ def count_step(trainer: pl.Trainer) -> None:
     progress.increment_completed()
 
 
-def resume_at(checkpoint: dict[str, Any], trainer: pl.Trainer, step: int) -> None:
-    """Set a checkpoint's progress counters to "in the one epoch, after `step` batches".
+def resume_at(checkpoint: dict[str, Any], trainer: pl.Trainer, step: int, batches: int | None = None) -> None:
+    """Set a checkpoint's progress counters to "in the one epoch, after `batches` batches" (as many as steps, if None).
 
     What Lightning saved may say more: a run that had reached its last step says "last batch" or "epoch completed",
     and resuming it with more steps would end at once, silently. A legacy checkpoint says nothing at all.
     """
     loops = trainer.fit_loop.state_dict()
-    counted = {"ready": step, "completed": step, "started": step, "processed": step}
+    batches = step if batches is None else batches
+    counted = {"ready": batches, "completed": batches, "started": batches, "processed": batches}
     for reach in ("total", "current"):
         loops["epoch_loop.batch_progress"][reach].update(counted)
         loops["epoch_loop.manual_optimization.optim_step_progress"][reach].update(ready=step, completed=step)
         loops["epoch_progress"][reach].update(ready=1, started=1)
-    loops["epoch_loop.state_dict"]["_batches_that_stepped"] = step
+    loops["epoch_loop.state_dict"]["_batches_that_stepped"] = batches
     checkpoint.update(epoch=0, global_step=step)
     checkpoint.setdefault("loops", {})["fit_loop"] = loops

@@ -14,7 +14,19 @@ whole nest is one `fit`. Nothing draws from a generator, moves a batch or takes 
 legacy iterator when Lightning asks for it, and the code between two steps runs in between.
 """
 
-from lab_adapters.outlined.driver import fit, loop, plain
+from lab_adapters.outlined.driver import fit, loop, plain, trainer_settings
 from lab_adapters.outlined.flow import BREAK, Return, call, endless, result, steps, while_
 
-__all__ = ["BREAK", "Return", "call", "endless", "fit", "loop", "plain", "result", "steps", "while_"]
+__all__ = [
+    "BREAK",
+    "Return",
+    "call",
+    "endless",
+    "fit",
+    "loop",
+    "plain",
+    "result",
+    "steps",
+    "trainer_settings",
+    "while_",
+]

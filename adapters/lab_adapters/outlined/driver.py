@@ -17,15 +17,17 @@ from lightning.pytorch.accelerators import CPUAccelerator
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from lab_adapters.faithful import faithful, quiet
-from lab_adapters.outlined.flow import Body, Raised, Step, Steps, steps
+from lab_adapters.outlined.carried import Carried
+from lab_adapters.outlined.flow import Body, Raised, Step, Steps, running, steps
 from lab_adapters.outlined.flow import result as as_raised
-from lab_adapters.outlined.found import Found, find, scope_of
-from lab_adapters.progress import count_step
+from lab_adapters.outlined.found import find, scope_of
+from lab_adapters.outlined.module import OutlinedModule
+from lab_adapters.outlined.places import Places
 
 #: More iterations than any training has; an outlined loop ends by itself.
 ENDLESS = 2**53
 
-_running = threading.local()
+_given = threading.local()
 
 
 class InterruptedProgramError(Exception):
@@ -36,29 +38,6 @@ class InterruptedProgramError(Exception):
         self.error = error
 
 
-class OutlinedModule(pl.LightningModule):
-    """A LightningModule whose training step is one iteration of a legacy loop.
-
-    The models, optimizers and schedules that the loop uses are not submodules: Lightning would move them and switch
-    their modes. They are found in the loop's own scope, and saved and loaded with the checkpoint.
-    """
-
-    def __init__(self, driver: Driver) -> None:
-        super().__init__()
-        self.automatic_optimization = False
-        object.__setattr__(self, "driver", driver)
-
-    def training_step(self, token: int, batch_idx: int) -> None:
-        """Run the iteration that the token loader has just taken."""
-        driver: Driver = self.__dict__["driver"]
-        for _ in range(driver.run()):
-            count_step(self.trainer)
-
-    def configure_optimizers(self) -> list[Any]:
-        """None for Lightning to step: the legacy loop steps its own."""
-        return []
-
-
 class Driver:
     """Takes the next iteration when Lightning asks for a batch, runs it when Lightning runs a training step.
 
@@ -66,14 +45,18 @@ class Driver:
     next one is taken.
     """
 
-    def __init__(self, legacy: Steps, found: Found) -> None:
+    def __init__(self, legacy: Steps, scope: Callable[[], dict[str, Any]]) -> None:
         self.legacy = legacy
-        self.found = found
+        self.scope = scope
+        self.found = find(scope())
+        self.places = Places()
+        self.carried = Carried()
         self.ended: Any = None
         self._step: Step | None = None
         self._answer: Any = None
         self._taken = False
         self._counts: dict[int, int] = {}
+        self._seen_stepping = False
 
     # ---- what Lightning iterates over
 
@@ -115,10 +98,12 @@ class Driver:
             # The handlers around the legacy loop come first; what they let through goes on through Lightning.
             self._advance(functools.partial(self.legacy.throw, error))
             self._taken = True
-        return max(self._counts.values(), default=0 if self.found.optimizers else 1)
+        # A loop whose updates nobody can see counts by its iterations.
+        return max(self._counts.values(), default=0 if self.found.optimizers or self._seen_stepping else 1)
 
     def count(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
         """A hook of every torch optimizer: of several in one iteration, the one that steps most often counts."""
+        self._seen_stepping = True
         self._counts[id(optimizer)] = self._counts.get(id(optimizer), 0) + 1
 
     def _advance(self, go: Callable[[], Step]) -> None:
@@ -137,10 +122,24 @@ def fit(body: Body, items: Iterable[Any], **trainer: Any) -> Any:
     """Run a loop as Lightning's; how it ended: None, BREAK or a Return.
 
     `body` is a function of one item, or a generator function that hands over the loops inside it (see `steps`).
-    `trainer` are further arguments of `lightning.Trainer` (callbacks, logger, max_steps …). Inside another `fit`, in
-    the same thread, the loop simply runs: Lightning's loop is around it already.
+    `trainer` are further arguments of `lightning.Trainer` (callbacks, logger, max_steps …), and `ckpt_path` of its
+    `fit`. Inside another `fit`, in the same thread, the loop simply runs: Lightning's loop is around it already.
     """
-    return as_raised(drive(steps(body, items), scope_of(body), trainer))
+    return as_raised(drive(steps(body, items), functools.partial(scope_of, body), trainer))
+
+
+@contextlib.contextmanager
+def trainer_settings(**settings: Any) -> Iterator[None]:
+    """Give every `fit` of this thread, in this block, arguments of `lightning.Trainer` and `ckpt_path`.
+
+    For a program that is run from outside: `with trainer_settings(callbacks=[…]): runpy.run_path("train.py")`.
+    """
+    kept = getattr(_given, "trainer", {})
+    _given.trainer = {**kept, **settings}
+    try:
+        yield
+    finally:
+        _given.trainer = kept
 
 
 def loop(function: Callable[..., Steps]) -> Callable[..., Any]:
@@ -152,28 +151,29 @@ def loop(function: Callable[..., Steps]) -> Callable[..., Any]:
     @functools.wraps(function)
     def whole(*args: Any, **kwargs: Any) -> Any:
         legacy = function(*args, **kwargs)
-        return drive(legacy, dict(inspect.getgeneratorlocals(legacy)), {})
+        arguments = dict(inspect.getgeneratorlocals(legacy))
+        return drive(legacy, lambda: {**scope_of(function), **arguments}, {})
 
     whole.__outlined__ = (whole, function)  # type: ignore[attr-defined]
     return whole
 
 
-def drive(legacy: Steps, scope: dict[str, Any], trainer: dict[str, Any]) -> Any:
+def drive(legacy: Steps, scope: Callable[[], dict[str, Any]], trainer: dict[str, Any]) -> Any:
     """Run the iterations that a generator hands over as Lightning's training steps; what the generator returns."""
-    if getattr(_running, "driver", None) is not None:
+    if getattr(running, "driver", None) is not None:
         return run_plain(legacy)
-    driver = Driver(legacy, find(scope))
+    driver = Driver(legacy, scope)
     hook = register_optimizer_step_post_hook(driver.count)
-    _running.driver = driver
+    running.driver, running.places = driver, driver.places
     try:
-        _lightning(driver, trainer)
+        _lightning(driver, {**getattr(_given, "trainer", {}), **trainer})
     except InterruptedProgramError as carried:
         raise carried.error from None
     finally:
-        _running.driver = None
         hook.remove()
         # Where Lightning stopped first, `finally` blocks around the legacy loops run now.
         driver.legacy.close()
+        running.driver = running.places = None
     return driver.ended
 
 
@@ -184,6 +184,14 @@ def plain(body: Body, items: Iterable[Any]) -> Any:
 
 def run_plain(legacy: Steps) -> Any:
     """Run the iterations that a generator hands over, one after the other; what the generator returns."""
+    kept, running.places = getattr(running, "places", None), None
+    try:
+        return _run_plain(legacy)
+    finally:
+        running.places = kept
+
+
+def _run_plain(legacy: Steps) -> Any:
     go: Callable[[], Step] = functools.partial(next, legacy)
     while True:
         try:
@@ -216,6 +224,7 @@ def _lightning(driver: Driver, settings: dict[str, Any]) -> None:
     device = driver.found.device
     accelerator: Any = CPUAccelerator() if device.type == "cpu" else "auto"
     interruption = _Interruption()
+    ckpt_path = settings.pop("ckpt_path", None)
     given = settings.pop("callbacks", None) or []
     callbacks = [*(given if isinstance(given, list | tuple) else [given]), interruption]
     handler = signal.getsignal(signal.SIGINT)
@@ -225,7 +234,7 @@ def _lightning(driver: Driver, settings: dict[str, Any]) -> None:
         # A program that never asked for it is not to survive a SIGTERM.
         trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
         try:
-            trainer.fit(OutlinedModule(driver), driver)
+            trainer.fit(OutlinedModule(driver), driver, ckpt_path=ckpt_path)
         except SystemExit:
             if interruption.error is None:
                 raise

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import inspect
 import itertools
+import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any
 
 import attrs
+
+from lab_adapters.outlined.places import Places
+
+#: In a thread that runs a `fit`: its `driver`, and the `places` of its loops.
+running = threading.local()
 
 
 @attrs.frozen
@@ -58,6 +64,24 @@ def steps(body: Body, items: Iterable[Any]) -> Steps:
     `items` is iterated once, lazily. `body` is a function of an item, or a generator function whose own
     `yield from steps(…)` hands over the iterations of a loop inside.
     """
+    places: Places | None = getattr(running, "places", None)
+    if places is None:
+        return (yield from _steps(body, items))
+    place = places.start(body)
+    nested = inspect.isgeneratorfunction(body)
+    note = place.enter if nested else place.count
+    try:
+        for item in place.begin(items):
+            note()
+            ended = (yield from body(item)) if nested else (yield Step(body, item))
+            if ended is not None:
+                return ended
+        return None
+    finally:
+        place.leave()
+
+
+def _steps(body: Body, items: Iterable[Any]) -> Steps:
     nested = inspect.isgeneratorfunction(body)
     for item in items:
         ended = (yield from body(item)) if nested else (yield Step(body, item))

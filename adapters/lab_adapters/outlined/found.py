@@ -32,19 +32,24 @@ class Found:
         return torch.device("cpu")
 
 
-def find(scope: dict[str, Any]) -> Found:
-    """Look through the values of a loop's names."""
+def find(*scopes: dict[str, Any]) -> Found:
+    """Look through the values of names, scope after scope; what was found in an earlier one keeps its path."""
     found = Found()
     seen: set[int] = set()
-    for name, value in sorted(scope.items()):
-        _visit(name, value, DEPTH, found, seen)
+    for scope in scopes:
+        for name, value in sorted(scope.items()):
+            _visit(name, value, DEPTH, found, seen)
     return found
 
 
 def scope_of(body: Any) -> dict[str, Any]:
     """The names of the scopes around a function that it, or a function inside it, uses, with their values."""
     function = getattr(body, "__func__", body)
-    code: types.CodeType = function.__code__
+    # What a marked function (see `outlined.loop`) is called through has no names of its own.
+    function = getattr(function, "__wrapped__", function)
+    if not isinstance(function, types.FunctionType):
+        return {}
+    code = function.__code__
     scope: dict[str, Any] = {}
     for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
         try:
@@ -67,21 +72,36 @@ def _global_names(code: types.CodeType) -> set[str]:
 
 
 def _visit(path: str, value: Any, depth: int, found: Found, seen: set[int]) -> None:
-    if id(value) in seen or isinstance(value, type | types.ModuleType | types.FunctionType | torch.Tensor | str | int):
+    if id(value) in seen or isinstance(value, type | types.ModuleType | torch.Tensor | str | int):
         return
     seen.add(id(value))
+    if isinstance(value, types.FunctionType):
+        # A function that the loop calls knows objects that the loop itself never names.
+        if depth and not _is_foreign(value):
+            for name, inner in sorted(scope_of(value).items()):
+                _visit(f"{path}.{name}", inner, depth - 1, found, seen)
+        return
     if isinstance(value, torch.nn.Module):
-        found.modules[path] = value
+        found.modules[_free(path, found.modules)] = value
         return
     if isinstance(value, torch.optim.Optimizer):
-        found.optimizers[path] = value
+        found.optimizers[_free(path, found.optimizers)] = value
         return
     if all(callable(getattr(type(value), name, None)) for name in ("state_dict", "load_state_dict")):
-        found.others[path] = value
+        found.others[_free(path, found.others)] = value
         return
     if depth:
         for name, inner in _parts(value):
             _visit(f"{path}{name}", inner, depth - 1, found, seen)
+
+
+def _free(path: str, taken: dict[str, Any]) -> str:
+    """Two scopes may know different objects by one name."""
+    candidate, count = path, 1
+    while candidate in taken:
+        count += 1
+        candidate = f"{path}#{count}"
+    return candidate
 
 
 def _parts(value: Any) -> Iterator[tuple[str, Any]]:
@@ -91,10 +111,21 @@ def _parts(value: Any) -> Iterator[tuple[str, Any]]:
     elif isinstance(value, list | tuple):
         if len(value) <= LARGEST:
             yield from ((f"[{index}]", inner) for index, inner in enumerate(value))
-    elif type(value).__module__ not in ("builtins", "torch", "numpy"):
+    elif not _is_foreign(type(value)):
         # The instance's own dictionary: reading attributes could run a property.
         try:
             own = object.__getattribute__(value, "__dict__")
         except AttributeError:
             return
         yield from ((f".{name}", inner) for name, inner in list(own.items()))
+
+
+def _is_foreign(kind: Any) -> bool:
+    """A library's function or class: nothing of the program's is below it."""
+    return str(getattr(kind, "__module__", "")).split(".")[0] in (
+        "builtins",
+        "torch",
+        "numpy",
+        "lightning",
+        "lab_adapters",
+    )

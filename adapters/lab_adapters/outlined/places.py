@@ -1,0 +1,113 @@
+"""Where in its loops a training is: which iteration of which loop, and from where to go on after a checkpoint.
+
+Resuming runs the code before the innermost loop once more, with the generators as they were then, passes over the
+items that were used up, and only then puts back everything that the checkpoint holds (`Resume.restore`). What that
+code prints or writes, it prints or writes again.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import attrs
+
+from lab_adapters.generators import generator_states, set_generator_states
+
+
+@attrs.define(eq=False)
+class Place:
+    """One running loop: its body, the index of its current item, and which of its parent's loops it is."""
+
+    body: Any
+    places: Places
+    depth: int
+    ordinal: int
+    index: int = -1
+    created: dict[str, Any] | None = None
+    entered: dict[str, Any] | None = None
+    #: Loops begun in the current item's body.
+    begun: int = 0
+
+    def begin(self, items: Iterable[Any]) -> Iterator[Any]:
+        """The loop's items from where it is to go on; none where a resumed training had this loop behind it."""
+        resume = self.places.resume
+        saved = resume.places[self.depth] if resume is not None and self.depth < len(resume.places) else None
+        if resume is None or saved is None:
+            self.created = generator_states()
+            return iter(items)
+        if self.ordinal < saved["ordinal"]:
+            return iter(())
+        self.created = saved["created"]
+        set_generator_states(saved["created"])
+        iterator = iter(items)
+        innermost = self.depth == len(resume.places) - 1
+        done = saved["index"] + (1 if innermost else 0)
+        used = sum(1 for _ in itertools.islice(iterator, done))
+        if used < done:
+            raise ValueError(
+                f"resume: expected at least {done} items in the loop that runs {self.body.__name__}, found {used}; "
+                "resume with the data that the checkpoint was written with"
+            )
+        self.index = done - 1
+        if innermost:
+            self.places.resume = None
+            resume.restore()
+        return iterator
+
+    def enter(self) -> None:
+        """Count an item; before the body of an outer loop, remember the generators."""
+        self.index += 1
+        self.begun = 0
+        resume = self.places.resume
+        if resume is not None:
+            # Still on the way in: this body's beginning runs as it ran then.
+            self.entered = resume.places[self.depth]["entered"]
+            if self.entered is not None:
+                set_generator_states(self.entered)
+        else:
+            self.entered = generator_states()
+
+    def count(self) -> None:
+        """Count an item of an innermost loop."""
+        self.index += 1
+
+    def leave(self) -> None:
+        """The loop has ended."""
+        self.places.running.remove(self)
+
+
+@attrs.define
+class Resume:
+    """What a checkpoint says, and how to put it back once the innermost loop is where it was."""
+
+    places: list[dict[str, Any]]
+    restore: Callable[[], None]
+
+
+@attrs.define
+class Places:
+    """The loops that run now, outermost first."""
+
+    running: list[Place] = attrs.field(factory=list)
+    resume: Resume | None = None
+    _roots: int = 0
+
+    def start(self, body: Any) -> Place:
+        """A loop begins inside those that run."""
+        if self.running:
+            parent = self.running[-1]
+            ordinal, parent.begun = parent.begun, parent.begun + 1
+        else:
+            ordinal, self._roots = self._roots, self._roots + 1
+        place = Place(body, self, len(self.running), ordinal)
+        self.running.append(place)
+        return place
+
+    def state(self) -> list[dict[str, Any]]:
+        """For a checkpoint."""
+        return [
+            {"index": place.index, "ordinal": place.ordinal, "created": place.created, "entered": place.entered}
+            for place in self.running
+        ]
