@@ -102,6 +102,9 @@ class BlockModule(LeanModule):
             hook.after_step(self, metrics)
         for follower in self.between_steps:
             follower(self, metrics)
+        for hook in self.hooks:
+            if hasattr(hook, "after_batch"):
+                hook.after_batch(self)
 
     def compute(self, batch: Batch) -> tuple[Tensor, Metrics]:
         """The objective's loss and metrics, in the legacy precision."""

@@ -8,8 +8,9 @@ from typing import Any
 import gin
 import torch
 
-from legacy_lab.data.move import to_device
+from legacy_lab.data.move import plain, to_device
 from legacy_lab.train.checkpoint import generator_states, set_generator_states
+from legacy_lab.train.parts import load_state_of, state_of
 
 _END = object()
 
@@ -22,8 +23,9 @@ class Epochs:
     next one begins when its first batch is asked for. What has a length ends its epoch with that many batches; what
     has none is asked for one batch more to know.
 
-    A resumed epoch begins anew from the generators as they stood, and is gone through up to where it was; the
-    generator of `batches`, if it has one, is taken along.
+    A resumed epoch begins anew from the generators as they stood, and is gone through up to where it was. The
+    generator of `batches`, if it has one, and its `state()`, if it has that, are taken along; the batch that was
+    asked for ahead is kept as it is, so that of what has no length it must be made of mappings, lists and tensors.
     """
 
     def __init__(self, batches: Iterable[Any], device: str = "cpu") -> None:
@@ -68,6 +70,8 @@ class Epochs:
             "position": self.position,
             "began": self._began if self._iterator is not None else None,
             "own": None if self._generator() is None else self._generator().get_state(),
+            "batches": state_of(self.batches),
+            "ahead": None if self._ahead is _END else plain(self._ahead),
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
@@ -77,18 +81,22 @@ class Epochs:
             set_generator_states(state["began"]["global"])
             if self._generator() is not None:
                 self._generator().set_state(state["began"]["own"])
+            load_state_of(self.batches, state["began"]["batches"])
             self._begin()
             self.epoch_ended = False
             for _ in range(state["position"]):
                 self.next_batch()
             self._began = state["began"]
+            if state["ahead"] is not None:
+                self._ahead = state["ahead"]
+        load_state_of(self.batches, state["batches"])
         if self._generator() is not None:
             self._generator().set_state(state["own"])
         self.epoch, self.epoch_ended, self.position = state["epoch"], state["epoch_ended"], state["position"]
 
     def _begin(self) -> None:
         own = None if self._generator() is None else self._generator().get_state()
-        self._began = {"global": generator_states(), "own": own}
+        self._began = {"global": generator_states(), "own": own, "batches": state_of(self.batches)}
         self._iterator = iter(self.batches)
         if self.size is None:
             self._ahead = next(self._iterator, _END)

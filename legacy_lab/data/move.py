@@ -1,4 +1,4 @@
-"""Batches of any form onto a device."""
+"""Batches of any form onto a device, and into a checkpoint."""
 
 from __future__ import annotations
 
@@ -31,3 +31,17 @@ def _moved(batch: Any, device: str) -> Any:
     if batch is None or isinstance(batch, bool | int | float | str):
         return batch
     raise TypeError(f"batch: expected tensors or an object with to(device), found {type(batch).__qualname__}")
+
+
+def plain(batch: Any) -> Any:
+    """The batch, if a checkpoint can hold it. Raises `TypeError` for objects, which would be unpickled."""
+    if isinstance(batch, Tensor) or batch is None or isinstance(batch, bool | int | float | str):
+        return batch
+    if isinstance(batch, dict):
+        return {name: plain(part) for name, part in batch.items()}
+    if type(batch) in (list, tuple):
+        return type(batch)(plain(part) for part in batch)
+    raise TypeError(
+        f"batch: expected tensors in mappings, lists and tuples, found {type(batch).__qualname__}; "
+        "give its loader a length, or batches of a plain form, to save in mid-epoch"
+    )

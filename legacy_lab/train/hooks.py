@@ -24,7 +24,10 @@ class Hook:
         """Before the first batch of each step; `trainer.step` counts the steps done."""
 
     def after_batch(self, trainer: Trainer) -> None:
-        """After each loss was taken, inside a step."""
+        """After each loss was taken: inside a step, or (for its last one) when all that follows the step is done.
+
+        A checkpoint that is written here can be resumed from.
+        """
 
     def after_step(self, trainer: Trainer, metrics: Metrics) -> None:
         """After update and EMA, before logging, evaluation and checkpoint."""

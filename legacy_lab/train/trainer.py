@@ -146,6 +146,8 @@ class Trainer:
             self.save(path)
             for hook in self.hooks:
                 hook.after_save(self, path)
+        for hook in self.hooks:
+            hook.after_batch(self)
 
     def after_train(self) -> None:
         """What happens once after the last step."""

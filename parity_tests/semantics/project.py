@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import attrs
@@ -147,6 +148,14 @@ class Exhausted:
         for start in range(0, len(self.dataset), self.batch_size):
             yield self.dataset.batch(self.order[start : start + self.batch_size])
         self.order = torch.randperm(len(self.dataset))
+
+    def state(self) -> dict[str, Any]:
+        """The order, which outlives an epoch."""
+        return {"order": self.order.clone()}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on."""
+        self.order = state["order"].clone()
 
 
 @gin.configurable
@@ -294,3 +303,28 @@ def unused(model: Callable[[], nn.Module]) -> nn.Module:
     built = model()
     built.unused = nn.Parameter(torch.ones(2, 2))
     return built
+
+
+@gin.configurable
+class CutAt(Hook):
+    """Writes a checkpoint after the `batch`-th batch, wherever in a step that is: `<folder>/cut.lab`, or `.ckpt`."""
+
+    def __init__(self, batch: int, folder: str) -> None:
+        self.batch, self.folder, self.seen = batch, Path(folder), 0
+
+    def after_batch(self, trainer: Any) -> None:
+        """Count, and write."""
+        self.seen += 1
+        if self.seen == self.batch:
+            if isinstance(trainer, nn.Module):  # level L2: the module stands where the trainer stood
+                trainer.trainer.save_checkpoint(self.folder / "cut.ckpt")
+            else:
+                trainer.save(self.folder / "cut.lab")
+
+    def state(self) -> dict[str, Any]:
+        """The count."""
+        return {"seen": self.seen}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on."""
+        self.seen = state["seen"]

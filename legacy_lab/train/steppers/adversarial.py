@@ -72,8 +72,6 @@ class Adversarial:
         generator.finish()
         # The generator's loss went through the critic.
         critic.zero()
-        for hook in trainer.hooks:
-            hook.after_batch(trainer)
         return metrics
 
     def _critic_loss(self, model: Any, real: Tensor, judged: Tensor, updates: int) -> Tensor:

@@ -25,6 +25,4 @@ class Closure:
         trainer.optimizer.step_closure(loss)
         if trainer.loader.epoch_ended:
             trainer.optimizer.end_epoch()
-        for hook in trainer.hooks:
-            hook.after_batch(trainer)
         return found

@@ -35,7 +35,7 @@ class Plain:
                 updated = trainer.optimizer.step(loss)
             if trainer.loader.epoch_ended:
                 updated = trainer.optimizer.end_epoch() or updated
-            for hook in trainer.hooks:
-                hook.after_batch(trainer)
             if updated:
                 return metrics
+            for hook in trainer.hooks:
+                hook.after_batch(trainer)

@@ -20,6 +20,4 @@ class TwoPhase:
         trainer.optimizer.step(loss)
         if trainer.loader.epoch_ended:
             trainer.optimizer.end_epoch()
-        for hook in trainer.hooks:
-            hook.after_batch(trainer)
         return metrics

@@ -41,6 +41,9 @@ def lab_parts(root: str) -> list[Place]:
         Place(f"{root}eval_loader/<rest...>", "loader/evaluation/<rest...>"),
         Place(f"{root}ema/<rest...>", "ema/<rest...>"),
         Place(f"{root}rng/<rest...>", "generators/<rest...>"),
+        Place(f"{root}mid_step", "counters/mid_step"),
+        Place(f"{root}objective/<rest...>", "objective/<rest...>"),
+        Place(f"{root}hooks/<rest...>", "hooks/<rest...>"),
     ]
 
 
