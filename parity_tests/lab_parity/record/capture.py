@@ -15,6 +15,7 @@ from torch.nn.modules import module as torch_module
 from lab_parity.record.capture_file import CapturedStep, Key5, ModuleFacts, capture_path, write_capture
 from lab_parity.record.naming import buffers, modules
 from lab_parity.record.phases.batch import tensors_in
+from lab_parity.record.phases.ema import averages
 from lab_parity.record.phases.hyper import hyper_rows
 from lab_parity.record.view import OptimizerView
 
@@ -154,6 +155,7 @@ class Capture:
                 if id(buffer) in window.buffers:
                     tensors[Key5("buffer", -1, name, "", "before")] = window.buffers[id(buffer)]
         tensors |= _update_tensors(view, "after")
+        tensors |= {Key5("ema", -1, name, "", "after"): clone(average) for name, average in averages(view)}
         tensors |= {Key5("rng", -1, name, "state", "after"): state for name, state in self._states().items()}
         paths = {id(module): name for root in view.roots for name, module in modules(root)}
         outputs, facts = _name_calls(window.calls, paths)

@@ -11,6 +11,7 @@ the names of the trace; `moment` tells when it was seen:
     grad     before and after backward pass m; before the update (-1), where no gradient is no entry
     param    before and after the update (-1)
     optimizer  the state, before and after the update (-1)
+    ema      after                                          averages of the parameters, as the step found them
     buffer   before the step's first forward call, after the update (-1)
 
 The file's metadata `lab_parity.capture` (JSON) holds what is no tensor: see `CapturedStep`.

@@ -11,11 +11,13 @@ import gc
 import weakref
 from collections.abc import Iterable, Iterator
 
+import torch
 from torch import Tensor, nn
 
-__all__ = ["Names", "buffers", "is_wrapper", "modules"]
+__all__ = ["Names", "buffers", "is_wrapper", "modules", "parameters", "twins"]
 
 _WRAPPERS = {
+    "AveragedModel": "module",
     "DistributedDataParallel": "module",
     "DataParallel": "module",
     "OptimizedModule": "_orig_mod",
@@ -56,14 +58,14 @@ class Names:
     def roots(self, tensors: Iterable[Tensor]) -> list[nn.Module]:
         """The outermost modules that hold any of the tensors."""
         wanted = {id(tensor) for tensor in tensors}
-        return [root for root in _outermost() if any(id(tensor) in wanted for _, tensor in _parameters(root))]
+        return [root for root in _outermost() if any(id(tensor) in wanted for _, tensor in parameters(root))]
 
     def _learn(self, tensors: list[Tensor], fallback: list[str | None]) -> None:
         wanted = {id(tensor) for tensor in tensors}
         found: dict[int, list[str]] = {}
         owners: list[tuple[nn.Module, list[tuple[str, Tensor]]]] = []
         for root in _outermost():
-            inside = [(path, tensor) for path, tensor in _parameters(root) if id(tensor) in wanted]
+            inside = [(path, tensor) for path, tensor in parameters(root) if id(tensor) in wanted]
             if inside:
                 owners.append((root, inside))
         paths = [path for _, inside in owners for path in {path for path, _ in inside}]
@@ -83,6 +85,23 @@ class Names:
             self._names[id(tensor)] = (weakref.ref(tensor), name)
 
 
+def twins(roots: Iterable[nn.Module]) -> list[nn.Module]:
+    """Live outermost modules that are bitwise copies of one of `roots`, by their parameters: averages, targets."""
+    listed = list(roots)
+    wanted = [found for found in (dict(parameters(root)) for root in listed) if found]
+    candidates = [module for module in _outermost() if all(module is not root for root in listed)] if wanted else []
+    return [module for module in candidates if any(_copies(dict(parameters(module)), root) for root in wanted)]
+
+
+def _copies(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
+    return a.keys() == b.keys() and all(
+        a[path] is not b[path] and a[path].dtype == b[path].dtype and torch.equal(a[path], b[path])
+        if a[path].shape == b[path].shape and a[path].device == b[path].device
+        else False
+        for path in a
+    )
+
+
 def _outermost() -> list[nn.Module]:
     """Every live module that is no other module's child, oldest first as the collector lists them."""
     modules = [
@@ -92,7 +111,7 @@ def _outermost() -> list[nn.Module]:
     return [module for module in modules if id(module) not in children]
 
 
-def _parameters(
+def parameters(
     module: nn.Module, prefix: str = "", above: frozenset[int] = frozenset()
 ) -> Iterator[tuple[str, Tensor]]:
     """(path, parameter) for every path, tied ones repeatedly; a module inside itself is entered once."""
@@ -105,7 +124,7 @@ def _parameters(
     for name, child in module._modules.items():
         if child is not None:
             inner = prefix if name == wrapped else f"{prefix}{name}."
-            yield from _parameters(child, inner, above | {id(module)})
+            yield from parameters(child, inner, above | {id(module)})
 
 
 def buffers(module: nn.Module, prefix: str = "", above: frozenset[int] = frozenset()) -> Iterator[tuple[str, Tensor]]:

@@ -20,6 +20,7 @@ from lab_parity.record.fingerprint import fingerprint_for
 from lab_parity.record.micro import MicroSteps
 from lab_parity.record.notes import Notes
 from lab_parity.record.phases.buffer import buffer_rows
+from lab_parity.record.phases.ema import average_rows
 from lab_parity.record.phases.grad import grad_rows
 from lab_parity.record.phases.hyper import hyper_rows
 from lab_parity.record.phases.param import param_rows
@@ -191,7 +192,7 @@ class Recorder:
         rows = [
             *update.rows[:split], *micro, *update.rows[split:],
             *state_rows(view, self._fingerprint), *param_rows(view, "param", self._fingerprint),
-            *buffer_rows(view, self._fingerprint), *self._generators.rows(-1),
+            *buffer_rows(view, self._fingerprint), *average_rows(view, self._fingerprint), *self._generators.rows(-1),
         ]  # fmt: skip
         label, writer = self._views.label(update.optimizer), self._open()
         self._notes.guard(self._capture.after_update)(writer.path, label, update.optimizer, count, view)

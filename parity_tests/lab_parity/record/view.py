@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from lab_parity.errors import SiteError
-from lab_parity.record.naming import Names
+from lab_parity.record.naming import Names, twins
 from lab_parity.record.sites import UpdateSite
 
 __all__ = ["Group", "OptimizerView", "Views"]
@@ -28,11 +28,15 @@ class Group:
 
 @attrs.frozen(slots=True, eq=False)
 class OptimizerView:
-    """One optimizer at one moment; `state` maps a parameter's name to its state tensors and numbers."""
+    """One optimizer at one moment; `state` maps a parameter's name to its state tensors and numbers.
+
+    `averages` are the modules that were copies of a trained one, and trained by nobody, when it first stepped.
+    """
 
     groups: Sequence[Group]
     state: Mapping[str, Mapping[str, Any]]
     roots: Sequence[nn.Module]
+    averages: Sequence[nn.Module] = ()
 
     def parameters(self) -> list[tuple[str, Tensor]]:
         """(name, parameter) in the groups' order."""
@@ -113,10 +117,12 @@ class Views:
         known = self._known.get(id(optimizer))
         if known is None or known.of() is not optimizer:
             roots = self._names.roots(tensor for group in made for tensor in group.tensors)
-            known = self._known[id(optimizer)] = _Known(_reference(optimizer), [weakref.ref(root) for root in roots])
-        return OptimizerView(
-            made, slots, [root for root in (reference() for reference in known.roots) if root is not None]
-        )
+            trained = {id(root) for other in self._known.values() for root in alive(other.roots)}
+            averages = [module for module in twins(roots) if id(module) not in trained]
+            known = self._known[id(optimizer)] = _Known(
+                _reference(optimizer), list(map(weakref.ref, roots)), list(map(weakref.ref, averages))
+            )
+        return OptimizerView(made, slots, alive(known.roots), alive(known.averages))
 
 
 @attrs.define(slots=True, eq=False)
@@ -125,8 +131,14 @@ class _Known:
 
     of: Callable[[], Any]
     roots: list[weakref.ref[nn.Module]]
+    averages: list[weakref.ref[nn.Module]]
     label: str | None = None
     taken: int = 0
+
+
+def alive(references: Sequence[weakref.ref[nn.Module]]) -> list[nn.Module]:
+    """What they refer to, as far as it is still there."""
+    return [module for module in (reference() for reference in references) if module is not None]
 
 
 def _reference(thing: Any) -> Callable[[], Any]:

@@ -1,0 +1,59 @@
+"""The average of the parameters: its decay, a warm-up of it, an update that is left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lab_parity.diagnose.cause import Cause
+from lab_parity.diagnose.fit import Fit, flat, gradient_noise, least_squares
+from lab_parity.diagnose.scene import Run, Scene
+from lab_parity.diagnose.words import number
+
+PHASES = ("ema",)
+
+
+def find(scene: Scene) -> Iterator[Cause]:
+    """Fits `average = d · average before + (1 - d) · parameter` on both sides, from this step and the one before."""
+    fits = [_decay(run) for run in (scene.legacy, scene.migrated)]
+    step = scene.first.step
+    if fits[0] is None or fits[1] is None:
+        return
+    (a, own), (b, other) = fits[0], fits[1]
+    names = tuple(pair.name for pair in scene.pairs("ema", "after") if not pair.a.equal(pair.b))
+    if own.share > 1e-3 or other.share > 1e-3:
+        return
+    said = f"keeps {number(b)} of its old value after step {step - 1} instead of {number(a)}"
+    if abs(b - 1) < 1e-6 or abs(a - 1) < 1e-6:
+        side = "migrated" if abs(b - 1) < 1e-6 else "legacy"
+        said = f"is not updated after step {step - 1} in the {side} run"
+    count = _warm_up(step, b), _warm_up(step, a)
+    warm = next((side for side, value in zip(("migrated", "legacy"), count, strict=True) if value), "")
+    why = f" The {warm} decay is (1 + n) / (10 + n), a warm-up by the number of updates." if warm else ""
+    yield Cause(
+        "ema",
+        f"The average of the parameters {said}.{why}",
+        "decay of the moving average, its warm-up, and where it is updated",
+        other,
+        b,
+        1,
+        affected=names,
+        evidence=(f"the legacy average follows the same rule with {number(a)}: {own.sentence()}",),
+    )
+
+
+def _decay(run: Run) -> tuple[float, Fit] | None:
+    new, old, values = run.tensors("ema", "after"), run.past("ema", "after"), run.past("param", "after")
+    names = [name for name in new if name in old and name in values and new[name].is_floating_point()]
+    if not names:
+        return None
+    # average - parameter = d · (average before - parameter)
+    fit = least_squares(
+        [flat(new[name]) - flat(values[name]) for name in names],
+        [[flat(old[name]) - flat(values[name]) for name in names]],
+        [gradient_noise(new[name]) for name in names],
+    )
+    return fit.coefficients[0], fit
+
+
+def _warm_up(step: int, decay: float) -> bool:
+    return any(abs(decay - (1 + n) / (10 + n)) < 1e-6 for n in (step - 1, step, step + 1) if n >= 0)
