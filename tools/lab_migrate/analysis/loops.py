@@ -134,7 +134,8 @@ class _Search:
         if key not in self._exposed:
             self._exposed[key] = frozenset()
             self._found[key] = []
-            if any(key in self._table(kind) for kind in (BACKWARD, STEP, ZERO)):
+            # A file's top level also holds its class bodies, whose events are no function's own.
+            if function.parent is None or any(key in self._table(kind) for kind in (BACKWARD, STEP, ZERO)):
                 self._found[key] = self._training_loops(function, function.body, ())
                 inside = {id(node) for loop in self._found[key] for node in own_nodes([loop.node])}
                 self._exposed[key] = frozenset(
@@ -246,7 +247,7 @@ def _loops_in(body: list[ast.stmt], around: tuple[LoopNode, ...]) -> Iterator[tu
         if isinstance(node, LoopNode):
             yield node, around
             yield from _loops_in(node.orelse, around)
-        elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             for child in _suites(node):
                 yield from _loops_in(child, around)
 
