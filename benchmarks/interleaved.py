@@ -1,8 +1,8 @@
 """Timing of several ways to do one thing, on a machine that does other things as well.
 
 The ways take turns in one process. Each turn gives one figure per way, and a ratio compares two figures of the same
-turn, so a slow minute of the machine slows both. A figure during which others had the processor is taken again. What
-is reported is the median over the turns.
+turn, so a slow minute of the machine slows both. Time is this process's own on the processors (all its threads): what
+others take while it waits is not in it. What is reported is the median over the turns.
 """
 
 from __future__ import annotations
@@ -12,15 +12,13 @@ import os
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from time import perf_counter_ns, process_time_ns
+from time import process_time_ns
 
 import lightning
 import torch
 
 __all__ = ["Ticks", "machine", "markdown", "ratio", "take_turns", "write_section"]
 
-#: A figure is taken again, up to so often, while this process has less than so much of a processor.
-TRIES, ENOUGH = 4, 0.97
 DOCS = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 
 
@@ -32,7 +30,7 @@ class Ticks:
 
     def tick(self) -> None:
         """The step has come to the place."""
-        self.times.append(perf_counter_ns())
+        self.times.append(process_time_ns())
 
     def per_step(self, warm_up: int) -> float:
         """Microseconds a step, everything in it: the mean of the steps after the first `warm_up`, which are not fair.
@@ -51,22 +49,9 @@ def take_turns(ways: Mapping[str, Callable[[], float]], turns: int) -> dict[str,
     names = list(ways)
     for turn in range(turns):
         for name in names[turn % len(names) :] + names[: turn % len(names)]:
-            figures[name].append(_undisturbed(ways[name]))
+            gc.collect()
+            figures[name].append(ways[name]())
     return figures
-
-
-def _undisturbed(way: Callable[[], float]) -> float:
-    """A figure from a time in which nobody else had the processor: of `TRIES` the one with most of it."""
-    best = (-1.0, 0.0)
-    for _ in range(TRIES):
-        gc.collect()
-        wall, cpu = perf_counter_ns(), process_time_ns()
-        figure = way()
-        share = (process_time_ns() - cpu) / (perf_counter_ns() - wall)
-        best = max(best, (share, figure))
-        if share > ENOUGH:
-            break
-    return best[1]
 
 
 def ratio(figures: Sequence[float], reference: Sequence[float]) -> float:

@@ -317,9 +317,10 @@ def main() -> None:
 
 INTRODUCTION = """`python benchmarks/step_cost.py --write` wrote this. A step under each loop over the same step under
 Lab's own (and microseconds more), with one Lab model, optimizer and batches for all; in turns in one process, one
-thread, median over the turns. "Watched": with a progress bar, a CSV logger and one logged metric; the drop-in has its
-own bar, which draws ten times a second. "Lab's update": `Trainer(update="loop")`, the same arithmetic calls as the raw
-loop, so that the loops alone are compared. "Lightning's loop": `Trainer(loop="stock")`."""
+thread, in processor time, median over the turns. "Watched": with a progress bar, a CSV logger and one logged metric;
+the drop-in has its own bar, which draws ten times a second. "Lab's update": `Trainer(update="loop")`, the same
+arithmetic calls as the raw loop, so that the loops alone are compared. "Lightning's loop":
+`Trainer(loop="stock")`."""
 
 
 if __name__ == "__main__":
