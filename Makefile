@@ -25,7 +25,7 @@ demo: install
 	$(BIN)/lab-migrate demo
 
 test: install
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n auto
 
 check: install
 	$(BIN)/ruff check .
