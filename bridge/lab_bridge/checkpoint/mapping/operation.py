@@ -48,7 +48,8 @@ def check_wildcards(sources: Sequence[NamePattern], targets: Sequence[NamePatter
     """All patterns of an operation need the same wildcards, or it could not go back."""
     first = (*sources, *targets)[0].wildcards
     return [
-        f"{pattern.text}: expected the wildcards {' '.join(first) or 'none'}, found {' '.join(pattern.wildcards) or 'none'}"
+        f"{pattern.text}: expected the wildcards {' '.join(first) or 'none'}, "
+        f"found {' '.join(pattern.wildcards) or 'none'}"
         for pattern in (*sources, *targets)
         if pattern.wildcards != first
     ]

@@ -8,7 +8,7 @@ from typing import ClassVar
 import attrs
 
 from lab_bridge.checkpoint.mapping.names import NamePattern
-from lab_bridge.checkpoint.mapping.operation import Operation, check_wildcards
+from lab_bridge.checkpoint.mapping.operation import Operation
 from lab_bridge.checkpoint.stored import StoredTensor, join
 
 
@@ -42,7 +42,9 @@ class Merge:
             raise ValueError(f"expected parts that differ along axis {self.axis} only, found {found}")
         sizes = tuple(part.shape[self.axis] for part in tensors)
         if sizes != (self.sizes or (sizes[0],) * len(sizes)):
-            raise ValueError(f"expected sizes {self.sizes or 'all equal'}, found {sizes}; declare sizes = {list(sizes)}")
+            raise ValueError(
+                f"expected sizes {self.sizes or 'all equal'}, found {sizes}; declare sizes = {list(sizes)}"
+            )
         return [join(tensors, self.axis)]
 
     def reverse(self) -> Operation:

@@ -56,7 +56,9 @@ class Split:
         """Wildcards that do not go back; sizes for other parts."""
         found = check_wildcards(self.sources, self.targets)
         if len(self.target) < 2 or len(self.sizes) not in (0, len(self.target)):
-            found.append(f"expected two or more parts with a size each, or none, found {len(self.target)}, {self.sizes}")
+            found.append(
+                f"expected two or more parts with a size each, or none, found {len(self.target)}, {self.sizes}"
+            )
         return found
 
 

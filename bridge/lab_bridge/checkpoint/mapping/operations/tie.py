@@ -12,6 +12,7 @@ from lab_bridge.checkpoint.mapping.operation import Operation, check_wildcards
 from lab_bridge.checkpoint.stored import StoredTensor
 from lab_bridge.checkpoint.tree import same_tensor
 
+
 @attrs.frozen
 class Tie:
     """`from = "embed.weight"`, `to = ["embed.weight", "head.weight"]`, or the other way round. Its reverse is a tie.
