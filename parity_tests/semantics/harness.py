@@ -19,6 +19,8 @@ import lab_bridge
 import legacy_lab
 from lab_parity import UpdateSite, Verdict, compare, record
 from lab_parity.digest import digest_tensor
+from legacy_lab.data.epochs import Epochs
+from legacy_lab.data.prefetch import Prefetch
 
 # The project's own names have to be known before its settings are read.
 from semantics import project
@@ -117,7 +119,10 @@ class Parity:
                 lab_fit().fit(trainer, resume=resume)
             else:
                 trainer.train(resume=resume)
-        return Run(level, trace, folder, trainer, trainer.state())
+        state = trainer.state()
+        for loader in (trainer.loader, trainer.eval_loader):
+            let_go(loader)
+        return Run(level, trace, folder, trainer, state)
 
 
 def configure(bindings: Sequence[str], folder: Path) -> None:
@@ -126,6 +131,14 @@ def configure(bindings: Sequence[str], folder: Path) -> None:
     legacy_lab.load_config([], [*project.BASE, *bindings, f"Trainer.run_dir = {str(folder)!r}"])
     random.seed(11)
     np.random.seed(12)
+
+
+def let_go(loader: Any) -> None:
+    """End a loader's worker processes or thread now: the garbage collector would wait five seconds for each."""
+    if isinstance(loader, Epochs):
+        loader._iterator = None
+    elif isinstance(loader, Prefetch):
+        loader.load_state(loader.state())
 
 
 def build(level: str, **arguments: Any) -> Any:
