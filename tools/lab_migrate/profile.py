@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from lab_parity import UpdateSite
 
 __all__ = [
-    "OWN", "ROLES", "Move", "Profile", "Role", "Site", "profiles_for", "read_own", "read_profile", "shipped_profiles",
+    "OWN", "ROLES", "Loop", "Move", "Profile", "Role", "Setting", "Site", "profiles_for",
+    "read_own", "read_profile", "shipped_profiles",
 ]  # fmt: skip
 
 #: Where a project says what inference cannot find.
@@ -75,8 +76,24 @@ class Site:
 
 
 @attrs.frozen
+class Loop:
+    """A loop in the installed package: a function, by the module that defines it; see `outline.installed`."""
+
+    function: str
+
+
+@attrs.frozen
+class Setting:
+    """A class attribute of the installed package that its outlined copy assigns otherwise; `because` is reported."""
+
+    name: str
+    value: str
+    because: str
+
+
+@attrs.frozen
 class Profile:
-    """One framework: its package, its roles, its update sites, what moves.
+    """One framework: its package, its roles, its update sites, what moves, and the loops it trains in.
 
     The last three are for a project's own: `entries` train, files under `skip` are not read, and `assumptions` says
     of an assumption that it holds (true) or that what was found is none (false).
@@ -86,6 +103,8 @@ class Profile:
     roles: tuple[Role, ...] = ()
     sites: tuple[Site, ...] = ()
     moves: tuple[Move, ...] = ()
+    loops: tuple[Loop, ...] = ()
+    settings: tuple[Setting, ...] = ()
     entries: tuple[str, ...] = ()
     skip: tuple[str, ...] = ()
     assumptions: dict[str, bool] = attrs.field(factory=dict)

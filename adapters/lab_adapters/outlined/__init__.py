@@ -14,6 +14,7 @@ whole nest is one `fit`. Nothing draws from a generator, moves a batch or takes 
 legacy iterator when Lightning asks for it, and the code between two steps runs in between.
 """
 
+from lab_adapters.outlined.copies import use_copies
 from lab_adapters.outlined.driver import fit, loop, plain, trainer_settings
 from lab_adapters.outlined.flow import BREAK, Return, call, endless, result, steps, while_
 
@@ -28,5 +29,6 @@ __all__ = [
     "result",
     "steps",
     "trainer_settings",
+    "use_copies",
     "while_",
 ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import enum
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import attrs
@@ -104,6 +104,19 @@ def find_loops(project: Project | Path, graph: CallGraph | None = None) -> list[
     return sorted(found, key=lambda loop: (loop.path, loop.line))
 
 
+def declared_loops(project: Project, names: Sequence[str], graph: CallGraph | None = None) -> list[TrainingLoop]:
+    """The outermost loop of each function that a profile names (`package.module.Class.method`); see `find_loops`.
+
+    For a loop whose step is handed to it: what it calls is a function of somebody else's.
+    """
+    search = _Search(graph or CallGraph(project))
+    return [
+        search.made(function, *loops[0])
+        for function in project.functions
+        if f"{function.module.name}.{function.qualified}" in names and (loops := list(_loops_in(function.body, ())))
+    ]
+
+
 def find_updates_by_hand(project: Project, graph: CallGraph | None = None) -> list[tuple[Function, LoopNode, int]]:
     """Loops with a backward pass but no optimizer, whose parameters are updated by hand, and the update's line."""
     search = _Search(graph or CallGraph(project))
@@ -165,15 +178,15 @@ class _Search:
             if inner and not self._trains(function, [node for node in nodes if id(node) not in hidden]):
                 found += inner
             else:
-                found.append(self._made(function, loop, outer, nodes))
+                found.append(self.made(function, loop, outer))
         return found
 
     def _trains(self, function: Function, nodes: list[ast.AST]) -> bool:
         return {BACKWARD, STEP} <= self._kinds(function, nodes)
 
-    def _made(
-        self, function: Function, loop: LoopNode, around: tuple[LoopNode, ...], nodes: list[ast.AST]
-    ) -> TrainingLoop:
+    def made(self, function: Function, loop: LoopNode, around: tuple[LoopNode, ...]) -> TrainingLoop:
+        """A loop with what it reaches."""
+        nodes = own_nodes(loop.body)
         reached = {kind: tuple(self._reaches(function, nodes, kind)) for kind in (BACKWARD, STEP, ZERO)}
         shape = _shape(loop, nodes, reached[BACKWARD], reached[STEP], reached[ZERO])
         return TrainingLoop(function, loop, shape, reached[BACKWARD], reached[STEP], reached[ZERO], around)

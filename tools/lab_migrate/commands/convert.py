@@ -33,6 +33,14 @@ def convert(
             show_default=False,
         ),
     ] = None,
+    packages: Annotated[
+        Path | None,
+        typer.Option(
+            "--packages",
+            help="The site-packages folder of the Python that trains (default: this one's).",
+            show_default=False,
+        ),
+    ] = None,
     verify: Annotated[
         str | None,
         typer.Option(
@@ -71,7 +79,7 @@ def convert(
         raise UsageError("convert: expected --out or --write, found both")
     if verify is not None and out is None:
         raise UsageError("convert: expected --out beside --verify, since both versions are run")
-    conversion = convert_project(project, level, only or (), skip or (), entry)
+    conversion = convert_project(project, level, only or (), skip or (), entry, packages)
     if not json:
         _print(conversion)
     if out is not None:

@@ -14,6 +14,7 @@ from lab_migrate.analysis import read_project
 from lab_migrate.convert.rule import Edit, NewFile, Proposal, Rule, Source, all_rules
 from lab_migrate.errors import UsageError
 from lab_migrate.findings import Finding, Status
+from lab_migrate.profile import profiles_for
 from lab_migrate.project import copy_project, encode_source, parse_source, python_files, read_source, require_project
 
 LEVELS = ("L1", "L2")
@@ -23,11 +24,13 @@ OUTLINING = "LM201"
 
 @attrs.frozen
 class FileChange:
-    """One file before and after; `before` is None for a file that is added."""
+    """One file before and after; `before` is None for a file that is added, or the text that it is a copy of."""
 
     path: str
     before: str | None
     after: str
+    #: Where that text lies, if not at `path`.
+    origin: str = ""
 
     def diff(self) -> str:
         """A unified diff."""
@@ -35,7 +38,7 @@ class FileChange:
             difflib.unified_diff(
                 (self.before or "").splitlines(keepends=True),
                 self.after.splitlines(keepends=True),
-                f"a/{self.path}" if self.before is not None else "/dev/null",
+                self.origin or (f"a/{self.path}" if self.before is not None else "/dev/null"),
                 f"b/{self.path}",
             )
         )
@@ -66,11 +69,17 @@ class Conversion:
             target = folder / change.path
             source = self.root / change.path
             data = encode_source(source, change.after) if source.exists() else change.after.encode()
+            target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(data)
 
 
 def convert_project(
-    root: Path, level: str = "L1", only: Sequence[str] = (), skip: Sequence[str] = (), entry: str | None = None
+    root: Path,
+    level: str = "L1",
+    only: Sequence[str] = (),
+    skip: Sequence[str] = (),
+    entry: str | None = None,
+    packages: Path | None = None,
 ) -> Conversion:
     """Convert a project in memory; nothing is written, imported or run. Raises `UsageError`.
 
@@ -102,14 +111,17 @@ def convert_project(
         changes += _added(root, [new for proposal in proposals for new in proposal.new_files])
     if not is_labs and any(rule.code == OUTLINING for rule in rules):
         # Outlining knows rules and edits, so it cannot be imported before them.
-        from lab_migrate.outline import outline
+        from lab_migrate.outline import outline, outline_installed
 
-        outlining = outline(read_project(root), entry, [rule for rule in rules if rule.refuse])
-        changes += [
-            FileChange(path, file.text, apply(file.text, outlining.edits[path], path))
-            for path, file in outlining.files.items()
-        ]
-        findings += outlining.findings
+        project, refusing = read_project(root), [rule for rule in rules if rule.refuse]
+        outlining = outline(project, entry, refusing)
+        copies = outline_installed(project, entry, profiles_for(root), packages, refusing)
+        for path in sorted({*outlining.edits, *copies.edits}):
+            text = project.modules[path].text
+            both = [*copies.edits.get(path, ()), *outlining.edits.get(path, ())]
+            changes.append(FileChange(path, text, apply(text, both, path)))
+        changes += _added(root, copies.files)
+        findings += [*outlining.findings, *copies.findings]
     if not changes and not findings:
         findings.append(_nothing(root, entry))
     return Conversion(root, level, tuple(changes), tuple(sorted(findings)))
@@ -152,7 +164,7 @@ def _added(root: Path, new_files: Sequence[NewFile]) -> list[FileChange]:
     taken = [new.path for new in new_files if (root / new.path).exists()]
     if taken:
         raise UsageError(f"{root / taken[0]}: expected no such file, since the conversion adds one; rename yours")
-    return [FileChange(new.path, None, new.text) for new in new_files]
+    return [FileChange(new.path, new.copied, new.text, new.origin) for new in new_files]
 
 
 def _skipped(path: str, error: Exception) -> Finding:

@@ -36,10 +36,12 @@ class Edit:
 
 @attrs.frozen
 class NewFile:
-    """A file to add to the converted project."""
+    """A file to add to the converted project; a copy of another says of which text (`copied`), and where that lies."""
 
     path: str
     text: str
+    copied: str | None = None
+    origin: str = ""
 
 
 @attrs.frozen

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import attrs
 
-from lab_migrate.analysis import CallGraph, Module, Project, TrainingLoop, Unread, find_loops
+from lab_migrate.analysis import CallGraph, Module, Project, TrainingLoop, Unread, declared_loops, find_loops
 from lab_migrate.analysis.calls import is_test
 from lab_migrate.analysis.loops import find_updates_by_hand
 from lab_migrate.analysis.symbols import Function
@@ -32,14 +32,19 @@ class Outlining:
     loops: tuple[TrainingLoop, ...]
 
 
-def outline(project: Project, entry: str | None = None, rules: Sequence[Rule] | None = None) -> Outlining:
+def outline(
+    project: Project, entry: str | None = None, rules: Sequence[Rule] | None = None, declared: Sequence[str] = ()
+) -> Outlining:
     """Outline the training loops that `entry` reaches (all of them where none is named). Nothing is run.
 
-    `rules` are those whose refusals are asked first; all of them where none are given.
+    `rules` are those whose refusals are asked first; all of them where none are given. `declared` are functions whose
+    loop trains though no backward pass can be seen in it.
     """
     rules = [rule for rule in all_rules() if rule.refuse] if rules is None else rules
     graph = CallGraph(project)
     every = find_loops(project, graph)
+    seen = {id(loop.owner) for loop in every}
+    every += [loop for loop in declared_loops(project, declared, graph) if id(loop.owner) not in seen]
     wanted, findings = _wanted(project, entry, every)
     done = {path for path in wanted if _is_outlined(project.modules[path])}
     loops = [loop for loop in every if loop.path in wanted - done]
@@ -153,23 +158,32 @@ def _import(module: Module, edits: list[Edit]) -> Edit:
     """After the imports at the top of the file, and before the first thing that changes."""
     name = runtime_name(module)
     text = f"from {PACKAGE} import {RUNTIME}" + (f" as {name}" if name != RUNTIME else "")
-    first_edit = min(edit.start for edit in edits)
+    newline = "\r\n" if module.lines[0].endswith(b"\r\n") else "\n"
+    at = after_imports(module, before=min(edit.start for edit in edits))
+    starts_line = at == 0 or module.text.encode()[at - 1 : at] in (b"\n", b"\r")
+    return Edit(at, at, f"{text}{newline}" if starts_line else f"{newline}{text}{newline}")
+
+
+def after_imports(module: Module, before: int | None = None, only: str = "") -> int:
+    """The byte at which a line can be added after the imports at the top of a file, or after those of `only`.
+
+    Never after the byte `before`.
+    """
     last = None
     for node in module.tree.body:
-        if module.start(node) >= first_edit or isinstance(node, ast.FunctionDef | ast.ClassDef):
+        if before is not None and module.start(node) >= before:
             break
-        if isinstance(node, ast.Import | ast.ImportFrom) or (last is None and _is_docstring(node)):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            break
+        is_import = isinstance(node, ast.Import | ast.ImportFrom)
+        if only and is_import and getattr(node, "module", "") != only:
+            break
+        if is_import or (last is None and _is_docstring(node)):
             last = node
-    newline = "\r\n" if module.lines[0].endswith(b"\r\n") else "\n"
     if last is None:
-        at = module.offset(_first_code_line(module), 0)
-        return Edit(at, at, f"{text}{newline}")
+        return module.offset(_first_code_line(module), 0)
     line = last.end_lineno or last.lineno
-    if line >= len(module.lines):
-        at = len(module.text.encode())
-        return Edit(at, at, f"{newline}{text}{newline}")
-    at = module.offset(line + 1, 0)
-    return Edit(at, at, f"{text}{newline}")
+    return len(module.text.encode()) if line >= len(module.lines) else module.offset(line + 1, 0)
 
 
 def _is_docstring(node: ast.stmt) -> bool:
