@@ -142,7 +142,7 @@ class BlockBuilder:
             block.outside.update(plan.outside_head + digests[plan.outside].tobytes())
         for name, places in plan.generators.items():
             block.generators.setdefault(name, xxh3_128()).update(digests[places].tobytes())
-            if np.isnan(values[places]).any():
+            if name not in block.seeded and np.isnan(values[places]).any():
                 block.seeded.add(name)
 
     def take(self, offset: int) -> Block:

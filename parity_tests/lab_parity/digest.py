@@ -39,9 +39,9 @@ def digest_tensor(tensor: Tensor) -> bytes:
     kind = type(tensor)
     if kind is not Tensor and kind is not torch.nn.Parameter:
         tensor = _plain(tensor)
-    if tensor.is_quantized or tensor.device.type == "meta":
+    if tensor.is_quantized or tensor.is_meta:
         raise TypeError(f"no digest for a {tensor.device.type} tensor of type {tensor.dtype}: it has no plain bytes")
-    if tensor.is_conj() or tensor.is_neg() or tensor.device.type != "cpu" or not tensor.is_contiguous():
+    if not tensor.is_cpu or not tensor.is_contiguous() or tensor.is_conj() or tensor.is_neg():
         tensor = tensor.detach().resolve_conj().resolve_neg().cpu().contiguous()
     seed = _seed(tensor.dtype, tensor.shape)
     size = tensor.nbytes

@@ -53,7 +53,7 @@ from lab_parity.keys import Key
 
 __all__ = ["VERSION", "End", "Index", "Key", "Row", "Scope", "Step", "Trace", "read"]
 
-VERSION = "2"
+VERSION = "3"
 VERSION_FIELD, ENVIRONMENT_FIELD, SCOPE_FIELD = (
     f"lab_parity.{name}".encode() for name in ("version", "environment", "scope")
 )
@@ -142,7 +142,7 @@ class Trace:
         with open(self.path, "rb") as file:
             reader, _, scope = _open(self.path, file)
             if block is None:
-                yield from _steps(self.path, reader, scope)
+                yield from _steps(self.path, file, reader, scope)
             else:
                 # Arrow reads message after message where the file stands: behind the schema now, where block 0 is.
                 if block.offset:
@@ -185,10 +185,8 @@ def read(path: str | os.PathLike[str]) -> Trace:
 
 
 def checksum(text: bytes, digests: bytes, values: npt.NDArray[np.float64], summaries: bytes = b"") -> bytes:
-    """The check of a batch: of its header, and of its columns; `summaries` are their plain bytes."""
-    # NaN stands for "no value" and may carry any payload: only the places count.
-    numbers = np.nan_to_num(values, nan=-0.0).tobytes() + np.isnan(values).tobytes()
-    return digest_bytes(text + digests + numbers + summaries)
+    """The check of a batch: of its header, and of its columns; every NaN of `values` is numpy's own."""
+    return digest_bytes(text + digests + values.tobytes() + summaries)
 
 
 def schema_of(environment: Mapping[str, str], scope: Scope) -> pa.Schema:
@@ -236,13 +234,17 @@ class _Tables:
     texts: dict[str, str] = attrs.field(factory=dict)
 
 
-def _steps(path: Path, reader: ipc.RecordBatchStreamReader, scope: Scope) -> Iterator[Step | End]:
+def _steps(path: Path, file: Any, reader: ipc.RecordBatchStreamReader, scope: Scope) -> Iterator[Step | End]:
     tables = _Tables()
     count, last = 0, -1
     while True:
         try:
             batch, metadata = reader.read_next_batch_with_custom_metadata()
-        except (StopIteration, pa.ArrowException, EOFError, OSError, MemoryError):
+        except (StopIteration, pa.ArrowException, EOFError, OSError, MemoryError) as error:
+            if _goes_on(file):
+                raise TraceError(
+                    f"{path}: damaged after step {last}; the {count} steps before are whole. Record it again."
+                ) from error
             # A writer that died leaves a torn last batch, or none: what came before it is whole.
             yield End("cut short", f"no end after {count} whole steps")
             return
@@ -251,6 +253,12 @@ def _steps(path: Path, reader: ipc.RecordBatchStreamReader, scope: Scope) -> Ite
         if isinstance(item, End):
             return
         count, last = count + 1, item.step
+
+
+def _goes_on(file: Any) -> bool:
+    """Whether there is more behind what could not be read: then no writer's death explains it."""
+    here, size = file.tell(), file.seek(0, os.SEEK_END)
+    return here < size or _index(file) is not None
 
 
 def _block(path: Path, reader: ipc.RecordBatchStreamReader, scope: Scope, block: Block) -> Iterator[Step]:

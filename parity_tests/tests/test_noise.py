@@ -187,7 +187,8 @@ def test_a_migrated_run_that_dies_later_is_inconclusive(run: Run, tmp_path: Path
 def test_a_damaged_rerun_is_refused(run: Run, tmp_path: Path) -> None:
     """Neither a pass nor a divergence."""
     content = bytearray(run("ulp:1").read_bytes())
-    content[len(content) // 2] ^= 255
+    middle = slice(len(content) // 2, len(content) // 2 + 200)  # a single byte may lie where nothing is stored
+    content[middle] = bytes(byte ^ 255 for byte in content[middle])
     (tmp_path / "damaged").write_bytes(content)
     with pytest.raises(TraceError, match="damaged"):
         judged(run(), run("ulp:77"), [*reruns(run, 3), tmp_path / "damaged"])

@@ -78,7 +78,7 @@ class MicroSteps:
         if self._in_backward or not torch.is_grad_enabled() or _passes_through(module) or not self._active():
             return
         self._outermost = module
-        self._entered = self._notes.guard(self._enter)(module, args)
+        self._entered = self._notes.guard(self._enter, module, args)
 
     def _enter(self, module: nn.Module, args: tuple[Any, ...]) -> _Forward:
         rows = self._generators.rows(self._count)
@@ -89,7 +89,7 @@ class MicroSteps:
             return
         forward, self._outermost, self._entered = self._entered, None, None
         if forward is not None and torch.is_grad_enabled():
-            self._notes.guard(self._leave)(forward, kwargs, result)
+            self._notes.guard(self._leave, forward, kwargs, result)
 
     def _leave(self, forward: _Forward, kwargs: Mapping[str, Any], result: Any) -> None:
         forward.seen += argument_digests(kwargs)
@@ -112,9 +112,9 @@ class MicroSteps:
             if self._in_backward or not self._active():
                 original(tensors, *args, **kwargs)
                 return
-            loss = self._notes.guard(loss_rows)(self._count, tensors) or []
-            rng = self._notes.guard(self._generators.rows)(self._count) or []
-            self._notes.guard(self._capture.before_backward)(self._count, tensors)
+            loss = self._notes.guard(loss_rows, self._count, tensors) or []
+            rng = self._notes.guard(self._generators.rows, self._count) or []
+            self._notes.guard(self._capture.before_backward, self._count, tensors)
             self._in_backward = True
             try:
                 original(tensors, *args, **kwargs)
@@ -143,7 +143,7 @@ class MicroSteps:
                 for phase, where, digest in forward.seen
             ]
         self._rows += loss
-        self._notes.guard(self._capture.after_backward)(number, [forward.kept for forward in trained])
+        self._notes.guard(self._capture.after_backward, number, [forward.kept for forward in trained])
         self._count += 1
 
 

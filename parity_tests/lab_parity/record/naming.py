@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import gc
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from itertools import compress
 
-import torch
 from torch import Tensor, nn
 
-__all__ = ["Names", "buffers", "is_wrapper", "modules", "parameters", "twins"]
+from lab_parity.digest import digest_tensor
+
+__all__ = ["Live", "Names", "buffers", "is_wrapper", "modules", "parameters", "twins"]
 
 _WRAPPERS = {
     "AveragedModel": "module",
@@ -28,6 +31,33 @@ _WRAPPERS = {
 def is_wrapper(module: nn.Module) -> bool:
     """Whether the module only passes calls through to the one it wraps."""
     return type(module).__name__ in _WRAPPERS
+
+
+class Live:
+    """The modules that are alive; looked for once, when first asked for. Make one, use it, drop it."""
+
+    @cached_property
+    def outermost(self) -> Sequence[nn.Module]:
+        """Every module that is no other module's child."""
+        classes = {id(cls) for cls in _subclasses(nn.Module)}
+        # Millions of objects: no Python runs for one of them. By their true class, which proxies do not fake.
+        modules: list[nn.Module] = []
+        for generation in (2, 1, 0):
+            things = gc.get_objects(generation)
+            modules += compress(things, map(classes.__contains__, map(id, map(type, things))))
+        made = [module for module in modules if "_modules" in module.__dict__]
+        children = {id(child) for module in made for child in module._modules.values() if child is not None}
+        return [module for module in made if id(module) not in children]
+
+    def holding(self, tensors: Iterable[Tensor]) -> list[nn.Module]:
+        """The outermost modules that hold any of the tensors, in the tensors' order."""
+        places = {id(tensor): place for place, tensor in enumerate(tensors)}
+        found = []
+        for root in self.outermost:
+            inside = [places[id(tensor)] for _, tensor in parameters(root) if id(tensor) in places]
+            if inside:
+                found.append((min(inside), root))
+        return [root for _, root in sorted(found, key=lambda pair: pair[0])]
 
 
 class Names:
@@ -46,28 +76,21 @@ class Names:
         known = self._names.get(id(tensor))
         return known[1] if known is not None and known[0]() is tensor else None
 
-    def resolve(self, tensors: Iterable[Tensor], fallback: Iterable[str | None] = ()) -> list[str]:
-        """Names of the tensors, in their order; `fallback` names those that no module holds."""
-        tensors = list(tensors)
+    def resolve(self, tensors: Sequence[Tensor], live: Live, fallback: Sequence[str | None] = ()) -> list[str]:
+        """Names of the tensors, in their order; `fallback` names those that no module holds, None where it cannot."""
         names = [self.of(tensor) for tensor in tensors]
         if None in names:
-            self._learn(tensors, list(fallback))
+            self._learn(tensors, live, fallback)
             names = [self.of(tensor) for tensor in tensors]
         return [name for name in names if name is not None]
 
-    def roots(self, tensors: Iterable[Tensor]) -> list[nn.Module]:
-        """The outermost modules that hold any of the tensors."""
-        wanted = {id(tensor) for tensor in tensors}
-        return [root for root in _outermost() if any(id(tensor) in wanted for _, tensor in parameters(root))]
-
-    def _learn(self, tensors: list[Tensor], fallback: list[str | None]) -> None:
+    def _learn(self, tensors: Sequence[Tensor], live: Live, fallback: Sequence[str | None]) -> None:
         wanted = {id(tensor) for tensor in tensors}
         found: dict[int, list[str]] = {}
-        owners: list[tuple[nn.Module, list[tuple[str, Tensor]]]] = []
-        for root in _outermost():
-            inside = [(path, tensor) for path, tensor in parameters(root) if id(tensor) in wanted]
-            if inside:
-                owners.append((root, inside))
+        owners = [
+            (root, [(path, tensor) for path, tensor in parameters(root) if id(tensor) in wanted])
+            for root in live.holding(tensors)
+        ]
         paths = [path for _, inside in owners for path in {path for path, _ in inside}]
         collide = len(paths) != len(set(paths))
         for number, (root, inside) in enumerate(owners):
@@ -85,30 +108,28 @@ class Names:
             self._names[id(tensor)] = (weakref.ref(tensor), name)
 
 
-def twins(roots: Iterable[nn.Module]) -> list[nn.Module]:
+def twins(roots: Sequence[nn.Module], live: Live) -> list[nn.Module]:
     """Live outermost modules that are bitwise copies of one of `roots`, by their parameters: averages, targets."""
-    listed = list(roots)
-    wanted = [found for found in (dict(parameters(root)) for root in listed) if found]
-    candidates = [module for module in _outermost() if all(module is not root for root in listed)] if wanted else []
+    wanted = [found for found in (dict(parameters(root)) for root in roots) if found]
+    candidates = [module for module in live.outermost if all(module is not root for root in roots)] if wanted else []
     return [module for module in candidates if any(_copies(dict(parameters(module)), root) for root in wanted)]
 
 
 def _copies(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
-    return a.keys() == b.keys() and all(
-        a[path] is not b[path] and a[path].dtype == b[path].dtype and torch.equal(a[path], b[path])
-        if a[path].shape == b[path].shape and a[path].device == b[path].device
-        else False
-        for path in a
-    )
+    return a.keys() == b.keys() and all(_copy(a[path], b[path]) for path in a)
 
 
-def _outermost() -> list[nn.Module]:
-    """Every live module that is no other module's child, oldest first as the collector lists them."""
-    modules = [
-        thing for thing in gc.get_objects() if issubclass(type(thing), nn.Module) and "_modules" in thing.__dict__
-    ]
-    children = {id(child) for module in modules for child in module._modules.values() if child is not None}
-    return [module for module in modules if id(module) not in children]
+def _copy(a: Tensor, b: Tensor) -> bool:
+    if a is b or a.dtype != b.dtype or a.shape != b.shape or a.device != b.device or a.layout != b.layout:
+        return False
+    return digest_tensor(a) == digest_tensor(b)
+
+
+def _subclasses(cls: type) -> Iterator[type]:
+    yield cls
+    children: list[type] = type.__subclasses__(cls)
+    for child in children:
+        yield from _subclasses(child)
 
 
 def parameters(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import ParamSpec, TypeVar
 
 __all__ = ["Notes"]
 
-F = TypeVar("F", bound=Callable[..., Any])
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Notes:
@@ -17,18 +17,13 @@ class Notes:
     def __init__(self) -> None:
         self._notes: dict[str, None] = {}
 
-    def guard(self, function: F) -> F:
-        """`function`, returning None where it would raise; the user's program goes on as if unrecorded."""
-
-        @functools.wraps(function)
-        def guarded(*args: Any, **kwargs: Any) -> Any:
-            try:
-                return function(*args, **kwargs)
-            except Exception as error:
-                self._notes.setdefault(f"{type(error).__name__}: {error}")
-                return None
-
-        return cast(F, guarded)
+    def guard(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
+        """What `function` returns, None where it would raise; the user's program goes on as if unrecorded."""
+        try:
+            return function(*args, **kwargs)
+        except Exception as error:
+            self._notes.setdefault(f"{type(error).__name__}: {error}")
+            return None
 
     def take(self) -> list[str]:
         """The notes since the last call."""

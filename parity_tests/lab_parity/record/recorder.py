@@ -33,6 +33,9 @@ from lab_parity.trace_writer import TraceWriter
 
 __all__ = ["Recorder"]
 
+_Look = Callable[[OptimizerView | None], OptimizerView]
+"""Looks at an optimizer, given how it looked a moment ago."""
+
 
 @attrs.define(slots=True, eq=False)
 class _Update:
@@ -41,6 +44,7 @@ class _Update:
     optimizer: Any
     replaced: bool = False
     moves: bool = False
+    view: OptimizerView | None = None
     rows: list[Row] = attrs.field(factory=list)
     texts: dict[bytes, str] = attrs.field(factory=dict)
 
@@ -109,11 +113,13 @@ class Recorder:
         for outer in self._updates:
             outer.replaced = True
         update = self._enter(optimizer)
-        self._see(update, getattr(optimizer, site.groups, None), lambda: self._views.of_site(site, optimizer))
+        self._see(
+            update, getattr(optimizer, site.groups, None), lambda seen: self._views.of_site(site, optimizer, seen)
+        )
 
     def after_update(self, site: UpdateSite, optimizer: Any) -> None:
         """A home-grown update has ended."""
-        self._leave(optimizer, lambda: self._views.of_site(site, optimizer))
+        self._leave(optimizer, lambda seen: self._views.of_site(site, optimizer, seen))
 
     def _before_step(
         self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -125,7 +131,7 @@ class Recorder:
             return None
 
         def see() -> None:
-            self._see(update, optimizer.param_groups, lambda: self._views.of_torch(optimizer))
+            self._see(update, optimizer.param_groups, lambda seen: self._views.of_torch(optimizer, seen))
 
         closure = kwargs.get("closure", args[1] if len(args) > 1 else None)
         if not callable(closure):
@@ -143,7 +149,7 @@ class Recorder:
         return (args[0], closure_then_look, *args[2:]), kwargs
 
     def _after_step(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        self._leave(optimizer, lambda: self._views.of_torch(optimizer))
+        self._leave(optimizer, lambda seen: self._views.of_torch(optimizer, seen))
 
     def _enter(self, optimizer: Any) -> _Update:
         for place, outer in enumerate(self._updates):
@@ -154,7 +160,7 @@ class Recorder:
         self._updates.append(update)
         return update
 
-    def _leave(self, optimizer: Any, view: Callable[[], OptimizerView]) -> None:
+    def _leave(self, optimizer: Any, view: _Look) -> None:
         while self._updates:
             update = self._updates.pop()
             if update.optimizer is optimizer:
@@ -164,22 +170,23 @@ class Recorder:
         if update.replaced or not self._active():
             return
         if update.rows:
-            self._notes.guard(lambda: self._write(update, view()))()
+            self._notes.guard(lambda: self._write(update, view(update.view)))
         elif update.moves:
             self._micro.take()
         if update.moves and self._views.count(optimizer):
             self._taken += 1
 
-    def _see(self, update: _Update, groups: Any, view: Callable[[], OptimizerView]) -> None:
+    def _see(self, update: _Update, groups: Any, view: _Look) -> None:
         # An update without a single gradient changes nothing: it is no step. A view of odd groups says what is odd.
         odd = not isinstance(groups, (list, tuple))
-        if update.replaced or not (odd or self._notes.guard(_has_gradient)(groups)):
+        if update.replaced or not (odd or self._notes.guard(_has_gradient, groups)):
             return
         update.moves = not odd
         if self._views.due(update.optimizer, self._scope.every):
-            self._notes.guard(lambda: self._see_before(update, view()))()
+            self._notes.guard(lambda: self._see_before(update, view(None)))
 
     def _see_before(self, update: _Update, view: OptimizerView) -> None:
+        update.view = view
         initial = [] if self._views.has_stepped(update.optimizer) else param_rows(view, "config", self._fingerprint)
         hyper, update.texts = hyper_rows(view)
         kept = [row for row in update.rows if row.key.phase == "config"]  # a closure that is called twice
@@ -195,7 +202,7 @@ class Recorder:
             *buffer_rows(view, self._fingerprint), *average_rows(view, self._fingerprint), *self._generators.rows(-1),
         ]  # fmt: skip
         label, writer = self._views.label(update.optimizer), self._open()
-        self._notes.guard(self._capture.after_update)(writer.path, label, update.optimizer, count, view)
+        self._notes.guard(self._capture.after_update, writer.path, label, update.optimizer, count, view)
         writer.step(
             rows,
             optimizer=label,

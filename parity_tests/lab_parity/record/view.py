@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import operator
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -11,7 +13,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from lab_parity.errors import SiteError
-from lab_parity.record.naming import Names, twins
+from lab_parity.record.naming import Live, Names, twins
 from lab_parity.record.sites import UpdateSite
 
 __all__ = ["Group", "OptimizerView", "Views"]
@@ -38,9 +40,19 @@ class OptimizerView:
     roots: Sequence[nn.Module]
     averages: Sequence[nn.Module] = ()
 
+    @property
+    def names(self) -> list[str]:
+        """Of all parameters, in the groups' order."""
+        return [name for group in self.groups for name in group.names]
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        """All parameters, in the groups' order."""
+        return [tensor for group in self.groups for tensor in group.tensors]
+
     def parameters(self) -> list[tuple[str, Tensor]]:
         """(name, parameter) in the groups' order."""
-        return [pair for group in self.groups for pair in zip(group.names, group.tensors, strict=True)]
+        return list(zip(self.names, self.tensors, strict=True))
 
 
 class Views:
@@ -51,11 +63,11 @@ class Views:
         self._known: dict[int, _Known] = {}
         self._labels = 0
 
-    def of_torch(self, optimizer: Optimizer) -> OptimizerView:
-        """A torch.optim optimizer as it is now."""
-        return self._view(optimizer, optimizer.param_groups, optimizer.state)
+    def of_torch(self, optimizer: Optimizer, seen: OptimizerView | None = None) -> OptimizerView:
+        """A torch.optim optimizer as it is now; `seen` is a view of it a moment ago, which saves looking."""
+        return self._view(optimizer, optimizer.param_groups, optimizer.state, seen)
 
-    def of_site(self, site: UpdateSite, optimizer: Any) -> OptimizerView:
+    def of_site(self, site: UpdateSite, optimizer: Any, seen: OptimizerView | None = None) -> OptimizerView:
         """A home-grown optimizer as it is now. Raises SiteError when it is not laid out as the site says."""
         groups = getattr(optimizer, site.groups, None)
         if not isinstance(groups, (list, tuple)) or not all(isinstance(g, Mapping) and "params" in g for g in groups):
@@ -64,7 +76,7 @@ class Views:
                 f"{type(groups).__name__}, expected a list of dicts with 'params'"
             )
         slots = getattr(optimizer, site.slots, None) if site.slots else None
-        return self._view(optimizer, groups, slots if isinstance(slots, Mapping) else {})
+        return self._view(optimizer, groups, slots if isinstance(slots, Mapping) else {}, seen)
 
     def has_stepped(self, optimizer: Any) -> bool:
         """Whether a step of the optimizer has been labelled."""
@@ -99,30 +111,48 @@ class Views:
             self._labels += 1
         return known.label
 
-    def _view(self, optimizer: Any, groups: Sequence[Mapping[str, Any]], state: Mapping[Any, Any]) -> OptimizerView:
-        made: list[Group] = []
-        slots: dict[str, Mapping[str, Any]] = {}
+    def _view(
+        self, optimizer: Any, groups: Sequence[Mapping[str, Any]], state: Mapping[Any, Any], seen: OptimizerView | None
+    ) -> OptimizerView:
+        listed: list[list[Tensor]] = []
+        given: list[str | None] = []
         for group in groups:
             params = group["params"]
-            tensors = [params] if isinstance(params, Tensor) else list(params)
-            given = list(group.get("names", ()))
-            names = self._names.resolve(tensors, given)
-            made.append(Group(names, tensors, group))
-            for position, (name, tensor) in enumerate(zip(names, tensors, strict=True)):
-                entry = state.get(tensor)
-                if entry is None and position < len(given):
-                    entry = state.get(given[position])
-                if isinstance(entry, Mapping):
-                    slots[name] = entry
+            listed.append([params] if isinstance(params, Tensor) else list(params))
+            names = list(group.get("names", ()))[: len(listed[-1])]
+            given += [*names, *[None] * (len(listed[-1]) - len(names))]
+        tensors = [tensor for part in listed for tensor in part]
+        if seen is not None and len(tensors) == len(seen.tensors) and all(map(operator.is_, tensors, seen.tensors)):
+            return attrs.evolve(seen, state=_slots(state, tensors, seen.names, given))
+        live = Live()
+        found = self._names.resolve(tensors, live, given)
+        left = iter(found)
+        parts = [list(itertools.islice(left, len(part))) for part in listed]
+        made = list(map(Group, parts, listed, groups))
         known = self._known.get(id(optimizer))
         if known is None or known.of() is not optimizer:
-            roots = self._names.roots(tensor for group in made for tensor in group.tensors)
+            known = self._known[id(optimizer)] = _Known(_reference(optimizer))
+        if known.parameters != len(tensors):  # at first, and when a group has been added
+            roots = live.holding(tensors)
             trained = {id(root) for other in self._known.values() for root in alive(other.roots)}
-            averages = [module for module in twins(roots) if id(module) not in trained]
-            known = self._known[id(optimizer)] = _Known(
-                _reference(optimizer), list(map(weakref.ref, roots)), list(map(weakref.ref, averages))
-            )
-        return OptimizerView(made, slots, alive(known.roots), alive(known.averages))
+            known.roots = list(map(weakref.ref, roots))
+            known.averages = [weakref.ref(twin) for twin in twins(roots, live) if id(twin) not in trained]
+            known.parameters = len(tensors)
+        return OptimizerView(made, _slots(state, tensors, found, given), alive(known.roots), alive(known.averages))
+
+
+def _slots(
+    state: Mapping[Any, Any], tensors: Sequence[Tensor], names: Sequence[str], given: Sequence[str | None]
+) -> dict[str, Mapping[str, Any]]:
+    """The state of each parameter, which an optimizer keeps by the parameter, or by the name that it gave it."""
+    slots: dict[str, Mapping[str, Any]] = {}
+    for tensor, name, own in zip(tensors, names, given, strict=True):
+        entry = state.get(tensor)
+        if entry is None and own is not None:
+            entry = state.get(own)
+        if isinstance(entry, Mapping):
+            slots[name] = entry
+    return slots
 
 
 @attrs.define(slots=True, eq=False)
@@ -130,8 +160,9 @@ class _Known:
     """What is remembered of an optimizer, without keeping it alive."""
 
     of: Callable[[], Any]
-    roots: list[weakref.ref[nn.Module]]
-    averages: list[weakref.ref[nn.Module]]
+    roots: list[weakref.ref[nn.Module]] = attrs.field(factory=list)
+    averages: list[weakref.ref[nn.Module]] = attrs.field(factory=list)
+    parameters: int = -1
     label: str | None = None
     taken: int = 0
 

@@ -27,13 +27,16 @@ _NOT_NUMERICS = {
 }
 
 
+_encode = json.JSONEncoder(sort_keys=True).encode
+
+
 def hyper_rows(view: OptimizerView) -> tuple[list[Row], dict[bytes, str]]:
     """One row per parameter (its value is the learning rate), and the JSON text behind each digest."""
     rows: list[Row] = []
     texts: dict[bytes, str] = {}
     for group in view.groups:
         plain = _plain(group.hyper)
-        text = json.dumps(plain, sort_keys=True)
+        text = _encode(plain)
         digest = digest_bytes(text.encode())
         texts[digest] = text
         rate = plain.get("lr")

@@ -7,6 +7,7 @@ row's value, marks that.
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import random
 from collections.abc import Callable
@@ -33,8 +34,8 @@ class Generators:
     """Reads the states of the global generators, once in `every` steps; draws from none of them."""
 
     def __init__(self, every: int = 1) -> None:
-        self.python = _Twister(*_python_state(), _MAX_BLOCKS * every)
-        self.numpy = _Twister(*_numpy_state(), _MAX_BLOCKS * every)
+        self.python = _Twister(random.getstate, _python_state, _MAX_BLOCKS * every)
+        self.numpy = _Twister(_numpy_bytes, _numpy_state, _MAX_BLOCKS * every)
 
     def watch(self) -> list[Callable[[], None]]:
         """Notice calls of `random.seed` and `numpy.random.seed`; returns what stops it."""
@@ -47,12 +48,8 @@ class Generators:
             for number, state in enumerate(torch.cuda.get_rng_state_all()):
                 states[f"cuda:{number}"] = digest_tensor(state)
         rows = [Row(Key("rng", micro, name, "state"), digest) for name, digest in states.items()]
-        for name, twister, (words, position) in (
-            ("python", self.python, _python_state()),
-            ("numpy", self.numpy, _numpy_state()),
-        ):
-            digest = digest_bytes(words.tobytes() + b"%d" % position)
-            rows.append(Row(Key("rng", micro, name, "state"), digest, twister.drawn(words, position)))
+        for name, twister in (("python", self.python), ("numpy", self.numpy)):
+            rows.append(Row(Key("rng", micro, name, "state"), *twister.look()))
         return rows
 
     def states(self) -> dict[str, Tensor]:
@@ -66,19 +63,36 @@ class Generators:
 
 
 class _Twister:
-    """A Mersenne Twister that is followed from a first state, at most `reach` blocks at once, until it is seeded."""
+    """A Mersenne Twister that is followed from a first state, at most `reach` blocks at once, until it is seeded.
 
-    def __init__(self, words: npt.NDArray[np.uint32], position: int, reach: int) -> None:
-        self._words, self._position, self._reach = words, position, reach
+    `glance` gives something that is equal as long as the state is, and costs less than the state; or None.
+    """
+
+    def __init__(
+        self, glance: Callable[[], object], read: Callable[[], tuple[npt.NDArray[np.uint32], int]], reach: int
+    ) -> None:
+        self._glance, self._read, self._reach = glance, read, reach
+        self._words, self._position = read()
         self._drawn = 0
         self._seeded = False
+        self._last: object = None
+        self._found: tuple[bytes, float | None] = (b"", None)
 
     def seed(self) -> None:
         """Somebody seeds it: from now on its state means something."""
         self._seeded = True
+        self._last = None
 
-    def drawn(self, words: npt.NDArray[np.uint32], position: int) -> int | None:
-        """Words drawn since the first state, or None once somebody has seeded it."""
+    def look(self) -> tuple[bytes, float | None]:
+        """The state's digest, and the words drawn since the first state, None once somebody has seeded it."""
+        now = self._glance()
+        if now is None or now != self._last:
+            words, position = self._read()
+            self._last = now
+            self._found = digest_bytes(words.tobytes() + b"%d" % position), self._drawn_to(words, position)
+        return self._found
+
+    def _drawn_to(self, words: npt.NDArray[np.uint32], position: int) -> int | None:
         if self._seeded:
             return None
         blocks = self._blocks_to(words)
@@ -122,6 +136,14 @@ def _notice_seed(module: ModuleType, twister: _Twister) -> Callable[[], None]:
 def _python_state() -> tuple[npt.NDArray[np.uint32], int]:
     *words, position = random.getstate()[1]
     return np.array(words, np.uint32), position
+
+
+def _numpy_bytes() -> bytes | None:
+    """The words and the position as they lie in memory (struct mt19937_state of numpy's C interface)."""
+    generator = np.random.get_bit_generator()  # type: ignore[attr-defined]
+    if type(generator) is not np.random.MT19937:
+        return None
+    return ctypes.string_at(generator.ctypes.state_address, 4 * _BLOCK + 4)
 
 
 def _numpy_state() -> tuple[npt.NDArray[np.uint32], int]:

@@ -1,0 +1,183 @@
+"""Names of parameters and averages: the same whatever holds the model, however its parameters are grouped."""
+
+from __future__ import annotations
+
+import copy
+import gc
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+import lab_parity
+from lab_parity.record.naming import Live
+from lab_parity.trace import Step
+
+
+def steps_of(path: Path) -> list[Step]:
+    """The steps of a trace."""
+    return [item for item in lab_parity.read(path).steps() if isinstance(item, Step)]
+
+
+def names(path: Path, phase: str = "param") -> list[str]:
+    """Of the second step."""
+    return [key.name for key in steps_of(path)[1].keys if key.phase == phase]
+
+
+class Holder(nn.Module):
+    """Holds models under names of its own."""
+
+    def __init__(self, **models: nn.Module) -> None:
+        super().__init__()
+        for name, model in models.items():
+            self.add_module(name, model)
+
+
+def two(optimizer: torch.optim.Optimizer, models: Iterable[nn.Module], after: Callable[[], Any] = lambda: None) -> None:
+    """Two steps of models on one input."""
+    for _ in range(2):
+        optimizer.zero_grad()
+        sum((model(torch.ones(3, 2)).square().mean() for model in models), torch.zeros(())).backward()
+        optimizer.step()
+        after()
+
+
+def test_one_group_per_parameter_is_looked_up_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The live objects are gone through once for an optimizer, and not again at its next step."""
+    looked = []
+    original = gc.get_objects
+    monkeypatch.setattr(gc, "get_objects", lambda generation: looked.append(generation) or original(generation))
+    model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1))
+    with lab_parity.record(tmp_path / "a"):
+        two(torch.optim.SGD([{"params": p} for p in model.parameters()], lr=0.1), [model])
+    assert looked == [2, 1, 0]
+    assert names(tmp_path / "a") == ["0.weight", "0.bias", "1.weight", "1.bias"]
+
+
+def test_models_of_one_kind_in_groups_of_one_optimizer_are_told_apart(tmp_path: Path) -> None:
+    """By the order in which the optimizer has them, whichever was made first."""
+    late, early = nn.Linear(2, 1), nn.Linear(2, 1)
+    with lab_parity.record(tmp_path / "a"):
+        groups = [{"params": early.parameters()}, {"params": late.parameters()}]
+        two(torch.optim.SGD(groups, lr=0.1), [early, late])
+    first = steps_of(tmp_path / "a")[0]
+    assert names(tmp_path / "a") == ["Linear#0.weight", "Linear#0.bias", "Linear#1.weight", "Linear#1.bias"]
+    with lab_parity.record(tmp_path / "b"):
+        two(torch.optim.SGD(early.parameters(), lr=0.1), [early])
+    del first
+    assert names(tmp_path / "b") == ["weight", "bias"]
+
+
+def test_a_group_that_is_added_brings_its_module_along(tmp_path: Path) -> None:
+    """Parameters and buffers, from the step on that has them."""
+    body, head = nn.Linear(2, 2), nn.Sequential(nn.BatchNorm1d(2))
+    optimizer = torch.optim.SGD(body.parameters(), lr=0.1)
+    with lab_parity.record(tmp_path / "a"):
+        two(optimizer, [body])
+        optimizer.add_param_group({"params": list(head.parameters())})
+        two(optimizer, [nn.Sequential(body, head)])
+    counts = [sum(key.phase == "buffer" for key in step.keys) for step in steps_of(tmp_path / "a")]
+    assert counts == [0, 0, 3, 3]
+
+
+@pytest.mark.parametrize("kind", ["copy", "averaged", "in a holder"])
+def test_an_average_is_seen_under_the_parameters_names(tmp_path: Path, kind: str) -> None:
+    """A copied model and torch's AveragedModel; one inside another module is not looked for."""
+    model = nn.Linear(2, 1)
+    averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.5))
+    average: Any = averaged if kind == "averaged" else copy.deepcopy(model)
+    holder = Holder(average=average) if kind == "in a holder" else None
+
+    def update() -> None:
+        if kind == "averaged":
+            averaged.update_parameters(model)
+        else:
+            with torch.no_grad():
+                for mine, other in zip(average.parameters(), model.parameters(), strict=True):
+                    mine.lerp_(other, 0.5)
+
+    if kind != "averaged":
+        del averaged
+    with lab_parity.record(tmp_path / "a"):
+        two(torch.optim.SGD(model.parameters(), lr=0.1), [model], update)
+    assert names(tmp_path / "a", "ema") == ([] if holder else ["weight", "bias"])
+
+
+def test_two_trained_copies_are_no_averages(tmp_path: Path) -> None:
+    """An ensemble with one initialisation, an optimizer each: the one that has stepped already is no average."""
+    first = nn.Linear(2, 1)
+    second = copy.deepcopy(first)
+    with lab_parity.record(tmp_path / "a"):
+        optimizers = [torch.optim.SGD(model.parameters(), lr=0.1) for model in (first, second)]
+        for _ in range(2):
+            for model, optimizer in zip((first, second), optimizers, strict=True):
+                optimizer.zero_grad()
+                model(torch.ones(3, 2)).mean().backward()
+                optimizer.step()
+    later = [step for step in steps_of(tmp_path / "a") if step.optimizer == "opt1"]
+    assert not any(key.phase == "ema" for step in later for key in step.keys)
+
+
+def test_another_decay_is_a_difference_of_the_average_alone(tmp_path: Path) -> None:
+    """Found in the step after the update that went wrong, which is where an average is read."""
+    for name, decay in (("a", 0.5), ("b", 0.4)):
+        torch.manual_seed(0)
+        model = nn.Linear(2, 1)
+        average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay))
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        with lab_parity.record(tmp_path / name):
+            for _ in range(4):
+                optimizer.zero_grad()
+                model(torch.ones(3, 2)).square().mean().backward()
+                optimizer.step()
+                average.update_parameters(model)
+        del average
+    verdict = lab_parity.compare(tmp_path / "a", tmp_path / "b")
+    assert verdict.first is not None
+    # torch's first update copies; the second is the first with a decay, and step 2 is the first to see it.
+    assert (verdict.first.step, verdict.first.phase, verdict.affected) == (2, "ema", {"ema": 2})
+
+
+def test_what_only_claims_to_be_a_module_is_no_module() -> None:
+    """A proxy whose `__class__` lies, a class without instances, a half-made module: none is taken for a model."""
+
+    class Proxy:
+        @property
+        def __class__(self) -> Any:  # type: ignore[override]
+            return nn.Linear
+
+    class Unfinished(nn.Module):
+        def __init__(self) -> None:  # never calls super().__init__
+            self.__dict__["x"] = 1
+
+    kept = [Proxy(), Unfinished(), nn.Linear(1, 1)]
+    found = Live().outermost
+    assert any(kept[2] is module for module in found)
+    assert not any(kept[0] is module or kept[1] is module for module in found)
+
+
+def test_nothing_of_the_program_is_run_to_find_names(tmp_path: Path) -> None:
+    """Modules whose attributes raise, and metaclasses that do not like to be compared."""
+
+    class Meta(type):
+        def __eq__(cls, other: object) -> bool:
+            raise AssertionError("compared")
+
+        __hash__ = None  # type: ignore[assignment]
+
+    class Odd(nn.Linear, metaclass=Meta):
+        def __getattr__(self, name: str) -> Tensor:
+            if name.startswith("_lab"):
+                raise AssertionError(name)
+            found: Tensor = super().__getattr__(name)
+            return found
+
+    model = Odd(2, 1)
+    with lab_parity.record(tmp_path / "a"):
+        two(torch.optim.SGD(model.parameters(), lr=0.1), [model])
+    assert names(tmp_path / "a") == ["weight", "bias"]
+    assert lab_parity.read(tmp_path / "a").end().notes == ()
