@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 import libcst as cst
-from libcst.metadata import ByteSpanPositionProvider, MetadataWrapper, PositionProvider
+from libcst.metadata import ByteSpanPositionProvider, MetadataWrapper, PositionProvider, QualifiedNameProvider
 
 from lab_migrate.findings import Finding, Status
 
@@ -82,6 +82,12 @@ class Source:
         """First and last byte (exclusive) of a node."""
         found = self._wrapper.resolve(ByteSpanPositionProvider)[node]
         return found.start, found.start + found.length
+
+    def qualified(self, node: cst.CSTNode) -> str:
+        """`package.module.Name` of a name or an attribute, as far as this file's imports tell; else an empty string."""
+        found = self._wrapper.resolve(QualifiedNameProvider).get(node, ())
+        # LibCST computes them late.
+        return next((one.name for one in (found() if callable(found) else found)), "")
 
     def finding(self, node: cst.CSTNode, code: str, status: Status, message: str, next_step: str = "") -> Finding:
         """A finding at a node."""

@@ -1,0 +1,68 @@
+"""What Lightning 1.x called differently: which of a file's names and classes are its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import libcst as cst
+import libcst.matchers as m
+
+from lab_migrate.convert.rule import Source
+
+PACKAGE = "pytorch_lightning"
+#: Modules that have another place in `lightning.pytorch`, longest first.
+MOVED = {
+    "pytorch_lightning.utilities.distributed": "lightning.pytorch.utilities.rank_zero",
+    "pytorch_lightning.utilities.cli": "lightning.pytorch.cli",
+    "pytorch_lightning.utilities.seed": "lightning.pytorch",
+    "pytorch_lightning.loggers.base": "lightning.pytorch.loggers.logger",
+    "pytorch_lightning.core.lightning": "lightning.pytorch.core.module",
+    "pytorch_lightning.callbacks.base": "lightning.pytorch.callbacks.callback",
+    "pytorch_lightning": "lightning.pytorch",
+}
+#: Modules that Lightning 2 has no more.
+GONE = ("pytorch_lightning.metrics", "pytorch_lightning.lite", "pytorch_lightning.plugins.training_type")
+
+
+def concerns(source: Source) -> bool:
+    """Whether a file names Lightning 1.x at all; else nothing is parsed."""
+    return PACKAGE in source.text
+
+
+def moved(module: str) -> str | None:
+    """Where a module is in Lightning 2; None where it is gone."""
+    if any(module == gone or module.startswith(f"{gone}.") for gone in GONE):
+        return None
+    head = next(known for known in MOVED if module == known or module.startswith(f"{known}."))
+    return MOVED[head] + module[len(head) :]
+
+
+def modules(source: Source) -> Iterator[cst.ClassDef]:
+    """The classes of a file that are LightningModules by their bases (or by a base of this file that is one)."""
+    found: set[str] = set()
+    for node in m.findall(source.module, m.ClassDef()):
+        assert isinstance(node, cst.ClassDef)
+        bases = [source.qualified(base.value) for base in node.bases]
+        if any((base.startswith(PACKAGE) and base.endswith("LightningModule")) or base in found for base in bases):
+            found.add(node.name.value)
+            yield node
+
+
+def methods(cls: cst.ClassDef) -> dict[str, cst.FunctionDef]:
+    """A class's own methods by name."""
+    return {node.name.value: node for node in cls.body.body if isinstance(node, cst.FunctionDef)}
+
+
+def parameters(method: cst.FunctionDef) -> list[str]:
+    """The names of a method's parameters, `self` included."""
+    every = (*method.params.posonly_params, *method.params.params, *method.params.kwonly_params)
+    return [one.name.value for one in every]
+
+
+def trainers(source: Source) -> Iterator[cst.Call]:
+    """The calls that make a Trainer."""
+    for node in m.findall(source.module, m.Call()):
+        assert isinstance(node, cst.Call)
+        name = source.qualified(node.func)
+        if name.startswith(PACKAGE) and name.endswith(".Trainer"):
+            yield node

@@ -1,0 +1,193 @@
+"""LM301 to LM304: modules and trainers of Lightning 1.x."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from lab_migrate.convert import Conversion, convert_project
+from lab_migrate.findings import Status
+from lab_parity import compare
+
+#: A Python with pytorch-lightning 1.9 and lab_parity, to run the original for real.
+LIGHTNING1 = "LAB_MIGRATE_LIGHTNING1_PYTHON"
+END = "def {}_epoch_end(self, outputs):\n    pass"
+PROGRAM = '''
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import ModelCheckpoint
+
+
+class Net(pl.LightningModule):
+    def __init__(self):
+        super().__init__()
+        self.body = torch.nn.Sequential(torch.nn.Linear(4, 16), torch.nn.Dropout(0.1), torch.nn.Linear(16, 1))
+
+    def training_step(self, batch, batch_idx):
+        loss = self.body(batch).square().mean()
+        self.log("loss", loss)
+        return loss
+
+    def training_epoch_end(self, outputs):
+        """Scales the last bias by the mean loss."""
+        with torch.no_grad():
+            self.body[2].bias.mul_(1 + torch.stack([one["loss"] for one in outputs]).mean())
+
+    def validation_step(self, batch, batch_idx):
+        return self.body(batch).mean()
+
+    def validation_epoch_end(self, outputs):
+        value = torch.stack(outputs).sum()
+        self.log("value", value)
+        print("value", value.item())
+
+    def configure_optimizers(self):
+        optimizer = torch.optim.Adam(self.parameters(), lr=1e-2)
+        return [optimizer], [torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.9)]
+
+
+pl.seed_everything(3)
+loader = torch.utils.data.DataLoader(torch.randn(40, 4), batch_size=4, shuffle=True)
+trainer = pl.Trainer(
+    max_epochs=3, accumulate_grad_batches=2, gradient_clip_val=0.5, gpus=None, callbacks=[ModelCheckpoint(dirpath="c")],
+    logger=False, enable_progress_bar=False,
+)
+trainer.fit(Net(), loader, torch.utils.data.DataLoader(torch.randn(8, 4), batch_size=4))
+'''
+
+
+def converted(tmp_path: Path, text: str) -> tuple[str, Conversion]:
+    """The text after a conversion, which a second one leaves alone."""
+    (tmp_path / "train.py").write_text(dedent(text).lstrip())
+    conversion = convert_project(tmp_path)
+    after = conversion.changes[0].after if conversion.changes else dedent(text).lstrip()
+    (tmp_path / "train.py").write_text(after)
+    assert convert_project(tmp_path).changes == ()
+    return after, conversion
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("import pytorch_lightning.callbacks", "LM301"),
+        ("from pytorch_lightning.metrics import Accuracy", "LM301"),
+        ("pl.Trainer(**arguments)", "LM302"),
+        ("pl.Trainer(gpus=args.gpus)", "LM302"),
+        ("pl.Trainer(resume_from_checkpoint=path)", "LM302"),
+        ("pl.Trainer(progress_bar_refresh_rate=3)", "LM302"),
+        ("pl.Trainer.from_argparse_args(args)", "LM304"),
+        ("trainer.fit(model, train_dataloader=loader)", "LM304"),
+    ],
+)
+def test_what_has_no_equal_is_left_to_a_person(tmp_path: Path, line: str, code: str) -> None:
+    """With what became of it as the next step."""
+    _, conversion = converted(tmp_path, f"import pytorch_lightning as pl\n{line}\n")
+    assert [one.code for one in conversion.findings if one.status == Status.MANUAL] == [code]
+    assert conversion.needs_hand
+
+
+@pytest.mark.parametrize(
+    ("methods", "code"),
+    [
+        ("def validation_epoch_end(self, outputs): pass\ndef on_validation_batch_end(self, *a): pass", "LM303"),
+        (f"{END.format('validation')}\ndef validation_step(self, b, i, dataloader_idx): pass", "LM303"),
+        (f"{END.format('training')}\ndef training_step(self, b, i, optimizer_idx): pass", "LM303"),
+        ("def training_step(self, batch, batch_idx, optimizer_idx): pass", "LM304"),
+        ("def training_step_end(self, outputs): pass", "LM304"),
+        ("def on_epoch_end(self): pass", "LM304"),
+    ],
+)  # fmt: skip
+def test_a_hook_that_cannot_be_moved_is_refused(tmp_path: Path, methods: str, code: str) -> None:
+    """Lightning 2 would never call it, or call it with something else."""
+    body = "\n".join(f"    {line}" for line in methods.splitlines())
+    text = f"import pytorch_lightning as pl\nclass Net(pl.LightningModule):\n{body}\n"
+    _, conversion = converted(tmp_path, text)
+    assert code in [one.code for one in conversion.findings if one.status == Status.MANUAL]
+
+
+def test_names_that_only_resemble_lightning_1_are_left_alone(tmp_path: Path) -> None:
+    """Another Trainer, a class that is no LightningModule, a comment."""
+    text = """
+        # not pytorch_lightning
+        from mine import Trainer
+        class Net:
+            def validation_epoch_end(self, outputs): pass
+        Trainer(gpus=1)
+        """
+    after, conversion = converted(tmp_path, text)
+    assert after == dedent(text).lstrip()
+    assert {one.code for one in conversion.findings} == {"LM002"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("import pytorch_lightning as pl\n", "import lightning.pytorch as pl\n"),
+        ("import pytorch_lightning\n", "import lightning.pytorch as pytorch_lightning\n"),
+        ("from pytorch_lightning.loggers import CSVLogger  # x\n",
+         "from lightning.pytorch.loggers import CSVLogger  # x\n"),
+        ("from pytorch_lightning.core.lightning import LightningModule as M\n",
+         "from lightning.pytorch.core.module import LightningModule as M\n"),
+        ("from pytorch_lightning.utilities.seed import seed_everything\n",
+         "from lightning.pytorch import seed_everything\n"),
+    ],
+)  # fmt: skip
+def test_imports_follow_to_their_new_place(tmp_path: Path, before: str, after: str) -> None:
+    """The local name stays."""
+    assert converted(tmp_path, before)[0] == after
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("", 'accelerator="cpu"'),
+        ("gpus=0", 'accelerator="cpu"'),
+        ("gpus=None", 'accelerator="cpu"'),
+        ("gpus=2, max_epochs=1", 'accelerator="gpu", devices=2, max_epochs=1'),
+        ("gpus=[0, 1]", 'accelerator="gpu", devices=[0, 1]'),
+        ("max_epochs=1, gpus=None, tpu_cores=None", 'max_epochs=1, accelerator="cpu"'),
+        ("gpus=None, max_epochs=1, tpu_cores=None", 'max_epochs=1, accelerator="cpu"'),
+        ("gpus=None, tpu_cores=None, max_epochs=1,", 'max_epochs=1, accelerator="cpu",'),
+        ("replace_sampler_ddp=False, accelerator='gpu'", "use_distributed_sampler=False, accelerator='gpu'"),
+        ("accelerator=None, devices=None, strategy=None", 'accelerator="cpu"'),
+    ],
+)
+def test_arguments_of_the_trainer(tmp_path: Path, before: str, after: str) -> None:
+    """Where Lightning 2 has another default, the value of 1.x is written out."""
+    text, _ = converted(tmp_path, f"from pytorch_lightning import Trainer\nTrainer({before})\n")
+    assert text == f"from lightning.pytorch import Trainer\nTrainer({after})\n"
+
+
+def test_a_converted_program_trains(tmp_path: Path) -> None:
+    """Under Lightning 2, with the outputs at each epoch's end."""
+    _, conversion = converted(tmp_path, PROGRAM)
+    assert not conversion.needs_hand
+    done = train(sys.executable, tmp_path, tmp_path / "t.trace")
+    assert done.count("value") == 4  # the sanity check, as in 1.x
+
+
+def test_a_real_lightning_1_training_is_the_same_bits_under_lightning_2(tmp_path: Path) -> None:
+    """The original under pytorch-lightning 1.9, the converted one under this Lightning: identical."""
+    legacy = os.environ.get(LIGHTNING1)
+    if legacy is None:
+        pytest.skip(f"{LIGHTNING1} names no Python with pytorch-lightning 1.9")
+    (tmp_path / "train.py").write_text(PROGRAM.lstrip())
+    train(legacy, tmp_path, tmp_path / "legacy.trace")
+    converted(tmp_path, PROGRAM)
+    train(sys.executable, tmp_path, tmp_path / "migrated.trace")
+    verdict = compare(tmp_path / "legacy.trace", tmp_path / "migrated.trace")
+    assert verdict.rung == "identical", verdict
+    assert verdict.coverage.steps == 15
+
+
+def train(python: str, folder: Path, trace: Path) -> str:
+    """What the program printed; it is recorded."""
+    command = [python, "-m", "lab_migrate.cli", "record", "-o", str(trace), "--", python, "-W", "ignore", "train.py"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
