@@ -39,6 +39,7 @@ from lab_adapters.hooks import HookCallback
 from lab_adapters.loader import LoaderAdapter, TokenLoader
 from lab_adapters.optimizer import OptimizerAdapter
 from lab_adapters.protocols import LoaderAssumptions, OptimizerAssumptions
+from lab_adapters.saving import Saving
 from lab_adapters.schedule import ScheduleAdapter
 from lab_adapters.step_module import StepModule
 from lab_adapters.tracker import Logging, TrackerLogger
@@ -55,6 +56,7 @@ __all__ = [
     "Logging",
     "OptimizerAdapter",
     "OptimizerAssumptions",
+    "Saving",
     "ScheduleAdapter",
     "StepModule",
     "TokenLoader",

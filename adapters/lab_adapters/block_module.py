@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -36,9 +37,10 @@ class BlockModule(LeanModule):
     follows as a callback would, but before callbacks, so that checkpoints hold the state after it.
 
     The module stands where the legacy trainer stood: steppers, hooks and loaders that look at their trainer find
-    `model`, `objective`, `loader`, `optimizer`, `ema`, `step`, `hooks` and `compute` here.
+    `model`, `objective`, `loader`, `optimizer`, `ema`, `step`, `hooks`, `run_dir`, `compute`, `state` and `save` here.
 
-    Parameters are named `model.…`. Checkpoints hold the state of every role and of the generators.
+    Parameters are named `model.…`. Checkpoints hold the state of every role and of the generators: Lightning's, and
+    those that `save` writes through `writes`, which gets a path and a legacy trainer's `state()`.
     """
 
     def __init__(
@@ -52,6 +54,8 @@ class BlockModule(LeanModule):
         between_steps: Sequence[Any] = (),
         stepper: LegacyStepper = until_updated,
         precision: LegacyPrecision | None = None,
+        run_dir: str | Path = ".",
+        writes: Callable[[Path, dict[str, Any]], None] | None = None,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
@@ -59,10 +63,12 @@ class BlockModule(LeanModule):
         self.objective, self.loader, self.ema = objective, loader, ema
         self.optimizer_adapter, self.optimizer = optimizer, optimizer.legacy
         self.stepper, self.precision = stepper, precision
+        self.run_dir, self.writes = Path(run_dir), writes
         self.hooks, self.between_steps = list(hooks), list(between_steps)
         self.step = 0
         self.mid_step = False
         self._resumed: dict[str, Any] | None = None
+        self._started = False
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """The adapter, which Lightning saves and loads but never steps."""
@@ -73,6 +79,7 @@ class BlockModule(LeanModule):
         if self._resumed is not None:
             set_generator_states(self._resumed)
             self._resumed = None
+        self._started = True
         self.model.train()
         if hasattr(self.loader.legacy, "attach"):
             self.loader.legacy.attach(self)
@@ -115,21 +122,30 @@ class BlockModule(LeanModule):
         """The loader's next batch, on the device."""
         return self.loader.next_batch(self.device)
 
+    def state(self) -> dict[str, Any]:
+        """What a legacy trainer's `state()` says: model, optimizer, and all that Lightning's checkpoints lack."""
+        return {"model": self.model.state_dict(), "optimizer": self.optimizer.state(), **self._roles()}
+
+    def save(self, path: str | Path) -> None:
+        """Write a checkpoint in the legacy format. Raises `ValueError` where `writes` was not given."""
+        if self.writes is None:
+            raise ValueError("BlockModule.save: expected writes=… to write the legacy format, found None; pass it")
+        self.writes(Path(path), self.state())
+
     def on_train_end(self) -> None:
         """Tell the hooks."""
         for hook in self.hooks:
             hook.after_train(self)
 
+    def on_fit_end(self) -> None:
+        """Start and end a training that has no step left: Lightning passes over it, a legacy trainer does not."""
+        if not self._started:
+            self.on_train_start()
+            self.on_train_end()
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what Lightning does not save."""
-        checkpoint[LEGACY_KEY] = {
-            "step": self.step,
-            "mid_step": self.mid_step,
-            "rng": generator_states(),
-            "objective": _state_of(self.objective),
-            "hooks": [_state_of(hook) for hook in self.hooks],
-            **{name: part.state() for name, part in self._stateful().items()},
-        }
+        checkpoint[LEGACY_KEY] = self._roles()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Load it. Raises `KeyError` for a checkpoint that does not hold every role."""
@@ -142,7 +158,8 @@ class BlockModule(LeanModule):
             )
         state = checkpoint[LEGACY_KEY]
         for name, part in parts.items():
-            part.load_state(state[name])
+            if state[name] is not None:  # a legacy trainer without that role wrote it
+                part.load_state(state[name])
         for role, its_state in zip(
             (self.objective, *self.hooks), (state.get("objective"), *state.get("hooks", ())), strict=False
         ):
@@ -151,6 +168,18 @@ class BlockModule(LeanModule):
         self.step, self.mid_step = state["step"], state.get("mid_step", False)
         self._resumed = state["rng"]
         resume_at(checkpoint, self.trainer, state["step"])
+
+    def _roles(self) -> dict[str, Any]:
+        return {
+            "step": self.step,
+            "mid_step": self.mid_step,
+            "rng": generator_states(),
+            "objective": _state_of(self.objective),
+            "hooks": [_state_of(hook) for hook in self.hooks],
+            "eval_loader": None,
+            "ema": None,
+            **{name: part.state() for name, part in self._stateful().items()},
+        }
 
     def _stateful(self) -> dict[str, Stateful]:
         parts: dict[str, Stateful] = {"loader": self.loader.legacy}

@@ -32,7 +32,7 @@ class StepModule(LeanModule):
         # A plain attribute would be taken for a submodule by modules that are both; keep it out of the registry.
         object.__setattr__(self, "training_", training)
         self._resumed: dict[str, Any] | None = None
-        self._monitored = False
+        self._monitored = self._started = False
 
     @property
     def legacy(self) -> LegacyTraining:
@@ -52,6 +52,7 @@ class StepModule(LeanModule):
         # Metrics are handed over only where somebody can read them.
         trainer: Any = self.trainer  # Lightning sets `callbacks` without declaring it
         self._monitored = bool(trainer.loggers or trainer.callbacks)
+        self._started = True
         self.legacy.before_train()
 
     def training_step(self, token: int, batch_idx: int) -> None:
@@ -65,6 +66,12 @@ class StepModule(LeanModule):
     def on_train_end(self) -> None:
         """End as the legacy loop does."""
         self.legacy.after_train()
+
+    def on_fit_end(self) -> None:
+        """Start and end a training that has no step left: Lightning passes over it, a legacy trainer does not."""
+        if not self._started:
+            self.on_train_start()
+            self.on_train_end()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what Lightning does not save: loader, EMA, counters, generators."""

@@ -46,7 +46,7 @@ class Distillation:
 
     def state(self) -> dict[str, Any]:
         """The teacher's."""
-        return {"teacher": None if self.teacher is None else copy.deepcopy(self.teacher.state_dict())}
+        return {"teacher": self._kept if self.teacher is None else copy.deepcopy(self.teacher.state_dict())}
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Go on; the teacher is made when it is next asked for."""

@@ -23,6 +23,11 @@ class Anneal(Hook):
     def __init__(self, of: str, schedule: Schedule) -> None:
         self.of, self.schedule = of, schedule
 
+    def before_train(self, trainer: Trainer) -> None:
+        """Set it for the rest of a step in which a checkpoint was written."""
+        if trainer.mid_step:
+            self.before_step(trainer)
+
     def before_step(self, trainer: Trainer) -> None:
         """Set it. Raises `AttributeError` for an objective that has no such weight."""
         if not hasattr(trainer.objective, self.of):

@@ -307,19 +307,25 @@ def unused(model: Callable[[], nn.Module]) -> nn.Module:
 
 @gin.configurable
 class CutAt(Hook):
-    """Writes a checkpoint after the `batch`-th batch, wherever in a step that is: `<folder>/cut.lab`, or `.ckpt`."""
+    """Writes a checkpoint after the `batch`-th batch, wherever in a step that is, into `folder`.
 
-    def __init__(self, batch: int, folder: str) -> None:
-        self.batch, self.folder, self.seen = batch, Path(folder), 0
+    `cut.lab`, in Lab's format, or (`lightning`, under Lightning only) `cut.ckpt` in Lightning's.
+    """
+
+    def __init__(self, batch: int, folder: str, lightning: bool = False) -> None:
+        self.batch, self.folder, self.lightning, self.seen = batch, Path(folder), lightning, 0
 
     def after_batch(self, trainer: Any) -> None:
         """Count, and write."""
         self.seen += 1
-        if self.seen == self.batch:
-            if isinstance(trainer, nn.Module):  # level L2: the module stands where the trainer stood
-                trainer.trainer.save_checkpoint(self.folder / "cut.ckpt")
-            else:
-                trainer.save(self.folder / "cut.lab")
+        if self.seen != self.batch:
+            return
+        if not self.lightning:
+            trainer.save(self.folder / "cut.lab")
+        else:  # at level L2 the module stands where the trainer stood
+            (trainer.trainer if isinstance(trainer, nn.Module) else trainer.lightning).save_checkpoint(
+                self.folder / "cut.ckpt"
+            )
 
     def state(self) -> dict[str, Any]:
         """The count."""

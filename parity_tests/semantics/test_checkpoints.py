@@ -112,31 +112,35 @@ def resumes(parity: Parity, bindings: list[str], whole: Run, path: Path, levels:
         parity.found[level.replace("legacy", "L1")] = "identical"
 
 
-def cut(parity: Parity, bindings: list[str], level: str, batch: int) -> tuple[list[str], Path]:
+def cut(parity: Parity, bindings: list[str], level: str, batch: int, lightning: bool = False) -> tuple[list[str], Path]:
     """A file that a run at this level wrote after a batch, and the bindings under which it did."""
-    folder = parity.folder / f"cut-{level.replace(' ', '-')}-{batch}"
+    folder = parity.folder / f"cut-{level.replace(' ', '-')}-{batch}-{lightning}"
     folder.mkdir()
     hooks = next((line for line in reversed(bindings) if line.startswith("Trainer.hooks")), "Trainer.hooks = []")
     listed = hooks.split("=", 1)[1].strip().rstrip("]") + (", " if "@" in hooks else "") + "@CutAt()]"
-    full = [*bindings, f"Trainer.hooks = {listed}", f"CutAt.batch = {batch}", f"CutAt.folder = {str(folder)!r}"]
-    parity.train(level, full)
-    return full, next(folder.glob("cut.*"))
+    bindings = [*bindings, f"Trainer.hooks = {listed}", f"CutAt.batch = {batch}", f"CutAt.folder = {str(folder)!r}"]
+    parity.train(level, [*bindings, f"CutAt.lightning = {lightning}"])
+    (path,) = folder.glob("cut.*")
+    # Whoever goes on from a cut is past it.
+    return bindings, path
 
 
-@pytest.mark.filterwarnings("ignore:Checkpoint directory .* is not empty")
 @pytest.mark.parametrize("batch", [1, 3, 7, 8])
 def test_cut_anywhere(parity: Parity, batch: int) -> None:
-    """Written after any batch, mid-epoch and mid-accumulation, and resumed at every level; both ways.
+    """Written after any batch, mid-epoch and mid-accumulation, at every level, and resumed at every level.
 
     Seam: pending gradients, counters and generators are in the file; Lightning's progress is set from the step.
 
     Twin: the pending gradients are lost.
     """
     bindings, path = cut(parity, RICH, "legacy", batch)
+    written = torch.load(path, weights_only=True)
     whole = parity.train("legacy", bindings)
     resumes(parity, bindings, whole, path, ("legacy", *LEVELS))
-    bindings, path = cut(parity, RICH, "L1", batch)
-    resumes(parity, bindings, parity.train("legacy", bindings), path, ("legacy", "L1"))
+    for level in LEVELS:
+        bindings, path = cut(parity, RICH, level, batch)
+        assert not different(written, torch.load(path, weights_only=True)), f"{level} wrote another file"
+        resumes(parity, bindings, whole, path, ("legacy", level))
     if batch == 3:
         state = torch.load(path, weights_only=True)
         assert state["optimizer"]["pending"] == 1
@@ -148,14 +152,15 @@ def test_cut_anywhere(parity: Parity, batch: int) -> None:
         parity.found["twin"] = "state at the end"
 
 
-@pytest.mark.filterwarnings("ignore:Checkpoint directory .* is not empty")
-def test_cut_anywhere_under_explicit_adapters(parity: Parity) -> None:
-    """Written by Lightning inside an accumulated step of level L2, and resumed there.
+@pytest.mark.parametrize("batch", [3, 7])
+@pytest.mark.parametrize("level", LEVELS)
+def test_lightnings_file_of_a_step_that_is_not_done(parity: Parity, level: str, batch: int) -> None:
+    """Written by `lightning.Trainer.save_checkpoint` inside an accumulated step, and resumed there.
 
     Seam: the module saves what the trainer did, also that a step is not done.
     """
-    bindings, path = cut(parity, RICH, "L2", 3)
-    resumes(parity, bindings, parity.train("legacy", bindings), path, ("L2",))
+    bindings, path = cut(parity, RICH, level, batch, lightning=True)
+    resumes(parity, bindings, parity.train("legacy", bindings), path, (level,))
 
 
 @pytest.mark.parametrize(("loader", "batch"), [*((loader, 5) for loader in LOADERS), ("unsized", 8), ("unsized", 10)])
@@ -226,20 +231,22 @@ def test_lightnings_file_of_several_optimizers_is_not_translated(parity: Parity)
 def test_best_and_last(parity: Parity) -> None:
     """The best evaluation's checkpoint and the newest two stay, and no other.
 
-    Seam: the legacy policy is a hook, called where Lab called it.
+    Seam: the legacy policy is a hook, called where Lab called it; what it saves is in Lab's format at every level.
 
     Twin: the greatest metric is taken for the best.
     """
     policy = [*RICH, "Trainer.hooks = [@Keep()]", "Keep.last = 2", "Keep.best = 'eval/loss'"]
     policy.append("Trainer.checkpoint_every = 2")
-    legacy, migrated = parity.train("legacy", policy), parity.train("L1", policy)
+    legacy = parity.train("legacy", policy)
     names = sorted(path.name for path in legacy.folder.glob("*.lab"))
     assert names == ["best.lab", "last.lab", "step_00000006.lab", "step_00000008.lab"]
-    assert names == sorted(path.name for path in migrated.folder.glob("*.lab"))
-    for name in names:
-        a, b = (torch.load(run.folder / name, weights_only=True) for run in (legacy, migrated))
-        assert different(a, b) == [], name
-    parity.found["L1"] = "identical"
+    for level in LEVELS:
+        migrated = parity.train(level, policy)
+        assert names == sorted(path.name for path in migrated.folder.glob("*.lab")), level
+        for name in names:
+            a, b = (torch.load(run.folder / name, weights_only=True) for run in (legacy, migrated))
+            assert different(a, b) == [], f"{level}: {name}"
+        parity.found[level] = "identical"
     wrong = parity.train("L1", [*policy, "Keep.mode = 'max'"])
     a, b = (torch.load(run.folder / "best.lab", weights_only=True)["step"] for run in (legacy, wrong))
     assert a != b, "the wrong twin was not found"
@@ -253,5 +260,5 @@ def test_resumed_policies_remember_the_best(parity: Parity) -> None:
     """
     policy = [*RICH, "Trainer.hooks = [@Keep()]", "Keep.best = 'eval/loss'", "Trainer.checkpoint_every = 4"]
     whole = parity.train("legacy", policy)
-    resumes(parity, policy, whole, whole.folder / "step_00000004.lab", ("legacy", "L1"))
+    resumes(parity, policy, whole, whole.folder / "step_00000004.lab", ("legacy", *LEVELS))
     assert gin.query_parameter("Keep.best") == "eval/loss"

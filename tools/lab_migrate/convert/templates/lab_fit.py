@@ -5,7 +5,6 @@ Written by `lab-migrate convert --level L2`; yours to change from here on.
 
 import gin
 import lightning
-from lightning.pytorch.callbacks import ModelCheckpoint
 
 from lab_adapters import (
     BlockModule,
@@ -16,12 +15,14 @@ from lab_adapters import (
     Logging,
     OptimizerAdapter,
     OptimizerAssumptions,
+    Saving,
     TokenLoader,
     faithful,
     quiet,
 )
 from lab_adapters.slim_loop import slim
 from lab_bridge.legacy_checkpoint import LabCheckpoint
+from legacy_lab.train import checkpoint
 
 
 def fit(lab, resume=None):
@@ -35,12 +36,16 @@ def fit(lab, resume=None):
         metrics.update(found)
         lab.tracker.log(step, found)
 
+    def write(path, state):
+        # Lab's own format, from which Lab resumes as well; Lightning's ModelCheckpoint may be added below.
+        checkpoint.write(path, {**state, "rng": checkpoint.generator_states(), "config": gin.config_str()})
+
     loads = LoaderAssumptions(moves_batches=True, endless=True, shards_itself=True)
     between_steps = []
     if lab.log_every:
         between_steps.append(Logging(every=lab.log_every, report=report))
     how = lab.evaluation
-    if lab.eval_every or how.at_start:
+    if lab.eval_loader is not None or lab.eval_every or how.at_start:
         batches = lab.eval_batches or getattr(lab.eval_loader, "batches_per_epoch", None)
         between_steps.append(
             Evaluation(
@@ -55,6 +60,8 @@ def fit(lab, resume=None):
                 seed=how.seed,
             )
         )
+    if lab.checkpoint_every:
+        between_steps.append(Saving(every=lab.checkpoint_every))
     module = BlockModule(
         model=lab.model,
         objective=lab.objective,
@@ -65,21 +72,23 @@ def fit(lab, resume=None):
         between_steps=between_steps,
         stepper=lab.stepper,
         precision=lab.precision,
+        run_dir=lab.run_dir,
+        writes=write,
     )
-    callbacks = []
-    if lab.checkpoint_every:
-        callbacks.append(ModelCheckpoint(lab.run_dir, every_n_train_steps=lab.checkpoint_every, save_top_k=-1))
     if resume == "latest":
         resume = lab.latest()
 
     lab.tracker.start(gin.config_str())
-    with quiet():
-        trainer = lightning.Trainer(
-            max_steps=lab.steps,
-            **faithful(lab.device, callbacks=callbacks, plugins=[LegacyCheckpointIO(LabCheckpoint())]),
-        )
-        slim(trainer)
-        trainer.fit(module, TokenLoader(lab.steps), ckpt_path=resume)
-    lab.tracker.close()
-    lab.step = module.step
+    try:
+        with quiet():
+            trainer = lightning.Trainer(
+                max_steps=lab.steps,
+                default_root_dir=lab.run_dir,
+                **faithful(lab.device, callbacks=[], plugins=[LegacyCheckpointIO(LabCheckpoint())]),
+            )
+            slim(trainer)
+            trainer.fit(module, TokenLoader(lab.steps), ckpt_path=resume)
+    finally:
+        lab.tracker.close()
+        lab.step, lab.mid_step = module.step, module.mid_step
     return metrics

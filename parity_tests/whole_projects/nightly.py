@@ -1,0 +1,117 @@
+"""Thousands of generated projects, in seeded slices that can be interrupted and gone on with.
+
+    python parity_tests/whole_projects/nightly.py --slices 40 --log nightly.jsonl
+
+Each slice is one line of the log: its seed, how many projects were proven and refused, how many optimizer steps were
+compared, and the smallest project that differed, if one did. Slices that the log has are not run again; a slice that
+found something is, with --again. Exit code 1 when anything differs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import hashlib
+import importlib
+import json
+import os
+import sys
+import warnings
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from hypothesis import HealthCheck, Phase, given, seed, settings
+
+from whole_projects.proof import RefusedError, prove
+from whole_projects.strategy import LabProject, lab_projects
+
+
+def run_slice(number: int, size: int) -> dict[str, Any]:
+    """`size` projects drawn from a seed, and what came of them."""
+    found: dict[str, Any] = {"slice": number, "proven": 0, "refused": 0, "steps": 0, "resumed": 0, "projects": []}
+    smallest: list[tuple[LabProject, str]] = []
+
+    @seed(number)
+    @settings(
+        max_examples=size,
+        deadline=None,
+        database=None,
+        report_multiple_bugs=False,
+        suppress_health_check=list(HealthCheck),
+        phases=[Phase.generate, Phase.shrink],
+    )
+    @given(project=lab_projects())
+    def every_project(project: LabProject) -> None:
+        with TemporaryDirectory() as folder:
+            try:
+                steps = prove(project, Path(folder))
+            except RefusedError:
+                found["refused"] += 1
+                return
+            except AssertionError as error:
+                smallest.append((project, str(error)))
+                raise
+        if not smallest:
+            found["proven"] += 1
+            found["steps"] += steps
+            found["resumed"] += project.cut is not None
+            found["projects"].append(hashlib.sha256(repr(project).encode()).hexdigest()[:12])
+
+    try:
+        every_project()
+    except AssertionError:
+        project, said = smallest[-1]
+        found["differs"] = {"said": said, "lines": project.lines, "steps": project.steps, "cut": project.cut}
+    return found
+
+
+def main() -> int:
+    """Run what the log lacks, and sum the log up."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--slices", type=int, default=40, help="how many slices, from seed 0 on")
+    parser.add_argument("--size", type=int, default=50, help="projects a slice")
+    parser.add_argument("--most", type=int, default=sys.maxsize, help="slices in this run")
+    parser.add_argument("--log", type=Path, default=Path("whole_projects.jsonl"))
+    parser.add_argument("--again", action="store_true", help="also the slices that found something")
+    arguments = parser.parse_args()
+    warnings.simplefilter("ignore")
+    importlib.import_module("lab_bridge.trainer")
+    gc.collect()
+    gc.freeze()
+    for number in _missing(arguments.log, arguments.slices, arguments.again)[: arguments.most]:
+        line = json.dumps(run_slice(number, arguments.size))
+        with arguments.log.open("a", encoding="utf-8") as log:
+            log.write(line + "\n")
+            log.flush()
+            os.fsync(log.fileno())
+    return _sum_up(arguments.log)
+
+
+def _last(log: Path) -> dict[int, dict[str, Any]]:
+    lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
+    return {one["slice"]: one for one in map(json.loads, lines)}
+
+
+def _missing(log: Path, slices: int, again: bool) -> list[int]:
+    done = {number for number, one in _last(log).items() if not (again and "differs" in one)}
+    return [number for number in range(slices) if number not in done]
+
+
+def _sum_up(log: Path) -> int:
+    last = _last(log)
+    distinct = {project for one in last.values() for project in one["projects"]}
+    total = {key: sum(one[key] for one in last.values()) for key in ("proven", "refused", "steps", "resumed")}
+    differing = [one for one in last.values() if "differs" in one]
+    print(
+        f"{len(last)} slices: {total['proven']} projects proven identical ({len(distinct)} distinct), "
+        f"{total['resumed']} of them also cut and resumed; {total['steps']} optimizer steps compared at each of three "
+        f"levels; {total['refused']} refused by Lab and every level alike; {len(differing)} slices found a difference"
+    )
+    for one in differing:
+        print(f"slice {one['slice']}: {one['differs']['said']}", *one["differs"]["lines"], sep="\n    ")
+    return 1 if differing else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

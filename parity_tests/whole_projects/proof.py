@@ -1,0 +1,94 @@
+"""Trains a generated project at every level, and from checkpoints, and demands the same bits."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from lab_parity import compare
+from semantics.harness import LEVELS, Parity, Run, clean, different
+from whole_projects import parts
+from whole_projects.strategy import LabProject
+
+__all__ = ["RefusedError", "prove"]
+
+
+class RefusedError(Exception):
+    """Lab itself cannot train the project, and no level did."""
+
+
+def prove(project: LabProject, folder: Path, levels: Sequence[str] = LEVELS) -> int:
+    """How many optimizer steps were compared, at least one. Raises `AssertionError` for the first difference.
+
+    Raises `RefusedError` where Lab raises, or does not update once; every level must then do the same.
+    """
+    assert parts.Images
+    parity = Parity(folder)
+    try:
+        legacy = _train(parity, project, "legacy")
+        steps = 0
+        for level in levels:
+            migrated = _train(parity, project, level)
+            steps = _same(legacy, migrated, level)
+            if project.cut is not None:
+                _resumes(parity, project, legacy, migrated)
+        if not steps:
+            raise RefusedError(_said(legacy))
+        return steps
+    finally:
+        clean()
+        gc.collect()
+
+
+def _train(parity: Parity, project: LabProject, level: str, resume: Path | None = None) -> Run | Exception:
+    cut = parity.folder / f"cut-{level}{'-resumed' if resume else ''}"
+    cut.mkdir(exist_ok=True)
+    bindings = [*project.bindings, f"CutAt.folder = {str(cut)!r}"]
+    try:
+        return parity.train(level, bindings, resume=resume)
+    except Exception as error:  # whatever Lab raises is what the level must raise
+        return error
+
+
+def _same(legacy: Run | Exception, migrated: Run | Exception, level: str) -> int:
+    if isinstance(legacy, Exception):
+        assert _said(legacy) == _said(migrated), f"{level}: {_said(migrated)} where Lab said {_said(legacy)}"
+        return 0
+    if isinstance(migrated, Exception):
+        raise AssertionError(f"{level}: {_said(migrated)} where Lab trained") from migrated
+    verdict = compare(legacy.trace, migrated.trace)
+    differing = different(legacy.state, migrated.state)
+    assert not differing, f"{level}: the state at the end differs in {differing[:8]}; {verdict.first}"
+    assert legacy.logged == migrated.logged, f"{level}: other metrics were logged"
+    if not verdict.coverage.steps:
+        return 0
+    assert verdict.rung == "identical", f"{level}: {verdict.rung}: {verdict.first} {verdict.reasons}"
+    return verdict.coverage.steps
+
+
+def _resumes(parity: Parity, project: LabProject, legacy: Run | Exception, migrated: Run | Exception) -> None:
+    """Each goes on from the other's file, which is the same file, as the whole run did."""
+    if isinstance(legacy, Exception) or isinstance(migrated, Exception):
+        return
+    files = {run.level: parity.folder / f"cut-{run.level}" / "cut.lab" for run in (legacy, migrated)}
+    assert files["legacy"].exists() == files[migrated.level].exists(), f"{migrated.level}: only one wrote a file"
+    if not files["legacy"].exists():
+        return
+    a, b = (torch.load(path, weights_only=True) for path in files.values())
+    assert not different(a, b), f"{migrated.level} wrote another file: {different(a, b)[:8]}"
+    for level, path in (("legacy", files[migrated.level]), (migrated.level, files["legacy"])):
+        torch.rand(7)
+        resumed = _train(parity, project, level, path)
+        assert isinstance(resumed, Run), f"{level}, resumed: {_said(resumed)}"
+        differing = different(legacy.state, resumed.state)
+        assert not differing, f"{level}, resumed from {path}: the state at the end differs in {differing[:8]}"
+        assert legacy.logged.endswith(resumed.logged), f"{level}, resumed from {path}: other metrics were logged"
+
+
+def _said(found: Run | Exception) -> str:
+    if isinstance(found, Run):
+        return "trained"
+    return f"{type(found).__name__}: {(str(found).splitlines() or [''])[0]}"
