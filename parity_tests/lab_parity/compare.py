@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from lab_parity.blocks import Block
+from lab_parity.ledger import drawn_differently
 from lab_parity.pairing import Pairing, same_settings, settings_of
 from lab_parity.phases import PHASES
 from lab_parity.structures import difference
@@ -190,6 +191,11 @@ class _Comparison:
             tensor = f"{key.name} {field}"
             what, values = f"{field} is {mine.get(field)!r} against {other.get(field)!r}", (None, None)
         micro = key.micro if key.micro >= 0 else None
+        if key.phase == "rng" and a.ledger and b.ledger:
+            drawn_a, drawn_b = (
+                [drawn for drawn in step.ledger if micro is None or drawn.micro <= micro] for step in (a, b)
+            )
+            what = " ".join([f"{what}.", *drawn_differently(drawn_a, drawn_b, key.name)]).removesuffix(".")
         self.first = Divergence(a.step, micro, key.phase, tensor, what, *values)
 
     def _shown(

@@ -20,6 +20,7 @@ What a row is about lies in the batch's custom metadata `lab_parity` (JSON), as 
     keys     keys first used here: [phase, micro-step or -1, name, field]; numbered from 0 in order of appearance
     rows     the layout's key numbers, one per row, present when the layout is first used
     texts    {digest: JSON text} for observations whose content is kept (hyperparameters), when first seen
+    ledger   who drew from the generators, where asked for: see ledger.py
     notes    what could not be recorded
     status, detail, taken   of the end: "finished" by itself, "exception", "signal" or "stopped", with its message, and
                             the number of optimizer steps that were taken, recorded or not
@@ -50,6 +51,7 @@ from lab_parity.blocks import Block
 from lab_parity.digest import DIGEST_BYTES, digest_bytes
 from lab_parity.errors import TraceError
 from lab_parity.keys import Key
+from lab_parity.ledger import Drawn
 
 __all__ = ["VERSION", "End", "Index", "Key", "Row", "Scope", "Step", "Trace", "read"]
 
@@ -74,10 +76,15 @@ class Row(NamedTuple):
 
 @attrs.frozen(slots=True)
 class Scope:
-    """What a run was asked to record: one of every `every` steps of each optimizer; `buckets` of each sketch, or 0."""
+    """What a run was asked to record.
+
+    One of every `every` steps of each optimizer; `buckets` of each sketch, or 0; with `ledger` also who draws from the
+    generators.
+    """
 
     every: int = 1
     buckets: int = 0
+    ledger: bool = False
 
     @property
     def level(self) -> str:
@@ -104,6 +111,7 @@ class Step:
 
     `texts` are those that the block has said so far, {digest in hex: JSON}.
     `summaries` is (rows, 4 + k) float64, a row of NaN for what is no tensor, or None below the level "statistics".
+    `ledger` are the draws since the step before, empty where nobody asked.
     """
 
     step: int
@@ -116,6 +124,7 @@ class Step:
     texts: Mapping[str, str]
     notes: Sequence[str]
     summaries: npt.NDArray[np.float64] | None = None
+    ledger: Sequence[Drawn] = ()
 
 
 @attrs.frozen(slots=True)
@@ -295,11 +304,12 @@ def _item(
         if "rows" in head:
             tables.layouts[head["layout"]] = [tables.keys[number] for number in head["rows"]]
         layout = tables.layouts[head["layout"]]
+        ledger = [Drawn.from_json(drawn) for drawn in head.get("ledger", ())]
         if len(layout) != len(digests) or head["step"] <= last or (count is not None and head["number"] != count):
             raise ValueError("rows and layout disagree")
         return Step(
             head["step"], head["optimizer"], head["micro"], head["layout"], layout, digests, values,
-            tables.texts, head.get("notes", ()), summaries,
+            tables.texts, head.get("notes", ()), summaries, ledger,
         )  # fmt: skip
     except (ValueError, KeyError, TypeError, IndexError, pa.ArrowException) as error:
         where = f"after step {last}" if last >= 0 else "at the first step"

@@ -15,6 +15,7 @@ from pyarrow import ipc
 from lab_parity.blocks import BLOCK_STEPS, Block, BlockBuilder, layout_digest
 from lab_parity.digest import DIGEST_BYTES, digest_bytes
 from lab_parity.keys import Key
+from lab_parity.ledger import Drawn
 from lab_parity.trace import CHECK_FIELD, HEAD_FIELD, INDEX_MARK, STATISTICS, End, Row, Scope, checksum, schema_of
 
 __all__ = ["TraceWriter"]
@@ -56,6 +57,7 @@ class TraceWriter:
         step: int | None = None,
         texts: Mapping[bytes, str] | None = None,
         notes: Sequence[str] = (),
+        ledger: Sequence[Drawn] = (),
     ) -> None:
         """Append one step, by default the one after the last. `texts` maps digests to what they stand for (JSON)."""
         self._last = self._last + 1 if step is None else step
@@ -72,6 +74,8 @@ class TraceWriter:
             self._texts.update(unknown)
         if notes:
             head["notes"] = list(notes)
+        if ledger:
+            head["ledger"] = list(ledger)
         digests, values = self._write(head, rows)
         self._builder.add(optimizer, layout, keys, digests, values, micro_steps, bool(notes))
         self._steps += 1

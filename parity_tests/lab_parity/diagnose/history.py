@@ -8,6 +8,7 @@ from typing import Any
 
 import attrs
 
+from lab_parity.ledger import Drawn
 from lab_parity.pairing import Side
 from lab_parity.trace import End, Key, Step, Trace
 
@@ -31,7 +32,8 @@ class PastStep:
 class History:
     """A run's steps (at most 100,000), the canonical keys of one of them with digests and values, and its end.
 
-    `initial` maps (optimizer, parameter) to the fingerprint before that optimizer's first update.
+    `initial` maps (optimizer, parameter) to the fingerprint before that optimizer's first update. `ledger` are the
+    draws that the step of `keys` booked.
     """
 
     steps: Sequence[PastStep]
@@ -39,6 +41,7 @@ class History:
     side: Side
     end: End | None
     initial: Mapping[tuple[str, str], bytes]
+    ledger: Sequence[Drawn] = ()
 
 
 def read_history(trace: Trace, at: int) -> History:
@@ -46,6 +49,7 @@ def read_history(trace: Trace, at: int) -> History:
     side = Side()
     steps: list[PastStep] = []
     at_step: dict[Key, tuple[bytes, float]] = {}
+    ledger: Sequence[Drawn] = ()
     end: End | None = None
     known: dict[str, Mapping[str, Any]] = {}
     initial: dict[tuple[str, str], bytes] = {}
@@ -57,6 +61,7 @@ def read_history(trace: Trace, at: int) -> History:
             break
         keys = side.keys(item)
         if item.step == at:
+            ledger = item.ledger
             at_step = {
                 key: (digest.tobytes(), float(value))
                 for key, digest, value in zip(keys, item.digests, item.values, strict=True)
@@ -67,7 +72,7 @@ def read_history(trace: Trace, at: int) -> History:
             if key.phase == "config"
         }
         steps.append(_past(item, keys, side, known))
-    return History(steps, at_step, side, end, initial)
+    return History(steps, at_step, side, end, initial, ledger)
 
 
 def _past(item: Step, keys: Sequence[Key], side: Side, known: dict[str, Mapping[str, Any]]) -> PastStep:

@@ -65,6 +65,11 @@ class MicroSteps:
         after = torch_module.register_module_forward_hook(self._after_forward, with_kwargs=True, always_call=True)
         return [before.remove, after.remove, self._watch_backward()]
 
+    @property
+    def count(self) -> int:
+        """The micro-steps since the last step."""
+        return self._count
+
     def take(self) -> tuple[list[Row], int]:
         """The rows and the number of micro-steps since the last call."""
         rows, count = self._rows, self._count

@@ -17,6 +17,7 @@ from lab_parity.environment import describe_environment
 from lab_parity.errors import ParityError
 from lab_parity.record.capture import Capture
 from lab_parity.record.fingerprint import fingerprint_for
+from lab_parity.record.ledger import Ledger
 from lab_parity.record.micro import MicroSteps
 from lab_parity.record.notes import Notes
 from lab_parity.record.phases.buffer import buffer_rows
@@ -85,6 +86,7 @@ class Recorder:
         self._taken = 0
         self._capture = Capture(capture, lambda: self._taken, self._generators.states)
         self._micro = MicroSteps(self._notes, self._generators, self._capture, self._listening)
+        self._ledger = Ledger(self._notes, lambda: self._micro.count) if self._scope.ledger else None
         self._updates: list[_Update] = []
         self._undo: list[Callable[[], None]] = []
 
@@ -97,6 +99,8 @@ class Recorder:
         """Put the hooks in place. Raises SiteError when an imported module lacks its site's method."""
         self._undo.append(watch(self._sites, self))
         self._undo += [*self._generators.watch(), *self._micro.watch(), *self._capture.watch()]
+        if self._ledger is not None:
+            self._undo += self._ledger.watch()
         self._undo.append(torch_optimizer.register_optimizer_step_pre_hook(self._before_step).remove)
         self._undo.append(torch_optimizer.register_optimizer_step_post_hook(self._after_step).remove)
 
@@ -194,6 +198,7 @@ class Recorder:
         self._capture.before_update(view)
 
     def _write(self, update: _Update, view: OptimizerView) -> None:
+        drawn = self._ledger.take() if self._ledger is not None else ()
         micro, count = self._micro.take()
         split = next((n for n, row in enumerate(update.rows) if row.key.phase != "config"), 0)
         rows = [
@@ -209,6 +214,7 @@ class Recorder:
             micro_steps=count,
             step=self._taken,
             texts=update.texts,
+            ledger=drawn,
             notes=self._notes.take(),
         )
         if self._after_step_written is not None:

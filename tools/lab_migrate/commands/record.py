@@ -28,6 +28,9 @@ def record(
         str, typer.Option("--level", help="digest: fingerprints. statistics: also how far two runs are apart.")
     ] = "digest",
     every: Annotated[int, typer.Option("--every", min=1, help="Record one of every N steps of each optimizer.")] = 1,
+    ledger: Annotated[
+        bool, typer.Option("--ledger", help="Also record who draws random numbers; slows a small training down.")
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Run a training program, unmodified, and record every step as fingerprints.
@@ -43,7 +46,7 @@ def record(
     steps = captured_steps(capture)
     if steps and every > 1:
         raise UsageError("--capture needs every step to be recorded; leave out --every")
-    scope = Scope(every, LEVELS[level])
+    scope = Scope(every, LEVELS[level], ledger)
     done = record_command(context.args, out, project=Path.cwd(), plant=plant, steps=steps, scope=scope)
     recorded = steps_in(done.trace)
     if json:

@@ -10,15 +10,18 @@ from torch import Tensor
 from lab_parity.diagnose.cause import Cause
 from lab_parity.diagnose.generator import Mersenne, Philox, decode, words_between
 from lab_parity.diagnose.scene import Run, Scene
+from lab_parity.ledger import drawn_differently
 from lab_parity.trace import Key
 
+_SETTING = "random draws: an extra loader, initialisation, evaluation or augmentation"
 PHASES = ("rng", "batch", "loss", "buffer")
 _NAMES = {"torch": "torch's global generator", "numpy": "numpy's global generator", "python": "Python's generator"}
 
 
 def find(scene: Scene) -> Iterator[Cause]:
-    """Counts the draws between both sides' states where they first differ."""
+    """Counts the draws between both sides' states where they first differ; says who drew where a ledger was kept."""
     if not scene.captured:
+        yield from _from_the_ledger(scene)
         return
     for micro in [*range(scene.micro + 1), -1]:
         moment = "after" if micro < 0 else "before"
@@ -27,6 +30,26 @@ def find(scene: Scene) -> Iterator[Cause]:
             if name in states[1] and not states[0][name].equal(states[1][name]) and _expected(scene, name, micro):
                 yield from _one(scene, name, micro, states[0][name], states[1][name])
                 return
+
+
+def _from_the_ledger(scene: Scene) -> Iterator[Cause]:
+    """What the traces alone tell."""
+    if scene.first.phase != "rng":
+        return
+    name = scene.first.tensor.split(" ")[0]
+    micro = scene.first.micro_step
+    said = _who(scene, name, -1 if micro is None else micro)
+    if said:
+        yield Cause("rng", " ".join(said), _SETTING, affected=(name,), evidence=("read from both sides' ledgers",))
+
+
+def _who(scene: Scene, name: str, micro: int) -> list[str]:
+    """Draws that only one side's ledger has, up to a boundary."""
+    mine, other = (
+        [drawn for drawn in run.history.ledger if micro < 0 or drawn.micro <= micro]
+        for run in (scene.legacy, scene.migrated)
+    )
+    return drawn_differently(mine, other, name) if mine and other else []
 
 
 def _expected(scene: Scene, name: str, micro: int) -> bool:
@@ -51,10 +74,11 @@ def _one(scene: Scene, name: str, micro: int, a: Tensor, b: Tensor) -> Iterator[
         unit = ("counter step" if isinstance(mine, Philox) else "32-bit word") + "s" * (count > 1)
         more = f"{unit} {'more' if drawn > 0 else 'fewer'}"
         like = " (as one torch.rand(1) does)" if count == 1 and name == "torch" else ""
+        who = "".join(f" {said}" for said in _who(scene, name, micro))
         yield Cause(
             "rng",
-            f"The migrated run drew {count} {more} from {generator}{like}, {where}.",
-            "random draws: an extra loader, initialisation, evaluation or augmentation",
+            f"The migrated run drew {count} {more} from {generator}{like}, {where}.{who}",
+            _SETTING,
             size=float(drawn),
             affected=(name,),
             evidence=(f"one state, {count} draws further on, is the other bit by bit",),
