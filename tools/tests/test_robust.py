@@ -7,8 +7,12 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from textwrap import indent
 
+import hypothesmith
 import pytest
+from hypothesis import HealthCheck, given, settings
 
 from lab_migrate.analysis import read_project
 from lab_migrate.convert import convert_project
@@ -257,9 +261,13 @@ def check(root: Path, level: str) -> tuple[int, int]:
 
 
 def test_mutated_files_crash_nothing_and_what_comes_out_parses(tmp_path: Path) -> None:
-    """Cut, spliced, rearranged, re-encoded files of this repository; LAB_MIGRATE_FUZZ=10000 for more of them."""
+    """Cut, spliced, rearranged, re-encoded files of this repository.
+
+    LAB_MIGRATE_FUZZ=10000 for more of them, LAB_MIGRATE_FUZZ_SOURCES=folder:folder for those of others, too.
+    """
     number = int(os.environ.get("LAB_MIGRATE_FUZZ", "100"))
-    pool = sources([ROOT / "examples", ROOT / "legacy_lab", ROOT / "bridge", ROOT / "adapters"])
+    others = [Path(folder) for folder in os.environ.get("LAB_MIGRATE_FUZZ_SOURCES", "").split(os.pathsep) if folder]
+    pool = sources([ROOT / "examples", ROOT / "legacy_lab", ROOT / "bridge", ROOT / "adapters", *others])
     training = [data for data in pool if b".backward(" in data or b"Trainer" in data]
     assert len(training) > 10
     parsed = changed = 0
@@ -277,6 +285,32 @@ def test_mutated_files_crash_nothing_and_what_comes_out_parses(tmp_path: Path) -
         parsed, changed = parsed + read_in_full, changed + changes
     assert parsed > number / 4
     assert changed > number / 50
+
+
+@settings(
+    max_examples=int(os.environ.get("LAB_MIGRATE_GENERATED", "12")), deadline=None, database=None,
+    suppress_health_check=list(HealthCheck),
+)  # fmt: skip
+@given(hypothesmith.from_node())
+@pytest.mark.filterwarnings("ignore::SyntaxWarning")
+def test_any_python_in_a_training_loop_is_outlined_or_refused(body: str) -> None:
+    """Generated from Python's own grammar, as the body of a loop that trains; LAB_MIGRATE_GENERATED=1000 for more."""
+    text = (
+        f"def main():\n    for x in loader:\n{indent(body, ' ' * 8)}\n        y.backward()\n        optimizer.step()\n"
+    )
+    try:
+        parse_source(text)
+    except ValueError:
+        return  # what cannot stand in a loop
+    with TemporaryDirectory() as folder:
+        (Path(folder) / "train.py").write_text(text, encoding="utf-8", newline="")
+        project = read_project(Path(folder))
+        outlined = outline(project)
+    edits = outlined.edits.get("train.py")
+    assert edits or any(finding.next_step for finding in outlined.findings)
+    if edits:
+        after = apply(text, edits, "train.py")
+        assert outside_stays(text, after, edits)
 
 
 def test_what_is_nested_too_deep_is_told_in_no_time() -> None:
