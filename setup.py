@@ -6,7 +6,10 @@ editable install and fails only in the wheel.
 
 from setuptools import find_packages, setup
 
-ROOTS = {"lab_adapters": "adapters", "lab_bridge": "bridge", "lab_parity": "parity_tests", "lab_migrate": "tools"}
+ROOTS = {
+    "lab_adapters": "adapters", "lab_bridge": "bridge", "lab_parity": "parity_tests", "lab_pytest": "parity_tests",
+    "lab_migrate": "tools",
+}  # fmt: skip
 
 package_dir = {"legacy_lab": "legacy_lab"}
 packages = find_packages(".", include=["legacy_lab", "legacy_lab.*"], exclude=["*.tests", "*.tests.*"])

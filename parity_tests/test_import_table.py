@@ -15,6 +15,7 @@ TABLE = {
     "lab_adapters": ("adapters/lab_adapters", set(), {"gin"}),
     "lab_bridge": ("bridge/lab_bridge", {"legacy_lab", "lab_adapters"}, set()),
     "lab_parity": ("parity_tests/lab_parity", set(), {"lightning", "pytorch_lightning", "gin"}),
+    "lab_pytest": ("parity_tests/lab_pytest", {"lab_parity"}, {"lightning", "pytorch_lightning", "gin"}),
     "lab_migrate": ("tools/lab_migrate", {"legacy_lab", "lab_adapters", "lab_bridge", "lab_parity"}, set()),
 }
 BARE_FOLDERS = ["adapters", "bridge", "parity_tests", "tools"]

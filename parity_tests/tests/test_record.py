@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import random
 import weakref
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 import lab_parity
 from lab_parity.trace import Step
@@ -178,3 +179,28 @@ def test_two_optimizers_are_told_apart(tmp_path: Path) -> None:
     assert [step.optimizer for step in steps_of(tmp_path / "a")] == ["opt0", "opt1", "opt0", "opt1"]
     verdict = lab_parity.compare(tmp_path / "a", tmp_path / "b")
     assert (verdict.rung, verdict.reasons) == ("identical", ())
+
+
+def test_recording_goes_on_after_a_forward_call_that_failed(tmp_path: Path) -> None:
+    """A program may catch it (out of memory, a batch of one) and train on: later batches are recorded."""
+
+    class Picky(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = nn.Linear(2, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            if len(x) == 1:
+                raise ValueError("a batch of one")
+            y: Tensor = self.inner(x)
+            return y
+
+    with lab_parity.record(tmp_path / "a.trace"):
+        model = Picky()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        with contextlib.suppress(ValueError):
+            model(torch.ones(1, 2))
+        model(torch.ones(3, 2)).sum().backward()
+        optimizer.step()
+    (step,) = [item for item in lab_parity.read(tmp_path / "a.trace").steps() if isinstance(item, Step)]
+    assert [key.name for key in step.keys if key.phase == "batch"] == ["call 0 argument 0"]

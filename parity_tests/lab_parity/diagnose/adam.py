@@ -31,11 +31,23 @@ _MOST = 1 << 15
 
 @attrs.frozen(slots=True)
 class Form:
-    """How an update is computed; `count` is t of the bias correction, None without one."""
+    """How an update is computed; `count` is t of the bias correction, None without one.
+
+    `moments` are those that are corrected, the first and the second.
+    """
 
     place: str
     count: int | None
     eps: float
+    moments: tuple[bool, bool] = (True, True)
+
+    def corrections(self, betas: tuple[float, float]) -> tuple[float, float]:
+        """c1 and c2."""
+        c1, c2 = (
+            1 - beta**self.count if self.count and corrected else 1.0
+            for beta, corrected in zip(betas, self.moments, strict=True)
+        )
+        return c1, c2
 
 
 @attrs.frozen(slots=True, eq=False)
@@ -55,7 +67,7 @@ class Adam:
 
     def directions(self, form: Form) -> list[Tensor]:
         """The update's direction per parameter, without the learning rate."""
-        c1, c2 = (1 - beta**form.count if form.count else 1.0 for beta in self.betas)
+        c1, c2 = form.corrections(self.betas)
         return [_direction(m, v, form, c1, c2) for m, v in zip(self.first, self.second, strict=True)]
 
     def explains(self, form: Form) -> Fit:

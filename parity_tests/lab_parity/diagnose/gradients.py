@@ -16,7 +16,10 @@ __all__ = ["added", "left_behind", "norm", "proportional", "same_backward", "sca
 def proportional(pairs: Sequence[Pair]) -> tuple[float, Fit]:
     """The number c for which b = c · a, and how well it explains the difference."""
     targets = [flat(pair.b) - flat(pair.a) for pair in pairs]
-    fit = least_squares(targets, [[flat(pair.a) for pair in pairs]], [gradient_noise(pair.a, pair.b) for pair in pairs])
+    # A sum of terms that cancel (a bias in front of a norm) is as wrong as the terms are large, not as it is small.
+    floor = 1e-7 * max((float(flat(pair.a).square().mean().sqrt()) for pair in pairs if pair.a.numel()), default=0.0)
+    noise = [gradient_noise(pair.a, pair.b) + floor for pair in pairs]
+    fit = least_squares(targets, [[flat(pair.a) for pair in pairs]], noise)
     return (1 + fit.coefficients[0] if fit.coefficients else 1.0), fit
 
 

@@ -125,6 +125,15 @@ class Scene:
         """Those of them that have one of the names."""
         return [setting for setting in self.settings if setting.name in names]
 
+    def steady(self, setting: Setting) -> bool:
+        """Whether that difference of a setting is the same at every later step: a constant, no course, was changed."""
+        sides = (self.legacy.history.steps, self.migrated.history.steps)
+        for a, b in zip(*(side[self.first.step :] for side in sides), strict=False):
+            values = [step.hyper.get(setting.parameters[0], {}).get(setting.name) for step in (a, b)]
+            if None not in values and values != [setting.a, setting.b]:
+                return False
+        return True
+
     def hyper(self, parameter: str, *names: str) -> Any:
         """A hyperparameter of the legacy side at the divergent step, under the first name that is there."""
         mine = self.legacy.history.steps[self.first.step].hyper.get(parameter, {})

@@ -89,9 +89,11 @@ class MicroSteps:
         rows = self._generators.rows(self._count)
         return _Forward(argument_digests(args), rows, self._capture.enter(module, args))
 
-    def _after_forward(self, module: nn.Module, args: Any, kwargs: Mapping[str, Any], result: Any) -> None:
+    def _after_forward(self, module: nn.Module, args: Any, *rest: Any) -> None:
         if module is not self._outermost or torch.compiler.is_compiling():
             return
+        # After an exception torch leaves the keywords out, whatever was asked for.
+        kwargs, result = rest if len(rest) == 2 else ({}, None)
         forward, self._outermost, self._entered = self._entered, None, None
         if forward is not None and torch.is_grad_enabled():
             self._notes.guard(self._leave, forward, kwargs, result)

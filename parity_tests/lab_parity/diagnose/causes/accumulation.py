@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lab_parity.diagnose.cause import Cause
-from lab_parity.diagnose.gradients import scaled
+from lab_parity.diagnose.gradients import same_backward, scaled
 from lab_parity.diagnose.scene import Scene
 from lab_parity.diagnose.words import number, times
 
@@ -16,6 +16,8 @@ _CLOSE = 1e-3
 def find(scene: Scene) -> Iterator[Cause]:
     """The count is read from the traces; sum against mean is fitted on the gradients."""
     a, b = scene.micro_steps
+    if not a or not b:
+        return  # an update without a backward pass: see `updates`
     if a != b:
         yield Cause(
             "accumulation",
@@ -45,7 +47,8 @@ def find(scene: Scene) -> Iterator[Cause]:
                 "normalisation of the accumulated gradient",
                 fit,
                 ratio,
-                0,
+                # The passes left the same: then it is something between them and the update, as clipping is.
+                int(same_backward(scene)),
                 evidence=(f"a step has {usual} micro-steps; {number(known)} was expected of this cause",),
             )
             return

@@ -12,7 +12,7 @@ from lab_parity.diagnose.scene import Pair, Scene
 from lab_parity.diagnose.words import number, times
 from lab_parity.digest import digest_tensor
 
-PHASES = ("batch",)
+PHASES = ("batch", "rng")
 _MOST_RANKS = 64
 
 
@@ -22,12 +22,14 @@ def find(scene: Scene) -> Iterator[Cause]:
     common = [name for name in a if name in b and a[name].ndim and b[name].ndim]
     if not common:
         return
-    yield from _values([Pair(name, a[name], b[name]) for name in common if a[name].shape == b[name].shape])
     # The argument with the largest rows tells samples apart best.
     name = max(common, key=lambda name: a[name][:1].numel())
     mine, other = _rows(a[name]), _rows(b[name])
     if len(mine) != len(other):
         yield from _size(scene, mine, other)
+    if scene.first.phase == "rng":
+        return  # with equal sizes it is the draws that make the batch
+    yield from _values([Pair(name, a[name], b[name]) for name in common if a[name].shape == b[name].shape])
     yield from _shards(mine, other)
     shared = len(set(mine) & set(other))
     if shared == len(set(mine)) == len(set(other)) and mine != other:

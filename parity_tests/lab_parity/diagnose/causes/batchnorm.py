@@ -23,8 +23,21 @@ def find(scene: Scene) -> Iterator[Cause]:
     changed = [pair for pair in pairs if not pair.a.equal(before[pair.name]) and not pair.a.equal(pair.b)]
     if not changed:
         return
-    ratio, fit = _ratio([(flat(before[p.name]), p.a, p.b) for p in changed])
     momenta = [_momentum(scene, changed[0].name, side) for side in (0, 1)]
+    if None not in momenta and momenta[0] != momenta[1]:
+        yield Cause(
+            "batchnorm",
+            f"The momentum of {changed[0].name.rpartition('.')[0] or 'the module'} is {momenta[1]} instead of "
+            f"{momenta[0]}.",
+            "momentum of the batch norm",
+            size=momenta[1],
+            read=True,
+            affected=tuple(p.name for p in changed),
+            evidence=("both values were read from the modules",),
+        )
+    if any(not p.a.equal(p.b) for p in scene.pairs("buffer", "before") if p.name in before):
+        return  # they have parted before, in calls that belong to no step: nothing to fit
+    ratio, fit = _ratio([(flat(before[p.name]), p.a, p.b) for p in changed])
     a = momenta[0] if momenta[0] is not None else _USUAL
     assumed = "" if momenta[0] is not None else f" (of {number(a)}, the usual one)"
     read = tuple(f"momentum read from the module: {m}" for m in momenta if m is not None)

@@ -22,6 +22,7 @@ def find(scene: Scene) -> Iterator[Cause]:
             f"{setting.name} is {setting.b} instead of {setting.a}.",
             setting.name,
             size=setting.b if isinstance(setting.b, (int, float)) else None,
+            freedom=0 if scene.steady(setting) else 2,
             read=True,
             affected=setting.parameters,
             evidence=("both values were read from the optimizers",),
@@ -29,18 +30,38 @@ def find(scene: Scene) -> Iterator[Cause]:
     if scene.settings:
         return
     known = [moment for moment in moments(scene) if moment.identified]
-    if not any(moment.order == 2 for moment in known):
-        return
+    adam = any(moment.order == 2 for moment in known)
     for moment in known:
         if moment.differs:
-            yield from _one(moment)
+            if adam or _is_average(moment):
+                yield from _one(moment)
             return
+
+
+def _is_average(moment: Moment) -> bool:
+    """Whether old and new are weighed with b and 1 - b on both sides (momentum adds the whole gradient)."""
+    for side in ("legacy", "migrated"):
+        old, new = moment.of("old", side), moment.of("gradient", side)
+        if not 0 < new < 1 - _CLOSE**2 or (old and abs(old + new - 1) > _CLOSE * new):
+            return False
+    return True
+
+
+def _alike(moment: Moment, new: str) -> bool:
+    """Whether all that comes new into the moment changes by one factor: a decay comes with the gradient."""
+    factor = moment.of(new, "migrated") / (moment.of(new) or 1e-30)
+    rest = set(moment.change) | set(moment.legacy)
+    for column in rest - {"old", new}:
+        a, b = moment.of(column), moment.of(column, "migrated")
+        if abs(b - factor * a) > 0.1 * abs((factor - 1) * a):
+            return False
+    return True
 
 
 def _one(moment: Moment) -> Iterator[Cause]:
     new = "gradient" if moment.order == 1 else "gradient²"
     change_old, change_new = moment.change.get("old", 0.0), moment.change.get(new, 0.0)
-    if not set(moment.change) <= {"old", new} or not change_new:
+    if not _alike(moment, new) or not change_new:
         return
     first_step = not moment.legacy.get("old")
     if not first_step and abs(change_old + change_new) > _CLOSE * abs(change_new):

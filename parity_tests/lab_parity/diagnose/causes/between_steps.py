@@ -13,6 +13,9 @@ PHASES = ("loss", "forward", "grad", "param", "buffer", "optimizer")
 
 def find(scene: Scene) -> Iterator[Cause]:
     """Read from what the step before left and what this one found."""
+    step, sides = scene.first.step, (scene.legacy.history.steps, scene.migrated.history.steps)
+    if len({side[step].optimizer for side in sides if step < len(side)}) > 1:
+        return  # the parameters are not even the same ones
     for phase in ("param", "buffer"):
         a, b = _changed(scene.legacy, phase), _changed(scene.migrated, phase)
         only = sorted(set(a) ^ set(b))
@@ -20,7 +23,6 @@ def find(scene: Scene) -> Iterator[Cause]:
             continue
         side = "migrated" if set(b) - set(a) else "legacy"
         everyone = list(scene.legacy.tensors(phase, "before"))
-        step = scene.first.step
         if phase == "buffer":
             said = f"Buffers of the {side} run change between steps {step - 1} and {step}"
             setting = "an evaluation without model.eval(), or forward calls that one side does not make"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import attrs
+
 from lab_parity.diagnose.adam import Adam, Form, identify
 from lab_parity.diagnose.cause import Cause
 from lab_parity.diagnose.scene import Scene
@@ -35,6 +37,16 @@ def find(scene: Scene) -> Iterator[Cause]:
 
 def _counted_otherwise(adam: Adam, freedom: int) -> Iterator[Cause]:
     own = adam.form
+    for moment, left_out in (("first", (False, True)), ("second", (True, False))):
+        if own.count is not None:
+            yield Cause(
+                "bias_correction",
+                f"The migrated update leaves out the bias correction of the {moment} moment.",
+                "bias correction",
+                adam.explains(attrs.evolve(own, moments=left_out)),
+                None,
+                freedom,
+            )
     for count in (None, adam.step, adam.step + 1, adam.step - 1):
         if count == own.count or count == 0 or (own.count not in (None, adam.step) and count != adam.step):
             continue

@@ -6,11 +6,13 @@ import math
 from collections.abc import Iterator
 
 import attrs
+import torch
 
 from lab_parity.diagnose.cause import Cause
 from lab_parity.diagnose.clipping import Clip, clip_between, is_round
 from lab_parity.diagnose.gradients import left_behind, norm, same_backward
 from lab_parity.diagnose.scene import Run, Scene, same_bits
+from lab_parity.diagnose.words import number
 
 PHASES = ("grad", "clip")
 
@@ -37,6 +39,10 @@ def find(scene: Scene) -> Iterator[Cause]:
     clips = {"norm", "inf norm", "value", "each"}
     if a.kind not in clips and b.kind not in clips:
         return  # a factor: see `scale`
+    scaled = _clips_both(scene, a, b)
+    if scaled is not None:
+        yield scaled
+        return
     a, b = _same_threshold(scene, a, b)
     yield Cause(
         "clip",
@@ -72,6 +78,29 @@ def _before_unscaling(scene: Scene, a: Clip, b: Clip) -> Cause | None:
         "order of clipping and unscaling",
         size=mine,
         evidence=(f"the norms that the updates saw: {lengths[0]:.6g} against {lengths[1]:.6g}",),
+    )
+
+
+def _clips_both(scene: Scene, a: Clip, b: Clip) -> Cause | None:
+    """Whether the migrated side clips each element as the legacy one does, after it has multiplied them."""
+    if a.kind != "value" or b.kind in ("none", "norm", "inf norm"):
+        return None
+    raw, used = left_behind(scene.migrated, scene.micro_steps[1]), scene.migrated.tensors("grad", "before")
+    names = [name for name in used if name in raw and bool(raw[name].any())]
+    before = torch.cat([raw[name].reshape(-1).double() for name in names])
+    after = torch.cat([used[name].reshape(-1).double() for name in names])
+    free = after.abs() < a.at * (1 - 1e-5)
+    factor = float((before * after)[free].sum() / before[free].square().sum()) if bool(before[free].any()) else 1.0
+    left = (before * factor).clamp(-a.at, a.at) - after
+    if abs(factor - 1) < 1e-5 or float(left.abs().max()) > 1e-5 * a.at:
+        return None
+    return Cause(
+        "scale",
+        f"The migrated gradients are multiplied by {number(factor)} before both sides clip each element at "
+        f"{number(a.at)}.",
+        "unscaling, reduction over ranks (sum or mean), or division by a count",
+        size=factor,
+        evidence=("the last backward pass left the same gradients on both sides, bit by bit",),
     )
 
 

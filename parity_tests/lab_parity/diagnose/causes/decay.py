@@ -42,6 +42,7 @@ def _read(scene: Scene) -> Iterator[Cause]:
             f"The weight decay is {setting.b} instead of {setting.a} on {where} ({setting.name}).",
             setting.name,
             size=value,
+            freedom=0 if scene.steady(setting) else 2,
             read=True,
             affected=setting.parameters,
             evidence=("both values were read from the optimizers",),

@@ -25,6 +25,7 @@ def find(scene: Scene) -> Iterator[Cause]:
             f"Epsilon is {setting.b} instead of {setting.a}.",
             setting.name,
             size=setting.b if isinstance(setting.b, (int, float)) else None,
+            freedom=0 if scene.steady(setting) else 2,
             read=True,
             affected=setting.parameters,
             evidence=("both values were read from the optimizers",),

@@ -20,6 +20,7 @@ def find(scene: Scene) -> Iterator[Cause]:
             f"The momentum is {setting.b} instead of {setting.a}.",
             setting.name,
             size=setting.b if isinstance(setting.b, (int, float)) else None,
+            freedom=0 if scene.steady(setting) else 2,
             read=True,
             affected=setting.parameters,
             evidence=("both values were read from the optimizers",),

@@ -26,6 +26,7 @@ def find(scene: Scene) -> Iterator[Cause]:
             "momentum_form",
             f"{setting.name} is {setting.b} instead of {setting.a}.",
             setting.name,
+            freedom=0 if scene.steady(setting) else 2,
             read=True,
             affected=setting.parameters,
             evidence=("both values were read from the optimizers",),
@@ -52,7 +53,8 @@ def _in_the_buffer(scene: Scene, moment: Moment, listed: Sequence[Update]) -> It
         [update.difference for update in listed],
         [update.noise for update in listed],
     )
-    if same.share < 1e-3:
+    whole = any(abs(inflow - 1) < 1e-3 for inflow in (a, b))
+    if same.share < 1e-3 and whole:
         said = f"The buffer {moment.field} is {times(b / a)} the legacy one and the update is the same"
         yield Cause(
             "momentum_form",
@@ -62,6 +64,8 @@ def _in_the_buffer(scene: Scene, moment: Moment, listed: Sequence[Update]) -> It
             b / a,
             1,
         )
+    elif same.share < 1e-3:
+        return  # a buffer that this update does not come from: see `betas`
     elif _rate_is_inside(scene, moment, listed):
         yield Cause(
             "lr",

@@ -25,7 +25,10 @@ def find(scene: Scene) -> Iterator[Cause]:
     shift = _shift(left, right)
     if shift:
         said = f"skips {shift} batches" if shift > 0 else f"gets {-shift} batches more than the legacy one"
-        yield _cause(f"From {where} on the migrated run {said}, and then sees the same ones in the same order.", shift)
+        # A batch of another size that is left out says more than that one is: see `batches`.
+        freedom = int(_sizes(scene.legacy, micro) != _sizes(scene.migrated, micro))
+        said = f"From {where} on the migrated run {said}, and then sees the same ones in the same order."
+        yield _cause(said, shift, freedom)
         return
     again_equal = _same_set(left, right)
     if again_equal:
@@ -46,6 +49,10 @@ def find(scene: Scene) -> Iterator[Cause]:
 
 def _batches(run: Run) -> list[_Batch]:
     return [batch for step in run.history.steps for batch in step.batches]
+
+
+def _sizes(run: Run, micro: int) -> list[int]:
+    return [tensor.shape[0] for tensor in run.tensors("batch", "before", micro).values() if tensor.ndim]
 
 
 def _shift(a: Sequence[_Batch], b: Sequence[_Batch]) -> int:
@@ -81,11 +88,12 @@ def _same_set(a: Sequence[_Batch], b: Sequence[_Batch]) -> int:
     return 0
 
 
-def _cause(sentence: str, size: int) -> Cause:
+def _cause(sentence: str, size: int, freedom: int = 0) -> Cause:
     return Cause(
         "order",
         sentence,
         "order of the batches: shuffling, sampler, prefetching, resuming",
         size=float(size),
+        freedom=freedom,
         evidence=("read from the batches' fingerprints in both traces",),
     )

@@ -80,6 +80,7 @@ def _one(scene: Scene, name: str, micro: int, a: Tensor, b: Tensor) -> Iterator[
             f"The migrated run drew {count} {more} from {generator}{like}, {where}.{who}",
             _SETTING,
             size=float(drawn),
+            freedom=2 * _other_sizes(scene),
             affected=(name,),
             evidence=(f"one state, {count} draws further on, is the other bit by bit",),
         )
@@ -93,6 +94,12 @@ def _one(scene: Scene, name: str, micro: int, a: Tensor, b: Tensor) -> Iterator[
             affected=(name,),
             evidence=("neither state leads to the other within 16 million draws",),
         )
+
+
+def _other_sizes(scene: Scene) -> bool:
+    """Whether the batches that follow differ in size: who loads or augments them then draws another number of times."""
+    a, b = (run.tensors("batch", "before", scene.micro) for run in (scene.legacy, scene.migrated))
+    return any(a[name].shape[:1] != b[name].shape[:1] for name in a if name in b)
 
 
 def _seeds(a: Mersenne | Philox, b: Mersenne | Philox) -> str:

@@ -51,11 +51,35 @@ def _compared(name: str, a: Sequence[float], b: Sequence[float], at: int) -> Ite
     elif _constant(late_a) and not _constant(b):
         yield _cause(f"{name} follows a schedule, the legacy run's stays at {number(late_a[0])}.", name, None, 1)
     else:
-        held = _held(b)
+        held, speed = _held(b), _speed(a, b)
         if held > 1 and _held(a) == 1:
             yield _cause(
                 f"{name} changes every {held} steps, the legacy run's every step: the schedule's unit.", name, None, 1
             )
+        elif speed:
+            yield _cause(f"{name} runs through the legacy run's schedule {speed} times as fast.", name, float(speed), 0)
+        elif _apart(a[at:], b[at:]):
+            shown = f"{number(b[at])}, {number(b[at + 1])} against {number(a[at])}, {number(a[at + 1])}"
+            yield _cause(f"From step {at} on {name} follows another schedule: {shown}, ….", name, None, 1)
+
+
+def _speed(a: Sequence[float], b: Sequence[float]) -> int:
+    """n > 1 where b[t] = a[n · t] at all steps that both have, at least two with different values; 0 for none."""
+    for speed in range(2, _FURTHEST):
+        places = [t for t in range(len(b)) if speed * t < len(a)]
+        same = all(abs(b[t] - a[speed * t]) <= _CLOSE * abs(a[speed * t]) for t in places)
+        if same and len(places) >= 3 and not _constant([b[t] for t in places]):
+            return speed
+    return 0
+
+
+def _apart(a: Sequence[float], b: Sequence[float]) -> bool:
+    """Whether the values are neither the same number of times the legacy ones throughout, nor as far from them."""
+    places = range(min(len(a), len(b)))
+    ratios = [b[t] / a[t] for t in places if a[t]]
+    offsets = [b[t] - a[t] for t in places]
+    spread = [max(values) - min(values) > 1e-6 * max(map(abs, values)) for values in (ratios, offsets) if values]
+    return len(ratios) >= 2 and all(spread)
 
 
 def _agree(a: Sequence[float], b: Sequence[float], at: int, shift: int) -> bool:

@@ -9,13 +9,24 @@ from lab_parity.diagnose.fit import flat, measure, rounding
 from lab_parity.diagnose.moments import moments
 from lab_parity.diagnose.scene import Scene
 
-PHASES = ("optimizer", "param")
+PHASES = ("rng", "batch", "forward", "loss", "grad", "optimizer", "param")
 _MOST = 4
 
 
 def find(scene: Scene) -> Iterator[Cause]:
     """Predicts the migrated state by applying the legacy rule again."""
-    if scene.settings:
+    counts = scene.micro_steps
+    if 0 in counts and any(counts):
+        side = "migrated" if not counts[1] else "legacy"
+        yield Cause(
+            "updates",
+            f"The {side} run takes step {scene.first.step} without a backward pass since step {scene.first.step - 1}: "
+            "it updates once more with the same gradients.",
+            "calls of optimizer.step()",
+            evidence=(f"backward passes in step {scene.first.step}: {counts[0]} against {counts[1]}",),
+        )
+        return
+    if scene.settings or scene.first.phase not in ("optimizer", "param"):
         return
     for moment in moments(scene):
         if not moment.differs:
