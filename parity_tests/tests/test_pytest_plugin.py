@@ -6,6 +6,9 @@ import sys
 
 import pytest
 
+from lab_parity.strategies import OptimizerChoice, Training
+from lab_parity.testing import TrainingsDifferError, assert_same_training
+
 pytest_plugins = ["pytester"]
 
 TRAINING = """
@@ -24,6 +27,13 @@ TRAINING = """
             model(torch.randn(5, 3)).square().mean().backward()
             optimizer.step()
 """
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _everything_imported() -> None:
+    """A run in this process forgets the modules that it imports, and parts of torch cannot be imported twice."""
+    with pytest.raises(TrainingsDifferError):
+        assert_same_training(Training(), Training(optimizer=OptimizerChoice("SGD", {"lr": 0.2, "momentum": 0.9})))
 
 
 def run(pytester: pytest.Pytester, *arguments: str) -> pytest.RunResult:
