@@ -1,0 +1,166 @@
+"""What one batch does, sorted into what Lightning does by itself and what stays: automatic optimization.
+
+    forward and loss -> training_step, which returns the loss     zero_grad, backward, step -> Lightning's
+    clip_grad_norm_  -> configure_gradient_clipping               scheduler.step() -> interval "step"
+    figures          -> training_step                             whatever needs the updated weights -> on_train_batch_end
+
+Anything else raises `ManualOptimizationError`: the step then stays verbatim under manual optimization.
+"""
+
+from __future__ import annotations
+
+import ast
+
+import attrs
+
+from lab_migrate.analysis.events import BACKWARD, STEP, ZERO, Event, events_in
+from lab_migrate.analysis.symbols import dotted, own_nodes
+from lab_migrate.idiomatic.frame import Frame
+from lab_migrate.idiomatic.nest import Nest
+from lab_migrate.idiomatic.quiet import is_quiet
+from lab_migrate.idiomatic.refused import ManualOptimizationError
+from lab_migrate.idiomatic.roles import Roles
+
+
+@attrs.define(eq=False)
+class Automatic:
+    """The parts of one batch. `clip` is the statement that clips, `zero` a zeroing that Lightning's does not equal."""
+
+    step: list[ast.stmt]
+    loss: ast.expr
+    tail: list[ast.stmt]
+    clip: ast.stmt | None
+    zero: ast.stmt | None
+    #: Schedules that step after each optimizer step.
+    schedules: list[str]
+
+
+def automatic(nest: Nest, roles: Roles) -> Automatic:
+    """Sort a batch's statements. Raises `ManualOptimizationError`."""
+    return _Sorter(nest, roles).sort()
+
+
+class _Sorter:
+    def __init__(self, nest: Nest, roles: Roles) -> None:
+        self.nest = nest
+        self.roles = roles
+        self.frame: Frame = nest.train.frame
+        self.found = Automatic([], ast.Constant(None), [], None, None, [])
+        self.place = "before"
+
+    def sort(self) -> Automatic:
+        training = self.nest.training
+        for kind in (training.backward, training.step):
+            for reach in kind:
+                if not reach.direct:
+                    raise ManualOptimizationError(self.nest.train.node, f"{reach.event.kind} happens at {reach.place}")
+        if len(self.roles.optimizers) != 1:
+            raise ManualOptimizationError(training.step[0].event.node, "several optimizers step")
+        if len(self.roles.models) > 1:
+            raise ManualOptimizationError(self.nest.train.node, "several models train or are zeroed")
+        for node in self.nest.train.node.body:
+            self._statement(node)
+        if self.place != "stepped":
+            raise ManualOptimizationError(self.nest.train.node, "backward and step are no plain statements of the batch")
+        return self.found
+
+    def _statement(self, node: ast.stmt) -> None:
+        inner = own_nodes([node])
+        events = events_in(inner)
+        call = _bare_call(node)
+        schedule = self._schedule(node)
+        if events and (len(events) > 1 or call is not events[0].node):
+            raise ManualOptimizationError(events[0].node, f"its {events[0].kind} depends on a condition or a loop")
+        if events:
+            self._event(events[0], node)
+        elif schedule is not None:
+            self._schedule_steps(schedule, node)
+        elif _clips(node):
+            self._clip(node)
+        elif any(isinstance(one, ast.Continue | ast.Return | ast.Yield | ast.Global | ast.Nonlocal) for one in inner):
+            raise ManualOptimizationError(node, "a batch may end early")
+        elif self.place == "before":
+            self.found.step.append(node)
+        elif is_quiet(node, self.frame, self.roles) and not self.found.tail and not self._reads_after_schedule(node):
+            self.found.step.append(node)
+        elif self.place == "backward":
+            raise ManualOptimizationError(node, "something happens between backward and step")
+        else:
+            self.found.tail.append(node)
+
+    def _event(self, event: Event, node: ast.stmt) -> None:
+        call = event.node
+        assert isinstance(call, ast.Call)
+        if event.kind == BACKWARD:
+            if self.place != "before":
+                raise ManualOptimizationError(node, "a batch has several backward passes")
+            if call.args or call.keywords:
+                raise ManualOptimizationError(node, "backward takes arguments")
+            assert isinstance(call.func, ast.Attribute)
+            self.found.loss, self.place = call.func.value, "backward"
+        elif event.kind == STEP:
+            if self.place != "backward" or call.args or call.keywords or not event.receiver:
+                raise ManualOptimizationError(node, "the optimizer steps in a form of its own")
+            assert isinstance(call.func, ast.Attribute)
+            if call.func.attr != "step":
+                raise ManualOptimizationError(node, f"the optimizer steps by {call.func.attr}()")
+            self.place = "stepped"
+        elif event.kind == ZERO:
+            self._zero(event, call, node)
+
+    def _zero(self, event: Event, call: ast.Call, node: ast.stmt) -> None:
+        if self.place == "backward":
+            raise ManualOptimizationError(node, "gradients are zeroed between backward and step")
+        receiver = self.frame.canonical(event.receiver)
+        if receiver not in self.roles.optimizers and receiver not in self.roles.models:
+            raise ManualOptimizationError(node, f"what {event.receiver}.zero_grad() zeroes cannot be told")
+        to_zero = [word.value for word in call.keywords if word.arg == "set_to_none"] + list(call.args)
+        plain = all(isinstance(value, ast.Constant) and value.value is True for value in to_zero)
+        if not plain or (receiver in self.roles.models and not _whole_model(self.roles, receiver)):
+            self.found.zero = node
+
+    def _clip(self, node: ast.stmt) -> None:
+        if self.place != "backward" or self.found.clip is not None:
+            raise ManualOptimizationError(node, "gradients are clipped in a form of its own")
+        self.found.clip = node
+
+    def _schedule(self, node: ast.stmt) -> str | None:
+        call = _bare_call(node)
+        if call is None or not isinstance(call.func, ast.Attribute) or call.func.attr != "step":
+            return None
+        receiver = self.frame.canonical(call.func.value)
+        return receiver if receiver in self.roles.schedules else None
+
+    def _schedule_steps(self, schedule: str, node: ast.stmt) -> None:
+        call = _bare_call(node)
+        assert call is not None
+        if self.place != "stepped" or call.args or call.keywords or self.found.tail or schedule in self.found.schedules:
+            raise ManualOptimizationError(node, "the schedule steps in a form of its own")
+        self.found.schedules.append(schedule)
+
+    def _reads_after_schedule(self, node: ast.stmt) -> bool:
+        """A learning rate read after the schedule's step is the next one."""
+        if not self.found.schedules:
+            return False
+        rates = [*self.roles.schedules, *self.roles.optimizers]
+        return any(self.frame.canonical(one) in rates for one in ast.walk(node) if dotted(one))
+
+
+def _bare_call(node: ast.stmt) -> ast.Call | None:
+    return node.value if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) else None
+
+
+def _clips(node: ast.stmt) -> bool:
+    value = node.value if isinstance(node, ast.Expr | ast.Assign) else None
+    return isinstance(value, ast.Call) and dotted(value.func).rpartition(".")[2] in (
+        "clip_grad_norm_", "clip_grad_value_", "clip_grad_norm",
+    )  # fmt: skip
+
+
+def _whole_model(roles: Roles, model: str) -> bool:
+    """Whether the optimizer was made from all of the model's parameters, as they come."""
+    made = roles.made.get(roles.optimizers[0])
+    if made is None or not made.call.args:
+        return False
+    first = made.call.args[0]
+    return isinstance(first, ast.Call) and not first.args and dotted(first.func) == f"{model}.parameters"

@@ -1,0 +1,66 @@
+"""A function whose code moves into the LightningModule, and what its names mean where the epochs are counted."""
+
+from __future__ import annotations
+
+import ast
+from functools import cached_property
+
+import attrs
+
+from lab_migrate.analysis.scopes import names_in
+from lab_migrate.analysis.sources import Module
+from lab_migrate.analysis.symbols import Function, dotted
+
+
+@attrs.define(slots=False, eq=False)
+class Frame:
+    """`arguments` are what the one call in the base frame passes; the base frame (of the epoch loop) has none."""
+
+    function: Function
+    base: Frame | None = None
+    arguments: dict[str, ast.expr] = attrs.field(factory=dict)
+
+    @property
+    def module(self) -> Module:
+        """The file."""
+        return self.function.module
+
+    @property
+    def is_script(self) -> bool:
+        """Whether the code stands at a file's top level, where its names are global."""
+        return isinstance(self.function.node, ast.Module)
+
+    @cached_property
+    def bound(self) -> frozenset[str]:
+        """Names that the function binds itself, parameters included."""
+        names = names_in(self.function.body)
+        return frozenset((names.assigned | set(self.function.parameters)) - names.globals_ - names.nonlocals)
+
+    def canonical(self, node: ast.AST | str) -> str:
+        """A dotted name as the base frame would write it; `function:name` for what only this function knows."""
+        name = node if isinstance(node, str) else dotted(node)
+        if not name or self.base is None:
+            return name
+        head, dot, rest = name.partition(".")
+        if head in self.arguments:
+            meant = dotted(self.arguments[head])
+            return f"{meant}{dot}{rest}" if meant else ""
+        if head in self.bound:
+            return f"{self.function.qualified}:{name}"
+        return name
+
+
+@attrs.frozen(eq=False)
+class Item:
+    """One statement of the nest, in its frame. Where `result` is set, the statement is `result = value` across frames:
+    `value` is what a function returned, `result` (of the base frame) the target at its call."""
+
+    frame: Frame
+    node: ast.stmt
+    result: ast.expr | None = None
+    base: Frame | None = None
+
+    @property
+    def value(self) -> ast.expr | None:
+        """What is returned."""
+        return self.node.value if isinstance(self.node, ast.Return) else None

@@ -1,0 +1,224 @@
+"""Which hook of the LightningModule each statement goes to."""
+
+from __future__ import annotations
+
+import ast
+
+import attrs
+
+from lab_migrate.analysis.symbols import dotted, own_nodes
+from lab_migrate.idiomatic.batch import Automatic, automatic
+from lab_migrate.idiomatic.frame import Frame, Item
+from lab_migrate.idiomatic.limits import Limit, limit_of
+from lab_migrate.idiomatic.moves import Moves
+from lab_migrate.idiomatic.names import TAIL, TRAIN, VALIDATE
+from lab_migrate.idiomatic.nest import Nest
+from lab_migrate.idiomatic.refused import ManualOptimizationError, NotIdiomaticError
+from lab_migrate.idiomatic.roles import Roles
+
+EPOCH_START, EPOCH_END = "on_train_epoch_start", "on_train_epoch_end"
+VALIDATION_START, VALIDATION_END = "on_validation_epoch_start", "on_validation_epoch_end"
+#: Hooks in the order in which a reader meets them.
+ORDER = (EPOCH_START, TRAIN, TAIL, VALIDATION_START, VALIDATE, VALIDATION_END, EPOCH_END)
+
+
+@attrs.define(eq=False)
+class Hooks:
+    """The LightningModule's hooks, before names are decided."""
+
+    items: dict[str, list[Item]]
+    automatic: Automatic | None
+    #: Why the step stays verbatim, where it does.
+    manual: ManualOptimizationError | None
+    #: Schedules that step after each epoch.
+    epoch_schedules: list[str]
+    dropped: set[int]
+    train_limit: Limit | None
+    validation_limit: Limit | None
+    train_moves: Moves
+    validation_moves: Moves | None
+    #: The legacy validation ran the model in training mode.
+    keeps_mode: bool
+
+
+def hooks_of(nest: Nest, roles: Roles) -> Hooks:
+    """Sort all statements of a nest. Raises `NotIdiomaticError`."""
+    try:
+        sorted_batch = automatic(nest, roles)
+        epoch_schedules = _epoch_schedules(nest, roles, sorted_batch)
+        manual = None
+    except ManualOptimizationError as error:
+        sorted_batch, epoch_schedules, manual = None, [], error
+    dropped = {id(item.node) for item in nest.items if _schedule_of(item, roles) in epoch_schedules}
+    mode = _training_modes(nest, roles)
+    dropped |= mode
+    train_limit = limit_of(nest.train)
+    validation_limit = limit_of(nest.validation) if nest.validation else None
+    dropped |= {id(limit.dropped) for limit in (train_limit, validation_limit) if limit}
+    train_moves = Moves(nest.train, roles)
+    validation_moves = Moves(nest.validation, roles) if nest.validation else None
+    for moves in filter(None, (train_moves, validation_moves)):
+        loop = nest.train if moves is train_moves else nest.validation
+        assert loop is not None
+        dropped |= {id(node) for node in loop.node.body if moves.is_identity(node)}
+    if sorted_batch is not None:
+        dropped |= {id(item.node) for item in nest.before if _zeroes(item)}
+        step = [Item(nest.train.frame, node) for node in sorted_batch.step]
+        tail = [Item(nest.train.frame, node) for node in sorted_batch.tail]
+    else:
+        step, tail = [Item(nest.train.frame, node) for node in nest.train.node.body], []
+        if any(
+            isinstance(node, ast.Continue) and not _in_inner_loop(nest.train.node, node)
+            for node in own_nodes(nest.train.node.body)
+        ):
+            raise NotIdiomaticError(
+                "LM303", nest.train.frame.module.path, nest.train.node, "a batch may end early with `continue`",
+                "write the rest of the body under an `if`, or keep the faithful way",
+            )  # fmt: skip
+    items = {EPOCH_START: nest.before, TRAIN: step, TAIL: tail}
+    if nest.validation is not None:
+        frame = nest.validation.frame
+        items[VALIDATION_START] = nest.between
+        items[VALIDATE] = [Item(frame, node) for node in nest.validation.node.body]
+        items[VALIDATION_END] = [item for item in nest.after if item.frame is frame is not nest.base]
+    ended = items.get(VALIDATION_END, [])
+    items[EPOCH_END] = [item for item in nest.after if item not in ended]
+    _draws_early(nest, dropped)
+    items = {
+        hook: [item for item in listed if id(item.node) not in dropped or item.result is not None]
+        for hook, listed in items.items()
+    }
+    return Hooks(
+        items, sorted_batch, manual, epoch_schedules, dropped, train_limit, validation_limit, train_moves,
+        validation_moves, nest.validation is not None and not _evaluates(nest, roles),
+    )  # fmt: skip
+
+
+def _epoch_schedules(nest: Nest, roles: Roles, sorted_batch: Automatic) -> list[str]:
+    """Schedules that step once an epoch, after its batches, whose rate nothing reads before that."""
+    found: list[str] = []
+    for item in [*nest.between, *nest.after]:
+        name = _schedule_of(item, roles)
+        if name:
+            assert isinstance(item.node, ast.Expr)
+            assert isinstance(item.node.value, ast.Call)
+            if item.node.value.args or item.node.value.keywords:
+                raise ManualOptimizationError(item.node, "the schedule depends on a metric")
+            if name in found or name in sorted_batch.schedules:
+                raise ManualOptimizationError(item.node, "the schedule steps twice")
+            found.append(name)
+        elif not found and roles.schedules:
+            _reads_rate(item.frame, item.node, roles)
+    every = [*found, *sorted_batch.schedules]
+    missing = [name for name in roles.schedules if name not in every and name in _stepped(nest, roles)]
+    if missing:
+        raise ManualOptimizationError(nest.epochs, f"{missing[0]} steps in a form of its own")
+    for name in every:
+        made = roles.made[name]
+        maker = dotted(made.call.func)
+        head, _, rest = maker.partition(".")
+        full = ".".join(filter(None, [nest.base.module.symbols.imports.get(head, head), rest]))
+        if not full.startswith("torch.optim"):
+            raise ManualOptimizationError(made.statement, f"{maker} is no schedule of PyTorch's")
+    if found:
+        for node in [*sorted_batch.tail, *(nest.validation.node.body if nest.validation else [])]:
+            frame = nest.train.frame if node in sorted_batch.tail else nest.validation.frame  # type: ignore[union-attr]
+            _reads_rate(frame, node, roles)
+    return found
+
+
+def _stepped(nest: Nest, roles: Roles) -> set[str]:
+    found: set[str] = set()
+    frames = [(nest.train.frame, node) for node in own_nodes(nest.train.node.body)]
+    frames += [(item.frame, node) for item in nest.items for node in own_nodes([item.node])]
+    for frame, node in frames:
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "step":
+            found.add(frame.canonical(node.func.value))
+    return found & set(roles.schedules)
+
+
+def _reads_rate(frame: Frame, node: ast.stmt, roles: Roles) -> None:
+    """Lightning steps an epoch's schedule after the last batch, before validation: a rate read later is the next."""
+    for one in ast.walk(node):
+        if isinstance(one, ast.Name | ast.Attribute) and frame.canonical(one) in [*roles.schedules, *roles.optimizers]:
+            raise ManualOptimizationError(node, "the learning rate is read before the schedule steps")
+
+
+def _schedule_of(item: Item, roles: Roles) -> str:
+    node = item.node
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and isinstance(node.value.func, ast.Attribute):
+        name = item.frame.canonical(node.value.func.value)
+        if node.value.func.attr == "step" and name in roles.schedules:
+            return name
+    return ""
+
+
+def _zeroes(item: Item) -> bool:
+    node = item.node
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Call)
+        and isinstance(node.value.func, ast.Attribute)
+        and node.value.func.attr == "zero_grad"
+    )
+
+
+def _mode(item: Item, roles: Roles) -> str:
+    """`train` or `eval` where a statement sets a model's mode."""
+    node = item.node
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and isinstance(node.value.func, ast.Attribute):
+        call = node.value
+        if not call.args and not call.keywords and item.frame.canonical(node.value.func.value) in roles.models:
+            return node.value.func.attr if node.value.func.attr in ("train", "eval") else ""
+    return ""
+
+
+def _evaluates(nest: Nest, roles: Roles) -> bool:
+    between = [item for item in nest.between]
+    return any(_mode(item, roles) == "eval" for item in between)
+
+
+def _training_modes(nest: Nest, roles: Roles) -> set[int]:
+    """Statements that set the mode as Lightning does by itself: eval before its validation, and back."""
+    evals = [item for item in nest.items if _mode(item, roles) == "eval"]
+    trains = [item for item in nest.items if _mode(item, roles) == "train"]
+    ours = [item for item in nest.between if _mode(item, roles) == "eval"]
+    if len(roles.models) > 1 or (evals and (nest.validation is None or evals != ours or len(ours) != 1)):
+        return set()
+    early = [
+        node
+        for node in nest.base.function.own
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "eval"
+        and not node.args
+        and node.lineno < nest.epochs.lineno
+    ]
+    if early:
+        return {id(item.node) for item in evals}
+    return {id(item.node) for item in [*evals, *trains]}
+
+
+def _draws_early(nest: Nest, dropped: set[int]) -> None:
+    """Lightning asks the loader for its iterator before `on_train_epoch_start`: what draws there would come late."""
+    for item in nest.before:
+        if id(item.node) in dropped:
+            continue
+        for node in own_nodes([item.node]):
+            if isinstance(node, ast.Call):
+                name = dotted(node.func).lower()
+                quiet = name.rpartition(".")[2] in ("print", "time", "info", "reset", "train", "eval", "len", "zero_grad")
+                draws = any(word in name for word in ("rand", "seed", "shuffle", "sample", "perm", "next", "set_epoch"))
+                if draws and not quiet:
+                    raise NotIdiomaticError(
+                        "LM304", item.frame.module.path, item.node,
+                        f"{name}() before the batches: Lightning has asked the loader for its iterator by then",
+                        "draw after the batches, or keep the faithful way",
+                    )  # fmt: skip
+
+
+def _in_inner_loop(loop: ast.For, jump: ast.AST) -> bool:
+    return any(
+        isinstance(node, ast.For | ast.While) and any(one is jump for part in node.body for one in ast.walk(part))
+        for node in own_nodes(loop.body)
+    )

@@ -1,0 +1,44 @@
+"""`import lightning as L`, where a reader would put it."""
+
+from __future__ import annotations
+
+import ast
+
+from lab_migrate.analysis.sources import Module
+from lab_migrate.convert.rule import Edit
+
+
+def lightning_name(module: Module) -> str:
+    """What the file calls lightning: `L`, unless that is a name of its own."""
+    taken = {node.id for node in ast.walk(module.tree) if isinstance(node, ast.Name)}
+    taken |= {name for name, full in module.symbols.imports.items() if full != "lightning"}
+    return next(name for name in ("L", "lightning", "lightning_") if name not in taken)
+
+
+def import_edit(module: Module, name: str, edits: list[Edit]) -> Edit:
+    """Before the first import of torch at the top level, else after the last import above the first edit."""
+    text = "import lightning" + (f" as {name}" if name != "lightning" else "")
+    newline = "\r\n" if module.lines[0].endswith(b"\r\n") else "\n"
+    first_edit = min(edit.start for edit in edits)
+    imports = [
+        node
+        for node in module.tree.body
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        and module.start(node) < first_edit
+        and not (isinstance(node, ast.ImportFrom) and node.module == "__future__")
+    ]
+    for node in imports:
+        if isinstance(node, ast.Import) and node.names[0].name == "torch" and len(node.names) == 1:
+            at = module.offset(node.lineno, 0)
+            return Edit(at, at, f"{text}{newline}")
+    if imports:
+        at = module.offset((imports[-1].end_lineno or imports[-1].lineno) + 1, 0)
+        return Edit(at, at, f"{text}{newline}")
+    first = next(node for node in module.tree.body if not _is_head(node))
+    at = module.offset(first.lineno, 0)
+    return Edit(at, at, f"{text}{newline}")
+
+
+def _is_head(node: ast.stmt) -> bool:
+    future = isinstance(node, ast.ImportFrom) and node.module == "__future__"
+    return future or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))

@@ -1,0 +1,168 @@
+"""What becomes of every name: a local of its hook, an attribute of the LightningModule, or what it was."""
+
+from __future__ import annotations
+
+import ast
+
+import attrs
+
+from lab_migrate.analysis.scopes import names_in
+from lab_migrate.analysis.symbols import Function, dotted, own_nodes
+from lab_migrate.idiomatic.frame import Frame, Item
+from lab_migrate.idiomatic.mentions import Mention, mentions_of
+from lab_migrate.idiomatic.nest import Nest
+from lab_migrate.idiomatic.refused import NotIdiomaticError
+from lab_migrate.idiomatic.reserved import RESERVED
+
+TRAIN, TAIL, VALIDATE = "training_step", "on_train_batch_end", "validation_step"
+
+
+@attrs.define(eq=False)
+class Names:
+    """Canonical names by what becomes of them, in order of first use. Values are attribute names.
+
+    `captured` come in through `__init__`; `carried` outlive their hook; `initial` are the carried ones that have a
+    value before the first epoch; `passed` go from `training_step` to `on_train_batch_end` by its result; `exported`
+    are read after the last epoch.
+    """
+
+    captured: dict[str, str] = attrs.field(factory=dict)
+    carried: dict[str, str] = attrs.field(factory=dict)
+    initial: dict[str, ast.Assign | None] = attrs.field(factory=dict)
+    passed: list[str] = attrs.field(factory=list)
+    exported: list[str] = attrs.field(factory=list)
+
+
+def names_of(
+    nest: Nest, hooks: dict[str, list[Item]], given: dict[str, list[Mention]], fixed: set[str], extra: list[ast.expr]
+) -> Names:
+    """Decide. `given` are the names that a hook receives (its batch); `fixed` those that have a place already.
+
+    `extra` are expressions of the base frame that move into `configure_optimizers`.
+    """
+    found = Names()
+    uses = {hook: given.get(hook, []) + mentions_of(items, 1) for hook, items in hooks.items()}
+    base = nest.base
+    frames = nest.frames
+    stored = {use.name for listed in uses.values() for use in listed if use.stores}
+    clash = sorted(name for name in stored & fixed)
+    if clash:
+        raise _names(nest, nest.epochs, f"{clash[0]} gets another value in the loop")
+    before = _before(nest)
+    read_after = _read_after(nest)
+    for name in dict.fromkeys(use.name for listed in uses.values() for use in listed):
+        if not name or name in fixed or any(name.startswith(f"{one}.") for one in fixed):
+            continue
+        if not _is_bound(name, frames):
+            continue
+        if name not in stored:
+            if not (base.is_script and ":" not in name):
+                found.captured[name] = _attribute(name, found)
+            continue
+        needs = {hook: [use for use in listed if use.name == name] for hook, listed in uses.items()}
+        needs = {hook: listed for hook, listed in needs.items() if listed}
+        exported = ":" not in name and name in read_after
+        if exported:
+            found.exported.append(name)
+        elif all(_assigned_first(listed) for listed in needs.values()):
+            continue
+        elif _is_passed(needs):
+            if needs[TAIL] and not any(use.name == name for use in given.get(TAIL, [])):
+                found.passed.append(name)
+            continue
+        found.carried[name] = _attribute(name, found)
+        if ":" not in name and name in before:
+            found.initial[name] = before[name]
+    for value in extra:
+        for used in sorted(names_in([value]).read):
+            name = base.canonical(used)
+            taken = name in fixed or name in found.captured or name in found.carried
+            if not taken and _is_bound(name, frames) and not base.is_script:
+                found.captured[name] = _attribute(name, found)
+    _no_readers_elsewhere(nest, set(found.carried))
+    return found
+
+
+def _assigned_first(listed: list[Mention]) -> bool:
+    """Whether a hook always assigns a name before it reads it."""
+    first = listed[0]
+    if not first.stores:
+        return False
+    return first.sure or all(use.statement == first.statement for use in listed)
+
+
+def _is_passed(needs: dict[str, list[Mention]]) -> bool:
+    """Whether a batch's own code assigns a name that what follows the step only reads."""
+    return set(needs) == {TRAIN, TAIL} and _assigned_first(needs[TRAIN]) and needs[TRAIN][0].sure
+
+
+def _is_bound(name: str, frames: list[Frame]) -> bool:
+    head, _, local = name.partition(":")
+    if local:
+        return True
+    return head.partition(".")[0] in frames[0].bound
+
+
+def _attribute(name: str, names: Names) -> str:
+    last = name.rpartition(":")[2].rpartition(".")[2]
+    last = "owner" if last == "self" else last
+    taken = {*names.captured.values()} if ":" in name else set()
+    while last in RESERVED or last in taken:
+        last += "_"
+    return last
+
+
+def _before(nest: Nest) -> dict[str, ast.Assign | None]:
+    """Names of the base frame that have a value before the epochs, with the assignment where there is just one."""
+    found: dict[str, list[ast.Assign | None]] = {}
+    for name in nest.base.function.parameters:
+        found.setdefault(name, []).append(None)
+    inside = {id(node) for node in own_nodes([nest.epochs])}
+    for node in nest.base.function.own:
+        if id(node) in inside:
+            continue
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.lineno < nest.epochs.lineno:
+            found.setdefault(node.id, []).append(None)
+    for statement in nest.base.function.own:
+        if isinstance(statement, ast.Assign) and len(statement.targets) == 1 and id(statement) not in inside:
+            name = dotted(statement.targets[0])
+            if len(found.get(name, [])) == 1 and statement.lineno < nest.epochs.lineno:
+                found[name] = [statement]
+    return {name: listed[0] if len(listed) == 1 else None for name, listed in found.items()}
+
+
+def _read_after(nest: Nest) -> set[str]:
+    inside = {id(node) for node in own_nodes([nest.epochs])}
+    end = nest.epochs.end_lineno or nest.epochs.lineno
+    return {
+        node.id
+        for node in nest.base.function.own
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and id(node) not in inside
+        if node.lineno > end
+    }
+
+
+def _no_readers_elsewhere(nest: Nest, carried: set[str]) -> None:
+    """A script's functions read its globals: one that the LightningModule keeps would be out of date."""
+    if not nest.base.is_script:
+        return
+    taken = {id(frame.function) for frame in nest.frames}
+    plain = {name for name in carried if ":" not in name}
+    for function in nest.base.module.symbols.functions:
+        if id(function) in taken or isinstance(function.node, ast.Module):
+            continue
+        names = names_in(function.body)
+        own = (names.assigned | set(function.parameters)) - names.globals_
+        late = sorted(((names.read | names.captured | names.globals_) - own) & plain)
+        if late and not _encloses(function, nest):
+            raise _names(nest, function.node, f"{function.qualified} reads {late[0]}, which the loop assigns")
+
+
+def _encloses(function: Function, nest: Nest) -> bool:
+    return any(frame.function is function for frame in nest.frames)
+
+
+def _names(nest: Nest, node: ast.AST, reason: str) -> NotIdiomaticError:
+    return NotIdiomaticError(
+        "LM305", nest.base.module.path, node, reason, "hand the value over by argument and result, and convert again"
+    )

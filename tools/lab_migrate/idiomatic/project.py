@@ -1,0 +1,132 @@
+"""Rewriting the trainings that an entry point reaches, file by file."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Collection
+
+import attrs
+
+from lab_migrate.analysis import CallGraph, Module, Project, TrainingLoop
+from lab_migrate.analysis.symbols import dotted
+from lab_migrate.convert.engine import apply
+from lab_migrate.convert.rule import Edit
+from lab_migrate.findings import Finding, Status
+from lab_migrate.idiomatic.hooks import Hooks, hooks_of
+from lab_migrate.idiomatic.imports import import_edit, lightning_name
+from lab_migrate.idiomatic.nest import Nest, find_nest
+from lab_migrate.idiomatic.refused import NotIdiomaticError
+from lab_migrate.idiomatic.roles import Roles, roles_of
+from lab_migrate.idiomatic.site import site_edits
+from lab_migrate.idiomatic.write import Writer
+
+
+@attrs.frozen
+class Rewriting:
+    """Edits by file, what there is to say, and the loops that were rewritten or not."""
+
+    edits: dict[str, tuple[Edit, ...]]
+    files: dict[str, Module]
+    findings: tuple[Finding, ...]
+    refused: tuple[NotIdiomaticError, ...]
+    loops: tuple[TrainingLoop, ...]
+
+
+def rewrite(project: Project, graph: CallGraph, loops: Collection[TrainingLoop]) -> Rewriting:
+    """Rewrite these training loops idiomatically. A file is rewritten whole or not at all. Nothing is run."""
+    edits: dict[str, tuple[Edit, ...]] = {}
+    files: dict[str, Module] = {}
+    findings: list[Finding] = []
+    refused: list[NotIdiomaticError] = []
+    done: list[TrainingLoop] = []
+    for path in sorted({loop.path for loop in loops}):
+        here = [loop for loop in loops if loop.path == path]
+        try:
+            made, said = _file(project.modules[path], here, graph)
+        except NotIdiomaticError as error:
+            refused.append(error)
+            continue
+        edits[path], files[path] = tuple(made), project.modules[path]
+        findings += said
+        done += here
+    return Rewriting(edits, files, tuple(findings), tuple(refused), tuple(done))
+
+
+def _file(module: Module, loops: list[TrainingLoop], graph: CallGraph) -> tuple[list[Edit], list[Finding]]:
+    if len(loops) > 1:
+        raise NotIdiomaticError(
+            "LM302", module.path, loops[1].node, f"the file trains in {len(loops)} loops",
+            "convert it the faithful way, or give each training a file",
+        )  # fmt: skip
+    edits: list[Edit] = []
+    findings: list[Finding] = []
+    lightning = lightning_name(module)
+    for loop in loops:
+        nest = find_nest(loop, graph)
+        if nest.base.module is not module:
+            raise NotIdiomaticError(
+                "LM302", module.path, loop.node, "the epochs are counted in another file",
+                "keep the faithful way, or move the loop over epochs into this file",
+            )  # fmt: skip
+        roles = roles_of(nest)
+        if not roles.models:
+            raise NotIdiomaticError(
+                "LM302", module.path, loop.node, "which model trains cannot be told",
+                "make the optimizer from model.parameters() in the same function, and convert again",
+            )  # fmt: skip
+        hooks = hooks_of(nest, roles)
+        writer = Writer(nest, roles, hooks, class_name(nest, roles), lightning)
+        edits += site_edits(writer)
+        findings += _said(nest, roles, hooks)
+    edits.append(import_edit(module, lightning, edits))
+    try:
+        apply(module.text, edits, module.path)
+    except (SyntaxError, ValueError) as error:
+        raise NotIdiomaticError(
+            "LM306", module.path, loops[0].node, f"rewritten, it would not compile: {error}",
+            "keep the faithful way, or report this file's pattern to lab-migrate",
+        ) from error  # fmt: skip
+    return edits, findings
+
+
+def class_name(nest: Nest, roles: Roles) -> str:
+    """`LitNet` for a model made by `Net(…)`, else `LitModel`; another one where the file has that name."""
+    made = [
+        dotted(node.value.func).rpartition(".")[2]
+        for node in nest.base.module.symbols.top.own + nest.base.function.own
+        if isinstance(node, ast.Assign)
+        and any(dotted(target) == roles.models[0] for target in node.targets)
+        and isinstance(node.value, ast.Call)
+        for node in [_innermost(node)]
+    ]
+    name = made[0] if len(set(made)) == 1 and made[0][:1].isupper() and len(roles.models) == 1 else "Model"
+    taken = {node.id for node in ast.walk(nest.base.module.tree) if isinstance(node, ast.Name)}
+    taken |= {cls.name for cls in nest.base.module.symbols.classes}
+    candidate = f"Lit{name}"
+    while candidate in taken:
+        candidate += "Module"
+    return candidate
+
+
+def _innermost(node: ast.Assign) -> ast.Assign:
+    """`Net(…).to(device)` is made by `Net`."""
+    value = node.value
+    while isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute) and isinstance(value.func.value, ast.Call):
+        value = value.func.value
+    return ast.Assign(node.targets, value)
+
+
+def _said(nest: Nest, roles: Roles, hooks: Hooks) -> list[Finding]:
+    path, line = nest.training.path, nest.training.line
+    column = nest.training.node.col_offset + 1
+    way = "automatic optimization"
+    if hooks.manual is not None:
+        way = f"manual optimization, since {hooks.manual.reason} (line {hooks.manual.line})"
+    found = [
+        Finding(
+            path, line, column, "LM301", Status.REVIEW,
+            f"training loop of {nest.training.function} became a LightningModule under {way}",
+            "verify it with --verify and your own command",
+        )
+    ]  # fmt: skip
+    return found

@@ -1,0 +1,63 @@
+"""Statements that only look: moved before the backward pass, they compute the same, and nothing else changes."""
+
+from __future__ import annotations
+
+import ast
+
+from lab_migrate.analysis.symbols import dotted, own_nodes
+from lab_migrate.idiomatic.frame import Frame
+from lab_migrate.idiomatic.roles import Roles
+
+_BUILTINS = frozenset(
+    "abs all any bool dict enumerate float format int isinstance len list max min print range repr round set sorted str "
+    "sum tuple zip".split()
+)
+_METHODS = frozenset(
+    "add_scalar add_scalars append argmax argmin avg cpu debug detach dim eq extend flush format ge get gt index_select "
+    "info item items keys le log log10 lt max mean min ne numel numpy reshape size squeeze sum tolist topk update values "
+    "view view_as set_description set_postfix set_postfix_str write to float double long int bool type t transpose "
+    "permute unsqueeze flatten contiguous data warning reset_timer join "
+    "get_last_lr".split()
+)
+_MODULES = frozenset("math time np numpy wandb logging logger".split())
+
+
+def is_quiet(node: ast.stmt, frame: Frame, roles: Roles) -> bool:
+    """Whether a statement neither changes a tensor nor depends on what backward and step change."""
+    for one in own_nodes([node]):
+        if isinstance(one, ast.Call) and not _is_quiet_call(one):
+            return False
+        if isinstance(one, ast.Attribute) and one.attr == "grad":
+            return False
+        if isinstance(one, ast.Name | ast.Attribute) and frame.canonical(one) in roles.models:
+            return False
+        if isinstance(one, ast.Subscript) and not isinstance(one.ctx, ast.Load):
+            return False
+        if isinstance(one, ast.FunctionDef | ast.ClassDef | ast.Lambda | ast.Delete | ast.Import | ast.ImportFrom):
+            return False
+        if isinstance(one, ast.AugAssign) and not _adds_number(one):
+            return False
+    return True
+
+
+def _is_quiet_call(call: ast.Call) -> bool:
+    if isinstance(call.func, ast.Name):
+        return call.func.id in _BUILTINS
+    if not isinstance(call.func, ast.Attribute):
+        return False
+    return call.func.attr in _METHODS or dotted(call.func).partition(".")[0] in _MODULES
+
+
+def _adds_number(node: ast.AugAssign) -> bool:
+    """`x += …` changes a tensor in place where x is one; then its value is one too, which `.item()` tells apart."""
+    value = node.value
+    if isinstance(node.target, ast.Attribute | ast.Subscript):
+        return isinstance(value, ast.Constant)
+    calls = [one for one in ast.walk(value) if isinstance(one, ast.Call)]
+    plain = all(isinstance(one, ast.Constant | ast.Name | ast.BinOp | ast.operator | ast.expr_context)
+                for one in ast.walk(value))  # fmt: skip
+    return plain or any(
+        (isinstance(call.func, ast.Attribute) and call.func.attr in ("item", "size", "tolist"))
+        or (isinstance(call.func, ast.Name) and call.func.id in ("len", "int", "float"))
+        for call in calls
+    )

@@ -1,0 +1,132 @@
+"""What plays which role in a nest: optimizers, models, schedules, devices, by the name that the base frame gives them."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+import attrs
+
+from lab_migrate.analysis.symbols import Function, dotted, own_nodes
+from lab_migrate.idiomatic.frame import Frame
+from lab_migrate.idiomatic.nest import Nest
+
+_MODEL_METHODS = ("parameters", "named_parameters", "eval", "train", "zero_grad")
+
+
+@attrs.frozen(eq=False)
+class Made:
+    """Where an object was made: the statement, and the function (or file) that it stands in."""
+
+    owner: Function
+    statement: ast.Assign
+    call: ast.Call
+
+
+@attrs.define(eq=False)
+class Roles:
+    """Canonical names by role, in the order of their first use."""
+
+    optimizers: list[str]
+    models: list[str]
+    schedules: list[str]
+    devices: list[str]
+    hard_cuda: bool
+    made: dict[str, Made]
+
+
+def roles_of(nest: Nest) -> Roles:
+    """Read the roles off the code of the nest and of what comes before it in the base frame."""
+    steps = [reach.event for reach in nest.training.step if reach.direct]
+    optimizers = list(dict.fromkeys(nest.train.frame.canonical(step.receiver) for step in steps))
+    made = {name: found for name in optimizers if (found := made_by(name, nest.base)) is not None}
+    models: list[str] = []
+    for found in made.values():
+        models += _models_in(found.call, nest.base)
+    devices: list[str] = []
+    schedules: list[str] = []
+    hard = False
+    for frame, node in nodes_of(nest):
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+            continue
+        receiver = frame.canonical(node.func.value)
+        if node.func.attr in _MODEL_METHODS and receiver and receiver not in optimizers and not node.args and not node.keywords:
+            models.append(receiver)
+        elif node.func.attr == "to":
+            devices += [name for arg in node.args[:1] if (name := frame.canonical(arg)) and "device" in name.lower()]
+            devices += [frame.canonical(word.value) for word in node.keywords if word.arg == "device"]
+        elif node.func.attr == "cuda":
+            hard = True
+    for found in made.values():
+        devices += _devices_in(found.owner, nest.base)
+    for name, found in _schedules(nest.base, optimizers):
+        schedules.append(name)
+        made[name] = found
+    return Roles(
+        optimizers, list(dict.fromkeys(models)), list(dict.fromkeys(schedules)),
+        [name for name in dict.fromkeys(devices) if name], hard, made,
+    )  # fmt: skip
+
+
+def nodes_of(nest: Nest) -> Iterator[tuple[Frame, ast.AST]]:
+    """Every node of the nest, with its frame."""
+    for item in nest.items:
+        for node in own_nodes([item.node]):
+            yield item.frame, node
+    for loop in [nest.train, *([nest.validation] if nest.validation else [])]:
+        for node in own_nodes([loop.node]):
+            yield loop.frame, node
+
+
+def made_by(name: str, base: Frame) -> Made | None:
+    """The one assignment that makes what the base frame knows by a plain name."""
+    found: list[Made] = []
+    top = base.module.symbols.top
+    for owner in [base.function, *([top] if top is not base.function else [])]:
+        if owner is top and name in base.bound and not base.is_script:
+            continue
+        for node in owner.own:
+            if isinstance(node, ast.Assign) and len(node.targets) == 1 and dotted(node.targets[0]) == name:
+                if isinstance(node.value, ast.Call):
+                    found.append(Made(owner, node, node.value))
+                else:
+                    return None
+        if found:
+            break
+    return found[0] if len(found) == 1 else None
+
+
+def _models_in(call: ast.Call, base: Frame) -> list[str]:
+    return [
+        name
+        for node in ast.walk(call)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in ("parameters", "named_parameters")
+        and (name := base.canonical(node.func.value))
+    ]
+
+
+def _devices_in(owner: Function, base: Frame) -> list[str]:
+    return [
+        name
+        for node in owner.own
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "to" and node.args
+        if (name := base.canonical(node.args[0])) and "device" in name.lower()
+    ]
+
+
+def _schedules(base: Frame, optimizers: list[str]) -> Iterator[tuple[str, Made]]:
+    """What is made from an optimizer by something named as a schedule."""
+    owners = dict.fromkeys([base.function, base.module.symbols.top])
+    for owner in owners:
+        for node in owner.own:
+            if not isinstance(node, ast.Assign) or len(node.targets) != 1 or not isinstance(node.value, ast.Call):
+                continue
+            name, maker = dotted(node.targets[0]), dotted(node.value.func)
+            full = base.module.symbols.imports.get(maker.partition(".")[0], "") + "." + maker
+            takes = [arg for arg in node.value.args if dotted(arg) in optimizers]
+            if name and takes and ("lr_scheduler" in full or "schedul" in (name + maker).lower()):
+                found = made_by(name, base)
+                if found is not None:
+                    yield name, found

@@ -1,0 +1,191 @@
+"""Where the LightningModule goes, and what it takes the place of."""
+
+from __future__ import annotations
+
+import ast
+
+from lab_migrate.analysis.sources import Module
+from lab_migrate.analysis.symbols import dotted
+from lab_migrate.convert.rule import Edit
+from lab_migrate.idiomatic.write import Writer
+
+
+def site_edits(writer: Writer) -> list[Edit]:
+    """The class, the fit, and what they make superfluous."""
+    nest = writer.nest
+    module = nest.base.module
+    newline = "\r\n" if module.lines[0].endswith(b"\r\n") else "\n"
+    source = writer.source()
+    edits: list[Edit] = []
+    taken = [frame.function.node for frame in nest.frames[1:]]
+    for position, node in enumerate(sorted(taken, key=lambda one: getattr(one, "lineno", 0))):
+        assert isinstance(node, ast.FunctionDef)
+        start, end = _lines(module, node, node)
+        if position:
+            while end < len(module.text.encode()) and module.text.encode()[end : end + 1] in (b"\n", b"\r"):
+                end += 1
+        edits.append(Edit(start, end, source.replace("\n", newline) if position == 0 else ""))
+    if not taken:
+        edits.append(_class_before(writer, source, newline))
+    epochs = nest.epochs
+    line = module.lines[epochs.lineno - 1].decode()
+    indent = line[: len(line) - len(line.lstrip(" \t"))]
+    start, end = _lines(module, epochs, epochs)
+    fit = writer.fit(indent, unused("lit", module), unused("trainer", module))
+    edits.append(Edit(start, end, fit.replace("\n", newline)))
+    edits += _all_removed(module, [made.statement for made in writer.moved])
+    edits += _device_moves(writer)
+    for statement in writer.names.initial.values():
+        if statement is not None and writer._is_literal(statement.value) and _is_only_use(writer, statement):
+            edits.append(_removed(module, statement))
+    return _merged(edits)
+
+
+def unused(name: str, module: Module) -> str:
+    """A name that the file does not have yet."""
+    taken = {node.id for node in ast.walk(module.tree) if isinstance(node, ast.Name)}
+    taken |= set(module.symbols.imports)
+    candidate, count = name, 1
+    while candidate in taken:
+        count += 1
+        candidate = f"{name}_{count}"
+    return candidate
+
+
+def _class_before(writer: Writer, source: str, newline: str) -> Edit:
+    """Above the function that trains; in a script above the loop, or above `if __name__ == "__main__":`."""
+    module = writer.base.module
+    node: ast.stmt
+    if writer.base.is_script:
+        node = next(
+            one for one in module.tree.body if any(inner is writer.nest.epochs for inner in ast.walk(one))
+        )  # fmt: skip
+    else:
+        node = next(
+            one for one in module.tree.body if any(inner is writer.base.function.node for inner in ast.walk(one))
+        )  # fmt: skip
+    first = node.decorator_list[0].lineno if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.decorator_list else node.lineno
+    while first >= 2 and module.lines[first - 2].startswith(b"#"):
+        first -= 1
+    at = module.offset(first, 0)
+    before = "" if first < 3 or not module.lines[first - 2].strip() else newline * 2
+    return Edit(at, at, before + source.replace("\n", newline) + newline * 2)
+
+
+def _lines(module: Module, first: ast.stmt, last: ast.stmt) -> tuple[int, int]:
+    """Whole lines, trailing comments of the same suite included."""
+    decorators = getattr(first, "decorator_list", None)
+    start = module.offset(decorators[0].lineno if decorators else first.lineno, 0)
+    line = last.end_lineno or last.lineno
+    indent = last.col_offset
+    end = line
+    at = line
+    while at < len(module.lines):
+        text = module.lines[at].decode()
+        stripped = text.strip()
+        if stripped.startswith("#") and len(text) - len(text.lstrip()) > indent:
+            end = at + 1
+        elif stripped:
+            break
+        at += 1
+    return start, module.offset(end, 0) + len(module.lines[end - 1])
+
+
+def _all_removed(module: Module, nodes: list[ast.stmt]) -> list[Edit]:
+    """Statements that go, those that follow each other as one."""
+    runs: list[list[ast.stmt]] = []
+    for node in sorted(nodes, key=lambda one: one.lineno):
+        if runs and runs[-1][-1].end_lineno == node.lineno - 1:
+            runs[-1].append(node)
+        else:
+            runs.append([node])
+    return [_removed(module, run[0], run[-1]) for run in runs]
+
+
+def _removed(module: Module, node: ast.stmt, until: ast.stmt | None = None) -> Edit:
+    """A statement's lines, with the comments that are about it alone and one of two blank lines around."""
+    first, last = node.lineno, (until or node).end_lineno or node.lineno
+    if last >= len(module.lines) or not module.lines[last].strip():
+        while first >= 2 and module.lines[first - 2].lstrip().startswith(b"#"):
+            first -= 1
+    end = module.offset(last, 0) + len(module.lines[last - 1])
+    above = first >= 2 and not module.lines[first - 2].strip()
+    below = last < len(module.lines) and not module.lines[last].strip()
+    if above and below:
+        end += len(module.lines[last])
+    return Edit(module.offset(first, 0), end, "")
+
+
+def _device_moves(writer: Writer) -> list[Edit]:
+    """`Net().to(device)` becomes `Net()`, and `model.to(device)` goes, where nothing runs the model before."""
+    module, base = writer.base.module, writer.base
+    edits: list[Edit] = []
+    for name in writer.roles.models:
+        if _runs_before(writer, name):
+            continue
+        for node in base.function.own:
+            if isinstance(node, ast.Expr) and _is_move(node.value, writer) and _receiver(node.value) == name:
+                edits.append(_removed(module, node))
+            elif isinstance(node, ast.Assign) and len(node.targets) == 1 and dotted(node.targets[0]) == name:
+                value = node.value
+                if not _is_move(value, writer):
+                    continue
+                assert isinstance(value, ast.Call)
+                assert isinstance(value.func, ast.Attribute)
+                if _receiver(value) == name:
+                    edits.append(_removed(module, node))
+                else:
+                    edits.append(Edit(module.end(value.func.value), module.end(value), ""))
+    return edits
+
+
+def _receiver(value: ast.expr) -> str:
+    assert isinstance(value, ast.Call)
+    assert isinstance(value.func, ast.Attribute)
+    return dotted(value.func.value)
+
+
+def _is_move(value: ast.expr, writer: Writer) -> bool:
+    from lab_migrate.idiomatic.moves import is_device
+
+    if not isinstance(value, ast.Call) or not isinstance(value.func, ast.Attribute) or value.keywords:
+        return False
+    if value.func.attr == "cuda":
+        return True
+    if value.func.attr != "to" or len(value.args) != 1:
+        return False
+    return is_device(value.args[0], writer.base.canonical(value.args[0]), writer.roles)
+
+
+def _runs_before(writer: Writer, name: str) -> bool:
+    return any(
+        isinstance(node, ast.Call) and dotted(node.func) == name and node.lineno < writer.nest.epochs.lineno
+        for node in writer.base.function.own
+    )
+
+
+def _is_only_use(writer: Writer, statement: ast.Assign) -> bool:
+    name = dotted(statement.targets[0])
+    inside = {id(node) for node in ast.walk(writer.nest.epochs)} | {id(node) for node in ast.walk(statement)}
+    elsewhere = [
+        node
+        for node in ast.walk(writer.base.module.tree)
+        if isinstance(node, ast.Name) and node.id == name and id(node) not in inside
+    ]
+    if not writer.base.is_script:
+        elsewhere = [node for node in elsewhere if any(node is own for own in writer.base.function.own)]
+    exported = name in writer.names.exported
+    end = writer.nest.epochs.end_lineno or 0
+    return all(exported and node.lineno > end for node in elsewhere)
+
+
+def _merged(edits: list[Edit]) -> list[Edit]:
+    """Without those inside others."""
+    found: list[Edit] = []
+    for edit in sorted(edits, key=lambda one: (one.start, -one.end)):
+        if found and edit.start < found[-1].end:
+            if edit.start == edit.end == found[-1].start:
+                found.insert(-1, edit)
+            continue
+        found.append(edit)
+    return found
