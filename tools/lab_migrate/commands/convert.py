@@ -33,6 +33,14 @@ def convert(
             show_default=False,
         ),
     ] = None,
+    tier: Annotated[
+        str,
+        typer.Option(
+            "--tier",
+            help="faithful: the loop's body verbatim under Lightning; idiomatic: a LightningModule, or nothing; "
+            "auto: idiomatic where possible, else faithful.",
+        ),
+    ] = "faithful",
     packages: Annotated[
         Path | None,
         typer.Option(
@@ -79,7 +87,7 @@ def convert(
         raise UsageError("convert: expected --out or --write, found both")
     if verify is not None and out is None:
         raise UsageError("convert: expected --out beside --verify, since both versions are run")
-    conversion = convert_project(project, level, only or (), skip or (), entry, packages)
+    conversion = convert_project(project, level, only or (), skip or (), entry, packages, tier)
     if not json:
         _print(conversion)
     if out is not None:

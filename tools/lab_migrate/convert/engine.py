@@ -80,11 +80,12 @@ def convert_project(
     skip: Sequence[str] = (),
     entry: str | None = None,
     packages: Path | None = None,
+    tier: str = "faithful",
 ) -> Conversion:
     """Convert a project in memory; nothing is written, imported or run. Raises `UsageError`.
 
     A project of Lab's is converted by its rules. In any other the training loops that `entry` reaches (all of them
-    where none is named) are outlined.
+    where none is named) are outlined, or rewritten idiomatically, as `tier` says.
     """
     require_project(root)
     if entry is not None and not (root / entry).is_file():
@@ -111,10 +112,11 @@ def convert_project(
         changes += _added(root, [new for proposal in proposals for new in proposal.new_files])
     if not is_labs and any(rule.code == OUTLINING for rule in rules):
         # Outlining knows rules and edits, so it cannot be imported before them.
-        from lab_migrate.outline import outline, outline_installed
+        from lab_migrate.convert.tiers import convert_by_tier
+        from lab_migrate.outline import outline_installed
 
         project, refusing = read_project(root), [rule for rule in rules if rule.refuse]
-        outlining = outline(project, entry, refusing)
+        outlining = convert_by_tier(project, entry, refusing, tier)
         copies = outline_installed(project, entry, profiles_for(root), packages, refusing)
         for path in sorted({*outlining.edits, *copies.edits}):
             text = project.modules[path].text

@@ -1,8 +1,10 @@
 """What one batch does, sorted into what Lightning does by itself and what stays: automatic optimization.
 
-    forward and loss -> training_step, which returns the loss     zero_grad, backward, step -> Lightning's
-    clip_grad_norm_  -> configure_gradient_clipping               scheduler.step() -> interval "step"
-    figures          -> training_step                             whatever needs the updated weights -> on_train_batch_end
+    forward and loss -> training_step, which returns the loss
+    zero_grad, backward, step -> Lightning's
+    clip_grad_norm_ -> configure_gradient_clipping
+    scheduler.step() -> interval "step"
+    figures -> training_step; whatever needs the updated weights -> on_train_batch_end
 
 Anything else raises `ManualOptimizationError`: the step then stays verbatim under manual optimization.
 """
@@ -61,7 +63,7 @@ class _Sorter:
         for node in self.nest.train.node.body:
             self._statement(node)
         if self.place != "stepped":
-            raise ManualOptimizationError(self.nest.train.node, "backward and step are no plain statements of the batch")
+            raise ManualOptimizationError(self.nest.train.node, "backward and step are no plain statements")
         return self.found
 
     def _statement(self, node: ast.stmt) -> None:
@@ -79,9 +81,7 @@ class _Sorter:
             self._clip(node)
         elif any(isinstance(one, ast.Continue | ast.Return | ast.Yield | ast.Global | ast.Nonlocal) for one in inner):
             raise ManualOptimizationError(node, "a batch may end early")
-        elif self.place == "before":
-            self.found.step.append(node)
-        elif is_quiet(node, self.frame, self.roles) and not self.found.tail and not self._reads_after_schedule(node):
+        elif self.place == "before" or self._may_come_earlier(node):
             self.found.step.append(node)
         elif self.place == "backward":
             raise ManualOptimizationError(node, "something happens between backward and step")
@@ -116,7 +116,7 @@ class _Sorter:
             raise ManualOptimizationError(node, f"what {event.receiver}.zero_grad() zeroes cannot be told")
         to_zero = [word.value for word in call.keywords if word.arg == "set_to_none"] + list(call.args)
         plain = all(isinstance(value, ast.Constant) and value.value is True for value in to_zero)
-        if not plain or (receiver in self.roles.models and not _whole_model(self.roles, receiver)):
+        if not plain or (receiver in self.roles.models and not whole_model(self.roles, receiver)):
             self.found.zero = node
 
     def _clip(self, node: ast.stmt) -> None:
@@ -138,12 +138,40 @@ class _Sorter:
             raise ManualOptimizationError(node, "the schedule steps in a form of its own")
         self.found.schedules.append(schedule)
 
+    def _may_come_earlier(self, node: ast.stmt) -> bool:
+        """Whether a statement after backward or step computes the same before them."""
+        if self.found.tail or self._reads_after_schedule(node) or not is_quiet(node, self.frame, self.roles):
+            return False
+        made = {
+            one.id for part in self.found.step for one in ast.walk(part) if isinstance(one, ast.Name) and _binds(one)
+        }
+        changed = {
+            one.target.id
+            for one in own_nodes([node])
+            if isinstance(one, ast.AugAssign) and isinstance(one.target, ast.Name)
+        }
+        stored = {one.id for one in own_nodes([node]) if isinstance(one, ast.Name) and _binds(one)}
+        in_loss = {one.id for one in ast.walk(self.found.loss) if isinstance(one, ast.Name)}
+        return not (changed & made - self._counters()) and not stored & in_loss
+
+    def _counters(self) -> set[str]:
+        """Names that a batch only counts in."""
+        return {
+            part.target.id
+            for part in self.found.step
+            if isinstance(part, ast.AugAssign) and isinstance(part.target, ast.Name)
+        }
+
     def _reads_after_schedule(self, node: ast.stmt) -> bool:
         """A learning rate read after the schedule's step is the next one."""
         if not self.found.schedules:
             return False
         rates = [*self.roles.schedules, *self.roles.optimizers]
         return any(self.frame.canonical(one) in rates for one in ast.walk(node) if dotted(one))
+
+
+def _binds(node: ast.Name) -> bool:
+    return isinstance(node.ctx, ast.Store)
 
 
 def _bare_call(node: ast.stmt) -> ast.Call | None:
@@ -157,7 +185,7 @@ def _clips(node: ast.stmt) -> bool:
     )  # fmt: skip
 
 
-def _whole_model(roles: Roles, model: str) -> bool:
+def whole_model(roles: Roles, model: str) -> bool:
     """Whether the optimizer was made from all of the model's parameters, as they come."""
     made = roles.made.get(roles.optimizers[0])
     if made is None or not made.call.args:

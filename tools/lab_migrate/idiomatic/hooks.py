@@ -8,18 +8,22 @@ import attrs
 
 from lab_migrate.analysis.symbols import dotted, own_nodes
 from lab_migrate.idiomatic.batch import Automatic, automatic
+from lab_migrate.idiomatic.clip import trainer_clip
 from lab_migrate.idiomatic.frame import Frame, Item
 from lab_migrate.idiomatic.limits import Limit, limit_of
 from lab_migrate.idiomatic.moves import Moves
 from lab_migrate.idiomatic.names import TAIL, TRAIN, VALIDATE
-from lab_migrate.idiomatic.nest import Nest
+from lab_migrate.idiomatic.nest import Nest, in_inner_loop
 from lab_migrate.idiomatic.refused import ManualOptimizationError, NotIdiomaticError
 from lab_migrate.idiomatic.roles import Roles
 
 EPOCH_START, EPOCH_END = "on_train_epoch_start", "on_train_epoch_end"
+CLIP, ZERO = "configure_gradient_clipping", "optimizer_zero_grad"
 VALIDATION_START, VALIDATION_END = "on_validation_epoch_start", "on_validation_epoch_end"
+#: What a name that draws random numbers, or moves a sampler on, is called.
+_DRAWS = ("rand", "seed", "shuffle", "sample", "perm", "next", "set_epoch")
 #: Hooks in the order in which a reader meets them.
-ORDER = (EPOCH_START, TRAIN, TAIL, VALIDATION_START, VALIDATE, VALIDATION_END, EPOCH_END)
+ORDER = (EPOCH_START, TRAIN, CLIP, ZERO, TAIL, VALIDATION_START, VALIDATE, VALIDATION_END, EPOCH_END)
 
 
 @attrs.define(eq=False)
@@ -33,6 +37,10 @@ class Hooks:
     #: Schedules that step after each epoch.
     epoch_schedules: list[str]
     dropped: set[int]
+    #: Lines for statements that mean something else in a hook, by their `id`.
+    instead: dict[int, str]
+    #: The Trainer's settings that clip as the legacy line does, where there are such.
+    clip: tuple[str, ...] | None
     train_limit: Limit | None
     validation_limit: Limit | None
     train_moves: Moves
@@ -68,14 +76,21 @@ def hooks_of(nest: Nest, roles: Roles) -> Hooks:
     else:
         step, tail = [Item(nest.train.frame, node) for node in nest.train.node.body], []
         if any(
-            isinstance(node, ast.Continue) and not _in_inner_loop(nest.train.node, node)
+            isinstance(node, ast.Continue) and not in_inner_loop(nest.train.node.body, node)
             for node in own_nodes(nest.train.node.body)
         ):
             raise NotIdiomaticError(
                 "LM303", nest.train.frame.module.path, nest.train.node, "a batch may end early with `continue`",
                 "write the rest of the body under an `if`, or keep the faithful way",
             )  # fmt: skip
-    items = {EPOCH_START: nest.before, TRAIN: step, TAIL: tail}
+    items = {EPOCH_START: nest.before, TRAIN: step}
+    clip = None
+    if sorted_batch is not None:
+        clip = trainer_clip(sorted_batch.clip, nest.train.frame, roles) if sorted_batch.clip else None
+        own_clip = [sorted_batch.clip] if sorted_batch.clip and clip is None else []
+        items[CLIP] = [Item(nest.train.frame, node) for node in own_clip]
+        items[ZERO] = [Item(nest.train.frame, node) for node in filter(None, [sorted_batch.zero])]
+    items[TAIL] = tail
     if nest.validation is not None:
         frame = nest.validation.frame
         items[VALIDATION_START] = nest.between
@@ -89,8 +104,8 @@ def hooks_of(nest: Nest, roles: Roles) -> Hooks:
         for hook, listed in items.items()
     }
     return Hooks(
-        items, sorted_batch, manual, epoch_schedules, dropped, train_limit, validation_limit, train_moves,
-        validation_moves, nest.validation is not None and not _evaluates(nest, roles),
+        items, sorted_batch, manual, epoch_schedules, dropped, _stops(items[EPOCH_END]), clip, train_limit,
+        validation_limit, train_moves, validation_moves, nest.validation is not None and not _evaluates(nest, roles),
     )  # fmt: skip
 
 
@@ -125,6 +140,30 @@ def _epoch_schedules(nest: Nest, roles: Roles, sorted_batch: Automatic) -> list[
             frame = nest.train.frame if node in sorted_batch.tail else nest.validation.frame  # type: ignore[union-attr]
             _reads_rate(frame, node, roles)
     return found
+
+
+def _stops(items: list[Item]) -> dict[int, str]:
+    """A `break` after an epoch stops the Trainer, which finishes the epoch first; what follows it is skipped."""
+    found: dict[int, str] = {}
+    for item in items:
+        for node in own_nodes([item.node]):
+            if isinstance(node, ast.Break) and not in_inner_loop([item.node], node):
+                found[id(node)] = "self.trainer.should_stop = True"
+                if item is not items[-1] or not _ends_with(item.node, node):
+                    found[id(node)] += "\nreturn"
+    return found
+
+
+def _ends_with(statement: ast.stmt, last: ast.AST) -> bool:
+    """Whether nothing of a statement can run after one of its parts."""
+    while isinstance(statement, ast.If):
+        body = (
+            statement.body
+            if any(last is node for part in statement.body for node in ast.walk(part))
+            else statement.orelse
+        )
+        statement = body[-1]
+    return statement is last
 
 
 def _stepped(nest: Nest, roles: Roles) -> set[str]:
@@ -174,8 +213,7 @@ def _mode(item: Item, roles: Roles) -> str:
 
 
 def _evaluates(nest: Nest, roles: Roles) -> bool:
-    between = [item for item in nest.between]
-    return any(_mode(item, roles) == "eval" for item in between)
+    return any(_mode(item, roles) == "eval" for item in nest.between)
 
 
 def _training_modes(nest: Nest, roles: Roles) -> set[int]:
@@ -207,18 +245,9 @@ def _draws_early(nest: Nest, dropped: set[int]) -> None:
         for node in own_nodes([item.node]):
             if isinstance(node, ast.Call):
                 name = dotted(node.func).lower()
-                quiet = name.rpartition(".")[2] in ("print", "time", "info", "reset", "train", "eval", "len", "zero_grad")
-                draws = any(word in name for word in ("rand", "seed", "shuffle", "sample", "perm", "next", "set_epoch"))
-                if draws and not quiet:
+                if any(word in name for word in _DRAWS):
                     raise NotIdiomaticError(
                         "LM304", item.frame.module.path, item.node,
                         f"{name}() before the batches: Lightning has asked the loader for its iterator by then",
                         "draw after the batches, or keep the faithful way",
                     )  # fmt: skip
-
-
-def _in_inner_loop(loop: ast.For, jump: ast.AST) -> bool:
-    return any(
-        isinstance(node, ast.For | ast.While) and any(one is jump for part in node.body for one in ast.walk(part))
-        for node in own_nodes(loop.body)
-    )

@@ -8,7 +8,7 @@ import attrs
 
 from lab_migrate.analysis.symbols import own_nodes
 from lab_migrate.idiomatic.frame import Frame
-from lab_migrate.idiomatic.nest import Batches
+from lab_migrate.idiomatic.nest import Batches, in_inner_loop
 from lab_migrate.idiomatic.refused import NotIdiomaticError
 
 
@@ -24,7 +24,8 @@ class Limit:
 
 def limit_of(loop: Batches) -> Limit | None:
     """The limit that a loop's `break` amounts to; None where it has none. Raises `NotIdiomaticError`."""
-    breaks = [node for node in own_nodes(loop.node.body) if isinstance(node, ast.Break) and not _inner(loop, node)]
+    body = loop.node.body
+    breaks = [node for node in own_nodes(body) if isinstance(node, ast.Break) and not in_inner_loop(body, node)]
     if not breaks:
         return None
     chain = _chain(loop.node.body[-1], breaks[0])
@@ -100,13 +101,6 @@ def _is_constant(test: ast.expr, stored: set[str]) -> bool:
 
 def _binds(node: ast.Name) -> bool:
     return isinstance(node.ctx, ast.Store)
-
-
-def _inner(loop: Batches, jump: ast.AST) -> bool:
-    return any(
-        isinstance(node, ast.For | ast.While) and any(jump is one for part in node.body for one in ast.walk(part))
-        for node in own_nodes(loop.node.body)
-    )
 
 
 def _refused(loop: Batches, node: ast.AST) -> NotIdiomaticError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Collection
 
 import attrs
 
@@ -34,9 +35,15 @@ class Names:
 
 
 def names_of(
-    nest: Nest, hooks: dict[str, list[Item]], given: dict[str, list[Mention]], fixed: set[str], extra: list[ast.expr]
+    nest: Nest,
+    hooks: dict[str, list[Item]],
+    given: dict[str, list[Mention]],
+    fixed: set[str],
+    taken: Collection[str],
+    extra: list[ast.expr],
 ) -> Names:
-    """Decide. `given` are the names that a hook receives (its batch); `fixed` those that have a place already.
+    """Decide. `given` are the names that a hook receives (its batch); `fixed` those that have a place already, and
+    `taken` the attributes that these are.
 
     `extra` are expressions of the base frame that move into `configure_optimizers`.
     """
@@ -50,14 +57,16 @@ def names_of(
         raise _names(nest, nest.epochs, f"{clash[0]} gets another value in the loop")
     before = _before(nest)
     read_after = _read_after(nest)
-    for name in dict.fromkeys(use.name for listed in uses.values() for use in listed):
+    every = list(dict.fromkeys(use.name for listed in uses.values() for use in listed))
+    # The base frame's names first: those of the functions taken apart step aside.
+    for name in sorted(every, key=lambda one: ":" in one):
         if not name or name in fixed or any(name.startswith(f"{one}.") for one in fixed):
             continue
         if not _is_bound(name, frames):
             continue
         if name not in stored:
             if not (base.is_script and ":" not in name):
-                found.captured[name] = _attribute(name, found)
+                found.captured[name] = _attribute(name, found, taken)
             continue
         needs = {hook: [use for use in listed if use.name == name] for hook, listed in uses.items()}
         needs = {hook: listed for hook, listed in needs.items() if listed}
@@ -70,15 +79,15 @@ def names_of(
             if needs[TAIL] and not any(use.name == name for use in given.get(TAIL, [])):
                 found.passed.append(name)
             continue
-        found.carried[name] = _attribute(name, found)
+        found.carried[name] = _attribute(name, found, taken)
         if ":" not in name and name in before:
             found.initial[name] = before[name]
     for value in extra:
         for used in sorted(names_in([value]).read):
             name = base.canonical(used)
-            taken = name in fixed or name in found.captured or name in found.carried
-            if not taken and _is_bound(name, frames) and not base.is_script:
-                found.captured[name] = _attribute(name, found)
+            placed = name in fixed or name in found.captured or name in found.carried
+            if not placed and _is_bound(name, frames) and not base.is_script:
+                found.captured[name] = _attribute(name, found, taken)
     _no_readers_elsewhere(nest, set(found.carried))
     return found
 
@@ -103,11 +112,13 @@ def _is_bound(name: str, frames: list[Frame]) -> bool:
     return head.partition(".")[0] in frames[0].bound
 
 
-def _attribute(name: str, names: Names) -> str:
-    last = name.rpartition(":")[2].rpartition(".")[2]
-    last = "owner" if last == "self" else last
-    taken = {*names.captured.values()} if ":" in name else set()
-    while last in RESERVED or last in taken:
+def _attribute(name: str, names: Names, taken: Collection[str]) -> str:
+    function, _, local = name.rpartition(":")
+    last = "owner" if local == "self" else local.rpartition(".")[2]
+    theirs = {value for kind in (names.captured, names.carried) for key, value in kind.items() if ":" not in key}
+    if function and last in theirs:
+        last = f"{function.rpartition('.')[2]}_{last}"
+    while last in RESERVED or (last in theirs and function) or last in taken:
         last += "_"
     return last
 

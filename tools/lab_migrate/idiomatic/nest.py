@@ -16,7 +16,7 @@ import attrs
 
 from lab_migrate.analysis import CallGraph, TrainingLoop
 from lab_migrate.analysis.calls import Call
-from lab_migrate.analysis.events import BACKWARD, STEP, events_in
+from lab_migrate.analysis.events import events_in
 from lab_migrate.analysis.symbols import Function, dotted, own_nodes
 from lab_migrate.idiomatic.frame import Frame, Item
 from lab_migrate.idiomatic.refused import NotIdiomaticError
@@ -301,16 +301,17 @@ def _no_jumps(nest: Nest) -> None:
                 continue
             if isinstance(node, ast.Return | ast.Yield | ast.YieldFrom | ast.Await | ast.Global | ast.Nonlocal):
                 raise _shape(item.frame.function, node, f"`{type(node).__name__.lower()}` in the epoch")
-            if isinstance(node, ast.Break | ast.Continue) and not _inside_loop(item.node, node):
+            if isinstance(node, ast.Break | ast.Continue) and not in_inner_loop([item.node], node):
                 if isinstance(node, ast.Break) and item in nest.after and item.frame is nest.base:
                     continue
                 raise _shape(item.frame.function, node, f"`{type(node).__name__.lower()}` in the epoch")
 
 
-def _inside_loop(statement: ast.stmt, jump: ast.AST) -> bool:
+def in_inner_loop(body: list[ast.stmt], jump: ast.AST) -> bool:
+    """Whether a `break` or `continue` among some statements belongs to a loop among them."""
     return any(
-        isinstance(node, ast.For | ast.While) and any(inner is jump for part in node.body for inner in ast.walk(part))
-        for node in ast.walk(statement)
+        isinstance(node, ast.For | ast.While) and any(one is jump for part in node.body for one in ast.walk(part))
+        for node in own_nodes(body)
     )
 
 
@@ -350,6 +351,3 @@ def _shape(function: Function, node: ast.AST, reason: str) -> NotIdiomaticError:
         "LM302", function.path, node, reason,
         "write epochs as `for epoch in range(n)` around one plain loop over a loader, or keep the faithful way",
     )  # fmt: skip
-
-
-__all__ = ["BACKWARD", "STEP", "Batches", "Nest", "batches_of", "find_nest"]

@@ -80,7 +80,7 @@ def _file(module: Module, loops: list[TrainingLoop], graph: CallGraph) -> tuple[
         findings += _said(nest, roles, hooks)
     edits.append(import_edit(module, lightning, edits))
     try:
-        apply(module.text, edits, module.path)
+        compile(apply(module.text, edits, module.path), module.path, "exec", dont_inherit=True)
     except (SyntaxError, ValueError) as error:
         raise NotIdiomaticError(
             "LM306", module.path, loops[0].node, f"rewritten, it would not compile: {error}",
@@ -92,12 +92,11 @@ def _file(module: Module, loops: list[TrainingLoop], graph: CallGraph) -> tuple[
 def class_name(nest: Nest, roles: Roles) -> str:
     """`LitNet` for a model made by `Net(…)`, else `LitModel`; another one where the file has that name."""
     made = [
-        dotted(node.value.func).rpartition(".")[2]
+        _maker(node.value)
         for node in nest.base.module.symbols.top.own + nest.base.function.own
         if isinstance(node, ast.Assign)
         and any(dotted(target) == roles.models[0] for target in node.targets)
         and isinstance(node.value, ast.Call)
-        for node in [_innermost(node)]
     ]
     name = made[0] if len(set(made)) == 1 and made[0][:1].isupper() and len(roles.models) == 1 else "Model"
     taken = {node.id for node in ast.walk(nest.base.module.tree) if isinstance(node, ast.Name)}
@@ -108,12 +107,13 @@ def class_name(nest: Nest, roles: Roles) -> str:
     return candidate
 
 
-def _innermost(node: ast.Assign) -> ast.Assign:
+def _maker(value: ast.expr) -> str:
     """`Net(…).to(device)` is made by `Net`."""
-    value = node.value
-    while isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute) and isinstance(value.func.value, ast.Call):
+    while isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute):
+        if not isinstance(value.func.value, ast.Call):
+            break
         value = value.func.value
-    return ast.Assign(node.targets, value)
+    return dotted(value.func).rpartition(".")[2] if isinstance(value, ast.Call) else ""
 
 
 def _said(nest: Nest, roles: Roles, hooks: Hooks) -> list[Finding]:
@@ -122,11 +122,10 @@ def _said(nest: Nest, roles: Roles, hooks: Hooks) -> list[Finding]:
     way = "automatic optimization"
     if hooks.manual is not None:
         way = f"manual optimization, since {hooks.manual.reason} (line {hooks.manual.line})"
-    found = [
+    return [
         Finding(
             path, line, column, "LM301", Status.REVIEW,
             f"training loop of {nest.training.function} became a LightningModule under {way}",
             "verify it with --verify and your own command",
         )
     ]  # fmt: skip
-    return found

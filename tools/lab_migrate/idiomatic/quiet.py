@@ -8,18 +8,17 @@ from lab_migrate.analysis.symbols import dotted, own_nodes
 from lab_migrate.idiomatic.frame import Frame
 from lab_migrate.idiomatic.roles import Roles
 
-_BUILTINS = frozenset(
-    "abs all any bool dict enumerate float format int isinstance len list max min print range repr round set sorted str "
-    "sum tuple zip".split()
+_BUILTINS = set(
+    """abs all any bool dict enumerate float format int isinstance len list max min print range repr round set sorted
+    str sum tuple zip""".split()  # noqa: SIM905
 )
-_METHODS = frozenset(
-    "add_scalar add_scalars append argmax argmin avg cpu debug detach dim eq extend flush format ge get gt index_select "
-    "info item items keys le log log10 lt max mean min ne numel numpy reshape size squeeze sum tolist topk update values "
-    "view view_as set_description set_postfix set_postfix_str write to float double long int bool type t transpose "
-    "permute unsqueeze flatten contiguous data warning reset_timer join "
-    "get_last_lr".split()
+_METHODS = set(
+    """add_scalar add_scalars append argmax argmin avg bool contiguous cpu debug detach dim double eq extend flatten
+    float flush format ge get get_last_lr gt index_select info int item items join keys le log log10 long lt max mean
+    min ne numel numpy permute reset_timer reshape set_description set_postfix set_postfix_str size squeeze sum t to
+    tolist topk transpose type unsqueeze update values view view_as warning write""".split()  # noqa: SIM905
 )
-_MODULES = frozenset("math time np numpy wandb logging logger".split())
+_MODULES = {"math", "time", "np", "numpy", "wandb", "logging", "logger"}
 
 
 def is_quiet(node: ast.stmt, frame: Frame, roles: Roles) -> bool:

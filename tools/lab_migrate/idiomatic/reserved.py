@@ -28,5 +28,5 @@ RESERVED = frozenset(
     state_dict strict_loading teardown test_dataloader test_step to to_empty to_onnx to_tensorrt to_torchscript
     toggle_optimizer toggled_optimizer train train_dataloader trainer training training_step
     transfer_batch_to_device type unfreeze untoggle_optimizer val_dataloader validation_step xpu zero_grad
-""".split()
+""".split()  # noqa: SIM905
 )

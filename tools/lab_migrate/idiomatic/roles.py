@@ -1,4 +1,4 @@
-"""What plays which role in a nest: optimizers, models, schedules, devices, by the name that the base frame gives them."""
+"""What plays which role in a nest: optimizers, models, schedules, devices, by the names of the base frame."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ def roles_of(nest: Nest) -> Roles:
         if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
             continue
         receiver = frame.canonical(node.func.value)
-        if node.func.attr in _MODEL_METHODS and receiver and receiver not in optimizers and not node.args and not node.keywords:
-            models.append(receiver)
+        if node.func.attr in _MODEL_METHODS and not node.args and not node.keywords:
+            models += [receiver] if receiver and receiver not in optimizers else []
         elif node.func.attr == "to":
             devices += [name for arg in node.args[:1] if (name := frame.canonical(arg)) and "device" in name.lower()]
             devices += [frame.canonical(word.value) for word in node.keywords if word.arg == "device"]

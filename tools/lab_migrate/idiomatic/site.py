@@ -64,7 +64,7 @@ def _class_before(writer: Writer, source: str, newline: str) -> Edit:
         node = next(
             one for one in module.tree.body if any(inner is writer.base.function.node for inner in ast.walk(one))
         )  # fmt: skip
-    first = node.decorator_list[0].lineno if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.decorator_list else node.lineno
+    first = min([node.lineno, *(one.lineno for one in getattr(node, "decorator_list", []))])
     while first >= 2 and module.lines[first - 2].startswith(b"#"):
         first -= 1
     at = module.offset(first, 0)

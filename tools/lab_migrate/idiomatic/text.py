@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 import libcst as cst
 from libcst.metadata import ByteSpanPositionProvider, MetadataWrapper
@@ -87,9 +87,8 @@ def _expressions(module: cst.Module) -> list[cst.BaseExpression]:
     class Finder(cst.CSTVisitor):
         def visit_FormattedStringExpression(self, node: cst.FormattedStringExpression) -> bool:  # noqa: N802
             found.append(node.expression)
-            for part in node.format_spec or ():
-                if isinstance(part, cst.FormattedStringExpression):
-                    found.append(part.expression)
+            parts = node.format_spec or ()
+            found.extend(part.expression for part in parts if isinstance(part, cst.FormattedStringExpression))
             return False
 
     module.visit(Finder())
@@ -103,17 +102,18 @@ def moved(
     indent: str,
     dropped: Collection[int] = (),
     floor: int = 0,
+    instead: Mapping[int, str] | None = None,
 ) -> str:
     """Statements of one suite at another indentation, each with the comments above it.
 
     `dropped` are the `id`s of statements to leave out, at any depth. `floor` is the line above the first statement's
-    comments (0: take none).
+    comments (0: take none). `instead` has other lines for statements, by their `id`.
     """
     text = ""
     data = module.text.encode()
     last = floor
     for position, node in enumerate(statements):
-        start_line = getattr(node, "decorator_list", None) and node.decorator_list[0].lineno or node.lineno  # type: ignore[attr-defined]
+        start_line = min([node.lineno, *(one.lineno for one in getattr(node, "decorator_list", []))])
         alone = _is_alone(module, node)
         above = _above(module, start_line, last if (floor or position) else start_line - 1)
         last = node.end_lineno or node.lineno
@@ -125,6 +125,7 @@ def moved(
             continue
         edits = edits_of(node, replace, module.offset, data)
         edits += _without(module, node, dropped)
+        edits += _instead(module, node, instead or {}, indent)
         start, end = module.start(node), module.end(node)
         if alone:
             start = module.offset(start_line, 0)
@@ -198,6 +199,17 @@ def _without(module: Module, node: ast.stmt, dropped: Collection[int]) -> list[E
                     edits.append(Edit(module.offset(first, 0), end, ""))
                 else:
                     edits.append(Edit(module.start(one), module.end(one), "pass"))
+    return edits
+
+
+def _instead(module: Module, node: ast.stmt, instead: Mapping[int, str], indent: str) -> list[Edit]:
+    """Edits that put lines in the place of statements, at their depth."""
+    edits = []
+    for one in ast.walk(node):
+        if isinstance(one, ast.stmt) and id(one) in instead:
+            deeper = " " * (one.col_offset - node.col_offset)
+            text = instead[id(one)].replace("\n", f"\n{indent}{deeper}")
+            edits.append(Edit(module.start(one), module.end(one), text))
     return edits
 
 

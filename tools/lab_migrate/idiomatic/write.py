@@ -9,18 +9,29 @@ from collections.abc import Iterable
 from lab_migrate.analysis.scopes import names_in
 from lab_migrate.analysis.symbols import dotted, own_nodes
 from lab_migrate.idiomatic.frame import Frame, Item
-from lab_migrate.idiomatic.hooks import EPOCH_END, EPOCH_START, ORDER, VALIDATION_END, VALIDATION_START, Hooks
+from lab_migrate.idiomatic.hooks import (
+    CLIP,
+    EPOCH_END,
+    EPOCH_START,
+    ORDER,
+    VALIDATION_END,
+    VALIDATION_START,
+    ZERO,
+    Hooks,
+)
 from lab_migrate.idiomatic.limits import Limit
 from lab_migrate.idiomatic.mentions import Mention, stores_of
-from lab_migrate.idiomatic.moves import Moves, is_device
+from lab_migrate.idiomatic.moves import Moves
 from lab_migrate.idiomatic.names import TAIL, TRAIN, VALIDATE, Names, names_of
 from lab_migrate.idiomatic.nest import Batches, Nest
 from lab_migrate.idiomatic.refused import NotIdiomaticError
 from lab_migrate.idiomatic.roles import Made, Roles
-from lab_migrate.idiomatic.text import Replace, edits_of, moved, rewritten
+from lab_migrate.idiomatic.text import Replace, moved, rewritten
 
 _SIGNATURES = {
     EPOCH_START: "self", EPOCH_END: "self", VALIDATION_START: "self", VALIDATION_END: "self",
+    CLIP: "self, optimizer, gradient_clip_val=None, gradient_clip_algorithm=None",
+    ZERO: "self, epoch, batch_idx, optimizer",
     TRAIN: "self, {batch}, batch_idx", TAIL: "self, outputs, {batch}, batch_idx", VALIDATE: "self, {batch}, batch_idx",
 }  # fmt: skip
 WIDTH = 110
@@ -39,7 +50,8 @@ class Writer:
         self.fixed = self._fixed()
         extra = [made.statement.value for made in self.moved]
         given = self._given()
-        self.names: Names = names_of(nest, hooks.items, given, set(self.fixed) | self._named_places(), extra)
+        taken = {self._attribute(name) for name in roles.models}
+        self.names: Names = names_of(nest, hooks.items, given, set(self.fixed), taken, extra)
 
     # ---- what has a place
 
@@ -47,10 +59,10 @@ class Writer:
         """Canonical names and what stands for them in a hook."""
         fixed = {name: f"self.{self._attribute(name)}" for name in self.roles.models}
         if self.hooks.automatic is not None:
-            fixed |= {name: "self.optimizers()" for name in self.roles.optimizers}
+            fixed |= dict.fromkeys(self.roles.optimizers, "self.optimizers()")
             stepping = [*self.hooks.epoch_schedules, *self.hooks.automatic.schedules]
             if len(stepping) == 1:
-                fixed |= {name: "self.lr_schedulers()" for name in stepping}
+                fixed |= dict.fromkeys(stepping, "self.lr_schedulers()")
         else:
             fixed |= {name: name.rpartition(".")[2] for name in self.roles.optimizers}
         fixed |= dict.fromkeys(self.roles.devices, "self.device")
@@ -62,10 +74,6 @@ class Writer:
             if loop.index and loop.start == 0 and not self._used_outside(loop, loop.index):
                 fixed[loop.frame.canonical(loop.index)] = "batch_idx"
         return {name: text for name, text in fixed.items() if name}
-
-    def _named_places(self) -> set[str]:
-        """Names that a hook gets by a line of its own."""
-        return set()
 
     def _loops(self) -> list[Batches]:
         return [self.nest.train, *([self.nest.validation] if self.nest.validation else [])]
@@ -118,7 +126,9 @@ class Writer:
     def _moves_into_configure(self, made: Made) -> bool:
         """Whether an optimizer or schedule can as well be made when training begins."""
         target = made.statement.targets[0]
-        if not isinstance(target, ast.Name) or made.owner is not self.base.function or not self._is_plain(made.statement):
+        if not isinstance(target, ast.Name) or made.owner is not self.base.function:
+            return False
+        if not self._is_plain(made.statement):
             return False
         inside = {id(node) for node in own_nodes([self.nest.epochs])}
         ours = {id(node) for made_ in self._configurers() for node in ast.walk(made_.statement)}
@@ -136,8 +146,8 @@ class Writer:
     def _is_plain(self, statement: ast.stmt) -> bool:
         """A statement of the function's own body, or of `if __name__ == "__main__":`."""
         body = self.base.function.body
-        suites = [body, *(node.body for node in body if isinstance(node, ast.If) and "__name__" in ast.unparse(node.test))]
-        return any(statement in suite for suite in suites)
+        mains = [node for node in body if isinstance(node, ast.If) and "__name__" in ast.unparse(node.test)]
+        return any(statement in suite for suite in [body, *(node.body for node in mains)])
 
     def _read_by_functions(self, name: str) -> bool:
         taken = {id(frame.function.node) for frame in self.nest.frames}
@@ -221,15 +231,12 @@ class Writer:
         if self.hooks.keeps_mode:
             parts += ["", self._method("on_validation_model_eval", "self", [
                 "pass  # the model was never put into evaluation mode"])]  # fmt: skip
-        for text in self._gradients():
-            parts += ["", text]
         parts += ["", self._configure()]
         return "\n".join(part.rstrip("\n") for part in parts) + "\n"
 
     def _docstring(self) -> str:
-        models = [self.roles.made.get(name) for name in self.roles.models]
         what = "training and validation" if self.nest.validation else "training"
-        named = self.name.removeprefix("Lit") if not any(models) else self.name.removeprefix("Lit")
+        named = self.name.removeprefix("Lit")
         return f"The {what} of {named}." if named != "Model" else f"The {what} of the model."
 
     def _init(self) -> str:
@@ -261,7 +268,7 @@ class Writer:
 
     def _is_literal(self, value: ast.expr) -> bool:
         if isinstance(value, ast.List | ast.Dict | ast.Set):
-            return not list(ast.iter_child_nodes(value)) or isinstance(value, ast.List) and not value.elts
+            return ast.unparse(value) in ("[]", "{}")
         if isinstance(value, ast.UnaryOp):
             return isinstance(value.operand, ast.Constant)
         return isinstance(value, ast.Constant)
@@ -275,6 +282,8 @@ class Writer:
         indent = self.unit * 2
         lines = [f"{indent}{line}\n" for line in self._prelude(hook)]
         body = "".join(lines) + self._body(hook, items, indent)
+        if hook in (CLIP, ZERO):
+            body = body.replace("self.optimizers()", "optimizer")
         if hook == TRAIN and self.hooks.automatic is not None:
             body += f"{indent}return {self._result()}\n"
         if not body.strip():
@@ -298,11 +307,9 @@ class Writer:
             assert self.nest.first is not None
             first = rewritten(self.base.module.source(self.nest.first), self.replace(self.base))
             lines.append(f"{self.nest.epoch} = self.current_epoch + {first}")
-        if self.hooks.automatic is None and hook not in (VALIDATE,):
-            known = [name for name in self.roles.optimizers if any(one == name or one.startswith(name + ".") for one in used)]
-            if known:
-                every = ", ".join(self.fixed[name] for name in self.roles.optimizers)
-                lines.append(f"{every} = self.optimizers({self._raw()})")
+        if self.hooks.automatic is None and hook != VALIDATE and used & set(self.roles.optimizers):
+            every = ", ".join(self.fixed[name] for name in self.roles.optimizers)
+            lines.append(f"{every} = self.optimizers({self._raw()})")
         if hook in (TRAIN, TAIL, VALIDATE):
             loop = self.nest.validation if hook == VALIDATE else self.nest.train
             assert loop is not None
@@ -314,11 +321,11 @@ class Writer:
                 lines.append(f"{loop.index} = batch_idx + {loop.start}")
             target = loop.target
             needed = {mention.name for mention in stores_of(loop.frame, target)}
-            if self._batch_name(hook) == "batch" and not (isinstance(target, ast.Name) and target.id == "batch"):
-                if hook != TAIL or needed & used:
-                    source = loop.frame.module.source(target)
-                    inner = rewritten(source, self.replace(loop.frame))
-                    lines.append(f"{inner.removeprefix('(').removesuffix(')') if _wrapped(target, source) else inner} = batch")
+            unpacks = self._batch_name(hook) == "batch" and not (isinstance(target, ast.Name) and target.id == "batch")
+            if unpacks and (hook != TAIL or needed & used):
+                source = loop.frame.module.source(target)
+                source = source[1:-1] if _wrapped(target, source) else source
+                lines.append(f"{rewritten(source, self.replace(loop.frame))} = batch")
         if hook == TAIL and self.names.passed:
             lines += [f'{self._local(name)} = outputs["{self._local(name)}"]' for name in self.names.passed]
         return lines
@@ -375,17 +382,19 @@ class Writer:
         suite = _suite_of(self.nest, frame, group[0].node)
         wanted = {id(item.node) for item in group}
         first = min(suite.index(item.node) for item in group)
-        floor = (suite[first - 1].end_lineno or 0) if first else group[0].node.lineno - 1 - _comments_above(frame, group[0].node)
+        floor = (suite[first - 1].end_lineno or 0) if first else _line_above(frame, group[0].node)
         left_out = {id(node) for node in suite if id(node) not in wanted}
-        chosen = [node for node in suite[first:] if id(node) in wanted or id(node) in self.hooks.dropped or self._ours(node)]
+        chosen = [node for node in suite[first:] if id(node) in wanted or id(node) in self.hooks.dropped]
         last = max(chosen.index(item.node) for item in group)
         return moved(
-            frame.module, chosen[: last + 1], self.replace(frame, moves), indent, self.hooks.dropped | left_out, floor
+            frame.module,
+            chosen[: last + 1],
+            self.replace(frame, moves),
+            indent,
+            self.hooks.dropped | left_out,
+            floor,
+            self.hooks.instead,
         )
-
-    def _ours(self, node: ast.stmt) -> bool:
-        """A statement that Lightning does by itself."""
-        return False
 
     def _assigned(self, item: Item, indent: str) -> str:
         assert item.result is not None
@@ -405,23 +414,7 @@ class Writer:
         pairs = [f'"loss": {text}', *(f'"{name}": {name}' for name in passed if name != "loss" or text != "loss")]
         return "{" + ", ".join(pairs) + "}"
 
-    # ---- gradients
-
-    def _gradients(self) -> list[str]:
-        found = []
-        automatic = self.hooks.automatic
-        frame = self.nest.train.frame
-        if automatic is not None and automatic.clip is not None:
-            text = moved(frame.module, [automatic.clip], self.replace(frame), self.unit * 2)
-            found.append(
-                f"{self.unit}def configure_gradient_clipping(self, optimizer, gradient_clip_val=None, "
-                f"gradient_clip_algorithm=None):\n{text}"
-            )
-        if automatic is not None and automatic.zero is not None:
-            text = moved(frame.module, [automatic.zero], self.replace(frame), self.unit * 2)
-            text = text.replace("self.optimizers()", "optimizer")
-            found.append(f"{self.unit}def optimizer_zero_grad(self, epoch, batch_idx, optimizer):\n{text}")
-        return found
+    # ---- optimizers
 
     def _configure(self) -> str:
         lines: list[str] = []
@@ -431,8 +424,7 @@ class Writer:
         for name in [*self.roles.optimizers, *schedules]:
             made = self.roles.made.get(name)
             if made is not None and any(made is one for one in self.moved):
-                source = self._source_at(made.statement.value, self.unit * 2)
-                text = self._in_text(made, replace) if "\n" not in source else self._in_text(made, replace)
+                text = self._in_text(made, replace)
                 if len(self.roles.optimizers) + len(schedules) == 1:
                     return self._method("configure_optimizers", "self", [f"return {text}"])
                 lines.append(f"{name.rpartition('.')[2]} = {text}")
@@ -462,7 +454,7 @@ class Writer:
 
     def _in_configure(self) -> Replace:
         inner = self.replace(self.base)
-        local = {name for name in self.roles.optimizers}
+        local = set(self.roles.optimizers)
 
         def said(node: ast.expr) -> str | None:
             name = self.base.canonical(node) if dotted(node) else ""
@@ -485,9 +477,6 @@ class Writer:
         body = [f"{more}{line}" if line.strip() else "" for line in rest.split("\n")]
         return "\n".join([lines[0], *body])
 
-    def _source_at(self, node: ast.expr, indent: str) -> str:
-        return self.base.module.source(node)
-
     def _method(self, name: str, signature: str, lines: list[str]) -> str:
         body = "\n".join(f"{self.unit * 2}{line}" for line in lines)
         head = f"{self.unit}def {name}({signature}):"
@@ -500,7 +489,8 @@ class Writer:
 
     def fit(self, indent: str, module_name: str, trainer_name: str) -> str:
         """The lines that take the epoch loop's place."""
-        lines = [f"{module_name} = {self.name}({', '.join(self.arguments())})", f"{trainer_name} = {self.lightning}.Trainer("]
+        lines = [f"{module_name} = {self.name}({', '.join(self.arguments())})"]
+        lines.append(f"{trainer_name} = {self.lightning}.Trainer(")
         lines += [f"{self.unit}{setting}," for setting in self._settings()]
         lines.append(")")
         loaders = [self.nest.train.frame.canonical(self.nest.train.loader)]
@@ -516,6 +506,7 @@ class Writer:
             if limit is not None:
                 frame = (self.nest.train if word == "train" else self.nest.validation).frame  # type: ignore[union-attr]
                 found.append(f"limit_{word}_batches={self._limit(limit, frame)}")
+        found += self.hooks.clip or ()
         if self.nest.validation is not None:
             found += ["num_sanity_val_steps=0", "inference_mode=False"]
         quiet = not any(loop.bar for loop in self._loops())
@@ -581,7 +572,7 @@ def _unit(nest: Nest) -> str:
 
 def _suite_of(nest: Nest, frame: Frame, node: ast.stmt) -> list[ast.stmt]:
     """The list of statements that a statement stands in."""
-    for outer in ast.walk(frame.function.node if not isinstance(frame.function.node, ast.Lambda) else ast.Module([], [])):
+    for outer in ast.walk(frame.function.node):
         for name in ("body", "orelse", "finalbody"):
             suite = getattr(outer, name, None)
             if isinstance(suite, list) and any(one is node for one in suite):
@@ -589,15 +580,13 @@ def _suite_of(nest: Nest, frame: Frame, node: ast.stmt) -> list[ast.stmt]:
     raise AssertionError(f"{frame.module.path}:{node.lineno}: a statement of no suite")
 
 
-def _comments_above(frame: Frame, node: ast.stmt) -> int:
-    count = 0
-    while node.lineno - 2 - count >= 0 and frame.module.lines[node.lineno - 2 - count].lstrip().startswith(b"#"):
-        count += 1
-    return count
+def _line_above(frame: Frame, node: ast.stmt) -> int:
+    """The line above a statement and the comments right above it."""
+    line = node.lineno - 1
+    while line >= 1 and frame.module.lines[line - 1].lstrip().startswith(b"#"):
+        line -= 1
+    return line
 
 
 def _wrapped(target: ast.expr, source: str) -> bool:
     return isinstance(target, ast.Tuple) and source.startswith("(") and source.endswith(")")
-
-
-__all__ = ["Writer", "edits_of", "is_device"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import attrs
 
@@ -33,12 +33,16 @@ class Outlining:
 
 
 def outline(
-    project: Project, entry: str | None = None, rules: Sequence[Rule] | None = None, declared: Sequence[str] = ()
+    project: Project,
+    entry: str | None = None,
+    rules: Sequence[Rule] | None = None,
+    declared: Sequence[str] = (),
+    without: Collection[str] = (),
 ) -> Outlining:
     """Outline the training loops that `entry` reaches (all of them where none is named). Nothing is run.
 
     `rules` are those whose refusals are asked first; all of them where none are given. `declared` are functions whose
-    loop trains though no backward pass can be seen in it.
+    loop trains though no backward pass can be seen in it. Files in `without` are left as they are.
     """
     rules = [rule for rule in all_rules() if rule.refuse] if rules is None else rules
     graph = CallGraph(project)
@@ -47,6 +51,7 @@ def outline(
     every += [loop for loop in declared_loops(project, declared, graph) if id(loop.owner) not in seen]
     wanted, findings = _wanted(project, entry, every)
     done = {path for path in wanted if _is_outlined(project.modules[path])}
+    wanted = wanted - set(without)
     loops = [loop for loop in every if loop.path in wanted - done]
     possible: list[TrainingLoop] = []
     for loop in loops:

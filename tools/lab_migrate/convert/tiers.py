@@ -1,0 +1,52 @@
+"""The two ways to convert a training loop of anyone's, and which of them is taken."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import attrs
+
+from lab_migrate.analysis import CallGraph, Project
+from lab_migrate.convert.rule import Rule
+from lab_migrate.errors import UsageError
+from lab_migrate.findings import Finding, Status
+from lab_migrate.idiomatic import NotIdiomaticError, rewrite
+from lab_migrate.outline import Outlining, outline
+
+TIERS = ("faithful", "idiomatic", "auto")
+
+
+def convert_by_tier(project: Project, entry: str | None, rules: Sequence[Rule], tier: str) -> Outlining:
+    """Edits and findings for the loops that `entry` reaches. Raises `UsageError` for an unknown tier.
+
+    `faithful` outlines every loop. `idiomatic` rewrites, and says of each file that it leaves why. `auto` rewrites what
+    it can and outlines the rest.
+    """
+    if tier not in TIERS:
+        raise UsageError(f"--tier: expected one of {', '.join(TIERS)}, found {tier!r}")
+    outlined = outline(project, entry, rules)
+    if tier == "faithful":
+        return outlined
+    rewriting = rewrite(project, CallGraph(project), outlined.loops)
+    if tier == "auto":
+        rest = outline(project, entry, rules, without=rewriting.edits)
+        said = [_faithful_instead(error) for error in rewriting.refused if error.path in rest.edits]
+    else:
+        rest = attrs.evolve(outlined, edits={}, files={}, findings=())
+        said = [_left(error) for error in rewriting.refused]
+    return Outlining(
+        {**rest.edits, **rewriting.edits},
+        {**rest.files, **rewriting.files},
+        tuple(sorted([*rest.findings, *rewriting.findings, *said])),
+        outlined.loops,
+    )
+
+
+def _faithful_instead(error: NotIdiomaticError) -> Finding:
+    message = f"converted the faithful way, not the idiomatic one: {error.reason}"
+    return Finding(error.path, error.line, error.column, error.code, Status.SAFE, message)
+
+
+def _left(error: NotIdiomaticError) -> Finding:
+    message = f"not rewritten idiomatically: {error.reason}"
+    return Finding(error.path, error.line, error.column, error.code, Status.UNSUPPORTED, message, error.next_step)
