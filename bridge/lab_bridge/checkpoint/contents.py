@@ -12,6 +12,7 @@ Addresses start with a section:
 | `schedules/<i>/…`, `scaler/…`, `ema/average/<name>`, `ema/…` | |
 | `loader/<which>/…`, `generators/<which>/…` | |
 | `counters/step`, `counters/epoch`, … | |
+| `objective/…`, `hooks/…` | what else a trainer keeps |
 | `config/…` | what the run was configured with |
 | `carried/<format>/<path>` | what only that format has a place for |
 """
@@ -26,8 +27,8 @@ from lab_bridge.checkpoint.tree import Leaf, Step, TreePath
 __all__ = ["SECTIONS", "Contents", "is_buffer", "parameter_name", "section", "with_parameter_name"]
 
 SECTIONS = (
-    "weights", "versions", "optimizer", "schedules", "scaler", "ema", "loader", "generators", "counters", "config",
-    "carried",
+    "weights", "versions", "optimizer", "schedules", "scaler", "ema", "loader", "generators", "counters",
+    "objective", "hooks", "config", "carried",
 )  # fmt: skip
 
 _BUFFER_NAMES = ("running_mean", "running_var", "num_batches_tracked")

@@ -7,16 +7,18 @@ from pathlib import Path
 import attrs
 
 from lab_bridge.checkpoint.contents import Contents, section
-from lab_bridge.checkpoint.coverage import Coverage, Fate, fate
+from lab_bridge.checkpoint.coverage import Coverage, Fate, fate, placed
 from lab_bridge.checkpoint.errors import CheckpointError
+from lab_bridge.checkpoint.fault import Fault, find_faults
 from lab_bridge.checkpoint.format import Format
 from lab_bridge.checkpoint.formats import all_formats
+from lab_bridge.checkpoint.mapping import Mapped, Mapping, Order, apply
 from lab_bridge.checkpoint.opened import Opened, Reading, open_checkpoint
 from lab_bridge.checkpoint.translate import contents_of, leaves_of, lost_on_the_way_back
 from lab_bridge.checkpoint.tree import Leaf, TreePath, show
 from lab_bridge.checkpoint.writing import write_checkpoint
 
-__all__ = ["Conversion", "convert", "only_weights", "target_format"]
+__all__ = ["Conversion", "convert", "only_weights", "target_format", "unmapped_faults"]
 
 
 @attrs.frozen
@@ -35,21 +37,36 @@ def convert(
     only: str | None = None,
     reading: Reading | None = None,
     force: bool = False,
+    mapping: Mapping | None = None,
+    like: str | Path | None = None,
 ) -> Conversion:
     """Write `source` as `target`, in the format `to` or the one that its name tells.
 
-    `only="weights"` leaves everything else out. Unless something is left out, the way back is checked first: reading
-    what is going to be written gives every leaf of the source. Raises `CheckpointError`, also for an existing target.
+    `only="weights"` leaves everything else out. `mapping` gives parameters and buffers other names and forms; `like`
+    is a checkpoint of the other model, whose every weight has to be filled, in its order. Unless something is left
+    out, the way back is checked first: reading what is going to be written gives every leaf of the source. Raises
+    `CheckpointError`, also for an existing target.
     """
     opened = open_checkpoint(source, reading)
     form = target_format(Path(target), to, opened.contents)
     kept, dropped = (opened.contents, ()) if only is None else only_weights(opened.contents)
-    leaves, paths = leaves_of(kept, form)
-    _require(kept, form, only)
-    if not dropped:
-        _check_way_back(leaves, form, opened)
+    order = Order.of(open_checkpoint(like, reading).contents) if like is not None else None
+    if mapping is None and order is not None:
+        mapping = Mapping(())
+    if mapping is None:
+        leaves, paths = leaves_of(kept, form)
+        _require(kept, form, only)
+        if not dropped:
+            _check_way_back(leaves, form, opened)
+        coverage = _coverage(opened.contents, kept, leaves, paths, dropped, form)
+    else:
+        mapped = apply(mapping, kept, order)
+        leaves, paths = leaves_of(mapped.contents, form)
+        _require(mapped.contents, form, only)
+        _check_mapped_back(leaves, form, opened, kept, mapping)
+        coverage = _mapped_coverage(opened.contents, mapped, leaves, paths, dropped, form)
     write_checkpoint(Path(target), leaves, form, force)
-    return Conversion(opened, form, _coverage(opened.contents, kept, leaves, paths, dropped, form))
+    return Conversion(opened, form, coverage)
 
 
 def target_format(target: Path, to: str | None, contents: Contents) -> Format:
@@ -97,6 +114,51 @@ def _check_way_back(leaves: dict[TreePath, Leaf], form: Format, opened: Opened) 
             f"{opened.path}: {show(path)}: expected to find it again on the way back from {form.name}, "
             "found it changed; nothing was written. This is a fault of lab-migrate"
         )
+
+
+def _check_mapped_back(
+    leaves: dict[TreePath, Leaf], form: Format, opened: Opened, kept: Contents, mapping: Mapping
+) -> None:
+    faults = unmapped_faults(contents_of(leaves, form), kept, mapping)
+    if faults:
+        raise CheckpointError(
+            "\n".join(f"{opened.path}: on the way back: {fault.message}" for fault in faults)
+            + "\nnothing was written; a mapping has to go both ways"
+        )
+
+
+def unmapped_faults(target: Contents, source: Contents, mapping: Mapping) -> list[Fault]:
+    """What going back from `target` does not give again of `source`, less what the mapping leaves out."""
+    expected = apply(mapping.drops(), source).contents
+    back = apply(mapping.reverse(), target, Order.of(expected)).contents
+    return find_faults(expected.entries, back.entries)
+
+
+def _mapped_coverage(
+    whole: Contents,
+    mapped: Mapped,
+    leaves: dict[TreePath, Leaf],
+    paths: dict[TreePath, TreePath],
+    dropped: tuple[TreePath, ...],
+    form: Format,
+) -> Coverage:
+    fates = []
+    for where, path in whole.paths.items():
+        places = mapped.moves.get(where)
+        if where in dropped:
+            fates.append(Fate(show(path), "dropped", reason="only weights were asked for"))
+        elif not places:
+            fates.append(Fate(show(path), "dropped", reason=mapped.reasons.get(where, "")))
+        else:
+            there = [paths[place] for place in places if place in paths]
+            what = (
+                "tied" if len(places) > 1 and section(where) == "weights" else placed(there[0]) if there else "mapped"
+            )
+            fates.append(Fate(show(path), what, ", ".join(show(one) for one in there)))
+    fates += [Fate(show(path), "implied", reason=f"{whole.format} writes it by itself") for path in whole.implied]
+    used = set(paths.values())
+    added = {show(path): f"{form.name} writes it by itself" for path in leaves if path not in used}
+    return Coverage(tuple(fates), added)
 
 
 def _coverage(

@@ -7,8 +7,9 @@ from pathlib import Path
 import attrs
 
 from lab_bridge.checkpoint.contents import Contents
-from lab_bridge.checkpoint.convert import only_weights
+from lab_bridge.checkpoint.convert import only_weights, unmapped_faults
 from lab_bridge.checkpoint.fault import Fault, find_faults
+from lab_bridge.checkpoint.mapping import Mapping, Order, apply
 from lab_bridge.checkpoint.opened import Opened, Reading, open_checkpoint
 from lab_bridge.checkpoint.parameter_names import names_in_entries
 from lab_bridge.checkpoint.stored import StoredTensor
@@ -37,17 +38,34 @@ class Verification:
 
 
 def verify(
-    source: str | Path, target: str | Path, only: str | None = None, reading: Reading | None = None
+    source: str | Path,
+    target: str | Path,
+    only: str | None = None,
+    reading: Reading | None = None,
+    mapping: Mapping | None = None,
 ) -> Verification:
-    """Compare every entry of `source` with what `target` holds for it; then go the way back to every source leaf."""
+    """Compare every entry of `source` with what `target` holds for it; then go the way back to every source leaf.
+
+    With a `mapping`, the entries are what the mapping makes of them, and the way back is its reverse.
+    """
     a, b = open_checkpoint(source, reading), open_checkpoint(target, reading)
     expected, dropped = a.contents, {}
     if only is not None:
         expected, left = only_weights(expected)
         dropped = {show(where): "only weights were asked for" for where in left}
+    unmapped = expected
+    if mapping is not None:
+        mapped = apply(mapping, expected, _order_in(b.contents, expected, mapping))
+        dropped |= {show(where): reason for where, reason in mapped.reasons.items()}
+        expected = mapped.contents
     found = _as_named(expected, b)
     faults = find_faults(expected.entries, found.entries)
-    if not dropped and not faults:
+    if mapping is not None and not faults:
+        faults = [
+            attrs.evolve(fault, kind="way-back", message=f"on the way back: {fault.message}")
+            for fault in unmapped_faults(found, unmapped, mapping)
+        ]
+    elif not dropped and not faults:
         faults = _way_back(a, found)
     shared = [leaf for where, leaf in expected.entries.items() if where in found.entries]
     tensors = sum(isinstance(leaf, StoredTensor) for leaf in shared)
@@ -60,6 +78,13 @@ def _as_named(expected: Contents, target: Opened) -> Contents:
     if not known.names or said.names.keys() >= known.names.keys():
         return target.contents
     return contents_of(target.leaves, target.format, known)
+
+
+def _order_in(target: Contents, source: Contents, mapping: Mapping) -> Order | None:
+    """The target's order, where it has just the weights that the mapping gives; what is wrong shows in the faults."""
+    order = Order.of(target)
+    made = apply(mapping, source).contents.weights()
+    return order if set(order.weights) == set(made) else None
 
 
 def _way_back(source: Opened, found: Contents) -> list[Fault]:

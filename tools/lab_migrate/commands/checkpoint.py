@@ -12,7 +12,9 @@ import typer
 from lab_bridge.checkpoint import CheckpointError, Conversion, Reading, Verification, open_checkpoint
 from lab_bridge.checkpoint import convert as convert_checkpoint
 from lab_bridge.checkpoint import verify as verify_checkpoints
+from lab_bridge.checkpoint.atomic import new_file
 from lab_bridge.checkpoint.inspect import rows, totals
+from lab_bridge.checkpoint.mapping import Mapping, propose, read_mapping
 from lab_migrate.commands.options import JsonOption
 from lab_migrate.errors import UsageError
 from lab_migrate.output import console, print_json, table
@@ -38,6 +40,11 @@ AsDataOption = Annotated[
 OnlyOption = Annotated[
     str | None, typer.Option("--only", help="weights: leave everything else out.", show_default=False)
 ]
+MappingOption = Annotated[
+    Path | None,
+    typer.Option("--mapping", help="A file of renames, splits, merges … (see `map`).", show_default=False),
+]
+ReverseOption = Annotated[bool, typer.Option("--reverse", help="Use the mapping the other way.")]
 
 
 @app.command("inspect")
@@ -92,6 +99,14 @@ def convert(
         typer.Option("--to", help="The target's format, where its ending does not tell.", show_default=False),
     ] = None,
     only: OnlyOption = None,
+    mapping: MappingOption = None,
+    reverse: ReverseOption = False,
+    like: Annotated[
+        Path | None,
+        typer.Option(
+            "--like", help="A checkpoint of the other model: each of its weights must be filled.", show_default=False
+        ),
+    ] = None,
     objects_as_data: AsDataOption = False,
     trust_pickle: TrustOption = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing target, in one step.")] = False,
@@ -102,7 +117,16 @@ def convert(
     Example: lab-migrate checkpoint convert step_00000100.lab step_00000100.ckpt
     """
     with _told():
-        done = convert_checkpoint(source, target, to, only, Reading(objects_as_data, trust_pickle or ()), force)
+        done = convert_checkpoint(
+            source,
+            target,
+            to,
+            only,
+            Reading(objects_as_data, trust_pickle or ()),
+            force,
+            _mapping(mapping, reverse),
+            like,
+        )
     if json:
         print_json(
             {"source": str(source), "target": str(target), "format": done.format.name, "coverage": done.coverage}
@@ -111,11 +135,46 @@ def convert(
         _print_conversion(done, target)
 
 
+@app.command("map")
+def draft_mapping(
+    source: FileArgument,
+    like: Annotated[Path, typer.Argument(help="A checkpoint of the other model.", show_default=False)],
+    out: Annotated[Path | None, typer.Option("--out", help="Write the draft here.", show_default=False)] = None,
+    objects_as_data: AsDataOption = False,
+    trust_pickle: TrustOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Draft a mapping between two models from their checkpoints: names that moved where shapes agree.
+
+    Example: lab-migrate checkpoint map legacy.pt migrated.ckpt --out mapping.toml
+
+    A draft says `confirmed = false`, and no conversion takes it before somebody has read it. Exit code 1 where some
+    weights have no counterpart or several.
+    """
+    reading = Reading(objects_as_data, trust_pickle or ())
+    with _told():
+        draft = propose(open_checkpoint(source, reading).contents, open_checkpoint(like, reading).contents)
+        if out is not None:
+            with new_file(out) as file:
+                file.write(draft.toml().encode())
+    if json:
+        print_json({"draft": draft, "toml": draft.toml()})
+    elif out is None:
+        console().print(draft.toml(), markup=False, highlight=False, end="")
+    else:
+        counted = f"{len(draft.operations)} operations, {draft.kept} names kept"
+        open_ = f"{len(draft.ambiguous)} ambiguous, {len(draft.unused)} unused, {len(draft.unfilled)} unfilled"
+        console().print(f"Drafted {out}: {counted}; {open_}. Read it, then set confirmed = true.")
+    raise typer.Exit(0 if draft.complete else 1)
+
+
 @app.command("verify")
 def verify(
     source: FileArgument,
     target: FileArgument,
     only: OnlyOption = None,
+    mapping: MappingOption = None,
+    reverse: ReverseOption = False,
     objects_as_data: AsDataOption = False,
     trust_pickle: TrustOption = None,
     json: JsonOption = False,
@@ -127,7 +186,9 @@ def verify(
     Exit code 0 verified, 1 something differs (named), 3 nothing to compare.
     """
     with _told():
-        found = verify_checkpoints(source, target, only, Reading(objects_as_data, trust_pickle or ()))
+        found = verify_checkpoints(
+            source, target, only, Reading(objects_as_data, trust_pickle or ()), _mapping(mapping, reverse)
+        )
     if json:
         print_json(
             {
@@ -143,6 +204,13 @@ def verify(
     else:
         _print_verification(found)
     raise typer.Exit(found.exit_code)
+
+
+def _mapping(file: Path | None, reverse: bool) -> Mapping | None:
+    if file is None:
+        return None
+    declared = read_mapping(file)
+    return declared.reverse() if reverse else declared
 
 
 def _print_conversion(done: Conversion, target: Path) -> None:
@@ -170,7 +238,9 @@ def _print_verification(found: Verification) -> None:
     if len(found.faults) > SHOWN:
         out.print(f"and {len(found.faults) - SHOWN} more; --json has all")
     if found.dropped:
-        out.print(f"{len(found.dropped)} entries of the source were left out: only weights were asked for")
+        for reason in dict.fromkeys(found.dropped.values()):
+            count = sum(one == reason for one in found.dropped.values())
+            out.print(f"{count} entries of the source were left out: {reason}")
     if found.exit_code == 3:
         out.print("inconclusive: no tensor on both sides")
     elif found.faults:

@@ -35,7 +35,7 @@ class Drop:
         return []
 
     def reverse(self) -> Operation:
-        """Leave out what is not there."""
+        """None: see `Mapping.reverse`."""
         return self
 
     def problems(self) -> list[str]:
