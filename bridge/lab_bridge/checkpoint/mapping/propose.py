@@ -150,7 +150,8 @@ def _folded(pairs: Mapping[str, tuple[str, str]], legacy: Sequence[str], other: 
     """Renames with wildcards in place of what both names have in common."""
     made: list[Proposed] = []
     left = list(pairs)
-    for spared in (0, 1):
+    # The shortest patterns first; longer ones take what those would not leave to others.
+    for spared in range(max((name.count(".") + 2 for name in left), default=0)):
         groups: dict[tuple[str, str], list[str]] = {}
         for name in left:
             groups.setdefault(_heads(name, pairs[name][0], spared), []).append(name)
@@ -162,11 +163,12 @@ def _folded(pairs: Mapping[str, tuple[str, str]], legacy: Sequence[str], other: 
 
 
 def _heads(name: str, target: str, spared: int) -> tuple[str, str]:
-    """Both names with `**` for the words that they end with alike, less `spared` of them where nothing else is left."""
+    """Both names with `**` for all but the first `spared` of the words that they end with alike."""
     ours, theirs = name.split("."), target.split(".")
     shared = 0
-    while shared < min(len(ours), len(theirs)) - spared and ours[-1 - shared] == theirs[-1 - shared]:
+    while shared < min(len(ours), len(theirs)) and ours[-1 - shared] == theirs[-1 - shared]:
         shared += 1
+    shared = max(shared - spared, 0)
     tail = ".**" if shared else ""
     head, there = ".".join(ours[: len(ours) - shared]), ".".join(theirs[: len(theirs) - shared])
     if _numbers(head) == _numbers(there):
