@@ -15,13 +15,15 @@ import attrs
 from lab_parity.plant import start_planting
 from lab_parity.record import Recorder
 from lab_parity.record.capture_file import refuse_existing
+from lab_parity.record.operations import Operations, operations_path
 from lab_parity.record.sites import UpdateSite
 from lab_parity.trace import End, Scope
 
 __all__ = ["recording_environment", "start_from_environment"]
 
-_TRACE, _SITES, _ROOT, _NESTED, _PLANT, _CAPTURE, _UNTIL, _SCOPE = (
-    f"LAB_PARITY_{name}" for name in ("TRACE", "SITES", "ROOT", "NESTED", "PLANT", "CAPTURE", "UNTIL", "SCOPE")
+_TRACE, _SITES, _ROOT, _NESTED, _PLANT, _CAPTURE, _UNTIL, _SCOPE, _OPERATIONS = (
+    f"LAB_PARITY_{name}"
+    for name in ("TRACE", "SITES", "ROOT", "NESTED", "PLANT", "CAPTURE", "UNTIL", "SCOPE", "OPERATIONS")
 )
 
 
@@ -33,6 +35,7 @@ def recording_environment(
     capture: Collection[int] = (),
     until: int | None = None,
     scope: Scope | None = None,
+    operations: int | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """Variables that make a subprocess (and the ranks that it starts) record itself to `path`.
@@ -41,7 +44,8 @@ def recording_environment(
     distributed run writes `<name>.rank<n><suffix>`. `environment` is the one that they are added to (default:
     os.environ); its PYTHONPATH is kept, after ours. `plant` plants a fault, written "name@step" (see plant).
     `capture` are steps of which full tensors are written beside the trace; after step `until` has been written, the
-    program is ended on the spot, with exit code 0. `scope` says how much is recorded.
+    program is ended on the spot, with exit code 0. `scope` says how much is recorded. `operations` is a step of which
+    every operation is written beside the trace (see record/operations.py).
 
     Raises FileExistsError when `path`, or a captured step of it, exists.
     """
@@ -59,6 +63,7 @@ def recording_environment(
         _PLANT: plant or "",
         _CAPTURE: ",".join(str(step) for step in sorted(capture)),
         _UNTIL: "" if until is None else str(until),
+        _OPERATIONS: "" if operations is None else str(operations),
         _SCOPE: "" if scope is None else json.dumps(attrs.asdict(scope)),
     }
     return variables | {name: value for name, value in wanted.items() if value}
@@ -76,7 +81,12 @@ def start_from_environment() -> None:
     capture = [int(step) for step in os.environ.get(_CAPTURE, "").split(",") if step]
     last = os.environ.get(_UNTIL)
 
+    drilled = os.environ.get(_OPERATIONS)
+    operations = Operations(int(drilled), operations_path(path, int(drilled))) if drilled and not nested else None
+
     def stop_in_time(step: int) -> None:
+        if operations is not None:
+            operations.ended(step)
         if last and step >= int(last):
             recorder.stop(End("stopped", f"after step {step}, as asked"))
             _leave_now()
@@ -84,6 +94,8 @@ def start_from_environment() -> None:
     scope = Scope(**json.loads(os.environ.get(_SCOPE, "{}")))
     recorder = Recorder(path, sites, shared=True, capture=capture, after_step=stop_in_time, scope=scope)
     recorder.start()
+    if operations is not None:
+        operations.start()
     atexit.register(_stop, recorder, nested)
 
 

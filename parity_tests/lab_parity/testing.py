@@ -21,6 +21,7 @@ import torch
 
 from lab_parity.compare import compare
 from lab_parity.diagnose import Cause, diagnose
+from lab_parity.drill import Drill, drill_down
 from lab_parity.record import UpdateSite, record
 from lab_parity.report.plain import failure_text
 from lab_parity.structures import difference
@@ -54,8 +55,8 @@ def assert_same_training(
         verdict = compare(*traces)
         if verdict.rung == "identical" or verdict.rung in allow:
             return verdict
-        cause = explain((legacy, migrated), (traces[0], traces[1]), verdict, Path(folder), sites)
-    raise TrainingsDifferError(failure_text(verdict, cause))
+        cause, drill = explain((legacy, migrated), (traces[0], traces[1]), verdict, Path(folder), sites)
+    raise TrainingsDifferError(failure_text(verdict, cause, drill))
 
 
 def assert_same_bits(a: Any, b: Any) -> None:
@@ -69,11 +70,17 @@ def assert_same_bits(a: Any, b: Any) -> None:
         raise AssertionError(found)
 
 
-def recorded(side: Training, path: Path, sites: Sequence[UpdateSite] = (), capture: Collection[int] = ()) -> Trace:
+def recorded(
+    side: Training,
+    path: Path,
+    sites: Sequence[UpdateSite] = (),
+    capture: Collection[int] = (),
+    operations: int | None = None,
+) -> Trace:
     """The trace of a training; a function is called, and recorded to `path`."""
     if not callable(side):
         return side if isinstance(side, Trace) else read(side)
-    with _same_generators(), record(path, sites, capture=capture):
+    with _same_generators(), record(path, sites, capture=capture, operations=operations):
         side()
     return read(path)
 
@@ -84,18 +91,23 @@ def explain(
     verdict: Verdict,
     folder: Path,
     sites: Sequence[UpdateSite] = (),
-) -> Cause | None:
-    """The cause of a difference; functions are called again to capture the steps that it needs, traces are not."""
+) -> tuple[Cause | None, Drill | None]:
+    """The cause of a difference and its first operation.
+
+    Functions are called again to capture the steps that it takes; of a trace what lies beside it is used.
+    """
     if verdict.first is None:
-        return None
+        return None, None
     step = verdict.first.step
     again = [
-        recorded(side, folder / f"again-{name}.trace", sites, range(max(step - 1, 0), step + 1))
+        recorded(side, folder / f"again-{name}.trace", sites, range(max(step - 1, 0), step + 1), step)
         if callable(side)
         else trace
         for side, trace, name in zip(sides, traces, "ab", strict=True)
     ]
-    return diagnose(*traces, captures=(again[0], again[1]), verdict=verdict)
+    cause = diagnose(*traces, captures=(again[0], again[1]), verdict=verdict)
+    drill = drill_down((again[0], again[1]), verdict.first) if all(callable(side) for side in sides) else None
+    return cause, drill
 
 
 @contextmanager

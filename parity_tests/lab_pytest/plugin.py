@@ -135,8 +135,8 @@ def _against_golden(
         verdict = compare(golden, trace)
         if verdict.rung == "identical" or verdict.rung in allow:
             return
-        cause = explain((golden, train), (golden, trace), verdict, Path(folder), sites)
-        raise TrainingsDifferError(f"{failure_text(verdict, cause)}\ngolden: {shown}{_advice(verdict)}")
+        cause, drill = explain((golden, train), (golden, trace), verdict, Path(folder), sites)
+        raise TrainingsDifferError(f"{failure_text(verdict, cause, drill)}\ngolden: {shown}{_advice(verdict)}")
 
 
 def _advice(verdict: Verdict) -> str:

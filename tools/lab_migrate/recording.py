@@ -35,12 +35,13 @@ def record_command(
     steps: Collection[int] = (),
     until: int | None = None,
     scope: Scope | None = None,
+    operations: int | None = None,
 ) -> Recording:
     """Run `command` and record what it trains to `trace`. Raises `UsageError` where there is nothing to read.
 
     `project` is where a `lab-migrate.toml` may name further update sites. With `capture` the output is kept instead
     of printed. `steps` are captured in full beside the trace; after step `until` the program is ended. `scope` says how
-    much is recorded.
+    much is recorded; `operations` is a step of which every operation is written beside the trace.
     """
     sites = [site.update_site() for profile in profiles_for(project) for site in profile.sites]
     environment = {**os.environ, **(extra or {})}
@@ -48,7 +49,14 @@ def record_command(
     try:
         environment.update(
             recording_environment(
-                trace, sites, plant=plant, capture=steps, until=until, scope=scope, environment=environment
+                trace,
+                sites,
+                plant=plant,
+                capture=steps,
+                until=until,
+                scope=scope,
+                operations=operations,
+                environment=environment,
             )
         )
         done = subprocess.run(

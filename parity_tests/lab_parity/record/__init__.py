@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lab_parity.record.capture_file import refuse_existing
+from lab_parity.record.operations import Operations, operations_path
 from lab_parity.record.recorder import Recorder
 from lab_parity.record.sites import UpdateSite
 from lab_parity.trace import End, Scope
@@ -22,19 +23,24 @@ def record(
     *,
     capture: Collection[int] = (),
     scope: Scope | None = None,
+    operations: int | None = None,
 ) -> Iterator[None]:
     """Record what is trained inside into a trace at `path`; `sites` name home-grown optimizers' update methods.
 
     `capture` are steps (from 0) of which full tensors are written beside the trace; see record/capture_file.py.
-    `scope` says how much is recorded, by default every step as digests.
+    `scope` says how much is recorded, by default every step as digests. `operations` is a step of which every
+    operation is written, too; see record/operations.py.
 
     Never changes a number, draws from a generator or keeps a graph alive. An exception passes through, and the
     trace says so. Raises FileExistsError at once when `path` exists.
     """
     path = Path(path)
     refuse_existing(path)
-    recorder = Recorder(path, sites, capture=capture, scope=scope)
+    drill = None if operations is None else Operations(operations, operations_path(path, operations))
+    recorder = Recorder(path, sites, capture=capture, scope=scope, after_step=None if drill is None else drill.ended)
     recorder.start()
+    if drill is not None:
+        drill.start()
     end = End("finished")
     try:
         yield
@@ -45,4 +51,6 @@ def record(
         end = End("exception", f"{type(error).__name__}: {error}")
         raise
     finally:
+        if drill is not None:
+            drill.stop()
         recorder.stop(end)

@@ -6,8 +6,9 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from lab_parity.diagnose import Cause
+from lab_parity.drill import Drill
 
-__all__ = ["render_cause"]
+__all__ = ["render_cause", "render_drill"]
 
 _WIDTH = 300
 _SURE = {
@@ -31,6 +32,13 @@ def render_cause(cause: Cause) -> RenderableType:
     if known and cause.others:
         lines.append(Text(f"  also fits {_cut(cause.others[0].sentence)}", style="dim"))
     return Group(*lines)
+
+
+def render_drill(drill: Drill) -> RenderableType:
+    """Something rich can print; at most five lines of text."""
+    first, *rest = drill.lines()
+    lines: list[RenderableType] = [Text("Where", style="bold").append(f"  {_cut(first)}", style="not bold")]
+    return Group(*lines, *(Text(_cut(line)) for line in rest))
 
 
 def _cut(text: str) -> str:

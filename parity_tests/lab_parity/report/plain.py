@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lab_parity.diagnose.cause import Cause
+from lab_parity.drill import Drill
 from lab_parity.report.terminal import next_step
 from lab_parity.verdict import Verdict
 
@@ -12,11 +13,8 @@ _LINES = 24
 _WIDTH = 160
 
 
-def failure_text(verdict: Verdict, cause: Cause | None = None, more: str = "") -> str:
-    """What went wrong, in the order in which a reader asks: why, where, on what the verdict rests.
-
-    `more` is put in after the first difference (the first differing operation, say).
-    """
+def failure_text(verdict: Verdict, cause: Cause | None = None, drill: Drill | None = None) -> str:
+    """What went wrong, in the order in which a reader asks: why, where, on what the verdict rests."""
     lines: list[str] = []
     known = cause is not None and cause.name != "unknown"
     if cause is not None:
@@ -29,7 +27,7 @@ def failure_text(verdict: Verdict, cause: Cause | None = None, more: str = "") -
     lines += [f"{verdict.rung.upper()}{': ' if verdict.reasons else ''}{'; '.join(verdict.reasons[:3])}"]
     if verdict.first is not None:
         lines.append(verdict.first.sentence())
-    lines += more.splitlines()[:8]
+    lines += drill.lines() if drill is not None else []
     if verdict.environment:
         lines.append("the environments differ: " + ", ".join(
             f"{name} {a} against {b}" for name, (a, b) in list(verdict.environment.items())[:4]

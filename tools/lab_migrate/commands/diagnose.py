@@ -10,9 +10,11 @@ import typer
 from lab_migrate.commands.options import JsonOption
 from lab_migrate.errors import UsageError
 from lab_migrate.output import console, print_json
-from lab_parity import Cause, ParityError, Verdict, compare
+from lab_parity import Cause, ParityError, Verdict, compare, read
 from lab_parity import diagnose as name_the_cause
-from lab_parity.report.cause import render_cause
+from lab_parity.drill import Drill, drill_down
+from lab_parity.record.operations import operations_path
+from lab_parity.report.cause import render_cause, render_drill
 from lab_parity.report.terminal import render
 
 
@@ -33,17 +35,36 @@ def diagnose(
 
     Example: lab-migrate diagnose legacy.trace migrated.trace
 
-    Most causes need full tensors of the first differing step, made by: lab-migrate record --capture step=K.
+    Most causes need full tensors of the first differing step K and the one before, and the first operation that
+    differs needs all of K's, made by: lab-migrate record --capture step=J,K --operations K.
     `lab-migrate parity` makes them by itself. Exit code 0 identical, 1 diverged, 3 inconclusive.
     """
     verdict, cause = explained(legacy, migrated, captures)
+    drill = drilled(captures or (legacy, migrated), verdict)
     if json:
-        print_json({**verdict.to_dict(), "cause": cause.to_dict() if cause is not None else None})
+        said = {name: found.to_dict() if found is not None else None for name, found in
+                (("cause", cause), ("first_operation", drill))}  # fmt: skip
+        print_json({**verdict.to_dict(), **said})
     else:
         console().print(render(verdict))
         if cause is not None:
             console().print(render_cause(cause))
+        if drill is not None:
+            console().print(render_drill(drill))
     raise typer.Exit(verdict.exit_code)
+
+
+def drilled(traces: tuple[Path, Path], verdict: Verdict) -> Drill | None:
+    """The first operation that differs, where the operations of that step lie beside both traces.
+
+    Raises `UsageError` for files that are damaged.
+    """
+    if verdict.first is None or not all(operations_path(path, verdict.first.step).exists() for path in traces):
+        return None
+    try:
+        return drill_down((read(traces[0]), read(traces[1])), verdict.first)
+    except ParityError as error:
+        raise UsageError(str(error)) from error
 
 
 def explained(

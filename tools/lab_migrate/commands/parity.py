@@ -12,7 +12,7 @@ from lab_migrate.commands.options import EntryOption, JsonOption, LevelOption, P
 from lab_migrate.errors import UsageError
 from lab_migrate.output import console, print_json
 from lab_migrate.proving import prove
-from lab_parity.report.cause import render_cause
+from lab_parity.report.cause import render_cause, render_drill
 from lab_parity.report.terminal import render
 
 
@@ -52,10 +52,13 @@ def parity(
     if json:
         cause = proof.cause.to_dict() if proof.cause is not None else None
         traces = [str(proof.legacy), str(proof.migrated)]
-        print_json({**proof.verdict.to_dict(), "cause": cause, "traces": traces})
+        drill = proof.drill.to_dict() if proof.drill is not None else None
+        print_json({**proof.verdict.to_dict(), "cause": cause, "first_operation": drill, "traces": traces})
     else:
         out.print(render(proof.verdict))
         if proof.cause is not None:
             out.print(render_cause(proof.cause))
+        if proof.drill is not None:
+            out.print(render_drill(proof.drill))
         out.print(f"Traces: {proof.legacy} and {proof.migrated}")
     raise typer.Exit(proof.verdict.exit_code)

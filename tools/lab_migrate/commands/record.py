@@ -31,6 +31,12 @@ def record(
     ledger: Annotated[
         bool, typer.Option("--ledger", help="Also record who draws random numbers; slows a small training down.")
     ] = False,
+    operations: Annotated[
+        int | None,
+        typer.Option(
+            "--operations", min=0, help="Write every operation of this step beside the trace.", show_default=False
+        ),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Run a training program, unmodified, and record every step as fingerprints.
@@ -47,7 +53,9 @@ def record(
     if steps and every > 1:
         raise UsageError("--capture needs every step to be recorded; leave out --every")
     scope = Scope(every, LEVELS[level], ledger)
-    done = record_command(context.args, out, project=Path.cwd(), plant=plant, steps=steps, scope=scope)
+    done = record_command(
+        context.args, out, project=Path.cwd(), plant=plant, steps=steps, scope=scope, operations=operations
+    )
     recorded = steps_in(done.trace)
     if json:
         print_json({"trace": str(done.trace), "steps": recorded, "exit_code": done.exit_code})
