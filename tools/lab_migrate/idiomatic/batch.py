@@ -54,7 +54,8 @@ class _Sorter:
         training = self.nest.training
         for kind in (training.backward, training.step):
             for reach in kind:
-                if not reach.direct:
+                inner = self.roles.wrapper is not None and reach.event.kind == STEP
+                if not reach.direct and not inner:
                     raise ManualOptimizationError(self.nest.train.node, f"{reach.event.kind} happens at {reach.place}")
         if len(self.roles.optimizers) != 1:
             raise ManualOptimizationError(training.step[0].event.node, "several optimizers step")
@@ -102,7 +103,8 @@ class _Sorter:
             if self.place != "backward" or call.args or call.keywords or not event.receiver:
                 raise ManualOptimizationError(node, "the optimizer steps in a form of its own")
             assert isinstance(call.func, ast.Attribute)
-            if call.func.attr != "step":
+            wrapper = self.roles.wrapper
+            if call.func.attr != (wrapper.method if wrapper else "step"):
                 raise ManualOptimizationError(node, f"the optimizer steps by {call.func.attr}()")
             self.place = "stepped"
         elif event.kind == ZERO:
@@ -164,7 +166,7 @@ class _Sorter:
 
     def _reads_after_schedule(self, node: ast.stmt) -> bool:
         """A learning rate read after the schedule's step is the next one."""
-        if not self.found.schedules:
+        if not self.found.schedules and self.roles.wrapper is None:
             return False
         rates = [*self.roles.schedules, *self.roles.optimizers]
         return any(self.frame.canonical(one) in rates for one in ast.walk(node) if dotted(one))

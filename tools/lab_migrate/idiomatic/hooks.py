@@ -19,11 +19,12 @@ from lab_migrate.idiomatic.roles import Roles
 
 EPOCH_START, EPOCH_END = "on_train_epoch_start", "on_train_epoch_end"
 CLIP, ZERO = "configure_gradient_clipping", "optimizer_zero_grad"
+BEFORE_STEP = "on_before_optimizer_step"
 VALIDATION_START, VALIDATION_END = "on_validation_epoch_start", "on_validation_epoch_end"
 #: What a name that draws random numbers, or moves a sampler on, is called.
 _DRAWS = ("rand", "seed", "shuffle", "sample", "perm", "next", "set_epoch")
 #: Hooks in the order in which a reader meets them.
-ORDER = (EPOCH_START, TRAIN, CLIP, ZERO, TAIL, VALIDATION_START, VALIDATE, VALIDATION_END, EPOCH_END)
+ORDER = (EPOCH_START, TRAIN, BEFORE_STEP, CLIP, ZERO, TAIL, VALIDATION_START, VALIDATE, VALIDATION_END, EPOCH_END)
 
 
 @attrs.define(eq=False)
@@ -90,6 +91,9 @@ def hooks_of(nest: Nest, roles: Roles) -> Hooks:
         own_clip = [sorted_batch.clip] if sorted_batch.clip and clip is None else []
         items[CLIP] = [Item(nest.train.frame, node) for node in own_clip]
         items[ZERO] = [Item(nest.train.frame, node) for node in filter(None, [sorted_batch.zero])]
+        if roles.wrapper is not None:
+            items[BEFORE_STEP] = roles.wrapper.before
+            tail = [*roles.wrapper.after, *tail]
     items[TAIL] = tail
     if nest.validation is not None:
         frame = nest.validation.frame

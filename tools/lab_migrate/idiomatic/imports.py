@@ -17,8 +17,9 @@ def lightning_name(module: Module) -> str:
 
 def import_edit(module: Module, name: str, edits: list[Edit]) -> Edit:
     """Before the first import of torch at the top level, else after the last import above the first edit."""
-    text = "import lightning" + (f" as {name}" if name != "lightning" else "")
     newline = "\r\n" if module.lines[0].endswith(b"\r\n") else "\n"
+    text = "import lightning" + (f" as {name}" if name != "lightning" else "") + newline
+    text += "from lightning.pytorch.plugins.environments import LightningEnvironment"
     first_edit = min(edit.start for edit in edits)
     imports = [
         node

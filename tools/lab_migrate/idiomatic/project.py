@@ -14,10 +14,13 @@ from lab_migrate.convert.rule import Edit
 from lab_migrate.findings import Finding, Status
 from lab_migrate.idiomatic.hooks import Hooks, hooks_of
 from lab_migrate.idiomatic.imports import import_edit, lightning_name
+from lab_migrate.idiomatic.loaders import check_loader
 from lab_migrate.idiomatic.nest import Nest, find_nest
+from lab_migrate.idiomatic.processes import refuse_processes
 from lab_migrate.idiomatic.refused import NotIdiomaticError
 from lab_migrate.idiomatic.roles import Roles, roles_of
 from lab_migrate.idiomatic.site import site_edits
+from lab_migrate.idiomatic.wrapper import wrapper_of
 from lab_migrate.idiomatic.write import Writer
 
 
@@ -69,11 +72,16 @@ def _file(module: Module, loops: list[TrainingLoop], graph: CallGraph) -> tuple[
                 "keep the faithful way, or move the loop over epochs into this file",
             )  # fmt: skip
         roles = roles_of(nest)
+        if len(roles.optimizers) == 1:
+            roles.wrapper = wrapper_of(roles.optimizers[0], nest, graph)
         if not roles.models:
             raise NotIdiomaticError(
                 "LM302", module.path, loop.node, "which model trains cannot be told",
                 "make the optimizer from model.parameters() in the same function, and convert again",
             )  # fmt: skip
+        refuse_processes(nest)
+        for batches in filter(None, (nest.train, nest.validation)):
+            findings += check_loader(batches, nest, graph)
         hooks = hooks_of(nest, roles)
         writer = Writer(nest, roles, hooks, class_name(nest, roles), lightning)
         edits += site_edits(writer)

@@ -7,9 +7,11 @@ from collections.abc import Iterator
 
 import attrs
 
+from lab_migrate.analysis.events import Event
 from lab_migrate.analysis.symbols import Function, dotted, own_nodes
 from lab_migrate.idiomatic.frame import Frame
 from lab_migrate.idiomatic.nest import Nest
+from lab_migrate.idiomatic.wrapper import Wrapper
 
 _MODEL_METHODS = ("parameters", "named_parameters", "eval", "train", "zero_grad")
 
@@ -33,12 +35,13 @@ class Roles:
     devices: list[str]
     hard_cuda: bool
     made: dict[str, Made]
+    wrapper: Wrapper | None = None
 
 
 def roles_of(nest: Nest) -> Roles:
     """Read the roles off the code of the nest and of what comes before it in the base frame."""
     steps = [reach.event for reach in nest.training.step if reach.direct]
-    optimizers = list(dict.fromkeys(nest.train.frame.canonical(step.receiver) for step in steps))
+    optimizers = list(dict.fromkeys(nest.train.frame.canonical(_stepped(step)) for step in steps))
     made = {name: found for name in optimizers if (found := made_by(name, nest.base)) is not None}
     models: list[str] = []
     for found in made.values():
@@ -66,6 +69,14 @@ def roles_of(nest: Nest) -> Roles:
         optimizers, list(dict.fromkeys(models)), list(dict.fromkeys(schedules)),
         [name for name in dict.fromkeys(devices) if name], hard, made,
     )  # fmt: skip
+
+
+def _stepped(step: Event) -> str:
+    """The optimizer of `optimizer.step()`, and of `scaler.step(optimizer)`."""
+    call = step.node
+    if isinstance(call, ast.Call) and len(call.args) == 1 and "scaler" in step.receiver.lower():
+        return dotted(call.args[0]) or step.receiver
+    return step.receiver
 
 
 def nodes_of(nest: Nest) -> Iterator[tuple[Frame, ast.AST]]:

@@ -7,6 +7,8 @@ import ast
 from lab_migrate.analysis.sources import Module
 from lab_migrate.analysis.symbols import dotted
 from lab_migrate.convert.rule import Edit
+from lab_migrate.idiomatic.frame import Item
+from lab_migrate.idiomatic.mentions import mentions_of
 from lab_migrate.idiomatic.write import Writer
 
 
@@ -35,10 +37,48 @@ def site_edits(writer: Writer) -> list[Edit]:
     edits.append(Edit(start, end, fit.replace("\n", newline)))
     edits += _all_removed(module, [made.statement for made in writer.moved])
     edits += _device_moves(writer)
+    edits += _none_before(writer, newline)
     for statement in writer.names.initial.values():
         if statement is not None and writer._is_literal(statement.value) and _is_only_use(writer, statement):
             edits.append(_removed(module, statement))
     return _merged(edits)
+
+
+def _none_before(writer: Writer, newline: str) -> list[Edit]:
+    """`name = None` above the condition that may give it a value: the LightningModule is made with it either way."""
+    module, base = writer.base.module, writer.base
+    wanted = [name for name in writer.arguments() if name in base.bound and name not in base.function.parameters]
+    edits: list[Edit] = []
+    for name in wanted:
+        maybe: ast.stmt | None = None
+        for node in _before_epochs(writer):
+            uses = [use for use in mentions_of([Item(base, node)]) if use.name == name and use.stores]
+            if any(use.sure for use in uses):
+                maybe = None
+                break
+            maybe = node if uses and maybe is None else maybe
+        if maybe is not None:
+            line = module.lines[maybe.lineno - 1].decode()
+            at = module.offset(maybe.lineno, 0)
+            edits.append(Edit(at, at, f"{line[: len(line) - len(line.lstrip())]}{name} = None{newline}"))
+    return edits
+
+
+def _before_epochs(writer: Writer) -> list[ast.stmt]:
+    """Statements that surely run before the epochs, in order: of the suites around them."""
+    found: list[ast.stmt] = []
+    suite: list[ast.stmt] = writer.base.function.body
+    while True:
+        around = next((node for node in suite if any(one is writer.nest.epochs for one in ast.walk(node))), None)
+        if around is None:
+            return found
+        found += suite[: suite.index(around)]
+        if around is writer.nest.epochs:
+            return found
+        inner = [getattr(around, name, None) or [] for name in ("body", "orelse", "finalbody")]
+        suite = next(
+            (part for part in inner if any(one is writer.nest.epochs for node in part for one in ast.walk(node))), []
+        )
 
 
 def unused(name: str, module: Module) -> str:

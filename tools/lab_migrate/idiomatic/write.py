@@ -10,6 +10,7 @@ from lab_migrate.analysis.scopes import names_in
 from lab_migrate.analysis.symbols import dotted, own_nodes
 from lab_migrate.idiomatic.frame import Frame, Item
 from lab_migrate.idiomatic.hooks import (
+    BEFORE_STEP,
     CLIP,
     EPOCH_END,
     EPOCH_START,
@@ -30,6 +31,7 @@ from lab_migrate.idiomatic.text import Replace, moved, rewritten
 
 _SIGNATURES = {
     EPOCH_START: "self", EPOCH_END: "self", VALIDATION_START: "self", VALIDATION_END: "self",
+    BEFORE_STEP: "self, optimizer",
     CLIP: "self, optimizer, gradient_clip_val=None, gradient_clip_algorithm=None",
     ZERO: "self, epoch, batch_idx, optimizer",
     TRAIN: "self, {batch}, batch_idx", TAIL: "self, outputs, {batch}, batch_idx", VALIDATE: "self, {batch}, batch_idx",
@@ -58,7 +60,10 @@ class Writer:
     def _fixed(self) -> dict[str, str]:
         """Canonical names and what stands for them in a hook."""
         fixed = {name: f"self.{self._attribute(name)}" for name in self.roles.models}
-        if self.hooks.automatic is not None:
+        if self.roles.wrapper is not None:
+            (name,) = self.roles.optimizers
+            fixed[name] = name if self.base.is_script else f"self.{self._attribute(name)}"
+        elif self.hooks.automatic is not None:
             fixed |= dict.fromkeys(self.roles.optimizers, "self.optimizers()")
             stepping = [*self.hooks.epoch_schedules, *self.hooks.automatic.schedules]
             if len(stepping) == 1:
@@ -222,6 +227,7 @@ class Writer:
 
     def source(self) -> str:
         """The class, at the left margin."""
+        configured = self._configure()
         parts = [f"class {self.name}({self.lightning}.LightningModule):", f'{self.unit}"""{self._docstring()}"""', ""]
         parts += [self._init()]
         for hook in ORDER:
@@ -231,7 +237,7 @@ class Writer:
         if self.hooks.keeps_mode:
             parts += ["", self._method("on_validation_model_eval", "self", [
                 "pass  # the model was never put into evaluation mode"])]  # fmt: skip
-        parts += ["", self._configure()]
+        parts += ["", configured]
         return "\n".join(part.rstrip("\n") for part in parts) + "\n"
 
     def _docstring(self) -> str:
@@ -307,7 +313,8 @@ class Writer:
             assert self.nest.first is not None
             first = rewritten(self.base.module.source(self.nest.first), self.replace(self.base))
             lines.append(f"{self.nest.epoch} = self.current_epoch + {first}")
-        if self.hooks.automatic is None and hook != VALIDATE and used & set(self.roles.optimizers):
+        own = self.hooks.automatic is None and self.roles.wrapper is None
+        if own and hook != VALIDATE and used & set(self.roles.optimizers):
             every = ", ".join(self.fixed[name] for name in self.roles.optimizers)
             lines.append(f"{every} = self.optimizers({self._raw()})")
         if hook in (TRAIN, TAIL, VALIDATE):
@@ -331,7 +338,8 @@ class Writer:
         return lines
 
     def _raw(self) -> str:
-        plain = all(getattr(reach.event.node.func, "attr", "") == "step" for reach in self.nest.training.step)  # type: ignore[attr-defined]
+        calls = [reach.event.node for reach in self.nest.training.step if reach.direct]
+        plain = all(getattr(call.func, "attr", "") == "step" for call in calls if isinstance(call, ast.Call))
         return "" if plain else "use_pl_optimizer=False"
 
     def _local(self, canonical: str) -> str:
@@ -431,6 +439,8 @@ class Writer:
                 values[name] = name.rpartition(".")[2]
             else:
                 values[name] = self._place_for_configure(name)
+                if self.roles.wrapper is not None and name in self.roles.optimizers:
+                    values[name] += f".{self.roles.wrapper.inner}"
         optimizers = [values[name] for name in self.roles.optimizers]
         if len(optimizers) > 1:
             lines.append(f"return {', '.join(optimizers)}")
@@ -506,6 +516,7 @@ class Writer:
             if limit is not None:
                 frame = (self.nest.train if word == "train" else self.nest.validation).frame  # type: ignore[union-attr]
                 found.append(f"limit_{word}_batches={self._limit(limit, frame)}")
+        found.append("plugins=LightningEnvironment()")
         found += self.hooks.clip or ()
         if self.nest.validation is not None:
             found += ["num_sanity_val_steps=0", "inference_mode=False"]

@@ -1,0 +1,30 @@
+"""Trainings that start or join processes of their own, or catch what Lightning catches."""
+
+from __future__ import annotations
+
+import ast
+
+from lab_migrate.analysis.symbols import dotted
+from lab_migrate.idiomatic.nest import Nest
+from lab_migrate.idiomatic.refused import NotIdiomaticError
+
+_DISTRIBUTED = ("DistributedDataParallel", "init_process_group", "DistributedSampler", "DDP", "FSDP", "Accelerator",
+                "FullyShardedDataParallel", "all_reduce")  # fmt: skip
+
+
+def refuse_processes(nest: Nest) -> None:
+    """Raises `NotIdiomaticError` where the base frame or the batches set up processes, or catch an interruption."""
+    for frame in nest.frames:
+        for node in frame.function.own:
+            if isinstance(node, ast.Call) and dotted(node.func).rpartition(".")[2] in _DISTRIBUTED:
+                raise NotIdiomaticError(
+                    "LM302", frame.module.path, node, f"{dotted(node.func)}() sets up processes, which are Lightning's",
+                    "take the set-up out and name a strategy to the Trainer, or keep the faithful way",
+                )  # fmt: skip
+            if isinstance(node, ast.Try) and any(one is nest.epochs for part in node.body for one in ast.walk(part)):
+                caught = " ".join(ast.unparse(handler.type) for handler in node.handlers if handler.type)
+                if "KeyboardInterrupt" in caught or any(handler.type is None for handler in node.handlers):
+                    raise NotIdiomaticError(
+                        "LM302", frame.module.path, node, "an interruption is caught around it, which the Trainer ends",
+                        "keep the faithful way, or let the Trainer handle Ctrl-C",
+                    )  # fmt: skip
