@@ -6,6 +6,7 @@ import ast
 
 import attrs
 
+from lab_migrate.analysis.sources import Project
 from lab_migrate.analysis.symbols import dotted, own_nodes
 from lab_migrate.idiomatic.batch import Automatic, automatic
 from lab_migrate.idiomatic.clip import trainer_clip
@@ -15,7 +16,7 @@ from lab_migrate.idiomatic.moves import Moves
 from lab_migrate.idiomatic.names import TAIL, TRAIN, VALIDATE
 from lab_migrate.idiomatic.nest import Nest, in_inner_loop
 from lab_migrate.idiomatic.refused import ManualOptimizationError, NotIdiomaticError
-from lab_migrate.idiomatic.roles import Roles
+from lab_migrate.idiomatic.roles import Roles, nodes_of
 
 EPOCH_START, EPOCH_END = "on_train_epoch_start", "on_train_epoch_end"
 CLIP, ZERO = "configure_gradient_clipping", "optimizer_zero_grad"
@@ -50,7 +51,7 @@ class Hooks:
     keeps_mode: bool
 
 
-def hooks_of(nest: Nest, roles: Roles) -> Hooks:
+def hooks_of(nest: Nest, roles: Roles, project: Project) -> Hooks:
     """Sort all statements of a nest. Raises `NotIdiomaticError`."""
     try:
         sorted_batch = automatic(nest, roles)
@@ -59,7 +60,7 @@ def hooks_of(nest: Nest, roles: Roles) -> Hooks:
     except ManualOptimizationError as error:
         sorted_batch, epoch_schedules, manual = None, [], error
     dropped = {id(item.node) for item in nest.items if _schedule_of(item, roles) in epoch_schedules}
-    mode = _training_modes(nest, roles)
+    mode = _training_modes(nest, roles, project)
     dropped |= mode
     train_limit = limit_of(nest.train)
     validation_limit = limit_of(nest.validation) if nest.validation else None
@@ -220,25 +221,27 @@ def _evaluates(nest: Nest, roles: Roles) -> bool:
     return any(_mode(item, roles) == "eval" for item in nest.between)
 
 
-def _training_modes(nest: Nest, roles: Roles) -> set[int]:
+def _training_modes(nest: Nest, roles: Roles, project: Project) -> set[int]:
     """Statements that set the mode as Lightning does by itself: eval before its validation, and back."""
     evals = [item for item in nest.items if _mode(item, roles) == "eval"]
     trains = [item for item in nest.items if _mode(item, roles) == "train"]
     ours = [item for item in nest.between if _mode(item, roles) == "eval"]
     if len(roles.models) > 1 or (evals and (nest.validation is None or evals != ours or len(ours) != 1)):
         return set()
-    early = [
-        node
-        for node in nest.base.function.own
-        if isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Attribute)
-        and node.func.attr == "eval"
-        and not node.args
-        and node.lineno < nest.epochs.lineno
-    ]
-    if early:
+    every = sum(module.text.count(".eval(") for module in project.modules.values())
+    if every > len(ours) or _handed_on(nest, roles):
         return {id(item.node) for item in evals}
     return {id(item.node) for item in [*evals, *trains]}
+
+
+def _handed_on(nest: Nest, roles: Roles) -> bool:
+    """Whether something outside the project gets a whole model, and may change its mode."""
+    return any(
+        frame.canonical(arg) in roles.models
+        for frame, node in nodes_of(nest)
+        if isinstance(node, ast.Call)
+        for arg in [*node.args, *(word.value for word in node.keywords)]
+    )
 
 
 def _draws_early(nest: Nest, dropped: set[int]) -> None:
@@ -249,6 +252,12 @@ def _draws_early(nest: Nest, dropped: set[int]) -> None:
         for node in own_nodes([item.node]):
             if isinstance(node, ast.Call):
                 name = dotted(node.func).lower()
+                if item.frame.canonical(node.func).startswith(nest.train.frame.canonical(nest.train.loader) + "."):
+                    raise NotIdiomaticError(
+                        "LM304", item.frame.module.path, item.node,
+                        f"{name}() tells the loader of the epoch: Lightning has asked it for its iterator by then",
+                        "let the loader's iterator do it, or keep the faithful way",
+                    )  # fmt: skip
                 if any(word in name for word in _DRAWS):
                     raise NotIdiomaticError(
                         "LM304", item.frame.module.path, item.node,

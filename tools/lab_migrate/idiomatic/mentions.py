@@ -1,9 +1,9 @@
-"""In which order a hook's statements read and assign names, as far as it can be told without running them."""
+"""Which names a hook's statements read and assign, and which they may read before they assign them."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable
 
 import attrs
 
@@ -11,89 +11,154 @@ from lab_migrate.analysis.scopes import names_in
 from lab_migrate.idiomatic.frame import Frame, Item
 
 
-@attrs.frozen
-class Mention:
-    """A name's use. `sure` assignments happen whenever their hook runs; `statement` counts the hook's statements."""
+@attrs.define
+class Flow:
+    """Canonical names of some statements, run one after the other.
 
-    name: str
-    stores: bool
-    sure: bool
-    statement: int
+    `used` are all of them in the order of first use, `stored` those that are assigned, `exposed` those that may be read
+    before the statements assign them, and `sure` those that are assigned whatever happens.
+    """
 
+    used: dict[str, None] = attrs.field(factory=dict)
+    stored: set[str] = attrs.field(factory=set)
+    exposed: set[str] = attrs.field(factory=set)
+    sure: set[str] = attrs.field(factory=set)
 
-def mentions_of(items: list[Item], start: int = 0) -> list[Mention]:
-    """Uses of names in these statements, by their canonical names."""
-    found: list[Mention] = []
-    for position, item in enumerate(items, start):
-        if item.result is not None and item.base is not None:
-            assert item.value is not None
-            found += _loads(item.frame, item.value, position)
-            found += _stores(item.base, item.result, True, position)
+    def loads(self, frame: Frame, *nodes: ast.expr | None) -> None:
+        """Expressions are computed."""
+        for node in nodes:
+            if node is None:
+                continue
+            names = names_in([node])
+            for name in sorted(names.read | names.captured):
+                if name in frame.arguments and not frame.canonical(name):
+                    assert frame.base is not None
+                    self.loads(frame.base, frame.arguments[name])
+                else:
+                    self._load(frame.canonical(name))
+            for name in sorted(names.assigned):
+                self.store(frame.canonical(name))
+
+    def target(self, frame: Frame, node: ast.expr) -> None:
+        """A target is assigned."""
+        for one in ast.walk(node):
+            if isinstance(one, ast.Name) and not isinstance(one.ctx, ast.Store):
+                self._load(frame.canonical(one.id))
+        for one in ast.walk(node):
+            if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store):
+                self.store(frame.canonical(one.id))
+
+    def store(self, name: str) -> None:
+        """A name surely has a value from here on."""
+        self.used[name] = None
+        self.stored.add(name)
+        self.sure.add(name)
+
+    def _load(self, name: str) -> None:
+        self.used[name] = None
+        if name not in self.sure:
+            self.exposed.add(name)
+
+    def items(self, items: Iterable[Item]) -> None:
+        """Items run."""
+        for item in items:
+            if item.result is not None and item.base is not None:
+                self.loads(item.frame, item.value)
+                self.target(item.base, item.result)
+            else:
+                self.statement(item.frame, item.node)
+
+    def statement(self, frame: Frame, node: ast.stmt) -> None:
+        """A statement runs."""
+        if isinstance(node, ast.Assign):
+            self.loads(frame, node.value)
+            for target in node.targets:
+                self.target(frame, target)
+        elif isinstance(node, ast.AugAssign):
+            self.loads(frame, node.value)
+            if isinstance(node.target, ast.Name):
+                self._load(frame.canonical(node.target.id))
+            self.target(frame, node.target)
+        elif isinstance(node, ast.AnnAssign):
+            if node.value is not None:
+                self.loads(frame, node.value)
+                self.target(frame, node.target)
+        elif isinstance(node, ast.With):
+            for item in node.items:
+                self.loads(frame, item.context_expr)
+                if item.optional_vars is not None:
+                    self.target(frame, item.optional_vars)
+            self._body(frame, node.body)
+        elif isinstance(node, ast.For):
+            self.loads(frame, node.iter)
+            before = set(self.sure)
+            self.target(frame, node.target)
+            self._body(frame, node.body)
+            self.sure = before
+            self._branch(frame, node.orelse)
+        elif isinstance(node, ast.If):
+            self.loads(frame, node.test)
+            before = set(self.sure)
+            self._body(frame, node.body)
+            one, self.sure = self.sure, before
+            self._body(frame, node.orelse)
+            self.sure = one & self.sure
+        elif isinstance(node, ast.While):
+            self.loads(frame, node.test)
+            self._branch(frame, node.body)
+            self._branch(frame, node.orelse)
+        elif isinstance(node, ast.Try):
+            before = set(self.sure)
+            for part in (node.body, *(handler.body for handler in node.handlers), node.orelse):
+                self.sure = set(before)
+                self._body(frame, part)
+            self.sure = before
+            for handler in node.handlers:
+                if handler.name:
+                    self.stored.add(frame.canonical(handler.name))
+            self._body(frame, node.finalbody)
         else:
-            found += _statement(item.frame, item.node, True, position)
-    return found
+            names = names_in([node])
+            for name in sorted(names.read | names.captured):
+                self._load(frame.canonical(name))
+            for name in sorted(names.assigned | names.deleted):
+                self.store(frame.canonical(name))
+
+    def _body(self, frame: Frame, body: list[ast.stmt]) -> None:
+        for node in body:
+            self.statement(frame, node)
+        if body and isinstance(body[-1], ast.Raise | ast.Return | ast.Break | ast.Continue):
+            # What comes after is not reached this way, so it sees what the other ways assign.
+            self.sure = _Everything()
+
+    def _branch(self, frame: Frame, body: list[ast.stmt]) -> None:
+        before = set(self.sure)
+        self._body(frame, body)
+        self.sure = before
 
 
-def stores_of(frame: Frame, target: ast.expr, position: int = 0) -> list[Mention]:
+class _Everything(set[str]):
+    """All names: what a way that ends has assigned."""
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+    def __and__(self, other: object) -> set[str]:
+        return other  # type: ignore[return-value]
+
+    def __rand__(self, other: object) -> set[str]:
+        return other  # type: ignore[return-value]
+
+
+def flow_of(items: Iterable[Item], given: Iterable[str] = ()) -> Flow:
+    """The flow through some items, which find the names `given` assigned."""
+    flow = Flow()
+    for name in given:
+        flow.store(name)
+    flow.items(items)
+    return flow
+
+
+def targets_of(frame: Frame, target: ast.expr) -> list[str]:
     """The names that an assignment to `target` binds."""
-    return list(_stores(frame, target, True, position))
-
-
-def _statement(frame: Frame, node: ast.stmt, sure: bool, at: int) -> Iterator[Mention]:
-    if isinstance(node, ast.Assign):
-        yield from _loads(frame, node.value, at)
-        for target in node.targets:
-            yield from _stores(frame, target, sure, at)
-    elif isinstance(node, ast.AugAssign):
-        yield from _loads(frame, node.value, at)
-        if isinstance(node.target, ast.Name):
-            yield Mention(frame.canonical(node.target.id), False, True, at)
-        yield from _stores(frame, node.target, sure, at)
-    elif isinstance(node, ast.AnnAssign):
-        if node.value is not None:
-            yield from _loads(frame, node.value, at)
-            yield from _stores(frame, node.target, sure, at)
-    elif isinstance(node, ast.With):
-        for item in node.items:
-            yield from _loads(frame, item.context_expr, at)
-            if item.optional_vars is not None:
-                yield from _stores(frame, item.optional_vars, sure, at)
-        for one in node.body:
-            yield from _statement(frame, one, sure, at)
-    elif isinstance(node, ast.For):
-        yield from _loads(frame, node.iter, at)
-        yield from _stores(frame, node.target, False, at)
-        for one in [*node.body, *node.orelse]:
-            yield from _statement(frame, one, False, at)
-    elif isinstance(node, ast.If | ast.While):
-        yield from _loads(frame, node.test, at)
-        for one in [*node.body, *node.orelse]:
-            yield from _statement(frame, one, False, at)
-    elif isinstance(node, ast.Try):
-        parts = [*node.body, *(one for handler in node.handlers for one in handler.body), *node.orelse, *node.finalbody]
-        for one in parts:
-            yield from _statement(frame, one, False, at)
-    else:
-        names = names_in([node])
-        for name in sorted(names.read | names.captured):
-            yield Mention(frame.canonical(name), False, sure, at)
-        for name in sorted(names.assigned | names.deleted):
-            yield Mention(frame.canonical(name), True, sure, at)
-
-
-def _loads(frame: Frame, node: ast.expr, at: int) -> Iterator[Mention]:
-    names = names_in([node])
-    for name in sorted((names.read | names.captured | names.assigned) - {""}):
-        if name in names.assigned:
-            yield Mention(frame.canonical(name), True, True, at)
-        if name in frame.arguments and not frame.canonical(name):
-            assert frame.base is not None
-            yield from _loads(frame.base, frame.arguments[name], at)
-        elif name in names.read | names.captured:
-            yield Mention(frame.canonical(name), False, True, at)
-
-
-def _stores(frame: Frame, target: ast.expr, sure: bool, at: int) -> Iterator[Mention]:
-    for node in ast.walk(target):
-        if isinstance(node, ast.Name):
-            yield Mention(frame.canonical(node.id), isinstance(node.ctx, ast.Store), sure, at)
+    return [frame.canonical(node.id) for node in ast.walk(target) if isinstance(node, ast.Name)]

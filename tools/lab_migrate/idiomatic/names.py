@@ -10,7 +10,7 @@ import attrs
 from lab_migrate.analysis.scopes import names_in
 from lab_migrate.analysis.symbols import Function, dotted, own_nodes
 from lab_migrate.idiomatic.frame import Frame, Item
-from lab_migrate.idiomatic.mentions import Mention, mentions_of
+from lab_migrate.idiomatic.mentions import flow_of
 from lab_migrate.idiomatic.nest import Nest
 from lab_migrate.idiomatic.refused import NotIdiomaticError
 from lab_migrate.idiomatic.reserved import RESERVED
@@ -37,7 +37,7 @@ class Names:
 def names_of(
     nest: Nest,
     hooks: dict[str, list[Item]],
-    given: dict[str, list[Mention]],
+    given: dict[str, list[str]],
     fixed: set[str],
     taken: Collection[str],
     extra: list[ast.expr],
@@ -48,16 +48,16 @@ def names_of(
     `extra` are expressions of the base frame that move into `configure_optimizers`.
     """
     found = Names()
-    uses = {hook: given.get(hook, []) + mentions_of(items, 1) for hook, items in hooks.items()}
+    flows = {hook: flow_of(items, given.get(hook, ())) for hook, items in hooks.items()}
     base = nest.base
     frames = nest.frames
-    stored = {use.name for listed in uses.values() for use in listed if use.stores}
+    stored = {name for flow in flows.values() for name in flow.stored}
     clash = sorted(name for name in stored & fixed)
     if clash:
         raise _names(nest, nest.epochs, f"{clash[0]} gets another value in the loop")
     before = _before(nest)
     read_after = _read_after(nest)
-    every = list(dict.fromkeys(use.name for listed in uses.values() for use in listed))
+    every = list(dict.fromkeys(name for flow in flows.values() for name in flow.used))
     # The base frame's names first: those of the functions taken apart step aside.
     for name in sorted(every, key=lambda one: ":" in one):
         if not name or name in fixed or any(name.startswith(f"{one}.") for one in fixed):
@@ -68,16 +68,15 @@ def names_of(
             if not (base.is_script and ":" not in name):
                 found.captured[name] = _attribute(name, found, taken)
             continue
-        needs = {hook: [use for use in listed if use.name == name] for hook, listed in uses.items()}
-        needs = {hook: listed for hook, listed in needs.items() if listed}
-        exported = ":" not in name and name in read_after
-        if exported:
+        exposed = {hook for hook, flow in flows.items() if name in flow.exposed}
+        if ":" not in name and name in read_after:
             found.exported.append(name)
-        elif all(_assigned_first(listed) for listed in needs.values()):
+        elif not exposed:
             continue
-        elif _is_passed(needs):
-            if needs[TAIL] and not any(use.name == name for use in given.get(TAIL, [])):
-                found.passed.append(name)
+        elif exposed == {TAIL} and name in flows[TRAIN].sure and not any(
+            name in flow.stored for hook, flow in flows.items() if hook not in (TRAIN, TAIL)
+        ):  # fmt: skip
+            found.passed.append(name)
             continue
         found.carried[name] = _attribute(name, found, taken)
         if ":" not in name and name in before:
@@ -90,19 +89,6 @@ def names_of(
                 found.captured[name] = _attribute(name, found, taken)
     _no_readers_elsewhere(nest, set(found.carried))
     return found
-
-
-def _assigned_first(listed: list[Mention]) -> bool:
-    """Whether a hook always assigns a name before it reads it."""
-    first = listed[0]
-    if not first.stores:
-        return False
-    return first.sure or all(use.statement == first.statement for use in listed)
-
-
-def _is_passed(needs: dict[str, list[Mention]]) -> bool:
-    """Whether a batch's own code assigns a name that what follows the step only reads."""
-    return set(needs) == {TRAIN, TAIL} and _assigned_first(needs[TRAIN]) and needs[TRAIN][0].sure
 
 
 def _is_bound(name: str, frames: list[Frame]) -> bool:

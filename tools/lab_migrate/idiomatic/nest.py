@@ -76,15 +76,25 @@ def find_nest(training: TrainingLoop, graph: CallGraph) -> Nest:
         if len(training.around) > 1:
             raise _shape(owner, loop, f"{len(training.around)} loops stand around it")
         base = Frame(owner)
+        _not_handed_on(owner, graph)
         return _Reader(graph, training, base, training.around[0], None).read()
+    _not_handed_on(owner, graph)
     callers = [call for call in graph.callers_of(owner) if call.direct and isinstance(call.node, ast.Call)]
     if len(callers) != 1:
         raise _shape(owner, loop, f"its function is called from {len(callers)} places")
     call = callers[0]
+    _not_handed_on(call.caller, graph)
     epochs = _loop_around(call.caller, call.node)
     if epochs is None:
         raise _shape(call.caller, call.node, "no loop over epochs calls it")
     return _Reader(graph, training, Frame(call.caller), epochs, call).read()
+
+
+def _not_handed_on(function: Function, graph: CallGraph) -> None:
+    """A function that a process, a thread or a launcher is given runs in a place of its own."""
+    for call in graph.callers_of(function):
+        if not call.direct:
+            raise _shape(call.caller, call.node, f"{function.qualified} is handed on, perhaps to another process")
 
 
 class _Reader:

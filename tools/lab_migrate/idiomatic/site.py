@@ -8,7 +8,7 @@ from lab_migrate.analysis.sources import Module
 from lab_migrate.analysis.symbols import dotted
 from lab_migrate.convert.rule import Edit
 from lab_migrate.idiomatic.frame import Item
-from lab_migrate.idiomatic.mentions import mentions_of
+from lab_migrate.idiomatic.mentions import flow_of
 from lab_migrate.idiomatic.write import Writer
 
 
@@ -23,11 +23,12 @@ def site_edits(writer: Writer) -> list[Edit]:
     for position, node in enumerate(sorted(taken, key=lambda one: getattr(one, "lineno", 0))):
         assert isinstance(node, ast.FunctionDef)
         start, end = _lines(module, node, node)
-        if position:
+        if position or node.col_offset:
             while end < len(module.text.encode()) and module.text.encode()[end : end + 1] in (b"\n", b"\r"):
                 end += 1
-        edits.append(Edit(start, end, source.replace("\n", newline) if position == 0 else ""))
-    if not taken:
+        inside = position > 0 or node.col_offset > 0
+        edits.append(Edit(start, end, "" if inside else source.replace("\n", newline)))
+    if not taken or min(taken, key=lambda one: getattr(one, "lineno", 0)).col_offset > 0:  # type: ignore[union-attr]
         edits.append(_class_before(writer, source, newline))
     epochs = nest.epochs
     line = module.lines[epochs.lineno - 1].decode()
@@ -52,11 +53,11 @@ def _none_before(writer: Writer, newline: str) -> list[Edit]:
     for name in wanted:
         maybe: ast.stmt | None = None
         for node in _before_epochs(writer):
-            uses = [use for use in mentions_of([Item(base, node)]) if use.name == name and use.stores]
-            if any(use.sure for use in uses):
+            flow = flow_of([Item(base, node)])
+            if name in flow.sure:
                 maybe = None
                 break
-            maybe = node if uses and maybe is None else maybe
+            maybe = node if name in flow.stored and maybe is None else maybe
         if maybe is not None:
             line = module.lines[maybe.lineno - 1].decode()
             at = module.offset(maybe.lineno, 0)

@@ -21,7 +21,7 @@ from lab_migrate.idiomatic.hooks import (
     Hooks,
 )
 from lab_migrate.idiomatic.limits import Limit
-from lab_migrate.idiomatic.mentions import Mention, stores_of
+from lab_migrate.idiomatic.mentions import targets_of
 from lab_migrate.idiomatic.moves import Moves
 from lab_migrate.idiomatic.names import TAIL, TRAIN, VALIDATE, Names, names_of
 from lab_migrate.idiomatic.nest import Batches, Nest
@@ -164,14 +164,14 @@ class Writer:
 
     # ---- names
 
-    def _given(self) -> dict[str, list[Mention]]:
-        given: dict[str, list[Mention]] = {}
+    def _given(self) -> dict[str, list[str]]:
+        given: dict[str, list[str]] = {}
         for hook, loop in ((TRAIN, self.nest.train), (TAIL, self.nest.train), (VALIDATE, self.nest.validation)):
             if loop is None or (hook == TAIL and not self.hooks.items.get(TAIL)):
                 continue
-            given[hook] = stores_of(loop.frame, loop.target)
+            given[hook] = targets_of(loop.frame, loop.target)
             if loop.index and loop.frame.canonical(loop.index) not in self.fixed:
-                given[hook] += stores_of(loop.frame, ast.Name(loop.index, ast.Store()))
+                given[hook].append(loop.frame.canonical(loop.index))
         return given
 
     def replace(self, frame: Frame, moves: Moves | None = None) -> Replace:
@@ -321,13 +321,15 @@ class Writer:
             loop = self.nest.validation if hook == VALIDATE else self.nest.train
             assert loop is not None
             index = loop.frame.canonical(loop.index)
-            if loop.index and index not in self.fixed and (index in used or index in self.names.carried):
+            carried = index in self.names.carried and hook != TAIL
+            local = index in used and index not in self.names.carried
+            if loop.index and index not in self.fixed and (carried or local):
                 text = self._said(loop.frame, ast.Name(loop.index, ast.Load())) or loop.index
                 lines.append(f"{text} = batch_idx" + (f" + {loop.start}" if loop.start else ""))
             elif loop.index and loop.start and index in used and index in self.fixed:
                 lines.append(f"{loop.index} = batch_idx + {loop.start}")
             target = loop.target
-            needed = {mention.name for mention in stores_of(loop.frame, target)}
+            needed = set(targets_of(loop.frame, target))
             unpacks = self._batch_name(hook) == "batch" and not (isinstance(target, ast.Name) and target.id == "batch")
             if unpacks and (hook != TAIL or needed & used):
                 source = loop.frame.module.source(target)
@@ -499,7 +501,7 @@ class Writer:
 
     def fit(self, indent: str, module_name: str, trainer_name: str) -> str:
         """The lines that take the epoch loop's place."""
-        lines = [f"{module_name} = {self.name}({', '.join(self.arguments())})"]
+        lines = self._wrapped_call(f"{module_name} = {self.name}(", self.arguments(), indent)
         lines.append(f"{trainer_name} = {self.lightning}.Trainer(")
         lines += [f"{self.unit}{setting}," for setting in self._settings()]
         lines.append(")")
@@ -510,6 +512,12 @@ class Writer:
         lines += [f"{name} = {module_name}.{self.names.carried[name]}" for name in self.names.exported]
         return "".join(f"{indent}{line}\n" for line in lines)
 
+    def _wrapped_call(self, head: str, arguments: list[str], indent: str) -> list[str]:
+        line = f"{head}{', '.join(arguments)})"
+        if len(indent) + len(line) <= WIDTH:
+            return [line]
+        return [head, *(f"{self.unit}{row}" for row in textwrap.wrap(", ".join(arguments), WIDTH - 12)), ")"]
+
     def _settings(self) -> list[str]:
         found = [f"max_epochs={self._epochs()}", f"accelerator={self._accelerator()}", "devices=1"]
         for word, limit in (("train", self.hooks.train_limit), ("val", self.hooks.validation_limit)):
@@ -517,6 +525,8 @@ class Writer:
                 frame = (self.nest.train if word == "train" else self.nest.validation).frame  # type: ignore[union-attr]
                 found.append(f"limit_{word}_batches={self._limit(limit, frame)}")
         found.append("plugins=LightningEnvironment()")
+        if "set_detect_anomaly" in self.base.module.text:
+            found.append("detect_anomaly=torch.is_anomaly_enabled()")
         found += self.hooks.clip or ()
         if self.nest.validation is not None:
             found += ["num_sanity_val_steps=0", "inference_mode=False"]
@@ -555,7 +565,12 @@ class Writer:
             made = [isinstance(value, ast.Call) and "device" in dotted(value.func).replace("accelerator", "device")
                     for value in values]  # fmt: skip
             return f"{name}.type" if values and all(made) else f"torch.device({name}).type"
-        return '"auto"' if self.roles.hard_cuda else '"cpu"'
+        if self.roles.hard_cuda:
+            return '"auto"'
+        model = self.roles.models[0]
+        made_here = any(dotted(target) == model for node in self.base.function.own if isinstance(node, ast.Assign)
+                        for target in node.targets)  # fmt: skip
+        return '"cpu"' if made_here else f"next({model}.parameters()).device.type"
 
     def _limit(self, limit: Limit, frame: Frame) -> str:
         def text(node: ast.expr) -> str:
