@@ -20,6 +20,9 @@ from lab_bridge.checkpoint.writing import write_checkpoint
 
 __all__ = ["Conversion", "convert", "only_weights", "target_format", "unmapped_faults"]
 
+#: Faults that an error tells of.
+SHOWN = 12
+
 
 @attrs.frozen
 class Conversion:
@@ -121,10 +124,9 @@ def _check_mapped_back(
 ) -> None:
     faults = unmapped_faults(contents_of(leaves, form), kept, mapping)
     if faults:
-        raise CheckpointError(
-            "\n".join(f"{opened.path}: on the way back: {fault.message}" for fault in faults)
-            + "\nnothing was written; a mapping has to go both ways"
-        )
+        told = [f"{opened.path}: on the way back: {fault.message}" for fault in faults[:SHOWN]]
+        more = [f"and {len(faults) - SHOWN} more"] if len(faults) > SHOWN else []
+        raise CheckpointError("\n".join([*told, *more, "nothing was written; a mapping has to go both ways"]))
 
 
 def unmapped_faults(target: Contents, source: Contents, mapping: Mapping) -> list[Fault]:

@@ -27,7 +27,8 @@ class Format:
 
     `required` are the addresses, or beginnings of addresses, without which no training resumes from such a file.
     `implied` gets the leaves of a file and says which others the format always writes, with their values. `derived`
-    finds further entries for a reader's eyes, e.g. a step counter inside JSON text; they are never written.
+    finds further entries for a reader's eyes, e.g. a step counter inside JSON text; they are never written. `ordered`:
+    the weights stand in the file in the order of the model, which is the order that optimizers count in.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Format:
     required: tuple[TreePath, ...] = ()
     implied: Callable[[Leaves], dict[TreePath, Leaf]] = nothing_implied
     derived: Callable[[Leaves], dict[TreePath, Leaf]] = nothing_implied
+    ordered: bool = True
 
 
 def torch_optimizer(path: str, where: str, names: Names) -> list[Place]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 import attrs
 
 from lab_bridge.checkpoint.contents import Contents
 from lab_bridge.checkpoint.errors import CheckpointError
+from lab_bridge.checkpoint.folder import read_folder
 from lab_bridge.checkpoint.format import Format
 from lab_bridge.checkpoint.formats import all_formats, format_named
 from lab_bridge.checkpoint.safetensors_file import is_safetensors_file, read_safetensors_file
@@ -57,14 +59,28 @@ def open_checkpoint(path: str | Path, reading: Reading | None = None) -> Opened:
 
 
 def _read(path: Path, reading: Reading) -> tuple[dict[TreePath, Leaf], Format]:
+    if path.is_dir():
+        leaves = read_folder(path, lambda file: _read_torch(file, reading))
+        return leaves, _recognised(path, leaves, "folder")
     if is_safetensors_file(path):
         return read_safetensors_file(path), format_named("safetensors")
     if not is_torch_file(path):
         raise CheckpointError(f"{path}: expected a file of torch.save or safetensors, found neither")
+    leaves = flatten(_read_torch(path, reading))
+    return leaves, _recognised(path, leaves, "torch")
+
+
+def _read_torch(path: Path, reading: Reading) -> Any:
     trust = path.resolve() in {trusted.resolve() for trusted in reading.trusted}
-    leaves = flatten(read_torch_file(path, reading.objects_as_data, trust))
+    return read_torch_file(path, reading.objects_as_data, trust)
+
+
+def _recognised(path: Path, leaves: dict[TreePath, Leaf], container: str) -> Format:
     for form in all_formats():
-        if form.container == "torch" and form.recognises(leaves):
-            return leaves, form
+        if form.container == container and form.recognises(leaves):
+            return form
     tops = ", ".join(str(key) for key in list(dict.fromkeys(path[0].key for path in leaves if path))[:8])
-    raise CheckpointError(f"{path}: expected a model's weights under a key such as model or state_dict, found {tops}")
+    wanted = "a model's weights under a key such as model or state_dict"
+    if container == "folder":
+        wanted = "trainer_state.json (the Hugging Face Trainer's) or .metadata (torch.distributed.checkpoint's)"
+    raise CheckpointError(f"{path}: expected {wanted}, found {tops}")

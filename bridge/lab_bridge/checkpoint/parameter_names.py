@@ -59,8 +59,10 @@ class _Optimizer:
     said: list[str]
 
 
-def name_parameters(weights: Mapping[str, StoredTensor], optimizers: Mapping[int, Mapping[TreePath, Leaf]]) -> Names:
-    """Name the parameters of optimizers, given the tensors of a state dict in its order.
+def name_parameters(
+    weights: Mapping[str, StoredTensor], optimizers: Mapping[int, Mapping[TreePath, Leaf]], ordered: bool = True
+) -> Names:
+    """Name the parameters of optimizers, given the tensors of a state dict in its order (or, if not, in no order).
 
     `optimizers` holds the leaves of each state dict, from its root. Names that the file says (torch >= 2.6 with named
     parameters) come first; then the order of the weights, where every shape agrees; then the only way to deal the
@@ -71,7 +73,7 @@ def name_parameters(weights: Mapping[str, StoredTensor], optimizers: Mapping[int
     notes: list[str] = []
     candidates = _parameters(weights)
     for number, leaves in optimizers.items():
-        found, note = _name(candidates, _read(leaves))
+        found, note = (_name if ordered else _name_by_shape)(candidates, _read(leaves))
         if found is not None:
             named[number] = found
         if note:
@@ -129,6 +131,22 @@ def _name(candidates: list[tuple[str, Shape]], optimizer: _Optimizer) -> tuple[l
         return found[0], "parameter names by the only order of the weights that agrees with every shape"
     why = "several orders of the weights agree with the shapes" if found else "no order of the weights agrees"
     return None, f"{why}; parameters keep their numbers"
+
+
+def _name_by_shape(candidates: list[tuple[str, Shape]], optimizer: _Optimizer) -> tuple[list[str] | None, str]:
+    """The names, where no two parameters have one shape."""
+    order = [index for group in optimizer.groups for index in group]
+    if not order or isinstance(order[0], str):
+        return None, ""
+    if len(optimizer.said) == len(order):
+        return optimizer.said, "parameter names as the file says them"
+    by_shape = {shape: name for name, shape in candidates}
+    shapes = [optimizer.shapes.get(index) for index in order]
+    if len(by_shape) == len(candidates) and len(set(shapes)) == len(shapes) and all(s in by_shape for s in shapes):
+        return [
+            by_shape[shape] for shape in shapes if shape is not None
+        ], "parameter names by their shapes, all different"
+    return None, "the file has the weights in no order, so parameters keep their numbers"
 
 
 def _agree(candidates: list[tuple[str, Shape]], order: list[int], shapes: Mapping[int, Shape]) -> bool:

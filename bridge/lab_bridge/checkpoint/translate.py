@@ -19,6 +19,9 @@ ADDED: TreePath = (Step(KEY), Step("added"))
 #: Where, among what is carried for a format, the words stand that a file of it used.
 DIALECT: TreePath = (Step("lab_migrate.dialect"),)
 
+#: And where it stands that its weights came in no order, wherever they have gone since.
+UNORDERED: TreePath = (Step("lab_migrate.unordered"),)
+
 
 def contents_of(leaves: Leaves, form: Format, names: Names | None = None) -> Contents:
     """Every leaf of a file of format `form` under its address; what the format has no place for is carried.
@@ -35,6 +38,8 @@ def contents_of(leaves: Leaves, form: Format, names: Names | None = None) -> Con
     added = {leaf for path, leaf in leaves.items() if path[:2] == ADDED}
     if dialect:
         entries[carried(form.name, DIALECT)] = dialect
+    if not form.ordered:
+        entries[carried(form.name, UNORDERED)] = True
     for path, leaf in leaves.items():
         captured = match(CARRIED.path, path)
         if path[:2] == ADDED or show(path) in added:
@@ -64,7 +69,7 @@ def leaves_of(contents: Contents, form: Format) -> tuple[dict[TreePath, Leaf], d
     leaves: dict[TreePath, Leaf] = {}
     paths: dict[TreePath, TreePath] = {}
     for where, value in contents.entries.items():
-        if where == carried(form.name, DIALECT):
+        if where in (carried(form.name, DIALECT), carried(form.name, UNORDERED)):
             continue
         path, leaf = _placed(places, where, value, form)
         if path in leaves:
@@ -133,4 +138,5 @@ def _names(leaves: Leaves, form: Format, dialect: str) -> Names:
             and section(found[0]) == "weights"
         ):
             weights[str(found[0][1].key)] = leaf
-    return name_parameters(weights, optimizers)
+    ordered = form.ordered and not any(path[-1:] == UNORDERED for path in leaves)
+    return name_parameters(weights, optimizers, ordered)
