@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import importlib.util
 import json
 import os
 import sys
@@ -56,7 +57,7 @@ def recording_environment(
     variables = {
         _TRACE: str(path),
         _SITES: json.dumps([attrs.asdict(site) for site in sites]),
-        _ROOT: str(package.parent),
+        _ROOT: os.pathsep.join(dict.fromkeys([str(package.parent), *_folders_of_what_we_import()])),
         "PYTHONPATH": os.pathsep.join([str(package / "bootstrap"), *([before] if before else [])]),
     }
     wanted = {
@@ -97,6 +98,7 @@ def start_from_environment() -> None:
     if operations is not None:
         operations.start()
     atexit.register(_stop, recorder, nested)
+    _stop_at_os_exit(recorder, nested)
 
 
 def _leave_now() -> NoReturn:
@@ -104,6 +106,25 @@ def _leave_now() -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)
+
+
+def _folders_of_what_we_import() -> list[str]:
+    """For a program whose Python has torch and not all that we need."""
+    names = ("attrs", "deepdiff", "numpy", "orderly_set", "pyarrow", "safetensors", "xxhash")
+    found = [importlib.util.find_spec(name) for name in names]
+    return [str(Path(spec.origin).parents[1]) for spec in found if spec is not None and spec.origin]
+
+
+def _stop_at_os_exit(recorder: Recorder, nested: bool) -> None:
+    """A program may leave through os._exit, past everything that waits for its end; so do forked children."""
+    leave, process = os._exit, os.getpid()
+
+    def leave_recorded(status: int) -> NoReturn:
+        if os.getpid() == process:
+            _end(recorder, nested, End("finished") if status == 0 else End("exception", f"os._exit({status})"))
+        leave(status)
+
+    os._exit = leave_recorded
 
 
 def _stop(recorder: Recorder, nested: bool) -> None:
@@ -115,5 +136,9 @@ def _stop(recorder: Recorder, nested: bool) -> None:
         end = End("exception", f"{type(error).__name__}: {error}")
     else:
         end = End("finished")
+    _end(recorder, nested, end)
+
+
+def _end(recorder: Recorder, nested: bool, end: End) -> None:
     if recorder.steps or not (nested or recorder.path.exists()):
         recorder.stop(end)

@@ -14,6 +14,7 @@ from lab_parity.blocks import Block
 from lab_parity.ledger import drawn_differently
 from lab_parity.pairing import Pairing, same_settings, settings_of
 from lab_parity.phases import PHASES
+from lab_parity.ranks import joined, processes_beside, ranks_beside
 from lab_parity.structures import difference
 from lab_parity.trace import End, Index, Key, Step, Trace, read
 from lab_parity.verdict import Coverage, Divergence, Verdict
@@ -26,9 +27,38 @@ _NOT_COMPARED = {"command", "folder"}
 def compare(a: Trace | str | os.PathLike[str], b: Trace | str | os.PathLike[str]) -> Verdict:
     """The verdict on two runs: `a` is the legacy side, `b` the migrated one.
 
+    Of a distributed run it is the trace of rank 0; those of the other ranks are found beside it.
+
     Raises TraceError when a file is missing, is no trace or is damaged.
     """
     a, b = (side if isinstance(side, Trace) else read(side) for side in (a, b))
+    ranks_a, ranks_b = ranks_beside(a.path), ranks_beside(b.path)
+    reasons = [
+        reason for which, side, ranks in (("first", a, ranks_a), ("second", b, ranks_b))
+        for reason in _not_found(which, side, list(ranks))
+    ]  # fmt: skip
+    if len(ranks_a) != len(ranks_b):
+        reasons.append(f"{len(ranks_a)} ranks on one side, {len(ranks_b)} on the other: record both alike")
+    if len(ranks_a) == len(ranks_b) == 1 and not reasons:
+        return _one(a, b)
+    verdicts = {0: _one(a, b)}
+    for rank in sorted((ranks_a.keys() & ranks_b.keys()) - {0}):
+        verdicts[rank] = _one(read(ranks_a[rank]), read(ranks_b[rank]))
+    return joined(verdicts, tuple(reasons))
+
+
+def _not_found(which: str, trace: Trace, found: Sequence[int]) -> list[str]:
+    """What a verdict on the ranks that were found would leave out."""
+    expected = int(trace.environment.get("ranks", "1"))
+    missing = [str(rank) for rank in range(expected) if rank not in found]
+    reasons = [f"the {which} run had {expected} ranks; no trace of rank {', '.join(missing)}"] if missing else []
+    others = [path.name for path in processes_beside(trace.path)]
+    if others:
+        reasons.append(f"the {which} run also trained in another process: compare {', '.join(others)} by itself")
+    return reasons
+
+
+def _one(a: Trace, b: Trace) -> Verdict:
     environment = {
         name: (a.environment.get(name, "absent"), b.environment.get(name, "absent"))
         for name in sorted({*a.environment, *b.environment} - _NOT_COMPARED)
@@ -191,12 +221,12 @@ class _Comparison:
             tensor = f"{key.name} {field}"
             what, values = f"{field} is {mine.get(field)!r} against {other.get(field)!r}", (None, None)
         micro = key.micro if key.micro >= 0 else None
-        if key.phase == "rng" and a.ledger and b.ledger:
+        if key.phase == "rng" and self._a.scope.ledger and self._b.scope.ledger:
             drawn_a, drawn_b = (
                 [drawn for drawn in step.ledger if micro is None or drawn.micro <= micro] for step in (a, b)
             )
             what = " ".join([f"{what}.", *drawn_differently(drawn_a, drawn_b, key.name)]).removesuffix(".")
-        self.first = Divergence(a.step, micro, key.phase, tensor, what, *values)
+        self.first = Divergence(a.step, micro, key.phase, tensor, what, values[0], values[1])
 
     def _shown(
         self, a: Step, b: Step, keys: Sequence[Key], differ: list[tuple[int, int]]

@@ -32,7 +32,7 @@ def digest_tensor(tensor: Tensor) -> bytes:
     (indices and values, as stored) and distributed tensors (the local shard). Draws no random number, keeps
     no reference, leaves autograd alone.
 
-    Raises TypeError for a tensor without storage of its own (meta, fake, quantised, other subclasses).
+    Raises TypeError for a tensor without bytes of its own (meta, fake, quantised, freed, other subclasses).
     """
     if tensor.layout != torch.strided:
         return _digest_sparse(tensor)
@@ -47,7 +47,10 @@ def digest_tensor(tensor: Tensor) -> bytes:
     size = tensor.nbytes
     if size == 0:
         return xxh3_128_digest(b"", seed)
-    return xxh3_128_digest((ctypes.c_char * size).from_address(tensor.data_ptr()), seed)
+    address = tensor.data_ptr()
+    if not address:
+        raise TypeError(f"no digest for a tensor of shape {tuple(tensor.shape)}: its memory has been given back")
+    return xxh3_128_digest((ctypes.c_char * size).from_address(address), seed)
 
 
 @cache

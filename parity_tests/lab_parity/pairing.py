@@ -103,10 +103,13 @@ class Pairing:
         return self._known.get((optimizer, a, b))
 
     def _note_unmatched(self, which: str, side: Side, keys: Sequence[Key], others: set[Key]) -> None:
+        by_hand = not any(key.field == "hyper" for key in others)
         for key in keys:
             if key in others:
                 continue
-            if key.phase == "buffer" and key.name in side.outside:
+            if by_hand and (key.phase == "optimizer" or (key.phase == "rng" and key.micro < 0)):
+                self.notes.setdefault(f"settings and state are only in the {which} trace: the other updates by hand")
+            elif key.phase == "buffer" and key.name in side.outside:
                 # The training framework's own, or of a module beside the trained one.
                 self.notes.setdefault(f"buffer {key.name}, outside the trained module, is only in the {which} trace")
             elif key.phase == "ema":

@@ -14,7 +14,10 @@ _EXIT_CODES = {"identical": 0, "within-noise": 0, "equivalent": 0, "diverged": 1
 
 @attrs.frozen(slots=True)
 class Coverage:
-    """How much was compared. Counts are of pairs: one observation on both sides."""
+    """How much was compared. Counts are of pairs: one observation on both sides.
+
+    Over several ranks, steps are those that all ranks have, and the rest is of all ranks together.
+    """
 
     steps: int = 0
     micro_steps: int = 0
@@ -24,11 +27,12 @@ class Coverage:
     observations: int = 0
     unmatched: tuple[str, ...] = ()
     not_exercised: tuple[str, ...] = ()
+    ranks: int = 1
 
 
 @attrs.frozen(slots=True)
 class Divergence:
-    """The first difference in causal order. `step` and `micro_step` count from 0; values where known."""
+    """The first difference in causal order. `step`, `micro_step` and `rank` count from 0; values where known."""
 
     step: int
     micro_step: int | None
@@ -37,10 +41,12 @@ class Divergence:
     what: str
     a: float | None = None
     b: float | None = None
+    rank: int | None = None
 
     def sentence(self) -> str:
         """One sentence for a person."""
-        where = f"step {self.step}" + (f", micro-step {self.micro_step}" if self.micro_step is not None else "")
+        rank = f"rank {self.rank}, " if self.rank is not None else ""
+        where = f"{rank}step {self.step}" + (f", micro-step {self.micro_step}" if self.micro_step is not None else "")
         values = f" ({self.a!r} against {self.b!r})" if self.a is not None and self.b is not None else ""
         about = f", {self.tensor}" if self.tensor else ""
         return f"First difference at {where}, phase {self.phase}{about}: {self.what}{values}."

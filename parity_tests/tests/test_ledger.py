@@ -51,9 +51,9 @@ def one(entries: list[Drawn]) -> Drawn:
     [
         (lambda: torch.rand(3), "torch.rand", 3),
         (lambda: torch.empty(2).uniform_(), "Tensor.uniform_", 2),
-        (lambda: nn.Dropout(0.5)(torch.ones(8)), "torch.dropout", None),
+        (lambda: nn.Dropout(0.5)(torch.ones(8)), "torch.nn.functional.dropout", None),
         (lambda: torch.randperm(4), "torch.randperm", None),
-        (lambda: nn.init.normal_(torch.empty(5)), "Tensor.normal_", None),
+        (lambda: nn.init.normal_(torch.empty(5)), "torch.nn.init.normal_", None),
         (lambda: list(DataLoader(TensorDataset(torch.ones(2)))), "Tensor.random_", None),
     ],
 )
@@ -194,7 +194,8 @@ def test_a_trace_keeps_its_ledger_by_micro_step(tmp_path: Path) -> None:
     """The batch and the dropout of each; nothing where nobody asked."""
     for step in trained(tmp_path / "a"):
         assert [(entry.micro, entry.what) for entry in step.ledger] == [
-            (0, "torch.randn"), (0, "torch.dropout"), (1, "torch.randn"), (1, "torch.dropout")
+            (0, "torch.randn"), (0, "torch.nn.functional.dropout"),
+            (1, "torch.randn"), (1, "torch.nn.functional.dropout"),
         ]  # fmt: skip
         assert step.ledger[1].module == "1"
     assert all(step.ledger == () or step.ledger == [] for step in trained(tmp_path / "b", ledger=False))

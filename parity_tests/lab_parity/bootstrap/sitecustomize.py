@@ -41,11 +41,24 @@ class _AfterTorch(importlib.abc.MetaPathFinder):
 
 
 def _start() -> None:
-    root = os.environ.get("LAB_PARITY_ROOT")
-    if root and root not in sys.path:
-        sys.path.append(root)  # last: never in front of the program's own modules
-    from lab_parity.activate import start_from_environment
-
+    # Last on the path, and only for as long as it takes: what the program can import is not to change. What we need
+    # and it has is its own.
+    folders = [path for path in os.environ.get("LAB_PARITY_ROOT", "").split(os.pathsep) if path not in sys.path]
+    sys.path += folders
+    try:
+        from lab_parity.activate import start_from_environment
+    except ImportError as error:
+        if "LAB_PARITY_NESTED" not in os.environ:
+            print(
+                f"lab-migrate: {sys.executable} cannot record itself: {error}. Install lab-migrate for this Python, or "
+                "lab-migrate for the same version of Python elsewhere.",
+                file=sys.stderr,
+                flush=True,
+            )
+            os._exit(2)
+        return
+    finally:
+        sys.path[:] = [path for path in sys.path if path not in folders]
     start_from_environment()
 
 

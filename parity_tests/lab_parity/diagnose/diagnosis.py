@@ -6,6 +6,7 @@ import importlib
 import os
 import pkgutil
 from collections.abc import Iterable
+from pathlib import Path
 from types import ModuleType
 
 import attrs
@@ -16,6 +17,7 @@ from lab_parity.diagnose.cause import Cause
 from lab_parity.diagnose.scene import Run, Scene, read_run
 from lab_parity.digest import digest_tensor
 from lab_parity.errors import ParityError
+from lab_parity.ranks import rank_path
 from lab_parity.record.capture_file import CapturedStep, Key5
 from lab_parity.trace import Key, Trace, read
 from lab_parity.verdict import Verdict
@@ -50,9 +52,12 @@ def diagnose(
     first = verdict.first
     if first is None:
         return None
+    if first.rank:
+        a, b = (read(rank_path(side.path, first.rank)) for side in (a, b))
     runs = read_run(a, first.step), read_run(b, first.step)
     if captures is not None:
-        reruns = [read_run(side if isinstance(side, Trace) else read(side), first.step) for side in captures]
+        paths = [side.path if isinstance(side, Trace) else Path(side) for side in captures]
+        reruns = [read_run(read(rank_path(path, first.rank or 0)), first.step) for path in paths]
         runs = _joined(runs[0], reruns[0]), _joined(runs[1], reruns[1])
     for trace, run in zip((a, b), runs, strict=True):
         _require_same_run(trace, run)

@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
+import torch
 from torch import nn
 from torch.nn.modules import module as torch_module
 from torch.optim import Optimizer
@@ -123,7 +124,7 @@ class _Planted:
             getattr(self._fault, function)(groups)
 
     def _before_forward(self, module: nn.Module, args: tuple[Any, ...]) -> Any:
-        if self._outermost is not None or not module.training:
+        if torch.compiler.is_compiling() or self._outermost is not None or not module.training:
             return None
         self._outermost = module
         previous, self._previous = self._previous, args
@@ -132,5 +133,5 @@ class _Planted:
         return None
 
     def _after_forward(self, module: nn.Module, args: Any, result: Any) -> None:
-        if module is self._outermost:
+        if not torch.compiler.is_compiling() and module is self._outermost:
             self._outermost = None

@@ -176,7 +176,7 @@ class Capture:
         ]
 
     def _after_module(self, module: nn.Module, args: Any, result: Any) -> None:
-        if self._open is None or torch.compiler.is_compiling():
+        if torch.compiler.is_compiling() or self._open is None:
             return
         outputs = {where: clone(tensor) for where, tensor in tensors_in(result)}
         self._open.calls.append(_Call(module, module.training, outputs))

@@ -32,6 +32,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from lab_parity.errors import TraceError
+from lab_parity.ranks import processes_beside, ranks_beside
 
 __all__ = [
     "CapturedStep", "Key5", "ModuleFacts", "capture_path", "captures_beside", "read_capture",
@@ -91,8 +92,9 @@ def captures_beside(trace: Path) -> dict[int, Path]:
 
 
 def refuse_existing(trace: Path) -> None:
-    """Raise FileExistsError where a trace, or a captured step of one, is at the path already."""
-    for path in (trace, *captures_beside(trace).values()):
+    """Raise FileExistsError where a trace, one of a further rank, or a captured step of one, is there already."""
+    traces = [*ranks_beside(trace).values(), *processes_beside(trace)]
+    for path in (*traces, *(capture for found in traces for capture in captures_beside(found).values())):
         if path.exists():
             raise FileExistsError(
                 f"{path} exists; a recording never overwrites another. Remove it or choose another path."

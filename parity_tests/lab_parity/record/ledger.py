@@ -204,12 +204,11 @@ def _watch_numpy(ledger: Ledger) -> list[Callable[[], None]]:
 
 def _name(what: Any) -> str:
     name = str(getattr(what, "__name__", what))
-    owner = next((owner for owner in ("torch", "torch.nn.functional") if _has(owner, name)), "Tensor")
-    return f"{owner}.{name}"
-
-
-def _has(owner: str, name: str) -> bool:
-    return name.isidentifier() and not name.endswith("_") and hasattr(sys.modules.get(owner), name)
+    home = str(getattr(what, "__module__", None))
+    if hasattr(sys.modules.get(home), name):
+        return f"{home}.{name}"
+    # Built-in functions do not say where they come from; methods in place are a tensor's.
+    return f"torch.{name}" if hasattr(torch, name) and not name.endswith("_") else f"Tensor.{name}"
 
 
 def _look() -> dict[str, Any]:

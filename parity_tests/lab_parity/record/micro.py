@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import warnings
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import attrs
@@ -11,6 +13,7 @@ import torch
 from torch import nn
 from torch.nn.modules import module as torch_module
 
+from lab_parity.record.by_hand import ByHand
 from lab_parity.record.capture import Capture, KeptForward
 from lab_parity.record.naming import is_wrapper
 from lab_parity.record.notes import Notes
@@ -47,9 +50,12 @@ class MicroSteps:
     without no_grad) is left out, and a generator's output that two losses share counts for the first.
     """
 
-    def __init__(self, notes: Notes, generators: Generators, capture: Capture, active: Callable[[], bool]) -> None:
+    def __init__(
+        self, notes: Notes, generators: Generators, capture: Capture, by_hand: ByHand, active: Callable[[], bool]
+    ) -> None:
         self._notes = notes
         self._capture = capture
+        self._by_hand = by_hand
         self._active = active
         self._generators = generators
         self._rows: list[Row] = []
@@ -63,7 +69,7 @@ class MicroSteps:
         """Put the hooks in place; returns what takes them away."""
         before = torch_module.register_module_forward_pre_hook(self._before_forward)
         after = torch_module.register_module_forward_hook(self._after_forward, with_kwargs=True, always_call=True)
-        return [before.remove, after.remove, self._watch_backward()]
+        return [before.remove, after.remove, _quiet(), self._watch_backward()]
 
     @property
     def count(self) -> int:
@@ -77,8 +83,8 @@ class MicroSteps:
         return rows, count
 
     def _before_forward(self, module: nn.Module, args: tuple[Any, ...]) -> None:
-        # First and cheapest: this runs for every submodule.
-        if self._outermost is not None or torch.compiler.is_compiling():
+        # This runs for every submodule. A compiler reads along, and must see nothing of this object.
+        if torch.compiler.is_compiling() or self._outermost is not None:
             return
         if self._in_backward or not torch.is_grad_enabled() or _passes_through(module) or not self._active():
             return
@@ -86,13 +92,14 @@ class MicroSteps:
         self._entered = self._notes.guard(self._enter, module, args)
 
     def _enter(self, module: nn.Module, args: tuple[Any, ...]) -> _Forward:
+        self._by_hand.settle()
         rows = self._generators.rows(self._count)
         return _Forward(argument_digests(args), rows, self._capture.enter(module, args))
 
     def _after_forward(self, module: nn.Module, args: Any, *rest: Any) -> None:
-        if module is not self._outermost or torch.compiler.is_compiling():
+        if torch.compiler.is_compiling() or module is not self._outermost:
             return
-        # After an exception torch leaves the keywords out, whatever was asked for.
+        # torch forgets the keyword arguments where the call has raised.
         kwargs, result = rest if len(rest) == 2 else ({}, None)
         forward, self._outermost, self._entered = self._entered, None, None
         if forward is not None and torch.is_grad_enabled():
@@ -119,6 +126,7 @@ class MicroSteps:
             if self._in_backward or not self._active():
                 original(tensors, *args, **kwargs)
                 return
+            self._notes.guard(self._by_hand.settle)
             loss = self._notes.guard(loss_rows, self._count, tensors) or []
             rng = self._notes.guard(self._generators.rows, self._count) or []
             self._notes.guard(self._capture.before_backward, self._count, tensors)
@@ -128,6 +136,7 @@ class MicroSteps:
             finally:
                 self._in_backward = False
             self._end(rng, loss)
+            self._notes.guard(self._by_hand.after_backward, tensors)
 
         torch.autograd.backward = backward
 
@@ -154,6 +163,21 @@ class MicroSteps:
         self._count += 1
 
 
+def _quiet() -> Callable[[], None]:
+    """torch.compile warns that hooks see its wrapper, too: these pass it over, and the program has none of its own."""
+    warnings.filterwarnings("ignore", "Using `torch.compile.module.` when there are global hooks", UserWarning)
+    added = warnings.filters[0]
+
+    def stop() -> None:
+        with suppress(ValueError):  # where the program has put the filters back itself
+            warnings.filters.remove(added)  # type: ignore[attr-defined]
+
+    return stop
+
+
 def _passes_through(module: nn.Module) -> bool:
     """A wrapper, or a training framework's shell around the model: its arguments are not the model's."""
+    kind = type(module).__name__
+    if kind == "OptimizedModule":  # what it has compiled calls no hooks
+        return False
     return is_wrapper(module) or any(cls.__name__ == "LightningModule" for cls in type(module).__mro__)

@@ -15,6 +15,8 @@ from torch.optim import optimizer as torch_optimizer
 
 from lab_parity.environment import describe_environment
 from lab_parity.errors import ParityError
+from lab_parity.ranks import process_path, rank_path
+from lab_parity.record.by_hand import ByHand
 from lab_parity.record.capture import Capture
 from lab_parity.record.fingerprint import fingerprint_for
 from lab_parity.record.ledger import Ledger
@@ -85,7 +87,9 @@ class Recorder:
         self._fingerprint = fingerprint_for(self._scope)
         self._taken = 0
         self._capture = Capture(capture, lambda: self._taken, self._generators.states)
-        self._micro = MicroSteps(self._notes, self._generators, self._capture, self._listening)
+        self._by_hand = ByHand(self._see_by_hand, self._write_by_hand)
+        self._seen_by_hand: _Update | None = None
+        self._micro = MicroSteps(self._notes, self._generators, self._capture, self._by_hand, self._listening)
         self._ledger = Ledger(self._notes, lambda: self._micro.count) if self._scope.ledger else None
         self._updates: list[_Update] = []
         self._undo: list[Callable[[], None]] = []
@@ -105,11 +109,17 @@ class Recorder:
         self._undo.append(torch_optimizer.register_optimizer_step_post_hook(self._after_step).remove)
 
     def stop(self, end: End) -> None:
-        """Take the hooks away and write the end. In a forked child, whose file this is not, only the former."""
+        """Take the hooks away and write the end. In a forked child, whose file this is not, only the former.
+
+        A second call does nothing.
+        """
+        if not self._undo:
+            return
         for action in reversed(self._undo):
             action()
         self._undo.clear()
         if self._active():
+            self._notes.guard(self._by_hand.settle)
             self._open().close(attrs.evolve(end, notes=tuple(self._notes.take()), taken=self._taken))
 
     def before_update(self, site: UpdateSite, optimizer: Any) -> None:
@@ -155,7 +165,19 @@ class Recorder:
     def _after_step(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self._leave(optimizer, lambda seen: self._views.of_torch(optimizer, seen))
 
+    def _see_by_hand(self, by_hand: ByHand) -> None:
+        if not self._updates:  # else it is a closure's
+            self._seen_by_hand = _Update(by_hand)
+            self._see(self._seen_by_hand, by_hand.groups, lambda seen: self._views.by_hand(by_hand, seen))
+
+    def _write_by_hand(self, by_hand: ByHand) -> None:
+        update, self._seen_by_hand = self._seen_by_hand, None
+        if update is not None and not self._updates:
+            self._finish(update, lambda seen: self._views.by_hand(by_hand, seen))
+
     def _enter(self, optimizer: Any) -> _Update:
+        self._by_hand.give_way()
+        self._seen_by_hand = None
         for place, outer in enumerate(self._updates):
             if outer.optimizer is optimizer:  # an exception left it open
                 del self._updates[place:]
@@ -171,13 +193,15 @@ class Recorder:
                 break
         else:
             return
-        if update.replaced or not self._active():
-            return
+        if not update.replaced and self._active():
+            self._finish(update, view)
+
+    def _finish(self, update: _Update, view: _Look) -> None:
         if update.rows:
             self._notes.guard(lambda: self._write(update, view(update.view)))
         elif update.moves:
             self._micro.take()
-        if update.moves and self._views.count(optimizer):
+        if update.moves and self._views.count(update.optimizer):
             self._taken += 1
 
     def _see(self, update: _Update, groups: Any, view: _Look) -> None:
@@ -190,9 +214,10 @@ class Recorder:
             self._notes.guard(lambda: self._see_before(update, view(None)))
 
     def _see_before(self, update: _Update, view: OptimizerView) -> None:
-        update.view = view
+        update.view = None if isinstance(update.optimizer, ByHand) else view  # nothing is kept from step to step
         initial = [] if self._views.has_stepped(update.optimizer) else param_rows(view, "config", self._fingerprint)
-        hyper, update.texts = hyper_rows(view)
+        by_hand = isinstance(update.optimizer, ByHand)
+        hyper, update.texts = ([], {}) if by_hand else hyper_rows(view)
         kept = [row for row in update.rows if row.key.phase == "config"]  # a closure that is called twice
         update.rows = [*(kept or initial), *grad_rows(view, self._fingerprint), *hyper]
         self._capture.before_update(view)
@@ -204,8 +229,10 @@ class Recorder:
         rows = [
             *update.rows[:split], *micro, *update.rows[split:],
             *state_rows(view, self._fingerprint), *param_rows(view, "param", self._fingerprint),
-            *buffer_rows(view, self._fingerprint), *average_rows(view, self._fingerprint), *self._generators.rows(-1),
+            *buffer_rows(view, self._fingerprint), *average_rows(view, self._fingerprint),
         ]  # fmt: skip
+        if not isinstance(update.optimizer, ByHand):  # whose end is seen only when the program has gone on
+            rows += self._generators.rows(-1)
         label, writer = self._views.label(update.optimizer), self._open()
         self._notes.guard(self._capture.after_update, writer.path, label, update.optimizer, count, view)
         writer.step(
@@ -230,14 +257,15 @@ class Recorder:
 
     def _open(self) -> TraceWriter:
         if self._writer is None:
-            path = _for_rank(self.path)
+            rank, world = _rank_and_world()
+            path, facts = rank_path(self.path, rank), {**describe_environment(), "ranks": str(world)}
             try:
-                self._writer = TraceWriter(path, describe_environment(), self._scope)
+                self._writer = TraceWriter(path, facts, self._scope)
             except FileExistsError:
                 if not self._shared:
                     raise
-                path = path.with_name(f"{path.stem}.{self._process}{path.suffix}")
-                self._writer = TraceWriter(path, describe_environment(), self._scope)
+                path = process_path(path, self._process)
+                self._writer = TraceWriter(path, facts, self._scope)
         return self._writer
 
 
@@ -249,11 +277,9 @@ def _has_gradient(groups: Sequence[Mapping[str, Any]]) -> bool:
     return False
 
 
-def _for_rank(path: Path) -> Path:
-    """`name.rank<n>.suffix` for rank n > 0 of a distributed run, else the path itself."""
+def _rank_and_world() -> tuple[int, int]:
     distributed = torch.distributed
     if distributed.is_available() and distributed.is_initialized():
-        rank = distributed.get_rank()
-    else:
-        rank = int(os.environ.get("RANK", "0")) if os.environ.get("WORLD_SIZE", "1") != "1" else 0
-    return path if rank == 0 else path.with_name(f"{path.stem}.rank{rank}{path.suffix}")
+        return distributed.get_rank(), distributed.get_world_size()
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    return (int(os.environ.get("RANK", "0")), world) if world > 1 else (0, 1)

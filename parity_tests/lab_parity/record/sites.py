@@ -15,7 +15,7 @@ import attrs
 
 from lab_parity.errors import SiteError
 
-__all__ = ["UpdateSite", "watch"]
+__all__ = ["MARKED", "UpdateSite", "listening", "watch"]
 
 _LISTENERS = "_lab_parity_listeners"
 
@@ -56,9 +56,14 @@ class SiteListener(Protocol):
         """Told after the parameters changed."""
 
 
+MARKED: list[SiteListener] = []
+"""Those that listen now to what a program marks itself (marks.py)."""
+
+
 def watch(sites: Sequence[UpdateSite], listener: SiteListener) -> Callable[[], None]:
-    """Patch each site now, or when its module is imported. Returns the function that undoes it all."""
-    undo: list[Callable[[], None]] = []
+    """Patch each site now, or when its module is imported; listen to marks. Returns the function that undoes it all."""
+    MARKED.append(listener)
+    undo: list[Callable[[], None]] = [lambda: MARKED.remove(listener)]
     waiting = []
     for site in sites:
         module = sys.modules.get(site.module)
@@ -94,7 +99,7 @@ def _patch(site: UpdateSite, module: ModuleType, listener: SiteListener) -> Call
         listeners = getattr(original, _LISTENERS, None)
         if listeners is None:
             listeners = []
-            setattr(owner, method, _listening(original, site, listeners, inside))
+            setattr(owner, method, listening(original, site, listeners, inside))
             undo.append(lambda: setattr(owner, method, original))
         listeners.append(listener)
         undo.append(lambda: listeners.remove(listener))
@@ -119,7 +124,7 @@ def _patch(site: UpdateSite, module: ModuleType, listener: SiteListener) -> Call
     return stop
 
 
-def _listening(
+def listening(
     original: Callable[..., Any], site: UpdateSite, listeners: list[SiteListener], inside: set[int]
 ) -> Callable[..., Any]:
     """`original` with its listeners told around it in the order in which they came, as torch's hooks are.

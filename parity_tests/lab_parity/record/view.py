@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from lab_parity.errors import SiteError
+from lab_parity.record.by_hand import ByHand
 from lab_parity.record.naming import Live, Names, twins
 from lab_parity.record.sites import UpdateSite
 
@@ -77,6 +78,10 @@ class Views:
             )
         slots = getattr(optimizer, site.slots, None) if site.slots else None
         return self._view(optimizer, groups, slots if isinstance(slots, Mapping) else {}, seen)
+
+    def by_hand(self, by_hand: ByHand, seen: OptimizerView | None = None) -> OptimizerView:
+        """What is updated without an optimizer, as it is now."""
+        return self._view(by_hand, by_hand.groups, {}, seen)
 
     def has_stepped(self, optimizer: Any) -> bool:
         """Whether a step of the optimizer has been labelled."""

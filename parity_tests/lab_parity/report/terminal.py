@@ -64,6 +64,8 @@ def _coverage(verdict: Verdict) -> Table:
         "compared", f"{coverage.steps} steps, {coverage.micro_steps} micro-steps, {coverage.tensors} tensors,"
     )
     table.add_row("", f"{coverage.batches} batch tensors, {coverage.rng_states} generator states")
+    if coverage.ranks > 1:
+        table.add_row("", f"on {coverage.ranks} ranks, each with its counterpart")
     table.add_row("tolerance", "0 (bitwise)" if verdict.tolerance == 0 else f"{verdict.tolerance:g}")
     if coverage.not_exercised:
         table.add_row("not exercised", ", ".join(coverage.not_exercised))

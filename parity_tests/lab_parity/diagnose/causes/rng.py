@@ -45,11 +45,9 @@ def _from_the_ledger(scene: Scene) -> Iterator[Cause]:
 
 def _who(scene: Scene, name: str, micro: int) -> list[str]:
     """Draws that only one side's ledger has, up to a boundary."""
-    mine, other = (
-        [drawn for drawn in run.history.ledger if micro < 0 or drawn.micro <= micro]
-        for run in (scene.legacy, scene.migrated)
-    )
-    return drawn_differently(mine, other, name) if mine and other else []
+    sides = [run.history.ledger for run in (scene.legacy, scene.migrated)]
+    mine, other = ([drawn for drawn in side or () if micro < 0 or drawn.micro <= micro] for side in sides)
+    return [] if None in sides else drawn_differently(mine, other, name)
 
 
 def _expected(scene: Scene, name: str, micro: int) -> bool:
