@@ -346,3 +346,10 @@ def test_a_forward_call_that_fails_and_is_caught_is_forgotten(tmp_path: Path) ->
     assert [[key.name for key in step.keys if key.phase == "batch"] for step in steps_of(tmp_path / "a")] == [
         ["call 0 argument 0"]
     ] * 3
+
+
+def test_torch_knows_of_no_hook_afterwards(tmp_path: Path) -> None:
+    """A compiled module would warn of one."""
+    with lab_parity.record(tmp_path / "a"):
+        assert torch.nn.modules.module._has_any_global_hook()
+    assert not torch.nn.modules.module._has_any_global_hook()

@@ -69,7 +69,13 @@ class MicroSteps:
         """Put the hooks in place; returns what takes them away."""
         before = torch_module.register_module_forward_pre_hook(self._before_forward)
         after = torch_module.register_module_forward_hook(self._after_forward, with_kwargs=True, always_call=True)
-        return [before.remove, after.remove, _quiet(), self._watch_backward()]
+
+        def forget() -> None:
+            after.remove()
+            # torch keeps the number of a hook that wanted keywords, and takes it for a hook.
+            torch_module._global_forward_hooks_with_kwargs.pop(after.id, None)
+
+        return [before.remove, forget, _quiet(), self._watch_backward()]
 
     @property
     def count(self) -> int:
