@@ -41,6 +41,10 @@ def convert(
             "auto: idiomatic where possible, else faithful.",
         ),
     ] = "faithful",
+    target: Annotated[
+        str,
+        typer.Option("--target", help="lightning; or fabric, which keeps the loop and hands it Lightning Fabric."),
+    ] = "lightning",
     packages: Annotated[
         Path | None,
         typer.Option(
@@ -87,7 +91,7 @@ def convert(
         raise UsageError("convert: expected --out or --write, found both")
     if verify is not None and out is None:
         raise UsageError("convert: expected --out beside --verify, since both versions are run")
-    conversion = convert_project(project, level, only or (), skip or (), entry, packages, tier)
+    conversion = convert_project(project, level, only or (), skip or (), entry, packages, tier, target)
     if not json:
         _print(conversion)
     if out is not None:

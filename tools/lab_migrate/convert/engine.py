@@ -81,6 +81,7 @@ def convert_project(
     entry: str | None = None,
     packages: Path | None = None,
     tier: str = "faithful",
+    target: str = "lightning",
 ) -> Conversion:
     """Convert a project in memory; nothing is written, imported or run. Raises `UsageError`.
 
@@ -116,7 +117,7 @@ def convert_project(
         from lab_migrate.outline import outline_installed
 
         project, refusing = read_project(root), [rule for rule in rules if rule.refuse]
-        outlining = convert_by_tier(project, entry, refusing, tier)
+        outlining = convert_by_tier(project, entry, refusing, tier, target)
         copies = outline_installed(project, entry, profiles_for(root), packages, refusing)
         for path in sorted({*outlining.edits, *copies.edits}):
             text = project.modules[path].text

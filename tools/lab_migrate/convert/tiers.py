@@ -9,28 +9,43 @@ import attrs
 from lab_migrate.analysis import CallGraph, Project
 from lab_migrate.convert.rule import Rule
 from lab_migrate.errors import UsageError
+from lab_migrate.fabric import use_fabric
 from lab_migrate.findings import Finding, Status
 from lab_migrate.idiomatic import NotIdiomaticError, rewrite
 from lab_migrate.outline import Outlining, outline
 
 TIERS = ("faithful", "idiomatic", "auto")
+TARGETS = ("lightning", "fabric")
 
 
-def convert_by_tier(project: Project, entry: str | None, rules: Sequence[Rule], tier: str) -> Outlining:
-    """Edits and findings for the loops that `entry` reaches. Raises `UsageError` for an unknown tier.
+def convert_by_tier(
+    project: Project, entry: str | None, rules: Sequence[Rule], tier: str, target: str = "lightning"
+) -> Outlining:
+    """Edits and findings for the loops that `entry` reaches. Raises `UsageError` for an unknown tier or target.
 
     `faithful` outlines every loop. `idiomatic` rewrites, and says of each file that it leaves why. `auto` rewrites what
-    it can and outlines the rest.
+    it can and outlines the rest; what neither can do goes to Fabric, which is all that the target `fabric` does.
     """
     if tier not in TIERS:
         raise UsageError(f"--tier: expected one of {', '.join(TIERS)}, found {tier!r}")
+    if target not in TARGETS:
+        raise UsageError(f"--target: expected one of {', '.join(TARGETS)}, found {target!r}")
     outlined = outline(project, entry, rules)
+    if target == "fabric":
+        return use_fabric(project, CallGraph(project), outlined.loops)
     if tier == "faithful":
         return outlined
     rewriting = rewrite(project, CallGraph(project), outlined.loops)
     if tier == "auto":
         rest = outline(project, entry, rules, without=rewriting.edits)
         said = [_faithful_instead(error) for error in rewriting.refused if error.path in rest.edits]
+        left = [loop for loop in outlined.loops if loop.path not in {*rest.edits, *rewriting.edits}]
+        fabric = use_fabric(project, CallGraph(project), left)
+        kept = [finding for finding in rest.findings if finding.path not in fabric.edits]
+        rest = attrs.evolve(
+            rest, edits={**rest.edits, **fabric.edits}, files={**rest.files, **fabric.files},
+            findings=(*kept, *(finding for finding in fabric.findings if finding.path in fabric.edits)),
+        )  # fmt: skip
     else:
         rest = attrs.evolve(outlined, edits={}, files={}, findings=())
         said = [_left(error) for error in rewriting.refused]

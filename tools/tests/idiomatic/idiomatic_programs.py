@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "outline"))
 
 from outline_programs import Outcome, run
 
-__all__ = ["HEAD", "Outcome", "Rewritten", "rewritten", "run"]
+__all__ = ["HEAD", "Outcome", "Rewritten", "program", "rewritten", "run"]
 
 #: Data, loaders that shuffle (they draw), a model with dropout and batch norm (it draws, and has two modes).
 HEAD = """\
@@ -56,11 +56,11 @@ class Rewritten:
         return any("manual optimization" in message for message in self.messages)
 
 
-def rewritten(text: str, tier: str = "idiomatic") -> Rewritten:
+def rewritten(text: str, tier: str = "idiomatic", target: str = "lightning") -> Rewritten:
     """Convert a one-file project; the text is unchanged where it was refused."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "train.py").write_text(text, encoding="utf-8")
-        conversion = convert_project(Path(folder), tier=tier)
+        conversion = convert_project(Path(folder), tier=tier, target=target)
     changed = {change.path: change.after for change in conversion.changes}
     return Rewritten(
         changed.get("train.py", text),

@@ -1,0 +1,11 @@
+"""A training loop was handed to Lightning Fabric
+
+`--target fabric`, or `--tier auto` for a loop that no function can take over. The loop stays, byte for byte, but for
+its backward passes, which are `fabric.backward(loss)`; models and optimizers go through `fabric.setup` where they are
+made, plain DataLoaders through `fabric.setup_dataloaders`. The device is the one that Fabric was made with.
+"""
+
+from __future__ import annotations
+
+CODE = "LM310"
+LEVELS = {"L1", "L2"}

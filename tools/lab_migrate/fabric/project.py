@@ -1,0 +1,198 @@
+"""Handing the trainings of an entry point to Fabric, file by file."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Collection
+
+from lab_migrate.analysis import CallGraph, Module, Project, TrainingLoop
+from lab_migrate.analysis.symbols import Function, dotted
+from lab_migrate.convert.engine import apply
+from lab_migrate.convert.rule import Edit
+from lab_migrate.fabric.setup import Place, iterated, makers, models_of, stepped
+from lab_migrate.findings import Finding, Status
+from lab_migrate.outline import Outlining
+
+NEXT = "make the optimizer from model.parameters() by a plain assignment in this file, or convert it by hand"
+
+
+def use_fabric(project: Project, graph: CallGraph, loops: Collection[TrainingLoop]) -> Outlining:
+    """Edits that hand these loops to Fabric; a file whose optimizers cannot be found is left, with its reason."""
+    edits: dict[str, tuple[Edit, ...]] = {}
+    findings: list[Finding] = []
+    for path in sorted({loop.path for loop in loops}):
+        module = project.modules[path]
+        here = [loop for loop in loops if loop.path == path]
+        if any(full.startswith("lightning") for full in module.symbols.imports.values()):
+            continue
+        made = _File(module, here, graph)
+        reason = made.read()
+        if reason is None:
+            try:
+                compile(apply(module.text, made.edits, path), path, "exec", dont_inherit=True)
+            except (SyntaxError, ValueError) as error:
+                reason = here[0].line, f"rewritten, it would not compile: {error}"
+        if reason is not None:
+            line, message = reason
+            message = f"training loop not handed to Fabric: {message}"
+            findings.append(Finding(path, line, 1, "LM311", Status.UNSUPPORTED, message, NEXT))
+            continue
+        edits[path] = tuple(made.edits)
+        findings += made.findings
+    return Outlining(edits, {path: project.modules[path] for path in edits}, tuple(sorted(findings)), tuple(loops))
+
+
+class _File:
+    """One file's edits."""
+
+    def __init__(self, module: Module, loops: list[TrainingLoop], graph: CallGraph) -> None:
+        self.module, self.loops, self.graph = module, loops, graph
+        self.edits: list[Edit] = []
+        self.findings: list[Finding] = []
+        names = {node.id for node in ast.walk(module.tree) if isinstance(node, ast.Name)}
+        self.fabric = next(name for name in ("fabric", "lightning_fabric", "fabric_") if name not in names)
+        self.lightning = next(name for name in ("L", "lightning", "lightning_") if name not in names)
+
+    def read(self) -> tuple[int, str] | None:
+        """Collect the edits; the line and the reason where that is not possible."""
+        places: dict[int, tuple[Place, list[str]]] = {}
+        for loop in self.loops:
+            backward = [reach for reach in loop.backward if reach.path == self.module.path]
+            if not backward:
+                return loop.line, "its backward pass stands in another file"
+            names = stepped(loop)
+            if not names:
+                return loop.line, "its optimizer steps in another function"
+            for name in names:
+                found = makers(name, loop.owner, self.graph)
+                if not found or any(place.function.module is not self.module for place in found):
+                    return loop.line, f"where {name} is made cannot be told"
+                for place in found:
+                    models = models_of(place)
+                    if not models:
+                        return place.statement.lineno, f"which model {name} updates cannot be told"
+                    places[id(place.statement)] = (place, models)
+            self._loaders(loop)
+        self._setups(list(places.values()))
+        self._backwards()
+        self._devices({id(place.function): place.function for place, _ in places.values()})
+        self._whole_models({model for _, models in places.values() for model in models})
+        self._head()
+        for loop in self.loops:
+            self._say(loop.line, "runs as it is, its backward passes by Fabric")
+        return None
+
+    # ---- edits
+
+    def _after(self, statement: ast.stmt, line: str) -> None:
+        module = self.module
+        text = module.lines[statement.lineno - 1].decode()
+        indent = text[: len(text) - len(text.lstrip())]
+        last = statement.end_lineno or statement.lineno
+        newline = "\r\n" if module.lines[0].endswith(b"\r\n") else "\n"
+        at = module.offset(last, 0) + len(module.lines[last - 1])
+        before = "" if module.lines[last - 1].endswith((b"\n", b"\r")) else newline
+        self.edits.append(Edit(at, at, f"{before}{indent}{line}{newline}"))
+
+    def _setups(self, places: list[tuple[Place, list[str]]]) -> None:
+        shared = [model for _, models in places for model in models]
+        done: set[str] = set()
+        for place, models in sorted(places, key=lambda item: item[0].statement.lineno):
+            alone = len(models) == 1 and shared.count(models[0]) == 1
+            if alone:
+                pair = f"{models[0]}, {place.name}"
+                self._after(place.statement, f"{pair} = {self.fabric}.setup({pair})")
+                continue
+            lines = [f"{model} = {self.fabric}.setup_module({model})" for model in models if model not in done]
+            done |= set(models)
+            lines.append(f"{place.name} = {self.fabric}.setup_optimizers({place.name})")
+            for line in lines:
+                self._after(place.statement, line)
+
+    def _loaders(self, loop: TrainingLoop) -> None:
+        for name in iterated(loop):
+            for place in makers(name, loop.owner, self.graph):
+                words = {word.arg for word in place.call.keywords}
+                plain = dotted(place.call.func).endswith("DataLoader") and not words & {
+                    "sampler",
+                    "batch_sampler",
+                    None,
+                }
+                line = f"{place.name} = {self.fabric}.setup_dataloaders({place.name})"
+                if plain and place.function.module is self.module and not any(line in edit.text for edit in self.edits):
+                    self._after(place.statement, line)
+
+    def _backwards(self) -> None:
+        seen: set[int] = set()
+        for loop in self.loops:
+            for reach in loop.backward:
+                call = reach.event.node
+                if reach.path != self.module.path or id(call) in seen or not isinstance(call, ast.Call):
+                    continue
+                seen.add(id(call))
+                assert isinstance(call.func, ast.Attribute)
+                loss = self.module.source(call.func.value)
+                start, end = self.module.start(call), self.module.end(call.func)
+                bracket = self.module.text.encode().index(b"(", end) + 1
+                more = ", " if call.args or call.keywords else ""
+                self.edits.append(Edit(start, bracket, f"{self.fabric}.backward({loss}{more}"))
+
+    def _devices(self, functions: dict[int, Function]) -> None:
+        """`device = …` is Fabric's, and so is a hard-coded `.cuda()`."""
+        top = self.module.symbols.top
+        for function in {**functions, id(top): top}.values():
+            for node in function.own:
+                if isinstance(node, ast.Assign) and len(node.targets) == 1:
+                    name = dotted(node.targets[0]).rpartition(".")[2]
+                    value = ast.unparse(node.value)
+                    if name == "device" and ("torch.device" in value or "cuda" in value or "current_acc" in value):
+                        start, end = self.module.start(node.value), self.module.end(node.value)
+                        self.edits.append(Edit(start, end, f"{self.fabric}.device"))
+                        self._say(node.lineno, f"the device is Fabric's: choose it where {self.fabric} is made")
+        for node in ast.walk(self.module.tree):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "cuda":
+                start, end = self.module.end(node.func.value), self.module.end(node)
+                if not dotted(node.func).startswith("torch."):
+                    self.edits.append(Edit(start, end, f".to({self.fabric}.device)"))
+
+    def _whole_models(self, models: set[str]) -> None:
+        """A model that is saved whole is saved without Fabric's wrapper."""
+        for node in ast.walk(self.module.tree):
+            saves = isinstance(node, ast.Call) and dotted(node.func) == "torch.save"
+            if isinstance(node, ast.Call) and saves and node.args and dotted(node.args[0]) in models:
+                at = self.module.end(node.args[0])
+                self.edits.append(Edit(at, at, ".module"))
+
+    def _head(self) -> None:
+        newline = "\r\n" if self.module.lines[0].endswith(b"\r\n") else "\n"
+        imports = []
+        for node in self.module.tree.body:
+            if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
+                break
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                imports.append(node)
+        first = min(edit.start for edit in self.edits)
+        imports = [node for node in imports if self.module.end(node) <= first]
+        name = f" as {self.lightning}" if self.lightning != "lightning" else ""
+        lines = [
+            f"import lightning{name}",
+            "from lightning.fabric.plugins.environments import LightningEnvironment",
+            "",
+            f'{self.fabric} = {self.lightning}.Fabric(accelerator="auto", devices=1, plugins=LightningEnvironment())',
+        ]
+        last = (imports[-1].end_lineno or imports[-1].lineno) if imports else 0
+        at = self.module.offset(last + 1, 0)
+        self.edits.append(Edit(at, at, newline.join([*lines, ""])))
+
+    def _say(self, line: int, message: str) -> None:
+        self.findings.append(
+            Finding(
+                self.module.path,
+                line,
+                1,
+                "LM310",
+                Status.REVIEW,
+                message,
+                "verify it with --verify and your own command",
+            )
+        )

@@ -1,0 +1,108 @@
+"""Where models, optimizers and loaders are made, and the lines that hand them to Fabric."""
+
+from __future__ import annotations
+
+import ast
+
+import attrs
+
+from lab_migrate.analysis import CallGraph, TrainingLoop
+from lab_migrate.analysis.events import events_in
+from lab_migrate.analysis.symbols import Function, dotted, own_nodes
+
+
+@attrs.frozen(eq=False)
+class Place:
+    """An assignment that makes something: `name` is what the function around it calls it."""
+
+    function: Function
+    statement: ast.Assign
+    name: str
+    call: ast.Call
+
+
+def stepped(loop: TrainingLoop) -> list[str]:
+    """What the loop's own code steps, as its function calls it; a scaler's step names its optimizer."""
+    found: list[str] = []
+    for event in events_in(own_nodes([loop.node])):
+        if event.kind == "step" and isinstance(event.node, ast.Call):
+            scaled = "scaler" in event.receiver.lower() and len(event.node.args) == 1
+            found.append(dotted(event.node.args[0]) if scaled else event.receiver)
+    return list(dict.fromkeys(name for name in found if name))
+
+
+def iterated(loop: TrainingLoop) -> list[str]:
+    """Loaders that the loop iterates over."""
+    node = loop.node
+    source = node.iter if isinstance(node, ast.For | ast.AsyncFor) else None
+    while isinstance(source, ast.Call) and source.args and dotted(source.func) in ("enumerate", "tqdm", "tqdm.tqdm"):
+        source = source.args[0]
+    name = dotted(source)
+    return [name] if name else []
+
+
+def makers(name: str, function: Function, graph: CallGraph, depth: int = 0) -> list[Place]:
+    """Assignments that make what `function` calls `name`: its own, its file's, its callers', its class's."""
+    if depth > 3:
+        return []
+    head, _, rest = name.partition(".")
+    if rest and function.cls is not None and function.parameters[:1] == [head]:
+        return [
+            Place(method, statement, f"{method.parameters[0]}.{rest}", value)
+            for method, value in function.cls.attributes.get(rest, [])
+            if isinstance(value, ast.Call) and (statement := _statement_of(method, value)) is not None
+        ]
+    scope: Function | None = function
+    while scope is not None:
+        found = [
+            Place(scope, node, name, node.value)
+            for node in _nodes(scope)
+            if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.value, ast.Call)
+            and dotted(node.targets[0]) == name
+        ]  # fmt: skip
+        if found:
+            return found
+        if name in scope.parameters:
+            return _of_callers(name, scope, graph, depth)
+        scope = scope.parent
+    return []
+
+
+def _nodes(scope: Function) -> list[ast.AST]:
+    """A scope's own code; for a file, that of its class bodies, too."""
+    bodies = [cls.node.body for cls in scope.module.symbols.classes] if isinstance(scope.node, ast.Module) else []
+    return [*scope.own, *(node for body in bodies for node in own_nodes(body))]
+
+
+def _of_callers(name: str, function: Function, graph: CallGraph, depth: int) -> list[Place]:
+    found: list[Place] = []
+    position = function.parameters.index(name) - (function.cls is not None and not function.is_static)
+    for call in graph.callers_of(function):
+        if not isinstance(call.node, ast.Call) or not call.direct:
+            continue
+        given = {word.arg: word.value for word in call.node.keywords if word.arg}
+        value = given.get(name) or (call.node.args[position] if position < len(call.node.args) else None)
+        if value is not None and dotted(value):
+            found += makers(dotted(value), call.caller, graph, depth + 1)
+    return list({id(place.statement): place for place in found}.values())
+
+
+def _statement_of(method: Function, value: ast.expr) -> ast.Assign | None:
+    statements = [node for node in method.own if isinstance(node, ast.Assign) and node.value is value]
+    return statements[0] if len(statements) == 1 and len(statements[0].targets) == 1 else None
+
+
+def models_of(place: Place) -> list[str]:
+    """Models whose parameters an optimizer is made from; the model itself where it makes its optimizer."""
+    found = [
+        dotted(node.func.value)
+        for node in ast.walk(place.call)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in ("parameters", "named_parameters")
+        and dotted(node.func.value)
+    ]
+    if not found and isinstance(place.call.func, ast.Attribute) and "optim" in place.call.func.attr.lower():
+        found = [dotted(place.call.func.value)]
+    imported = place.function.module.symbols.imports
+    return [name for name in dict.fromkeys(found) if name and name.partition(".")[0] not in imported]

@@ -1,0 +1,152 @@
+"""Loops handed to Fabric stay where they are and train the same, bitwise; what cannot be handed over is said."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "idiomatic"))
+
+from idiomatic_programs import program, rewritten, run
+
+PROGRAMS = {
+    "a loop in a function, accumulation, clipping, a schedule": """
+        def main():
+            device = torch.device("cpu")
+            model = Net().to(device)
+            optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+            schedule = torch.optim.lr_scheduler.StepLR(optimizer, 2)
+            loader = DataLoader(data, batch_size=4, shuffle=True, generator=torch.Generator().manual_seed(1))
+            for epoch in range(2):
+                for i, (x, y) in enumerate(loader):
+                    loss = F.cross_entropy(model(x.to(device)), y.to(device)) / 2
+                    loss.backward()
+                    if i % 2:
+                        nn.utils.clip_grad_norm_(model.parameters(), 0.3)
+                        optimizer.step()
+                        schedule.step()
+                        optimizer.zero_grad()
+                    print(loss.item(), optimizer.param_groups[0]["lr"])
+            print({name: value.sum().item() for name, value in model.state_dict().items()})
+
+        main()
+    """,
+    "a generator": """
+        def steps(model, optimizer, loader):
+            for x, y in loader:
+                loss = F.cross_entropy(model(x), y)
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                yield loss.item()
+
+        model = Net()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        for loss in steps(model, optimizer, DataLoader(data, batch_size=5, shuffle=True)):
+            print(loss)
+    """,
+    "an async loop": """
+        import asyncio
+
+        async def batches():
+            for batch in DataLoader(data, batch_size=5):
+                yield batch
+
+        async def main():
+            net = Net()
+            opt = torch.optim.Adam(net.parameters())
+            async for x, y in batches():
+                opt.zero_grad()
+                F.cross_entropy(net(x), y).backward(retain_graph=False)
+                opt.step()
+            print(sum(p.sum().item() for p in net.parameters()))
+
+        asyncio.run(main())
+    """,
+    "a class body": """
+        class Training:
+            model = Net()
+            optimizer = torch.optim.Adam(model.parameters())
+            for x, y in DataLoader(data, batch_size=5):
+                optimizer.zero_grad()
+                loss = F.cross_entropy(model(x), y)
+                loss.backward()
+                optimizer.step()
+            print(loss.item())
+    """,
+    "two optimizers over shared models, in a class": """
+        class Trainer:
+            def __init__(self, loader):
+                self.body, self.head = nn.Linear(4, 8), nn.Linear(8, 2)
+                self.loader = loader
+                self.slow = torch.optim.SGD(self.body.parameters(), lr=0.01)
+                self.fast = torch.optim.Adam([*self.body.parameters(), *self.head.parameters()], lr=0.1)
+
+            def fit(self):
+                for x, y in self.loader:
+                    loss = F.cross_entropy(self.head(self.body(x).relu()), y)
+                    loss.backward()
+                    self.slow.step(); self.fast.step()
+                    self.slow.zero_grad(); self.fast.zero_grad()
+                    print(loss.item())
+
+        Trainer(DataLoader(data, batch_size=4, shuffle=True)).fit()
+    """,
+    "a loss scaler and autocast": """
+        def main():
+            model = Net()
+            optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+            scaler = torch.amp.GradScaler("cpu")
+            for x, y in DataLoader(data, batch_size=4, shuffle=True):
+                optimizer.zero_grad()
+                with torch.autocast("cpu", dtype=torch.bfloat16):
+                    loss = F.cross_entropy(model(x), y)
+                scaler.scale(loss).backward()
+                scaler.unscale_(optimizer)
+                nn.utils.clip_grad_norm_(model.parameters(), 0.3)
+                scaler.step(optimizer)
+                scaler.update()
+                print(loss.item(), scaler.get_scale())
+
+        main()
+    """,
+}
+
+
+@pytest.mark.parametrize("body", PROGRAMS.values(), ids=PROGRAMS)
+def test_fabric_equals_original(body: str) -> None:
+    """Prints, parameters after every optimizer step, and the generators."""
+    text = program(body)
+    after = rewritten(text, target="fabric")
+    assert "LM310" in after.codes, after.messages
+    assert ".backward(" in after.text
+    assert "loss.backward()" not in after.text
+    assert run(after.text) == run(text), after.text
+    assert run(text).steps
+    assert rewritten(after.text, target="fabric").text == after.text
+
+
+def test_auto_takes_fabric_where_neither_way_fits() -> None:
+    """A generator is driven by whoever iterates over it."""
+    text = program(PROGRAMS["a generator"])
+    assert "LM223" in rewritten(text, tier="faithful").codes
+    assert "LM310" in rewritten(text, tier="auto").codes
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ("def fit(model, opt):\n    for x, y in data:\n        model(x).sum().backward()\n        opt.step()\n",
+         "where opt is made cannot be told"),
+        ("params = [torch.zeros(1, requires_grad=True)]\nopt = torch.optim.SGD(params, lr=1)\nfor x, y in data:\n"
+         "    (params[0] * x.sum()).backward()\n    opt.step()\n", "which model opt updates cannot be told"),
+    ],
+)  # fmt: skip
+def test_refused_with_the_line_and_unchanged(body: str, reason: str) -> None:
+    """Nothing is guessed."""
+    after = rewritten(program(body), target="fabric")
+    assert after.codes == ("LM311",)
+    assert reason in after.messages[0]
+    assert after.text == program(body)
