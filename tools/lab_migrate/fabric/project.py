@@ -144,8 +144,9 @@ class _File:
             for node in function.own:
                 if isinstance(node, ast.Assign) and len(node.targets) == 1:
                     name = dotted(node.targets[0]).rpartition(".")[2]
-                    value = ast.unparse(node.value)
-                    if name == "device" and ("torch.device" in value or "cuda" in value or "current_acc" in value):
+                    maker = dotted(node.value.func) if isinstance(node.value, ast.Call) else ""
+                    # A device that is a plain string may be an option of the program's, and stays.
+                    if name == "device" and maker.endswith(("torch.device", ".current_accelerator")):
                         start, end = self.module.start(node.value), self.module.end(node.value)
                         self.edits.append(Edit(start, end, f"{self.fabric}.device"))
                         self._say(node.lineno, f"the device is Fabric's: choose it where {self.fabric} is made")
