@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 
 from lab_bridge.checkpoint.contents import Contents
+from lab_bridge.checkpoint.dcp_folder import is_dcp_folder, read_dcp_folder
 from lab_bridge.checkpoint.errors import CheckpointError
 from lab_bridge.checkpoint.folder import read_folder
 from lab_bridge.checkpoint.format import Format
@@ -59,6 +60,9 @@ def open_checkpoint(path: str | Path, reading: Reading | None = None) -> Opened:
 
 
 def _read(path: Path, reading: Reading) -> tuple[dict[TreePath, Leaf], Format]:
+    if is_dcp_folder(path):
+        leaves = read_dcp_folder(path, reading.objects_as_data)
+        return leaves, _recognised(path, leaves, "dcp")
     if path.is_dir():
         leaves = read_folder(path, lambda file: _read_torch(file, reading))
         return leaves, _recognised(path, leaves, "folder")

@@ -20,7 +20,7 @@ from lab_bridge.checkpoint.inert import Inert, InertUnpickler, NumpyValue, Symbo
 from lab_bridge.checkpoint.stored import FileStorage, HeldStorage, Storage, StoredTensor
 from lab_bridge.checkpoint.symbols import symbols_in_pickle, unknown_symbols
 
-__all__ = ["read_torch_file", "symbols_in"]
+__all__ = ["read_torch_file", "read_torch_region", "symbols_in"]
 
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LOCAL_HEADER = struct.Struct("<26xHH")
@@ -72,6 +72,49 @@ def read_torch_file(path: Path, objects_as_data: bool = False, trust: bool = Fal
         raise CheckpointError(f"{path}: expected a file that torch.save wrote, found another: {error}") from error
 
 
+def read_torch_region(path: Path, start: int, length: int, objects_as_data: bool = False) -> Any:
+    """The tree of what `torch.save` wrote into a part of a file. Raises as `read_torch_file`."""
+    try:
+        with path.open("rb") as file, zipfile.ZipFile(_Region(file, start, length)) as archive:
+            unknown = unknown_symbols(symbols_in_pickle(io.BytesIO(archive.read(_pickle_record(path, archive)))))
+        if unknown and not objects_as_data:
+            raise UntrustedError(path, unknown)
+        return _read_zip(path, start, length)
+    except (pickle.UnpicklingError, zipfile.BadZipFile, EOFError, struct.error, KeyError, IndexError) as error:
+        raise CheckpointError(
+            f"{path}: expected what torch.save wrote at byte {start}, found something damaged: {error}"
+        ) from error
+
+
+class _Region(io.RawIOBase):
+    """A part of a file as a file."""
+
+    def __init__(self, file: IO[bytes], start: int, length: int) -> None:
+        self._file, self._start, self._length, self._at = file, start, length, 0
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._length}[whence]
+        self._at = base + offset
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def seekable(self) -> bool:
+        return True
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        left = max(self._length - self._at, 0)
+        size = left if size < 0 else min(size, left)
+        self._file.seek(self._start + self._at)
+        data = self._file.read(size)
+        self._at += len(data)
+        return data
+
+
 def _pickle_record(path: Path, archive: zipfile.ZipFile) -> str:
     names = archive.namelist()
     if any(name.endswith("/constants.pkl") for name in names):
@@ -82,8 +125,9 @@ def _pickle_record(path: Path, archive: zipfile.ZipFile) -> str:
     return found[0]
 
 
-def _read_zip(path: Path) -> Any:
-    with zipfile.ZipFile(path) as archive, path.open("rb") as file:
+def _read_zip(path: Path, start: int = 0, length: int | None = None) -> Any:
+    length = path.stat().st_size if length is None else length
+    with path.open("rb") as file, zipfile.ZipFile(_Region(file, start, length)) as archive:
         record = _pickle_record(path, archive)
         root = record.removesuffix("data.pkl")
         order = f"{root}byteorder"
@@ -96,8 +140,8 @@ def _read_zip(path: Path) -> Any:
                 info = archive.getinfo(f"{root}data/{key}")
                 if info.compress_type != zipfile.ZIP_STORED or info.file_size != count * dtype.itemsize:
                     raise CheckpointError(f"{path}: storage {key}: expected {count} {dtype}, found another size")
-                file.seek(info.header_offset)
-                offset = info.header_offset + 30 + sum(_LOCAL_HEADER.unpack(file.read(30)))
+                file.seek(start + info.header_offset)
+                offset = start + info.header_offset + 30 + sum(_LOCAL_HEADER.unpack(file.read(30)))
                 storages[key] = FileStorage(path, offset, info.file_size, info.CRC)
             return storages[key]
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lab_bridge.checkpoint.atomic import new_file
+from lab_bridge.checkpoint.dcp_folder import write_dcp_folder
 from lab_bridge.checkpoint.folder import write_folder
 from lab_bridge.checkpoint.format import Format
 from lab_bridge.checkpoint.safetensors_file import write_safetensors_file
@@ -19,6 +20,9 @@ def write_checkpoint(path: Path, leaves: Mapping[TreePath, Leaf], form: Format, 
     """Write. Raises `CheckpointError` where something lies at `path` and `force` does not say otherwise."""
     if form.container == "folder":
         write_folder(path, leaves)
+        return
+    if form.container == "dcp":
+        write_dcp_folder(path, leaves)
         return
     with new_file(path, force) as file:
         if form.container == "safetensors":
