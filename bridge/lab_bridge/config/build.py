@@ -61,7 +61,7 @@ class _Building:
             return self._factory(value)
         builder = self._schema.builder_of(value)
         if builder is not None:
-            return import_target(builder.target)(**self._arguments(value, builder))
+            return import_target(builder.builds or builder.target)(**self._arguments(value, builder))
         inner = get_args(type_)
         if isinstance(value, Mapping):
             item = inner[1] if get_origin(type_) is Mapping else Any
@@ -80,7 +80,7 @@ class _Building:
         known: Builder = builder
 
         def made(*args: Any, **kwargs: Any) -> Any:
-            return import_target(known.target)(*args, **(self._arguments(config, known) | kwargs))
+            return import_target(known.builds or known.target)(*args, **(self._arguments(config, known) | kwargs))
 
         return made
 

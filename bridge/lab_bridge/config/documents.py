@@ -18,7 +18,7 @@ class Document:
     """The builders that a config makes first, by name, with all that it says.
 
     `lightning` holds LightningCLI's own keys where the config has them (`trainer`, `seed_everything`, …). `problems`
-    are errors and findings of reading; `files` all that was read.
+    are errors and findings of reading; `files` all that was read. `whole` documents are written with their defaults.
     """
 
     entries: Mapping[str, Call]
@@ -26,6 +26,7 @@ class Document:
     lightning: Mapping[str, Node] = attrs.field(factory=dict)
     problems: tuple[Problem, ...] = attrs.field(default=(), eq=False)
     files: tuple[str, ...] = attrs.field(default=(), eq=False)
+    whole: bool = attrs.field(default=False, eq=False)
 
     @property
     def errors(self) -> tuple[Problem, ...]:

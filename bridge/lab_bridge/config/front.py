@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,11 @@ import attrs
 
 from lab_bridge.config.as_node import as_node
 from lab_bridge.config.documents import Document
+from lab_bridge.config.home_grown import Setting, read_again, read_home_grown
+from lab_bridge.config.inferred import ROOT
 from lab_bridge.config.lab import ENTRY
 from lab_bridge.config.lightning_settings import lightning_settings
-from lab_bridge.config.nodes import Call, Entries, Node
+from lab_bridge.config.nodes import Call, Entries, Leaf, Node, children
 from lab_bridge.config.overrides import apply_override
 from lab_bridge.config.places import Place
 from lab_bridge.config.problems import ConfigErrors, Problem
@@ -28,7 +30,7 @@ from lab_bridge.config.writing.yaml import yaml_text
 __all__ = ["FORMATS", "from_gin_text", "read_config", "read_text", "typed", "write_gin", "write_yaml"]
 
 #: The suffixes that can be read and written.
-FORMATS = (".gin", ".yaml", ".yml", ".json")
+FORMATS = (".gin", ".yaml", ".yml", ".json", ".py")
 
 
 def read_config(
@@ -37,8 +39,11 @@ def read_config(
     entry: str | None = None,
     bindings: Sequence[str] = (),
     overrides: Sequence[str] = (),
+    setting: Setting | None = None,
 ) -> Document:
     """Read a config with its project's sources, none of which is imported.
+
+    Those of Lab are gin files and the YAML made of them. Others are read by `kinds`; `setting` is for them.
 
     `project` is the folder of the sources (default: the nearest above the config that holds any), `entry` the builder
     that the program builds first. `bindings` are gin's (`Trainer.steps = 50`), `overrides` by path
@@ -51,18 +56,42 @@ def read_config(
         )
     if not path.is_file():
         raise ConfigErrors([Problem(Place(str(path)), "", "include", "expected a config file, found none")])
+    if bindings and path.suffix != ".gin":
+        raise ConfigErrors([Problem(Place(str(path)), "", "format", "expected a gin file with --bind", "use --set")])
+    if path.suffix != ".gin" and not (setting is None and _is_of_lab(path)):
+        made = setting if setting is not None else Setting()
+        made = attrs.evolve(made, project=project or made.project, entry=entry or made.entry)
+        (document,) = read_home_grown([path], made)
+        return _overridden(document, overrides)
     known_project = read_project(project if project is not None else project_of(path))
     if path.suffix == ".gin":
         extra = [read_gin_text(text, f"--bind {text}") for text in bindings]
         document = _of_gin(read_gin(path, known_project.search), known_project, entry, extra)
-    elif bindings:
-        raise ConfigErrors([Problem(Place(str(path)), "", "format", "expected a gin file with --bind", "use --set")])
     else:
         document = _of_yaml(path, known_project, entry)
+    return _overridden(document, overrides)
+
+
+def _overridden(document: Document, overrides: Sequence[str]) -> Document:
     for text in overrides:
         (name,) = document.entries if len(document.entries) == 1 else (document.entry.name,)
         document = attrs.evolve(document, entries={name: apply_override(document.entry, text)})
     return document
+
+
+def _is_of_lab(path: Path) -> bool:
+    """Whether a YAML or JSON file is a Lab config: it names Lab's builders, or is for LightningCLI."""
+    if path.suffix == ".py":
+        return False
+    root = read_yaml(path)
+    return any(name.startswith(("legacy_lab.", "lab_bridge.")) for name in _class_paths(root))
+
+
+def _class_paths(node: Node) -> Iterator[str]:
+    if isinstance(node, Entries) and isinstance(named := node.entries.get("class_path"), Leaf):
+        yield str(named.value)
+    for _, inner in children(node):
+        yield from _class_paths(inner)
 
 
 def from_gin_text(text: str, project: Project | None = None, name: str = "<text>") -> Document:
@@ -73,6 +102,8 @@ def from_gin_text(text: str, project: Project | None = None, name: str = "<text>
 
 def read_text(text: str, suffix: str, schema: Schema, entry: str) -> Document:
     """Read a config's text with builders that are known already; `entry` is what it builds first."""
+    if entry == ROOT and suffix != ".gin":
+        return read_again(text, schema)
     project = Project(None, schema, {entry: set()})
     if suffix == ".gin":
         return _of_gin(read_gin_text(text), project, None, [])
@@ -104,6 +135,11 @@ def write_yaml(document: Document, header: str = "") -> str:
     """YAML that LightningCLI reads with `--config`; bare where the entry is not Lab's trainer."""
     schema = document.schema
     entry = document.entry
+    if entry.name == ROOT:
+        # what the config says is said again, a builder's own default too: those may change under it
+        node = as_node(typed(document), schema, defaults=True) if document.whole else entry
+        assert isinstance(node, Call), "the root is a section"
+        return yaml_text(node.arguments, schema, header)
     if not _is_trainer(entry, document):
         return yaml_text({entry.name: entry}, schema, header)
     around = document.lightning or lightning_settings(entry)

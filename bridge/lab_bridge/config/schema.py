@@ -23,8 +23,8 @@ __all__ = ["Builder", "Parameter", "Role", "Schema"]
 class Parameter:
     """One parameter of a builder; `type` is spelled as in a schema file (see `types.parse_type`).
 
-    `default` is a plain value, `REQUIRED`, or `OWN`, with its source in `shown`. `inferred` marks a type that was read
-    off the default, since nobody annotated it.
+    `default` is a plain value, a section's config, `REQUIRED`, or `OWN`, with its source in `shown`. `inferred` marks a
+    type that was read off the default, since nobody annotated it. `doc` and `place` are for people.
     """
 
     name: str
@@ -32,6 +32,8 @@ class Parameter:
     default: Any = REQUIRED
     inferred: bool = False
     shown: str = ""
+    doc: str = attrs.field(default="", eq=False, repr=False)
+    place: Place = attrs.field(default=NOWHERE, eq=False, repr=False)
 
 
 @attrs.frozen
@@ -59,7 +61,8 @@ class Builder:
     `target` is its import path, `selector` its full name in gin. `stands_for` lists the roles and builders in whose
     place it may be put. `supplied` are parameters that its caller passes, so that no config can. `open` builders take
     further keyword arguments. `function` marks what is no class, `untyped_result` a function whose return nobody
-    annotated: it may stand anywhere.
+    annotated: it may stand anywhere. A `section` is a group of settings that a config spells as a plain mapping; it
+    builds nothing. `builds` is the import path of what a config class of a schema module stands for.
     `calls` are builders that its own code calls, with the parameters it passes.
     """
 
@@ -72,6 +75,8 @@ class Builder:
     open: bool = False
     untyped_result: bool = False
     function: bool = False
+    section: bool = False
+    builds: str = ""
     calls: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict, eq=False)
     doc: str = ""
     place: Place = attrs.field(default=NOWHERE, eq=False)

@@ -117,7 +117,9 @@ def _literal(node: Node, type_: Any, _: cattrs.Converter, __: Schema) -> Any:
 def _union(node: Node, type_: Any, converter: cattrs.Converter, schema: Schema) -> Any:
     """The part that a value's kind points to, so that its errors are about that part and no other."""
     parts = [part for part in get_args(type_) if part is not Own]
-    fitting = [part for part in parts if _may_be(node, part)]
+    fitting = [part for part in parts if _may_be(node, part, schema)]
+    named = [part for part in fitting if isinstance(node, Call) and _is_named(node, part, schema)]
+    fitting = named or fitting
     if not fitting:
         raise _wrong(node, type_, _call_hint(node, type_))
     if len(fitting) == 1:
@@ -134,11 +136,21 @@ def _union(node: Node, type_: Any, converter: cattrs.Converter, schema: Schema) 
     raise failed if isinstance(failed, BaseValidationError) else _wrong(node, type_)
 
 
-def _may_be(node: Node, type_: Any) -> bool:
+def _is_named(node: Call, type_: Any, schema: Schema) -> bool:
+    """Whether the builder that a call names may stand for a type."""
+    name = schema.name_of(type_)
+    builder = schema.builders.get(node.name) or schema.at(node.name)
+    return name is not None and builder is not None and schema.accepts(name, builder)
+
+
+def _may_be(node: Node, type_: Any, schema: Schema) -> bool:
     """Whether the kind of a value (leaf, list, mapping, builder) is that of a type."""
     made = factory_of(type_)
     if type_ is Any:
         return True
+    name = schema.name_of(type_)
+    if name is not None and name in schema.builders and schema.builders[name].section:
+        return isinstance(node, Entries) or (isinstance(node, Call) and node.name == name)
     if isinstance(node, Call | Once):
         called = made is not None or (isinstance(type_, type) and type_ not in (*_PLAIN, type(None)))
         return (called and get_origin(type_) is None) or made is not None
@@ -232,6 +244,8 @@ def _config(node: Node, type_: type, converter: cattrs.Converter, schema: Schema
     assert wanted is not None
     if isinstance(node, Once):
         return Shared(key=node.key, constructor=_constructor(node, type_, converter))
+    if isinstance(node, Entries) and wanted in schema.builders and schema.builders[wanted].section:
+        node = Call(wanted, {str(key): value for key, value in node.entries.items()}, place=node.place)
     if not isinstance(node, Call):
         raise _wrong(node, type_, _known(type_, schema))
     builder = _resolved(node, schema)
@@ -275,7 +289,8 @@ def _arguments(node: Call, builder: Builder, converter: cattrs.Converter, schema
                 more[name] = converter.structure(argument, Any)
             else:
                 hint = did_you_mean(name, takes) or f"{builder.name} has none"
-                raise _Wrong(argument.place, "unknown", f"expected a parameter of {builder.name}, found {name!r}", hint)
+                kind = "key" if builder.section else "parameter"
+                raise _Wrong(argument.place, "unknown", f"expected a {kind} of {builder.name}, found {name!r}", hint)
         except (BaseValidationError, _Wrong) as error:
             failed.append(_at(error, f".{name}"))
     for name, parameter in takes.items():

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, ParamSpec, TypeVar
 
+import attrs
 import typer
 from rich.text import Text
 from rich.tree import Tree
@@ -22,6 +23,8 @@ from lab_bridge.config import (
     write_gin,
     write_yaml,
 )
+from lab_bridge.config.home_grown import Setting
+from lab_bridge.config.inferred import ROOT
 from lab_bridge.config.lightning_limits import lightning_limits
 from lab_bridge.config.nodes import Call, Entries, Items, Leaf, Node, children
 from lab_bridge.config.project import project_of
@@ -32,7 +35,9 @@ from lab_migrate.output import console, print_json, table
 
 app = typer.Typer(help="Show, translate and compare configs.", no_args_is_help=True)
 
-FileArgument = Annotated[Path, typer.Argument(help="A config: .gin, .yaml or .json.", show_default=False)]
+FileArgument = Annotated[
+    Path, typer.Argument(help="A config: .gin, .yaml, .json, or .py (defaults, options, dicts).", show_default=False)
+]
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", help="Override by path: model.blocks[2].heads=4; repeatable.", show_default=False),
@@ -46,7 +51,24 @@ ProjectOption = Annotated[
     typer.Option("--project", help="The folder of the config's sources (default: the nearest).", show_default=False),
 ]
 EntryOption = Annotated[
-    str | None, typer.Option("--entry", help="The builder that the program builds first.", show_default=False)
+    str | None,
+    typer.Option("--entry", help="The builder that the program builds first; a script's parser.", show_default=False),
+]
+SchemaOption = Annotated[
+    Path | None,
+    typer.Option("--schema", help="A schema module, as config schema writes it.", show_default=False),
+]
+DefaultsOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--defaults",
+        help="The Python file that declares the settings: CfgNode, add_argument; repeatable.",
+        show_default=False,
+    ),
+]
+ArgsOption = Annotated[
+    str | None,
+    typer.Option("--args", help="A command line for a script's options: '--lr 0.1'.", show_default=False),
 ]
 
 P = ParamSpec("P")
@@ -79,6 +101,9 @@ def show(
     bindings: BindOption = None,
     project: ProjectOption = None,
     entry: EntryOption = None,
+    schema: SchemaOption = None,
+    declared: DefaultsOption = None,
+    arguments: ArgsOption = None,
     model: Annotated[bool, typer.Option("--model", help="Show the model's blocks instead.")] = False,
     import_project: Annotated[
         bool,
@@ -91,12 +116,15 @@ def show(
 
     Example: lab-migrate config show examples/digits_vae/digits_vae.gin --set model.blocks[3].scale=0.5
 
+    gin, yacs, ml_collections, builder dicts in JSON, YAML or Python, a script's argparse options, plain YAML and JSON.
+
     With --model: path, block, shapes, parameters, learning rate and initialiser of every block; nothing is allocated,
     and what the blocks say of their shapes is compared with what they compute.
 
     Exit code 1 where the config says something that has no effect, 3 where something of the model is not known.
     """
-    document = read_config(file, project, entry, bindings or (), sets or ())
+    setting = _setting(schema, declared, arguments)
+    document = read_config(file, project, entry, bindings or (), sets or (), setting)
     if model:
         sources = (project or project_of(file)) if import_project else None
         raise typer.Exit(_show_model(document, sources, json))
@@ -158,19 +186,28 @@ def translate(
     bindings: BindOption = None,
     project: ProjectOption = None,
     entry: EntryOption = None,
+    schema: SchemaOption = None,
+    declared: DefaultsOption = None,
+    arguments: ArgsOption = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
 ) -> None:
-    """Translate a config: gin to YAML for LightningCLI, and back. Without --out it is printed.
+    """Translate a config: gin to YAML for LightningCLI, and back; others to YAML. Without --out it is printed.
 
     Example: lab-migrate config translate examples/digits_vae/digits_vae.gin --out digits_vae.yaml
 
+    Other configs: with --schema, builders are named by the classes of that module, else by their own import paths.
+
     What is written is read again, and must mean the same, before anything is written. Exit code 1 with findings.
     """
-    document = read_config(file, project, entry, bindings or (), sets or ())
+    setting = _setting(schema, declared, arguments)
+    document = read_config(file, project, entry, bindings or (), sets or (), setting)
     config = typed(document)
-    suffix = out.suffix if out is not None else ".gin" if file.suffix != ".gin" else ".yaml"
+    of_lab = document.entry.name != ROOT
+    suffix = out.suffix if out is not None else ".gin" if of_lab and file.suffix != ".gin" else ".yaml"
     findings = document.findings
-    if suffix in (".yaml", ".yml"):
+    if suffix == ".gin" and not of_lab:
+        raise UsageError("--out: expected a file .yaml for a config that is not Lab's, found .gin")
+    if of_lab and suffix in (".yaml", ".yml"):
         findings += lightning_limits(document)
     text = _written(document, suffix, file)
     _require_same(text, suffix, config, document)
@@ -192,6 +229,8 @@ def diff(
     right: Annotated[Path, typer.Argument(help="Another one, in any format.", show_default=False)],
     project: ProjectOption = None,
     entry: EntryOption = None,
+    schema: SchemaOption = None,
+    declared: DefaultsOption = None,
     json: JsonOption = False,
 ) -> None:
     """Say what differs between two configs in what they mean.
@@ -200,7 +239,9 @@ def diff(
 
     Exit code 0 where they mean the same, 1 where they differ.
     """
-    changes = differences(read_config(left, project, entry), read_config(right, project, entry))
+    setting = _setting(schema, declared, None)
+    sides = (read_config(side, project, entry, setting=setting) for side in (left, right))
+    changes = differences(*sides)
     if json:
         print_json({"same": not changes, "changes": changes})
         raise typer.Exit(1 if changes else 0)
@@ -216,6 +257,54 @@ def diff(
         line.append(f"   {' → '.join(places)}", style="dim")
         console().print(line)
     raise typer.Exit(1)
+
+
+@app.command("schema")
+@_speaking
+def schema_module(
+    files: Annotated[list[Path], typer.Argument(help="Configs of one program.", show_default=False)],
+    out: Annotated[Path | None, typer.Option("--out", help="The module to write.", show_default=False)] = None,
+    project: ProjectOption = None,
+    entry: EntryOption = None,
+    declared: DefaultsOption = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
+) -> None:
+    """Write the schema of some configs as a Python module of attrs classes, to be kept and edited.
+
+    Example: lab-migrate config schema configs/*.yaml --defaults config.py --out settings.py
+
+    What builders take is read off their signatures, what sections hold off the declared defaults, or off what the
+    configs give. The module is read again, and every config must mean the same with it, before anything is written.
+    """
+    from lab_bridge.config.home_grown import read_home_grown, sources_of
+    from lab_bridge.config.sources.schema_module import read_schema_text
+    from lab_bridge.config.writing.schema_module import schema_module_text
+
+    setting = Setting(project, tuple(declared or ()), entry=entry)
+    documents = read_home_grown(files, setting)
+    source = files[0].name if len(files) == 1 else f"{files[0].name} and {len(files) - 1} more"
+    text = schema_module_text(documents[0].schema, ROOT, source, project or sources_of(files[0]))
+    again = read_schema_text(text, out.stem if out is not None else "settings")
+    for document in documents:
+        typed(document)
+        typed(attrs.evolve(document, schema=again))
+    if out is None:
+        print(text, end="")
+    else:
+        if out.exists() and not force:
+            raise UsageError(f"{out}: expected no such file yet, found one; choose another --out, or --force")
+        out.write_text(text, encoding="utf-8")
+        console().print(f"Written to {out}: read again, all {len(documents)} configs mean the same with it.")
+    findings = tuple(dict.fromkeys(finding for document in documents for finding in document.findings))
+    _print_findings(findings, to_stderr=out is None)
+    raise typer.Exit(1 if findings else 0)
+
+
+def _setting(schema: Path | None, declared: list[Path] | None, arguments: str | None) -> Setting | None:
+    """What is said of a config that is not Lab's; None where nothing is."""
+    if schema is None and not declared and arguments is None:
+        return None
+    return Setting(None, tuple(declared or ()), schema, arguments)
 
 
 def _written(document: Document, suffix: str, source: Path) -> str:

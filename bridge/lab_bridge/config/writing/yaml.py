@@ -77,6 +77,8 @@ class _Writer:
                     f"{SHARED}{self._role(constructor)}", {"key": Leaf(key), "constructor": constructor}, {}
                 )
         builder = self._schema.builders.get(node.name) or self._schema.at(node.name)
+        if builder is not None and builder.section:
+            return self._fresh(Entries(node.arguments))
         known = {parameter.name for parameter in builder.parameters} if builder is not None else set(node.arguments)
         plain = {name: value for name, value in node.arguments.items() if name in known}
         more = {name: value for name, value in node.arguments.items() if name not in known}

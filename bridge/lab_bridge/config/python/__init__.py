@@ -1,0 +1,1 @@
+"""Config files that are Python: read by working out what they assign, without running them."""
