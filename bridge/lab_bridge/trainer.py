@@ -17,6 +17,7 @@ from lab_adapters.progress_bar import with_calm_bar
 from lab_adapters.slim_loop import slim
 from lab_adapters.step_module import StepModule
 from lab_bridge.legacy_checkpoint import LabCheckpoint
+from lab_bridge.operative import write_operative_config
 from lab_bridge.update import choose_update
 
 
@@ -57,6 +58,7 @@ class Trainer(legacy_lab.Trainer):
             if not self._resume.exists():
                 raise FileNotFoundError(f"{self._resume}: no such checkpoint")
         self.tracker.start(gin.config_str())
+        write_operative_config(self.run_dir)
 
     def run(self) -> None:
         """Train under Lightning."""

@@ -125,14 +125,14 @@ class _Reading:
         if len(found) == 1:
             self.meant[found[0].path] = found[0]
             return Call(found[0].path, inner, place=place, deferred=deferred)
-        if len(found) > 1:
+        if len(found) > 1 and (sure or tag[:1].isupper()):
             listed = ", ".join(meant.path for meant in found)
             self._problems.append(
                 Problem(place, path.lstrip("."), "unknown", f"expected one builder {tag!r}, found {listed}",
                         "write its import path, or declare it with --schema")
             )  # fmt: skip
             return Leaf(UNRESOLVED, place=place)
-        hint = self._tags.hint(tag)
+        hint = self._tags.hint(tag) if not found else ""
         if sure or hint or tag[:1].isupper() or "." in tag:
             self._problems.append(
                 Problem(place, path.lstrip("."), "unknown", f"expected a builder, found {tag!r}, which is in no source",

@@ -28,7 +28,9 @@ from lab_bridge.config.types import OWN, REQUIRED
 __all__ = ["declares", "read"]
 
 NAME = "argparse"
-_TYPES: Mapping[str, type] = {"int": int, "float": float, "str": str, "bool": bool}
+_TYPES: Mapping[str, type] = {
+    "int": int, "float": float, "str": str, "bool": bool, "Path": str, "pathlib.Path": str,
+}  # fmt: skip
 _PARSERS = ("ArgumentParser", "HfArgumentParser", "ArgParser")
 _GROUPS = ("add_argument_group", "add_mutually_exclusive_group")
 
@@ -81,12 +83,16 @@ def _options(question: Question, path: Path) -> tuple[list[Option], list[Problem
     belongs = _belonging(tree)
     defaults: dict[str, dict[str, ast.expr]] = {}
     program = question.program()
+    perhaps = _conditional(tree)
     for node in ast.walk(tree):
         if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
             continue
         owner = _owner(dotted(node.func.value), belongs)
         if node.func.attr == "add_argument":
             option = _option(node, path, program, problems)
+            if option is not None and id(node) in perhaps and option.required:
+                # whether there is such an option at all, only running tells
+                option = attrs.evolve(option, required=False, default=OWN, shown="not always an option")
             if option is not None:
                 parsers.setdefault(owner, []).append(option)
         elif node.func.attr == "set_defaults":
@@ -112,6 +118,15 @@ def _options(question: Question, path: Path) -> tuple[list[Option], list[Problem
         known = options.get(dest, Option(dest, (), place, None, action="set"))
         options[dest] = attrs.evolve(known, default=made, shown=shown, required=False)
     return list(options.values()), problems
+
+
+def _conditional(tree: ast.Module) -> set[int]:
+    """The calls that stand under an `if`, other than that of a script's main part."""
+    found: set[int] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and "__name__" not in ast.unparse(node.test):
+            found |= {id(inner) for inner in ast.walk(node) if isinstance(inner, ast.Call)}
+    return found
 
 
 def _belonging(tree: ast.Module) -> dict[str, str]:
@@ -178,6 +193,8 @@ def _option(node: ast.Call, path: Path, program: Program, problems: list[Problem
     help_ = given.get("help")
     said = help_.value if isinstance(help_, ast.Constant) and isinstance(help_.value, str) else ""
     nargs = plain("nargs")
+    if nargs is OWN:  # argparse.REMAINDER and the like
+        nargs = "*"
     is_positional = bool(flags) and not flags[0].startswith("-")
     required = bool(plain("required", False))
     required = required or (is_positional and nargs not in ("?", "*") and "default" not in given)

@@ -22,6 +22,7 @@ from lab_adapters import (
 )
 from lab_adapters.slim_loop import slim
 from lab_bridge.legacy_checkpoint import LabCheckpoint
+from lab_bridge.operative import write_operative_config
 from legacy_lab.train import checkpoint
 
 
@@ -79,6 +80,7 @@ def fit(lab, resume=None):
         resume = lab.latest()
 
     lab.tracker.start(gin.config_str())
+    write_operative_config(lab.run_dir)
     try:
         with quiet():
             trainer = lightning.Trainer(
