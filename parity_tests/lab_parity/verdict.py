@@ -45,11 +45,11 @@ class Divergence:
 
     def sentence(self) -> str:
         """One sentence for a person."""
-        rank = f"rank {self.rank}, " if self.rank is not None else ""
-        where = f"{rank}step {self.step}" + (f", micro-step {self.micro_step}" if self.micro_step is not None else "")
+        rank = f"on rank {self.rank} " if self.rank is not None else ""
+        where = f"step {self.step}" + (f", micro-step {self.micro_step}" if self.micro_step is not None else "")
         values = f" ({self.a!r} against {self.b!r})" if self.a is not None and self.b is not None else ""
         about = f", {self.tensor}" if self.tensor else ""
-        return f"First difference at {where}, phase {self.phase}{about}: {self.what}{values}."
+        return f"First difference {rank}at {where}, phase {self.phase}{about}: {self.what}{values}."
 
 
 @attrs.frozen(slots=True)

@@ -10,8 +10,10 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
+import xxhash
 
 import lab_parity
+from lab_parity.trace import Step
 
 PROGRAM = dedent(
     """
@@ -29,14 +31,18 @@ PROGRAM = dedent(
             raise ValueError("boom")
         if step == 2 and "kill" in sys.argv:
             os.kill(os.getpid(), signal.SIGKILL)
+        if step == 2 and "leave" in sys.argv:
+            os._exit(0)
     print("user sitecustomize:", "user_was_here" in os.environ)
     """
 )
 
 
-def run(folder: Path, name: str, *command: str, plant: str | None = None) -> subprocess.CompletedProcess[str]:
+def run(
+    folder: Path, name: str, *command: str, plant: str | None = None, program: str = PROGRAM
+) -> subprocess.CompletedProcess[str]:
     """The program, recording itself to <folder>/<name>."""
-    (folder / "train.py").write_text(PROGRAM)
+    (folder / "train.py").write_text(program)
     (folder / "sitecustomize.py").write_text("import os\nos.environ['user_was_here'] = '1'\n")
     environment = {**os.environ, "PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1"}
     environment |= lab_parity.recording_environment(folder / name, plant=plant, environment=environment)
@@ -65,23 +71,14 @@ def test_a_planted_fault_reaches_the_program(tmp_path: Path) -> None:
     assert (first.step, first.phase) == (2, "optimizer")
 
 
-@pytest.mark.parametrize(("how", "status"), [("boom", "exception"), ("kill", "cut short")])
+@pytest.mark.parametrize(("how", "status"), [("boom", "exception"), ("kill", "cut short"), ("leave", "finished")])
 def test_a_program_that_dies_leaves_its_whole_steps(tmp_path: Path, how: str, status: str) -> None:
-    """An exception behind a replaced excepthook; kill -9."""
+    """An exception behind a replaced excepthook; kill -9; os._exit, which is an end as good as any."""
     process = run(tmp_path, "a.trace", "train.py", how)
-    assert process.returncode == (1 if how == "boom" else -signal.SIGKILL)
+    assert process.returncode == {"boom": 1, "kill": -signal.SIGKILL, "leave": 0}[how]
     trace = lab_parity.read(tmp_path / "a.trace")
     assert (len(trace), trace.end().status) == (3, status)
-    assert lab_parity.compare(trace, trace).exit_code == 3
-
-
-def test_ranks_write_a_trace_each(tmp_path: Path) -> None:
-    """torchrun's two children; torchrun itself, which never trains, writes none."""
-    process = run(tmp_path, "a.trace", "-m", "torch.distributed.run", "--nproc-per-node=2", "train.py")
-    assert process.returncode == 0, process.stderr
-    traces = sorted(path.name for path in tmp_path.glob("*.trace"))
-    assert traces == ["a.rank1.trace", "a.trace"]
-    assert [len(lab_parity.read(tmp_path / name)) for name in traces] == [4, 4]
+    assert lab_parity.compare(trace, trace).exit_code == (0 if how == "leave" else 3)
 
 
 def test_a_program_without_training_leaves_an_empty_trace(tmp_path: Path) -> None:
@@ -90,3 +87,96 @@ def test_a_program_without_training_leaves_an_empty_trace(tmp_path: Path) -> Non
     assert len(lab_parity.read(tmp_path / "a.trace")) == 0
     run(tmp_path, "b.trace", "-c", "import sys; assert 'lab_parity' not in sys.modules")
     assert not (tmp_path / "b.trace").exists()
+
+
+RANKS = dedent(
+    """
+    import sys
+    import torch
+    import torch.distributed as dist
+    from torch import nn
+    from torch.distributed.fsdp import fully_shard
+
+    def model():
+        torch.manual_seed(0)
+        return nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 1))
+
+    def train(model, optimizer):
+        torch.manual_seed(rank)
+        for step in range(3):
+            optimizer.zero_grad()
+            extra = float(rank == 1 and step == 2 and "part" in sys.argv)
+            model(torch.randn(5, 4) + extra).square().mean().backward()
+            optimizer.step()
+
+    dist.init_process_group("gloo")
+    rank = dist.get_rank()
+    copied = nn.parallel.DistributedDataParallel(model())
+    train(copied, torch.optim.SGD(copied.parameters(), lr=0.1))
+    sharded = model()
+    for layer in (sharded[0], sharded[2], sharded):
+        fully_shard(layer)
+    train(sharded, torch.optim.AdamW(sharded.parameters(), lr=0.1))
+    dist.destroy_process_group()
+    """
+)
+
+
+def test_ranks_write_a_trace_each_and_get_one_verdict(tmp_path: Path) -> None:
+    """DDP, then FSDP2, on two ranks that torchrun starts; torchrun itself, which never trains, writes none."""
+    torchrun = ("-m", "torch.distributed.run", "--nproc-per-node=2", "train.py")
+    for name, more in (("a.trace", ()), ("b.trace", ("part",))):
+        process = run(tmp_path, name, *torchrun, *more, program=RANKS)
+        assert process.returncode == 0, process.stderr
+    traces = sorted(path.name for path in tmp_path.glob("*.trace"))
+    assert traces == ["a.rank1.trace", "a.trace", "b.rank1.trace", "b.trace"]
+
+    same = lab_parity.compare(tmp_path / "a.trace", tmp_path / "a.trace")
+    assert (same.rung, same.coverage.ranks, same.coverage.steps) == ("identical", 2, 6)
+
+    # Shards have the names of the whole, and each rank its own bits.
+    sharded = [
+        [item for item in lab_parity.read(tmp_path / name).steps() if isinstance(item, Step)][-1] for name in traces[:2]
+    ]
+    for step in sharded:
+        names = [key.name for key in step.keys if key.phase == "param"]
+        assert (step.optimizer, names) == ("opt1", ["0.weight", "0.bias", "2.weight", "2.bias"])
+    assert not (sharded[0].digests == sharded[1].digests).all()
+
+    first = lab_parity.compare(tmp_path / "a.trace", tmp_path / "b.trace").first
+    assert first is not None
+    assert (first.rank, first.step, first.phase) == (1, 2, "batch")
+    assert first.sentence().startswith("First difference on rank 1 at step 2, micro-step 0, phase batch")
+
+    (tmp_path / "a.rank1.trace").unlink()
+    missing = lab_parity.compare(tmp_path / "a.trace", tmp_path / "a.trace")
+    assert (missing.rung, missing.reasons[0]) == ("inconclusive", "the first run had 2 ranks; no trace of rank 1")
+    (tmp_path / "b.trace").unlink()
+    with pytest.raises(FileExistsError, match=r"b\.rank1\.trace exists"):
+        lab_parity.recording_environment(tmp_path / "b.trace")
+
+
+def test_a_second_process_that_trains_is_not_passed_over(tmp_path: Path) -> None:
+    """It writes a trace of its own, and a verdict without it is none."""
+    again = "import subprocess, sys\nif len(sys.argv) == 1:\n    subprocess.run([sys.executable, __file__, '2'])\n"
+    twice = again + PROGRAM
+    assert run(tmp_path, "a.trace", "train.py", program=twice).returncode == 0
+    others = [path.name for path in tmp_path.glob("a.process*.trace")]
+    assert len(others) == 1
+    verdict = lab_parity.compare(tmp_path / "a.trace", tmp_path / "a.trace")
+    assert verdict.rung == "inconclusive"
+    assert others[0] in verdict.reasons[0]
+
+
+def test_a_program_whose_python_has_not_what_the_recorder_needs_uses_ours(tmp_path: Path) -> None:
+    """And can import no more than it could before."""
+    folders = lab_parity.recording_environment(tmp_path / "a.trace")["LAB_PARITY_ROOT"].split(os.pathsep)
+    assert str(Path(xxhash.__file__).parents[1]) in folders
+    process = run(
+        tmp_path,
+        "b.trace",
+        "train.py",
+        program="import sys; path = list(sys.path)\n" + PROGRAM + "assert sys.path == path",
+    )
+    assert (process.returncode, process.stderr) == (0, "")
+    assert len(lab_parity.read(tmp_path / "b.trace")) == 4

@@ -12,6 +12,7 @@ from lab_migrate.errors import UsageError
 from lab_migrate.output import console, print_json
 from lab_migrate.recording import record_command, steps_in
 from lab_parity import Scope
+from lab_parity.ranks import processes_beside, ranks_beside
 from lab_parity.sketch import BUCKETS
 
 LEVELS = {"digest": 0, "statistics": BUCKETS}
@@ -60,7 +61,11 @@ def record(
     if json:
         print_json({"trace": str(done.trace), "steps": recorded, "exit_code": done.exit_code})
     else:
-        console().print(f"Recorded {recorded} steps to {done.trace} ({done.trace.stat().st_size / 1024:.0f} KiB).")
+        ranks = len(ranks_beside(done.trace))
+        of = f" on each of {ranks} ranks" if ranks > 1 else ""
+        console().print(f"Recorded {recorded} steps{of} to {done.trace} ({done.trace.stat().st_size / 1024:.0f} KiB).")
+        for other in processes_beside(done.trace):
+            console().print(f"Another process trained, too: {other} ({steps_in(other)} steps).")
         if done.exit_code:
             console().print(f"The program ended with exit code {done.exit_code}.")
         elif not recorded:
