@@ -1,9 +1,9 @@
 """The trace: one run, step by step, in one file that survives the death of its writer.
 
 A trace is an Arrow IPC stream (https://arrow.apache.org/docs/format/Columnar.html), so every Arrow reader opens
-it. The schema's metadata holds `lab_parity.version`, `lab_parity.environment` (JSON, strings only) and
-`lab_parity.scope` (JSON: see `Scope`). Each record batch is one optimizer step, flushed at once; a row is one
-observation:
+it. The schema's metadata holds `lab_parity.version`, `lab_parity.environment` (JSON, strings only), `lab_parity.scope`
+(JSON: see `Scope`) and `lab_parity.check`, the digest in hex of the latter two. Each record batch is one optimizer
+step, flushed at once; a row is one observation:
 
     digest   fixed_size_binary[16]           fingerprint of what was seen (see digest.py)
     value    float64, nullable               the number itself where it is a single one (loss, learning rate, norm)
@@ -203,10 +203,12 @@ def schema_of(environment: Mapping[str, str], scope: Scope) -> pa.Schema:
     columns: Any = {"digest": pa.binary(DIGEST_BYTES), "value": pa.float64()}
     if scope.buckets:
         columns["summary"] = pa.list_(pa.float64(), STATISTICS + scope.buckets)
+    facts, asked = json.dumps(dict(environment), sort_keys=True).encode(), json.dumps(attrs.asdict(scope)).encode()
     metadata = {
         VERSION_FIELD: VERSION.encode(),
-        ENVIRONMENT_FIELD: json.dumps(dict(environment), sort_keys=True).encode(),
-        SCOPE_FIELD: json.dumps(attrs.asdict(scope)).encode(),
+        ENVIRONMENT_FIELD: facts,
+        SCOPE_FIELD: asked,
+        CHECK_FIELD: digest_bytes(facts + asked).hex().encode(),
     }
     return pa.schema(columns, metadata=metadata)
 
@@ -226,10 +228,12 @@ def _open(path: Path, file: Any) -> tuple[ipc.RecordBatchStreamReader, dict[str,
         raise TraceError(f"{path}: trace version {version}, this program reads version {VERSION}. Record it again.")
     try:
         scope = Scope(**json.loads(metadata[SCOPE_FIELD]))
+        if metadata[CHECK_FIELD].decode() != digest_bytes(metadata[ENVIRONMENT_FIELD] + metadata[SCOPE_FIELD]).hex():
+            raise ValueError("checksum does not match")
         if not isinstance(environment, dict) or not reader.schema.equals(schema_of({}, scope)):
             raise ValueError(f"columns {reader.schema.names}")
     except (KeyError, TypeError, ValueError, pa.ArrowException) as error:
-        raise TraceError(f"{path}: the description of its columns is damaged ({error}). Record it again.") from error
+        raise TraceError(f"{path}: its head is damaged ({error}). Record it again.") from error
     return reader, {str(name): str(value) for name, value in environment.items()}, scope
 
 
