@@ -224,8 +224,12 @@ def _print_conversion(done: Conversion, target: Path) -> None:
         reasons[fate.reason] = reasons.get(fate.reason, 0) + 1
     for reason, count in reasons.items():
         out.print(f"  dropped {count}: {reason}")
+    added: dict[tuple[str, str], int] = {}
     for path, reason in done.coverage.added.items():
-        out.print(f"  added {path}: {reason}")
+        top = path.partition(".")[0].partition("[")[0]
+        added[top, reason] = added.get((top, reason), 0) + 1
+    for (top, reason), count in added.items():
+        out.print(f"  added {top}{f' ({count} entries)' if count > 1 else ''}: {reason}")
     out.print(f"Written to {target}, {done.format.title}.")
 
 

@@ -47,6 +47,8 @@ def _places(names: Names, dialect: str) -> list[Place]:
         Place("epoch", "counters/epoch"),
         Place("global_step", "counters/step"),
         Place("hyper_parameters/<rest...>", "config/<rest...>"),
+        # What only Lightning knows of lies in the same places in its checkpoints of one file.
+        *(Place(f"{top}/<rest...>", f"carried/lightning/{top}/<rest...>") for top in ("loops", "callbacks")),
     ]
 
 
