@@ -16,7 +16,7 @@ __all__ = ["Fault", "find_faults"]
 
 @attrs.frozen
 class Fault:
-    """`kind`: missing, unexplained, swapped, transposed, shape, value, untied, tied, or way-back."""
+    """`kind`: missing, unexplained, swapped, transposed, shape, value, untied, tied, way-back, or forward."""
 
     kind: str
     where: str

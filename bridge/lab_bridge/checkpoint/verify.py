@@ -9,6 +9,7 @@ import attrs
 from lab_bridge.checkpoint.contents import Contents
 from lab_bridge.checkpoint.convert import only_weights, unmapped_faults
 from lab_bridge.checkpoint.fault import Fault, find_faults
+from lab_bridge.checkpoint.forward import forward_faults
 from lab_bridge.checkpoint.mapping import Mapping, Order, apply
 from lab_bridge.checkpoint.opened import Opened, Reading, open_checkpoint
 from lab_bridge.checkpoint.parameter_names import names_in_entries
@@ -30,6 +31,8 @@ class Verification:
     faults: tuple[Fault, ...]
     dropped: dict[str, str]
     notes: tuple[str, ...] = ()
+    #: Whether one forward pass of both models was compared as well.
+    forward: bool = False
 
     @property
     def exit_code(self) -> int:
@@ -43,10 +46,12 @@ def verify(
     only: str | None = None,
     reading: Reading | None = None,
     mapping: Mapping | None = None,
+    forward: tuple[str, str] | None = None,
 ) -> Verification:
     """Compare every entry of `source` with what `target` holds for it; then go the way back to every source leaf.
 
-    With a `mapping`, the entries are what the mapping makes of them, and the way back is its reverse.
+    With a `mapping`, the entries are what the mapping makes of them, and the way back is its reverse. `forward` names
+    who builds the legacy and the migrated model (see `forward.py`): their code is run, for one forward pass each.
     """
     a, b = open_checkpoint(source, reading), open_checkpoint(target, reading)
     expected, dropped = a.contents, {}
@@ -67,9 +72,11 @@ def verify(
         ]
     elif not dropped and not faults:
         faults = _way_back(a, found)
+    if forward is not None:
+        faults = [*faults, *forward_faults(a.contents.weights(), b.contents.weights(), *forward)]
     shared = [leaf for where, leaf in expected.entries.items() if where in found.entries]
     tensors = sum(isinstance(leaf, StoredTensor) for leaf in shared)
-    return Verification(a, b, len(shared), tensors, tuple(faults), dropped, found.notes)
+    return Verification(a, b, len(shared), tensors, tuple(faults), dropped, found.notes, forward is not None)
 
 
 def _as_named(expected: Contents, target: Opened) -> Contents:

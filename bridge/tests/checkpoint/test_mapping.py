@@ -302,6 +302,61 @@ def transpose(held: dict[str, Any], name: str) -> None:
     held[name] = held[name].T.contiguous()
 
 
+# ---- one forward pass
+
+MODELS = """
+import torch
+
+class Legacy(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.qkv = torch.nn.Linear(4, 12, bias=False)
+
+    def forward(self, x):
+        return self.qkv(x).chunk(3, -1)
+
+class Migrated(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.q, self.k, self.v = (torch.nn.Linear(4, 4, bias=False) for _ in range(3))
+
+    def forward(self, x):
+        return self.q(x), self.k(x), self.v(x) * SCALE
+
+SCALE = {scale}
+
+def legacy():
+    return Legacy(), (torch.arange(8.0).reshape(2, 4),)
+
+def migrated():
+    return Migrated(), (torch.arange(8.0).reshape(2, 4),)
+"""
+
+
+@pytest.mark.parametrize(("scale", "expected"), [("1", []), ("1.5", ["output[2]"])])
+def test_one_forward_pass_of_both_models_is_compared(
+    tmp_path: Path, save: Save, scale: str, expected: list[str]
+) -> None:
+    """A mapping can be right bit by bit, and the migrated model compute something else with the weights."""
+    declared = mapping(tmp_path, '[[split]]\nfrom = "qkv.weight"\nto = ["q.weight", "k.weight", "v.weight"]\n')
+    source = save("a.pt", {"qkv.weight": torch.arange(48.0).reshape(12, 4)})
+    convert(source, tmp_path / "b.pt", to="state-dict", mapping=declared)
+    (tmp_path / "models.py").write_text(MODELS.replace("{scale}", scale))
+    builders = (f"{tmp_path / 'models.py'}:legacy", f"{tmp_path / 'models.py'}:migrated")
+    proof = verify(source, tmp_path / "b.pt", mapping=declared, forward=builders)
+    assert [fault.where for fault in proof.faults if fault.kind == "forward"] == expected
+    assert proof.exit_code == len(expected)
+
+
+def test_a_model_that_does_not_take_its_weights_is_an_error(tmp_path: Path, save: Save) -> None:
+    """Never a pass on nothing."""
+    source = save("a.pt", {"other.weight": torch.ones(2)})
+    (tmp_path / "models.py").write_text(MODELS.replace("{scale}", "1"))
+    builder = f"{tmp_path / 'models.py'}:legacy"
+    with pytest.raises(CheckpointError, match="one forward pass failed"):
+        verify(source, source, forward=(builder, builder))
+
+
 # ---- drafts
 
 

@@ -175,6 +175,14 @@ def verify(
     only: OnlyOption = None,
     mapping: MappingOption = None,
     reverse: ReverseOption = False,
+    forward: Annotated[
+        tuple[str, str] | None,
+        typer.Option(
+            "--forward",
+            help="Run both models once: LEGACY.py:FUNCTION MIGRATED.py:FUNCTION, which return (model, inputs).",
+            show_default=False,
+        ),
+    ] = None,
     objects_as_data: AsDataOption = False,
     trust_pickle: TrustOption = None,
     json: JsonOption = False,
@@ -187,7 +195,7 @@ def verify(
     """
     with _told():
         found = verify_checkpoints(
-            source, target, only, Reading(objects_as_data, trust_pickle or ()), _mapping(mapping, reverse)
+            source, target, only, Reading(objects_as_data, trust_pickle or ()), _mapping(mapping, reverse), forward
         )
     if json:
         print_json(
@@ -251,7 +259,8 @@ def _print_verification(found: Verification) -> None:
         out.print(f"{len(found.faults)} faults in {found.compared} entries compared")
     else:
         way = "" if found.dropped else "; the way back gives every leaf of the source"
-        out.print(f"verified: {found.compared} entries, {found.tensors} tensors, bit by bit{way}")
+        ran = "; one forward pass of both models gives the same bits" if found.forward else ""
+        out.print(f"verified: {found.compared} entries, {found.tensors} tensors, bit by bit{way}{ran}")
 
 
 @contextlib.contextmanager
