@@ -18,13 +18,14 @@ from lab_parity.record import Recorder
 from lab_parity.record.capture_file import refuse_existing
 from lab_parity.record.operations import Operations, operations_path
 from lab_parity.record.sites import UpdateSite
+from lab_parity.record.transplant import Transplant
 from lab_parity.trace import End, Scope
 
 __all__ = ["recording_environment", "start_from_environment"]
 
-_TRACE, _SITES, _ROOT, _NESTED, _PLANT, _CAPTURE, _UNTIL, _SCOPE, _OPERATIONS = (
+_TRACE, _SITES, _ROOT, _NESTED, _PLANT, _CAPTURE, _UNTIL, _SCOPE, _OPERATIONS, _TRANSPLANT = (
     f"LAB_PARITY_{name}"
-    for name in ("TRACE", "SITES", "ROOT", "NESTED", "PLANT", "CAPTURE", "UNTIL", "SCOPE", "OPERATIONS")
+    for name in ("TRACE", "SITES", "ROOT", "NESTED", "PLANT", "CAPTURE", "UNTIL", "SCOPE", "OPERATIONS", "TRANSPLANT")
 )
 
 
@@ -37,6 +38,7 @@ def recording_environment(
     until: int | None = None,
     scope: Scope | None = None,
     operations: int | None = None,
+    transplant: tuple[str | os.PathLike[str], bool] | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """Variables that make a subprocess (and the ranks that it starts) record itself to `path`.
@@ -46,7 +48,8 @@ def recording_environment(
     os.environ); its PYTHONPATH is kept, after ours. `plant` plants a fault, written "name@step" (see plant).
     `capture` are steps of which full tensors are written beside the trace; after step `until` has been written, the
     program is ended on the spot, with exit code 0. `scope` says how much is recorded. `operations` is a step of which
-    every operation is written beside the trace (see record/operations.py).
+    every operation is written beside the trace (see record/operations.py). `transplant` is another run's trace, whose
+    state the program is given after each captured step, and whether it is given the gradients before it, too.
 
     Raises FileExistsError when `path`, or a captured step of it, exists.
     """
@@ -65,6 +68,7 @@ def recording_environment(
         _CAPTURE: ",".join(str(step) for step in sorted(capture)),
         _UNTIL: "" if until is None else str(until),
         _OPERATIONS: "" if operations is None else str(operations),
+        _TRANSPLANT: "" if transplant is None else json.dumps([str(Path(transplant[0]).absolute()), transplant[1]]),
         _SCOPE: "" if scope is None else json.dumps(attrs.asdict(scope)),
     }
     return variables | {name: value for name, value in wanted.items() if value}
@@ -93,7 +97,11 @@ def start_from_environment() -> None:
             _leave_now()
 
     scope = Scope(**json.loads(os.environ.get(_SCOPE, "{}")))
-    recorder = Recorder(path, sites, shared=True, capture=capture, after_step=stop_in_time, scope=scope)
+    source = json.loads(os.environ.get(_TRANSPLANT, "null"))
+    transplant = None if source is None else Transplant(Path(source[0]), source[1])
+    recorder = Recorder(
+        path, sites, shared=True, capture=capture, after_step=stop_in_time, transplant=transplant, scope=scope
+    )
     recorder.start()
     if operations is not None:
         operations.start()

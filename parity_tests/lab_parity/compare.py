@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from lab_parity.structures import difference
 from lab_parity.trace import End, Index, Key, Step, Trace, read
 from lab_parity.verdict import Coverage, Divergence, Verdict
 
-__all__ = ["compare"]
+__all__ = ["compare", "differences"]
 
 _NOT_COMPARED = {"command", "folder"}
 
@@ -67,11 +67,27 @@ def _one(a: Trace, b: Trace) -> Verdict:
     return _Comparison(a, b).run().verdict(environment)
 
 
+def differences(a: Trace, b: Trace, phases: Collection[str] = PHASES) -> Iterator[Verdict]:
+    """A verdict for each step that differs, its `first` being that step's; all steps that both runs have are compared.
+
+    For runs of which each step starts from the same state (see record/transplant.py). Only differences in `phases`
+    count.
+    """
+    comparison = _Comparison(a, b, phases)
+    for left, right in zip(a.steps(), b.steps(), strict=False):
+        if not (isinstance(left, Step) and isinstance(right, Step)):
+            return
+        comparison.first, comparison.details, comparison.affected = None, "", {}
+        comparison.step(left, right)
+        if comparison.first is not None:
+            yield comparison.verdict({})
+
+
 class _Comparison:
     """What has been found so far."""
 
-    def __init__(self, a: Trace, b: Trace) -> None:
-        self._a, self._b = a, b
+    def __init__(self, a: Trace, b: Trace, phases: Collection[str] = PHASES) -> None:
+        self._a, self._b, self._phases = a, b, phases
         self.pairing = Pairing()
         self.steps = self.micro_steps = self.observations = 0
         self.counts: Counter[str] = Counter()
@@ -173,10 +189,14 @@ class _Comparison:
         unequal = (a.digests[pairs.a] != b.digests[pairs.b]).any(axis=1)
         places = np.nonzero(unequal)[0]
         differ = [(int(pairs.a[place]), int(pairs.b[place])) for place in places]
-        differ = [(left, right) for left, right in differ if not self._excused(keys[left], a, b, left, right)]
+        differ = [
+            (left, right)
+            for left, right in differ
+            if keys[left].phase in self._phases and not self._excused(keys[left], a, b, left, right)
+        ]
         self._agreed |= {pairs.keys[place].name for place in pairs.generators if not unequal[place]}
         after_all_micro_steps = not differ or (keys[differ[0][0]].micro < 0 and keys[differ[0][0]].phase != "config")
-        if a.micro_steps != b.micro_steps and after_all_micro_steps:
+        if a.micro_steps != b.micro_steps and after_all_micro_steps and "loss" in self._phases:
             micro = min(a.micro_steps, b.micro_steps)
             what = f"{a.micro_steps} micro-steps against {b.micro_steps}"
             self.first = Divergence(a.step, micro, "loss", "", what, a.micro_steps, b.micro_steps)

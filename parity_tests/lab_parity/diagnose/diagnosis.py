@@ -39,11 +39,14 @@ def diagnose(
     b: Trace | str | os.PathLike[str],
     captures: tuple[Trace | str | os.PathLike[str], Trace | str | os.PathLike[str]] | None = None,
     verdict: Verdict | None = None,
+    *,
+    transplanted: bool = False,
 ) -> Cause | None:
     """Why two runs part; None where they do not. `a` is the legacy side, `b` the migrated one.
 
     The tensors of the first differing step (and the one before) are looked for beside the traces in `captures`, which
-    are those of reruns, or else beside `a` and `b` themselves. `verdict` saves comparing again.
+    are those of reruns, or else beside `a` and `b` themselves. `verdict` saves comparing again. `transplanted`: `b` was
+    given the state of `a` after each step.
 
     Raises TraceError for a damaged file, ParityError where a captured step is not of the run that was compared.
     """
@@ -61,6 +64,8 @@ def diagnose(
         runs = _joined(runs[0], reruns[0]), _joined(runs[1], reruns[1])
     for trace, run in zip((a, b), runs, strict=True):
         _require_same_run(trace, run)
+    if transplanted:
+        runs = runs[0], attrs.evolve(runs[1], before=runs[0].before)
     return _answer(Scene(verdict, first, *runs))
 
 

@@ -11,9 +11,10 @@ from lab_parity.record.capture_file import refuse_existing
 from lab_parity.record.operations import Operations, operations_path
 from lab_parity.record.recorder import Recorder
 from lab_parity.record.sites import UpdateSite
+from lab_parity.record.transplant import Transplant
 from lab_parity.trace import End, Scope
 
-__all__ = ["Recorder", "UpdateSite", "record"]
+__all__ = ["Recorder", "Transplant", "UpdateSite", "record"]
 
 
 @contextmanager
@@ -24,12 +25,14 @@ def record(
     capture: Collection[int] = (),
     scope: Scope | None = None,
     operations: int | None = None,
+    transplant: Transplant | None = None,
 ) -> Iterator[None]:
     """Record what is trained inside into a trace at `path`; `sites` name home-grown optimizers' update methods.
 
     `capture` are steps (from 0) of which full tensors are written beside the trace; see record/capture_file.py.
     `scope` says how much is recorded, by default every step as digests. `operations` is a step of which every
-    operation is written, too; see record/operations.py.
+    operation is written, too; see record/operations.py. `transplant` gives the program another run's state after each
+    step; see record/transplant.py.
 
     Never changes a number, draws from a generator or keeps a graph alive. An exception passes through, and the
     trace says so. Raises FileExistsError at once when `path` exists.
@@ -37,7 +40,14 @@ def record(
     path = Path(path)
     refuse_existing(path)
     drill = None if operations is None else Operations(operations, operations_path(path, operations))
-    recorder = Recorder(path, sites, capture=capture, scope=scope, after_step=None if drill is None else drill.ended)
+    recorder = Recorder(
+        path,
+        sites,
+        capture=capture,
+        scope=scope,
+        transplant=transplant,
+        after_step=None if drill is None else drill.ended,
+    )
     recorder.start()
     if drill is not None:
         drill.start()

@@ -30,6 +30,7 @@ from lab_parity.record.phases.param import param_rows
 from lab_parity.record.phases.rng import Generators
 from lab_parity.record.phases.state import state_rows
 from lab_parity.record.sites import UpdateSite, watch
+from lab_parity.record.transplant import Transplant
 from lab_parity.record.view import OptimizerView, Views
 from lab_parity.trace import End, Row, Scope
 from lab_parity.trace_writer import TraceWriter
@@ -57,7 +58,8 @@ class Recorder:
 
     The file is made at the first step, or at the stop. `shared`: other processes of the same run may want the same
     path, and then the later one adds its process id to the name instead of failing. `capture` are the steps of which
-    full tensors are written beside the trace. `after_step` is told each step's number when it has been written.
+    full tensors are written beside the trace. `after_step` is told each step's number when it has been written;
+    `transplant` gives the program another run's state around each update (see transplant.py).
     `scope` says how much is recorded: of each optimizer one of every `scope.every` steps, its first one included.
     Raises ParityError where `capture` and `scope.every` exclude each other.
     """
@@ -70,6 +72,7 @@ class Recorder:
         shared: bool = False,
         capture: Collection[int] = (),
         after_step: Callable[[int], None] | None = None,
+        transplant: Transplant | None = None,
         scope: Scope | None = None,
     ) -> None:
         self._scope = scope or Scope()
@@ -79,6 +82,7 @@ class Recorder:
         self._sites = sites
         self._shared = shared
         self._after_step_written = after_step
+        self._transplant = transplant
         self._process = os.getpid()
         self._writer: TraceWriter | None = None
         self._notes = Notes()
@@ -216,6 +220,8 @@ class Recorder:
     def _see_before(self, update: _Update, view: OptimizerView) -> None:
         update.view = None if isinstance(update.optimizer, ByHand) else view  # nothing is kept from step to step
         initial = [] if self._views.has_stepped(update.optimizer) else param_rows(view, "config", self._fingerprint)
+        if self._transplant is not None:
+            self._transplant.before_update(self._taken, self._views.label(update.optimizer), view)
         by_hand = isinstance(update.optimizer, ByHand)
         hyper, update.texts = ([], {}) if by_hand else hyper_rows(view)
         kept = [row for row in update.rows if row.key.phase == "config"]  # a closure that is called twice
@@ -244,6 +250,8 @@ class Recorder:
             ledger=drawn,
             notes=self._notes.take(),
         )
+        if self._transplant is not None:
+            self._notes.guard(self._transplant.ended, self._taken, label, view)
         if self._after_step_written is not None:
             self._after_step_written(self._taken)
 

@@ -48,7 +48,7 @@ def _compared(name: str, a: Sequence[float], b: Sequence[float], at: int) -> Ite
     late_a, late_b = a[at:], b[at:]
     if _constant(late_b) and not _constant(a):
         yield _cause(f"{name} stays at {number(late_b[0])}, the legacy run's follows a schedule.", name, None, 1)
-    elif _constant(late_a) and not _constant(b):
+    elif _constant(late_a) and not _constant(late_b):
         yield _cause(f"{name} follows a schedule, the legacy run's stays at {number(late_a[0])}.", name, None, 1)
     else:
         held, speed = _held(b), _speed(a, b)
