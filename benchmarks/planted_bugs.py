@@ -36,7 +36,16 @@ import lab_parity
 
 DOCS = Path(__file__).parents[1] / "docs" / "planted_bugs.md"
 GENERATED = 1000
-FIRST_RUN = "TODO"
+HEAD = """# Planted bugs
+
+Made by `python benchmarks/planted_bugs.py --write`. *Placed*: first difference at the expected step and phase.
+*Named*: the diagnosis gives the expected cause. *Measured*: where the bug has a size, the diagnosis gives it within 2 %
+(of a factor near 1: within 10 % of its distance from 1). Marks of a line that missed something: p placed, n named,
+s size measured, - not so.
+"""
+FIRST_RUN = (
+    "before any cause was mended for it, 140 of its 161 bugs (87 %) were named; 12 expected places had been mistaken."
+)
 
 
 class Planted(Protocol):
@@ -83,34 +92,48 @@ class Outcome:
 def main() -> None:
     """Run and print; exit code 1 where a bug was missed, misplaced or an equal pair parted."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", help="one cause")
-    parser.add_argument("--write", action="store_true", help=f"write {DOCS.name}")
+    parser.add_argument("--only", help="one cause, every bug told")
+    parser.add_argument("--write", action="store_true", help=f"write what was run into {DOCS.name}")
     parser.add_argument("--pairs", type=int, default=GENERATED, help="equal pairs to generate")
-    parser.add_argument("--set", choices=("settings", "scripts"), help="one set of bugs, no pairs")
+    parser.add_argument("--set", choices=("settings", "scripts", "pairs"), help="one part alone")
     arguments = parser.parse_args()
-    partly = arguments.only or arguments.set
     started = time.monotonic()
-    outcomes: dict[str, list[Outcome]] = {}
+    sections: dict[str, str] = {}
+    everything: list[Outcome] = []
+    alarms: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
         for name, listed, run in (
             ("settings", settings_set.BUGS, run_settings), ("scripts", scripts_set.BUGS, run_scripts),
         ):  # fmt: skip
             if arguments.set in (None, name):
                 chosen = [bug for bug in listed if arguments.only in (None, *bug.causes)]
-                outcomes[name] = run(chosen, Path(folder))  # type: ignore[operator]
-        alarms = [] if partly else equal_pairs(arguments.pairs, Path(folder))
-    everything = [outcome for listed in outcomes.values() for outcome in listed]
+                outcomes: list[Outcome] = run(chosen, Path(folder))  # type: ignore[operator]
+                sections[name] = "\n".join([*_INTRODUCTIONS[name], "", *table(outcomes), ""])
+                everything += outcomes
+        if arguments.set in (None, "pairs") and not arguments.only:
+            alarms = equal_pairs(arguments.pairs, Path(folder))
+            sections["pairs"] = "\n".join(
+                ["## Equal pairs", "", f"Generated: {arguments.pairs}; false alarms: {len(alarms)}.", "",
+                 *(f"- {alarm}" for alarm in alarms)]
+            )  # fmt: skip
     for outcome in everything:
         if arguments.only or not (outcome.placed and outcome.named and outcome.measured is not False):
             print(_told(outcome))
-    for alarm in alarms:
-        print(f"FALSE ALARM {alarm}")
-    text = report(outcomes, 0 if partly else arguments.pairs, len(alarms))
-    print(text)
-    print(f"{time.monotonic() - started:.0f} s")
+    print("\n".join(sections.values()))
+    print(f"{time.monotonic() - started:.0f} s, {time.process_time():.0f} s of the processor")
     if arguments.write:
-        DOCS.write_text(text, encoding="utf-8")
+        _write(sections)
     sys.exit(0 if all(outcome.placed for outcome in everything) and not alarms else 1)
+
+
+def _write(sections: Mapping[str, str]) -> None:
+    """Put the sections that were made in place of the page's."""
+    page = DOCS.read_text(encoding="utf-8") if DOCS.exists() else ""
+    kept = {text.split("\n")[0]: f"## {text}" for text in page.split("\n## ")[1:]}
+    made = {text.split("\n")[0].removeprefix("## "): text for text in sections.values()}
+    order = ("First set: settings", "Second set: scripts", "Equal pairs")
+    parts = [(kept | made).get(title, f"## {title}\n\nNot run yet.\n") for title in order]
+    DOCS.write_text("\n".join([HEAD, *(part.strip() + "\n" for part in parts)]), encoding="utf-8")
 
 
 def run_settings(bugs: Sequence[settings_set.Bug], folder: Path) -> list[Outcome]:
@@ -173,24 +196,6 @@ def judge(bug: Planted, healthy: Path, planted: Path) -> Outcome:
         f"{cause.name} ({cause.confidence}, {cause.size}): {cause.sentence}",
         f"step {first.step}, {first.phase}, {first.tensor}",
     )
-
-
-def report(sets: Mapping[str, Sequence[Outcome]], pairs: int, alarms: int) -> str:
-    """Markdown: each set by cause, what was not named, and the equal pairs."""
-    lines = [
-        "# Planted bugs",
-        "",
-        "Made by `python benchmarks/planted_bugs.py --write`. *Placed*: first difference at the expected step and",
-        "phase.",
-        "*Named*: the diagnosis gives the expected cause. *Measured*: where the bug has a size, the diagnosis",
-        "gives it within 2 % (of a factor near 1: within 10 % of its distance from 1).",
-        "",
-    ]
-    for name, outcomes in sets.items():
-        lines += [*_INTRODUCTIONS[name], "", *table(outcomes), ""]
-    if pairs:
-        lines += ["## Equal pairs", "", f"Generated: {pairs}; false alarms: {alarms}.", ""]
-    return "\n".join(lines)
 
 
 _INTRODUCTIONS = {

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import attrs
 
@@ -14,24 +15,75 @@ from lab_migrate.commands.diagnose import drilled, explained
 from lab_migrate.convert import Conversion, convert_project
 from lab_migrate.errors import UsageError
 from lab_migrate.project import copy_project
-from lab_migrate.recording import Recording, record_command
-from lab_parity import Cause, Verdict
+from lab_migrate.recording import record_command
+from lab_parity import Cause, ParityError, Verdict, read
+from lab_parity.diagnose.every import Found, every_cause
 from lab_parity.drill import Drill
 
 #: One thread, and a fixed hash seed: what makes two CPU runs comparable bitwise. A user's own values win.
 PINNED = {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
 
+SIDES = {"legacy": "as it was", "migrated": "as migrated"}
+MOST_STEPS = 20
+
+
+@attrs.frozen
+class Runs:
+    """How both sides of a project are run: copies below `work`, the same command on each, in a process of its own."""
+
+    project: Path
+    work: Path
+    conversion: Conversion
+    entry: str
+    arguments: Sequence[str]
+    plant: str | None = None
+
+    def record(self, side: str, where: str = "", **options: Any) -> Path:
+        """The trace of one side, "legacy" or "migrated"; `options` are those of `record_command`.
+
+        `where` is a folder of its own below `work`. Raises `UsageError` where the run fails.
+        """
+        place = self.work / where
+        if side == "legacy":
+            copy_project(self.project, place / side)
+        else:
+            self.conversion.write(place / side)
+            options.setdefault("plant", self.plant)
+        command = [sys.executable, self.entry, *self.arguments]
+        pinned = {name: os.environ.get(name, value) for name, value in PINNED.items()} | options.pop("extra", {})
+        done = record_command(
+            command,
+            place / f"{side}.trace",
+            cwd=place / side,
+            project=place / side,
+            extra=pinned,
+            capture=True,
+            **options,
+        )
+        if done.exit_code:
+            ran = f"{' '.join(command)} in {place / side}"
+            raise UsageError(
+                f"the {side} run failed with exit code {done.exit_code}: {ran}\n{done.output[-3000:]}".rstrip()
+            )
+        return done.trace
+
 
 @attrs.frozen
 class Proof:
-    """Both runs, and the verdict on them."""
+    """Both runs, and the verdict on them; `causes` are all that were found, where they were asked for."""
 
-    conversion: Conversion
+    runs: Runs
     legacy: Path
     migrated: Path
     verdict: Verdict
     cause: Cause | None = None
     drill: Drill | None = None
+    causes: Sequence[Found] = ()
+
+    @property
+    def conversion(self) -> Conversion:
+        """What was converted."""
+        return self.runs.conversion
 
 
 def prove(
@@ -43,13 +95,15 @@ def prove(
     arguments: Sequence[str] = (),
     plant: str | None = None,
     explain: bool = True,
+    transplant: bool = False,
     say: Callable[[str], None] = lambda text: None,
 ) -> Proof:
     """Record `python ENTRY ARGUMENTS` in a copy of the project and in its conversion, below the folder `work`.
 
-    `plant` plants a fault in the migrated run. Where the runs part at step k and `explain` is true, both are run again
+    `plant` plants faults in the migrated run. Where the runs part at step k and `explain` is true, both are run again
     up to there, steps k-1 and k are captured in full with every operation of step k, and the cause and the first
-    operation that differs are looked for in them.
+    operation that differs are looked for in them. With `transplant` the migrated run is made twice more, each step
+    from the legacy state, and all causes are looked for.
 
     Raises `UsageError` where the project cannot be converted whole, has no such entry, or where a run fails.
     """
@@ -59,57 +113,57 @@ def prove(
         raise UsageError(f"{first.place}: {first.code} {first.message}; {first.next_step}")
     if not (project / entry).is_file():
         raise UsageError(f"{project / entry}: no such script; name the one that trains with --entry")
-    faults = {"legacy": None, "migrated": plant}
-
-    def both(
-        where: Path, steps: Sequence[int] = (), until: int | None = None, operations: int | None = None
-    ) -> tuple[Path, Path]:
-        copy_project(project, where / "legacy")
-        conversion.write(where / "migrated")
-        made = []
-        for side, words in (("legacy", "as it was"), ("migrated", "as migrated")):
-            say(f"training {words}" + (f", again up to step {until}" if until is not None else ""))
-            made.append(_record(where, side, entry, arguments, faults[side], steps, until, operations).trace)
-        return made[0], made[1]
-
-    legacy, migrated = both(work)
+    runs = Runs(project, work, conversion, entry, tuple(arguments), plant)
+    made = []
+    for side, words in SIDES.items():
+        say(f"training {words}")
+        made.append(runs.record(side))
+    legacy, migrated = made
     say("comparing")
     verdict = verdict_on(legacy, migrated)
-    cause, drill = None, None
+    proof = Proof(runs, legacy, migrated, verdict)
     if explain and verdict.first is not None:
-        step = verdict.first.step
-        steps = range(max(step - 1, 0), step + 1)
-        captures = both(work / "again", steps, step, step)
-        say("looking for the cause")
-        try:
-            _, cause = explained(legacy, migrated, captures, verdict)
-            drill = drilled(captures, verdict)
-        except UsageError:  # under the eye that sees operations a compiled program runs another way
-            captures = both(work / "once-more", steps, step)
-            _, cause = explained(legacy, migrated, captures, verdict)
-    return Proof(conversion, legacy, migrated, verdict, cause, drill)
+        proof = _explained(proof, say)
+    if transplant and verdict.first is not None:
+        proof = attrs.evolve(proof, causes=_all_causes(proof, verdict.first.step, say))
+    return proof
 
 
-def _record(
-    work: Path,
-    side: str,
-    entry: str,
-    arguments: Sequence[str],
-    plant: str | None,
-    steps: Collection[int],
-    until: int | None,
-    operations: int | None,
-) -> Recording:
-    pinned = {name: os.environ.get(name, value) for name, value in PINNED.items()}
-    folder = work / side
-    command = [sys.executable, entry, *arguments]
-    done = record_command(
-        command, work / f"{side}.trace", cwd=folder, project=folder, plant=plant, extra=pinned, capture=True,
-        steps=steps, until=until, operations=operations,
-    )  # fmt: skip
-    if done.exit_code:
-        ran = f"{' '.join(command)} in {folder}"
-        raise UsageError(
-            f"the {side} run failed with exit code {done.exit_code}: {ran}\n{done.output[-3000:]}".rstrip()
-        )
-    return done
+def _explained(proof: Proof, say: Callable[[str], None]) -> Proof:
+    """With the cause and the first operation that differs."""
+    assert proof.verdict.first is not None
+    step = proof.verdict.first.step
+    steps = range(max(step - 1, 0), step + 1)
+
+    def again(where: str, **options: Any) -> tuple[Path, Path]:
+        made = []
+        for side, words in SIDES.items():
+            say(f"training {words}, again up to step {step}")
+            made.append(proof.runs.record(side, where, steps=steps, until=step, **options))
+        return made[0], made[1]
+
+    captures = again("again", operations=step)
+    say("looking for the cause")
+    try:
+        _, cause = explained(proof.legacy, proof.migrated, captures, proof.verdict)
+        return attrs.evolve(proof, cause=cause, drill=drilled(captures, proof.verdict))
+    except UsageError:  # under the eye that sees operations a compiled program runs another way
+        _, cause = explained(proof.legacy, proof.migrated, again("once-more"), proof.verdict)
+        return attrs.evolve(proof, cause=cause)
+
+
+def _all_causes(proof: Proof, first: int, say: Callable[[str], None]) -> list[Found]:
+    """Those of at most `MOST_STEPS` steps from the first that differs on."""
+    last = first + MOST_STEPS - 1
+    steps = range(max(first - 1, 0), last + 1)
+    say("training as it was, keeping the states")
+    legacy = proof.runs.record("legacy", "transplant", steps=steps, until=last)
+    given = []
+    for where, gradients in (("transplant", False), ("transplant-gradients", True)):
+        say(f"training as migrated, from the legacy state at each step{' and with its gradients' * gradients}")
+        given.append(proof.runs.record("migrated", where, steps=steps, until=last, transplant=(legacy, gradients)))
+    say("looking for all causes")
+    try:
+        return every_cause(read(legacy), read(given[0]), read(given[1]))
+    except ParityError as error:
+        raise UsageError(str(error)) from error

@@ -36,12 +36,14 @@ def record_command(
     until: int | None = None,
     scope: Scope | None = None,
     operations: int | None = None,
+    transplant: tuple[Path, bool] | None = None,
 ) -> Recording:
     """Run `command` and record what it trains to `trace`. Raises `UsageError` where there is nothing to read.
 
     `project` is where a `lab-migrate.toml` may name further update sites. With `capture` the output is kept instead
     of printed. `steps` are captured in full beside the trace; after step `until` the program is ended. `scope` says how
     much is recorded; `operations` is a step of which every operation is written beside the trace.
+    `transplant` is a trace whose states, and perhaps gradients, the program is given.
     """
     sites = [site.update_site() for profile in profiles_for(project) for site in profile.sites]
     environment = {**os.environ, **(extra or {})}
@@ -56,6 +58,7 @@ def record_command(
                 until=until,
                 scope=scope,
                 operations=operations,
+                transplant=transplant,
                 environment=environment,
             )
         )

@@ -12,7 +12,7 @@ from lab_parity.trace import Trace
 
 __all__ = ["Found", "every_cause"]
 
-_UPDATE = ("optimizer", "param")
+_UPDATE = (("optimizer", "param"), ("rng",))
 
 
 @attrs.frozen(slots=True)
@@ -38,7 +38,7 @@ def every_cause(legacy: Trace, states: Trace, gradients: Trace | None = None) ->
     """
     found: dict[tuple[str, str], list[tuple[int, Cause]]] = {}
     unknown: dict[int, Cause] = {}
-    runs = [(states, PHASES)] + ([(gradients, _UPDATE)] if gradients is not None else [])
+    runs = [(states, PHASES)] + ([(gradients, phases) for phases in _UPDATE] if gradients is not None else [])
     for run, phases in runs:
         for verdict in differences(legacy, run, phases):
             assert verdict.first is not None

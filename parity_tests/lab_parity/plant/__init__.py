@@ -5,14 +5,17 @@ Each fault is a module in faults/, named after itself, with any of these functio
     before_update(groups)            from that step on (ONCE = False) or only there (ONCE = True)
     after_update(groups)             the same, after the parameters changed
     change_batch(args, previous)     the outermost forward call of that step; returns the arguments to use
+    change_module(module)            each outermost training call from that step on; they are put back after it
     Variant(number)                  the fault "name:number": an object with ONCE and functions as above
 
-`groups` are the optimizer's own dicts: {"params": [...], "lr": …}.
+and names the causes that are right for it in CAUSES. A function that returns False has changed nothing: there was
+nothing to change, so that nothing can be found. `groups` are the optimizer's own dicts: {"params": [...], "lr": …}.
 """
 
 from __future__ import annotations
 
 import importlib
+import os
 import pkgutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -29,12 +32,20 @@ from lab_parity.errors import ParityError
 from lab_parity.plant import faults
 from lab_parity.record.sites import UpdateSite, watch
 
-__all__ = ["fault_names", "plant", "start_planting"]
+__all__ = ["causes_of", "fault_names", "plant", "start_planting"]
+
+PLANTED = "LAB_PARITY_PLANTED"
+"""The environment variable with the path of a file that is made once a fault has changed something."""
 
 
 def fault_names() -> list[str]:
     """The faults that can be planted."""
     return sorted(module.name for module in pkgutil.iter_modules(faults.__path__))
+
+
+def causes_of(name: str) -> tuple[str, ...]:
+    """The names of the causes that are right for a fault."""
+    return tuple(importlib.import_module(f"{faults.__name__}.{name.partition(':')[0]}").CAUSES)
 
 
 @contextmanager
@@ -48,11 +59,12 @@ def plant(name: str, step: int = 0, sites: Sequence[UpdateSite] = ()) -> Iterato
 
 
 def start_planting(text: str, sites: Sequence[UpdateSite]) -> None:
-    """Plant "name@step" (or "name" for step 0) until the process ends."""
-    name, _, step = text.partition("@")
-    if step and not step.isdigit():
-        raise ParityError(f"plant {text!r}: expected name@step with a step counted from 0")
-    _Planted(name, int(step or 0), sites)
+    """Plant "name@step" (or "name" for step 0), or several of them with commas between, until the process ends."""
+    for part in text.split(","):
+        name, _, step = part.partition("@")
+        if step and not step.isdigit():
+            raise ParityError(f"plant {part!r}: expected name@step with a step counted from 0")
+        _Planted(name, int(step or 0), sites)
 
 
 def _fault(text: str) -> Any:
@@ -76,12 +88,13 @@ class _Planted:
         self._step = 0
         self._depth = 0
         self._outermost: nn.Module | None = None
+        self._modes: dict[nn.Module, bool] = {}
         self._previous: tuple[Any, ...] | None = None
         handles = [
             torch_optimizer.register_optimizer_step_pre_hook(self._before_step),
             torch_optimizer.register_optimizer_step_post_hook(self._after_step),
         ]
-        if hasattr(self._fault, "change_batch"):
+        if hasattr(self._fault, "change_batch") or hasattr(self._fault, "change_module"):
             handles.append(torch_module.register_module_forward_pre_hook(self._before_forward))
             handles.append(torch_module.register_module_forward_hook(self._after_forward, always_call=True))
         self._undo: list[Callable[[], None]] = [handle.remove for handle in handles]
@@ -121,17 +134,30 @@ class _Planted:
     def _apply(self, function: str, groups: list[dict[str, Any]]) -> None:
         due = self._step == self._at if self._fault.ONCE else self._step >= self._at
         if due and hasattr(self._fault, function):
-            getattr(self._fault, function)(groups)
+            self._note(getattr(self._fault, function)(groups))
+
+    def _note(self, changed: object) -> None:
+        if changed is not False and os.environ.get(PLANTED):
+            open(os.environ[PLANTED], "a").close()
 
     def _before_forward(self, module: nn.Module, args: tuple[Any, ...]) -> Any:
         if torch.compiler.is_compiling() or self._outermost is not None or not module.training:
             return None
         self._outermost = module
         previous, self._previous = self._previous, args
-        if self._step == self._at and previous is not None:
-            return self._fault.change_batch(args, previous)
+        if hasattr(self._fault, "change_module"):
+            if self._step >= self._at:
+                self._modes = {part: part.training for part in module.modules()}
+                self._note(self._fault.change_module(module))
+        elif self._step == self._at and previous is not None:
+            changed = self._fault.change_batch(args, previous)
+            self._note(changed)
+            return None if changed is False else changed
         return None
 
     def _after_forward(self, module: nn.Module, args: Any, result: Any) -> None:
         if not torch.compiler.is_compiling() and module is self._outermost:
             self._outermost = None
+            for part, training in self._modes.items():
+                part.training = training
+            self._modes = {}

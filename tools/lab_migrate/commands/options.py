@@ -16,7 +16,11 @@ LevelOption = Annotated[str, typer.Option("--level", help="L1: one import change
 EntryOption = Annotated[str, typer.Option("--entry", help="The script that trains, relative to the project.")]
 PlantOption = Annotated[
     str | None,
-    typer.Option("--plant", help="Plant a fault, NAME or NAME@STEP: lr, batch, rng, decay, ulp.", show_default=False),
+    typer.Option(
+        "--plant",
+        help="Plant a fault, NAME or NAME@STEP, or several: lr@2,rng@4.",
+        show_default=False,
+    ),
 ]
 CaptureOption = Annotated[
     str | None,

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
+import attrs
 import typer
+from rich.console import RenderableType
+from rich.table import Table
 
 from lab_migrate.commands.options import EntryOption, JsonOption, LevelOption, PlantOption, ProjectArgument
 from lab_migrate.errors import UsageError
 from lab_migrate.output import console, print_json
 from lab_migrate.proving import prove
+from lab_migrate.self_test import Mutation, self_test
 from lab_parity.report.cause import render_cause, render_drill
 from lab_parity.report.terminal import render
 
@@ -32,13 +37,23 @@ def parity(
             "--capture", help="on-divergence: run again up to the first difference to name its cause; or never."
         ),
     ] = "on-divergence",
+    transplant: Annotated[
+        bool,
+        typer.Option(
+            "--transplant", help="Where the runs part: each step again from the legacy state, to name all causes."
+        ),
+    ] = False,
+    mutate: Annotated[
+        bool, typer.Option("--self-test", help="Plant known faults in the migrated run: which would be caught?")
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Convert a project, train it as it was and as migrated, and give the verdict. This runs the project's code.
 
     Example: lab-migrate parity examples/digits_vae -- --bind 'Trainer.steps = 50'
 
-    What follows -- goes to the script on both sides. Exit code 0 identical, 1 diverged, 3 inconclusive.
+    What follows -- goes to the script on both sides. Exit code 0 identical, 1 diverged, 3 inconclusive; with
+    --self-test 1 where a planted fault was not caught.
     """
     if capture not in ("on-divergence", "never"):
         raise UsageError(f"--capture: expected on-divergence or never, found {capture!r}")
@@ -47,18 +62,43 @@ def parity(
     with out.status("converting") as status:
         proof = prove(
             project, folder, level=level, entry=entry, arguments=context.args, plant=plant,
-            explain=capture == "on-divergence", say=status.update,
+            explain=capture == "on-divergence", transplant=transplant, say=status.update,
         )  # fmt: skip
+        mutations = self_test(proof, status.update) if mutate else ()
     if json:
         cause = proof.cause.to_dict() if proof.cause is not None else None
         traces = [str(proof.legacy), str(proof.migrated)]
         drill = proof.drill.to_dict() if proof.drill is not None else None
-        print_json({**proof.verdict.to_dict(), "cause": cause, "first_operation": drill, "traces": traces})
+        print_json({**proof.verdict.to_dict(), "cause": cause, "first_operation": drill, "traces": traces,
+                    "causes": [{"steps": each.steps, **each.cause.to_dict()} for each in proof.causes],
+                    "self_test": [attrs.asdict(mutation) for mutation in mutations]})  # fmt: skip
     else:
         out.print(render(proof.verdict))
         if proof.cause is not None:
             out.print(render_cause(proof.cause))
         if proof.drill is not None:
             out.print(render_drill(proof.drill))
+        if proof.causes:
+            out.print(f"All causes, each step from the legacy state ({len(proof.causes)}):")
+            for each in proof.causes:
+                out.print(f"  {each.sentence()}", markup=False, highlight=False)
+        if mutations:
+            out.print(_table(mutations))
         out.print(f"Traces: {proof.legacy} and {proof.migrated}")
-    raise typer.Exit(proof.verdict.exit_code)
+    missed = any(mutation.planted and not mutation.caught for mutation in mutations)
+    raise typer.Exit(max(proof.verdict.exit_code, int(missed)))
+
+
+def _table(mutations: Sequence[Mutation]) -> RenderableType:
+    planted = [mutation for mutation in mutations if mutation.planted]
+    caught, named = (sum(getattr(mutation, name) for mutation in planted) for name in ("caught", "named"))
+    table = Table(
+        title=f"Self-test: {caught} of {len(planted)} planted faults caught, {named} named", title_justify="left"
+    )
+    for column in ("fault", "planted at", "caught at", "named as"):
+        table.add_column(column)
+    for mutation in mutations:
+        seen = mutation.where or ("MISSED" if mutation.planted else "nothing here to change")
+        named_as = f"{mutation.cause}{'' if mutation.named else ' (expected otherwise)'}" if mutation.cause else ""
+        table.add_row(mutation.fault, f"step {mutation.step}", seen, named_as)
+    return table

@@ -46,6 +46,8 @@ def _compared(name: str, a: Sequence[float], b: Sequence[float], at: int) -> Ite
                 )
                 return
     late_a, late_b = a[at:], b[at:]
+    if min(len(late_a), len(late_b)) < 2:
+        return  # of one value nobody can tell whether it stays
     if _constant(late_b) and not _constant(a):
         yield _cause(f"{name} stays at {number(late_b[0])}, the legacy run's follows a schedule.", name, None, 1)
     elif _constant(late_a) and not _constant(late_b):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 ONCE = True
+CAUSES = ("order", "batches")
 
 
 def change_batch(args: tuple[Any, ...], previous: tuple[Any, ...]) -> tuple[Any, ...]:

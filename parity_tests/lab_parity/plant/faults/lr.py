@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 ONCE = False
+CAUSES = ("lr", "schedule")
 _FACTOR = 1.001
 
 

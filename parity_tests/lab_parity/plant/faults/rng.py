@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 ONCE = True
+CAUSES = ("rng",)
 
 
 def before_update(groups: list[dict[str, Any]]) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 ONCE = True
+CAUSES = ("rounding",)
 
 
 def after_update(groups: list[dict[str, Any]]) -> None:
