@@ -220,9 +220,9 @@ class Recorder:
     def _see_before(self, update: _Update, view: OptimizerView) -> None:
         update.view = None if isinstance(update.optimizer, ByHand) else view  # nothing is kept from step to step
         initial = [] if self._views.has_stepped(update.optimizer) else param_rows(view, "config", self._fingerprint)
-        if self._transplant is not None:
+        by_hand = isinstance(update.optimizer, ByHand)  # it may turn out to be none: no label yet
+        if self._transplant is not None and not by_hand:
             self._transplant.before_update(self._taken, self._views.label(update.optimizer), view)
-        by_hand = isinstance(update.optimizer, ByHand)
         hyper, update.texts = ([], {}) if by_hand else hyper_rows(view)
         kept = [row for row in update.rows if row.key.phase == "config"]  # a closure that is called twice
         update.rows = [*(kept or initial), *grad_rows(view, self._fingerprint), *hyper]
