@@ -91,3 +91,9 @@ def test_bytes_outside_the_edits_never_change(drawn: list[tuple[int, int, str]])
     after = apply(text, edits, "f.py")
     assert after.count("x") == 36 - sum(edit.end - edit.start for edit in edits)
     assert sorted(after.replace("x", "")) == sorted(edit.text for edit in edits)
+
+
+def test_each_code_is_one_rule() -> None:
+    """`--only LM203` has to mean one thing."""
+    codes = [rule.code for rule in all_rules()]
+    assert len(codes) == len(set(codes))

@@ -11,7 +11,6 @@ import typer
 
 from lab_migrate.commands.options import JsonOption, LevelOption
 from lab_migrate.convert import Conversion, all_rules, convert_project
-from lab_migrate.convert.engine import OUTLINING
 from lab_migrate.errors import UsageError
 from lab_migrate.output import console, print_diff, print_findings, print_json, table
 from lab_migrate.verify import Verification
@@ -131,7 +130,7 @@ def _verified(project: Path, out: Path, command: str) -> Verification:
 
 
 def _how_to_verify(conversion: Conversion, out: Path) -> str:
-    if any(finding.code == OUTLINING for finding in conversion.findings):
+    if not any(finding.code.startswith("LM1") for finding in conversion.findings):  # no project of Lab's
         return f"Written to {out}. Verify it: lab-migrate convert … --verify 'python train.py …' with your own command"
     return f"Written to {out}. Verify it: lab-migrate parity {conversion.root} --level {conversion.level}"
 

@@ -23,7 +23,7 @@ from lab_migrate.convert.lightning1 import concerns, methods, modules, parameter
 from lab_migrate.convert.rule import Edit, Proposal, Source
 from lab_migrate.findings import Finding, Status
 
-CODE = "LM303"
+CODE = "LM403"
 LEVELS = {"L1", "L2"}
 PHASES = {"training": "train", "validation": "validation", "test": "test"}
 
