@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import ParamSpec, TypeVar
 
 __all__ = ["Notes"]
@@ -12,15 +13,20 @@ T = TypeVar("T")
 
 
 class Notes:
-    """Collects what went wrong in the recorder itself; a comparison that meets a note is inconclusive."""
+    """Collects what went wrong in the recorder itself; a comparison that meets a note is inconclusive.
+
+    `around` is entered whenever the recorder is at work.
+    """
 
     def __init__(self) -> None:
+        self.around: Callable[[], AbstractContextManager[object]] = nullcontext
         self._notes: dict[str, None] = {}
 
     def guard(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
         """What `function` returns, None where it would raise; the user's program goes on as if unrecorded."""
         try:
-            return function(*args, **kwargs)
+            with self.around():
+                return function(*args, **kwargs)
         except Exception as error:
             self._notes.setdefault(f"{type(error).__name__}: {error}")
             return None

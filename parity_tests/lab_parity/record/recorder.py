@@ -109,6 +109,7 @@ class Recorder:
         self._undo += [*self._generators.watch(), *self._micro.watch(), *self._capture.watch()]
         if self._ledger is not None:
             self._undo += self._ledger.watch()
+            self._notes.around = torch._C.DisableTorchFunction  # the recorder's own calls are of no interest
         self._undo.append(torch_optimizer.register_optimizer_step_pre_hook(self._before_step).remove)
         self._undo.append(torch_optimizer.register_optimizer_step_post_hook(self._after_step).remove)
 
