@@ -107,6 +107,12 @@ class _Comparison:
                 f"one side recorded every {every[0]} steps, the other every {every[1]}: record both alike"
             )
             return self
+        kinds = [side.environment.get("digests", "of the CPU") for side in (self._a, self._b)]
+        if kinds[0] != kinds[1]:
+            self.reasons.append(
+                f"one side's fingerprints are {kinds[0]}, the other's {kinds[1]}: train both on one kind of device"
+            )
+            return self
         if every[0] > 1:
             self.notes.setdefault(
                 f"one of every {every[0]} steps was recorded: a difference may be up to that much older"

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from xxhash import xxh3_64_intdigest, xxh3_128_digest
 
-__all__ = ["DIGEST_BYTES", "digest_bytes", "digest_tensor"]
+__all__ = ["DIGEST_BYTES", "digest_bytes", "digest_tensor", "plain_of"]
 
 DIGEST_BYTES = 16
 
@@ -36,11 +36,7 @@ def digest_tensor(tensor: Tensor) -> bytes:
     """
     if tensor.layout != torch.strided:
         return _digest_sparse(tensor)
-    kind = type(tensor)
-    if kind is not Tensor and kind is not torch.nn.Parameter:
-        tensor = _plain(tensor)
-    if tensor.is_quantized or tensor.is_meta:
-        raise TypeError(f"no digest for a {tensor.device.type} tensor of type {tensor.dtype}: it has no plain bytes")
+    tensor = plain_of(tensor)
     if not tensor.is_cpu or not tensor.is_contiguous() or tensor.is_conj() or tensor.is_neg():
         tensor = tensor.detach().resolve_conj().resolve_neg().cpu().contiguous()
     seed = _seed(tensor.dtype, tensor.shape)
@@ -56,6 +52,16 @@ def digest_tensor(tensor: Tensor) -> bytes:
 @cache
 def _seed(dtype: torch.dtype, shape: torch.Size) -> int:
     return xxh3_64_intdigest(f"{dtype}{tuple(shape)}".encode())
+
+
+def plain_of(tensor: Tensor) -> Tensor:
+    """The dense tensor whose bytes stand for `tensor`; itself as a rule. Raises TypeError where there are none."""
+    kind = type(tensor)
+    if kind is not Tensor and kind is not torch.nn.Parameter:
+        tensor = _plain(tensor)
+    if tensor.is_quantized or tensor.is_meta:
+        raise TypeError(f"no digest for a {tensor.device.type} tensor of type {tensor.dtype}: it has no plain bytes")
+    return tensor
 
 
 def _plain(tensor: Tensor) -> Tensor:

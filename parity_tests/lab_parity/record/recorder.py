@@ -18,7 +18,7 @@ from lab_parity.errors import ParityError
 from lab_parity.ranks import process_path, rank_path
 from lab_parity.record.by_hand import ByHand
 from lab_parity.record.capture import Capture
-from lab_parity.record.fingerprint import fingerprint_for
+from lab_parity.record.fingerprint import fingerprint_for, on_device, settled_rows
 from lab_parity.record.ledger import Ledger
 from lab_parity.record.micro import MicroSteps
 from lab_parity.record.notes import Notes
@@ -240,10 +240,10 @@ class Recorder:
         ]  # fmt: skip
         if not isinstance(update.optimizer, ByHand):  # whose end is seen only when the program has gone on
             rows += self._generators.rows(-1)
-        label, writer = self._views.label(update.optimizer), self._open()
+        label, writer = self._views.label(update.optimizer), self._open(on_device(rows))
         self._notes.guard(self._capture.after_update, writer.path, label, update.optimizer, count, view)
         writer.step(
-            rows,
+            settled_rows(rows),
             optimizer=label,
             micro_steps=count,
             step=self._taken,
@@ -264,10 +264,17 @@ class Recorder:
         """False in a forked child: the file is its parent's."""
         return os.getpid() == self._process
 
-    def _open(self) -> TraceWriter:
+    def _open(self, on_device: bool = False) -> TraceWriter:
         if self._writer is None:
             rank, world = _rank_and_world()
-            path, facts = rank_path(self.path, rank), {**describe_environment(), "ranks": str(world)}
+            path, facts = (
+                rank_path(self.path, rank),
+                {
+                    **describe_environment(),
+                    "ranks": str(world),
+                    "digests": "of the device" if on_device else "of the CPU",
+                },
+            )
             try:
                 self._writer = TraceWriter(path, facts, self._scope)
             except FileExistsError:

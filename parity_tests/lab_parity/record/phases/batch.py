@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from lab_parity.digest import digest_tensor
+from lab_parity.record.fingerprint import digest_of
 
 __all__ = ["Seen", "argument_digests", "tensors_in"]
 
@@ -18,7 +18,7 @@ Seen = list[tuple[str, str, bytes]]
 def argument_digests(arguments: Any) -> Seen:
     """Digests of the tensors among the arguments; one that carries a graph is an activation, not a batch."""
     return [
-        ("batch" if tensor.grad_fn is None else "forward", where, digest_tensor(tensor))
+        ("batch" if tensor.grad_fn is None else "forward", where, digest_of(tensor))
         for where, tensor in tensors_in(arguments)
     ]
 

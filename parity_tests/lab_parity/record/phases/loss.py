@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from lab_parity.digest import digest_tensor
+from lab_parity.record.fingerprint import digest_of, value_of
 from lab_parity.trace import Key, Row
 
 __all__ = ["loss_rows"]
@@ -18,8 +18,8 @@ def loss_rows(micro: int, tensors: Any) -> list[Row]:
     return [
         Row(
             Key("loss", micro, "loss" if len(roots) == 1 else f"loss.{number}", ""),
-            digest_tensor(root),
-            float(root.detach()) if root.numel() == 1 and not root.is_complex() else None,
+            digest_of(root),
+            value_of(root),
         )
         for number, root in enumerate(roots)
         if isinstance(root, Tensor)
