@@ -23,7 +23,7 @@ from lab_migrate.convert.lightning1 import concerns, methods, modules, parameter
 from lab_migrate.convert.rule import Edit, Proposal, Source
 from lab_migrate.findings import Finding, Status
 
-CODE = "LM403"
+CODE = "LM503"
 LEVELS = {"L1", "L2"}
 PHASES = {"training": "train", "validation": "validation", "test": "test"}
 

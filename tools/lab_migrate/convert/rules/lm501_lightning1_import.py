@@ -17,7 +17,7 @@ from lab_migrate.convert.lightning1 import PACKAGE, concerns, moved
 from lab_migrate.convert.rule import Edit, Proposal, Source
 from lab_migrate.findings import Finding, Status
 
-CODE = "LM401"
+CODE = "LM501"
 LEVELS = {"L1", "L2"}
 
 

@@ -14,7 +14,7 @@ from lab_migrate.convert.lightning1 import concerns, methods, modules, parameter
 from lab_migrate.convert.rule import Proposal, Source
 from lab_migrate.findings import Finding, Status
 
-CODE = "LM404"
+CODE = "LM504"
 LEVELS = {"L1", "L2"}
 HOOKS = {
     "training_step_end": "move it to the end of training_step",

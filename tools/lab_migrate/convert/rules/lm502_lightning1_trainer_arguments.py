@@ -15,7 +15,7 @@ from lab_migrate.convert.lightning1 import concerns, trainers
 from lab_migrate.convert.rule import Edit, Proposal, Source
 from lab_migrate.findings import Finding, Status
 
-CODE = "LM402"
+CODE = "LM502"
 LEVELS = {"L1", "L2"}
 RENAMED = {"replace_sampler_ddp": "use_distributed_sampler", "checkpoint_callback": "enable_checkpointing"}
 #: Arguments with a value that meant "as if it were not there", and so can go.

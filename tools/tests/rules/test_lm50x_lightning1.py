@@ -1,4 +1,4 @@
-"""LM401 to LM404: modules and trainers of Lightning 1.x."""
+"""LM501 to LM504: modules and trainers of Lightning 1.x."""
 
 from __future__ import annotations
 
@@ -74,14 +74,14 @@ def converted(tmp_path: Path, text: str) -> tuple[str, Conversion]:
 @pytest.mark.parametrize(
     ("line", "code"),
     [
-        ("import pytorch_lightning.callbacks", "LM401"),
-        ("from pytorch_lightning.metrics import Accuracy", "LM401"),
-        ("pl.Trainer(**arguments)", "LM402"),
-        ("pl.Trainer(gpus=args.gpus)", "LM402"),
-        ("pl.Trainer(resume_from_checkpoint=path)", "LM402"),
-        ("pl.Trainer(progress_bar_refresh_rate=3)", "LM402"),
-        ("pl.Trainer.from_argparse_args(args)", "LM404"),
-        ("trainer.fit(model, train_dataloader=loader)", "LM404"),
+        ("import pytorch_lightning.callbacks", "LM501"),
+        ("from pytorch_lightning.metrics import Accuracy", "LM501"),
+        ("pl.Trainer(**arguments)", "LM502"),
+        ("pl.Trainer(gpus=args.gpus)", "LM502"),
+        ("pl.Trainer(resume_from_checkpoint=path)", "LM502"),
+        ("pl.Trainer(progress_bar_refresh_rate=3)", "LM502"),
+        ("pl.Trainer.from_argparse_args(args)", "LM504"),
+        ("trainer.fit(model, train_dataloader=loader)", "LM504"),
     ],
 )
 def test_what_has_no_equal_is_left_to_a_person(tmp_path: Path, line: str, code: str) -> None:
@@ -94,12 +94,12 @@ def test_what_has_no_equal_is_left_to_a_person(tmp_path: Path, line: str, code: 
 @pytest.mark.parametrize(
     ("methods", "code"),
     [
-        ("def validation_epoch_end(self, outputs): pass\ndef on_validation_batch_end(self, *a): pass", "LM403"),
-        (f"{END.format('validation')}\ndef validation_step(self, b, i, dataloader_idx): pass", "LM403"),
-        (f"{END.format('training')}\ndef training_step(self, b, i, optimizer_idx): pass", "LM403"),
-        ("def training_step(self, batch, batch_idx, optimizer_idx): pass", "LM404"),
-        ("def training_step_end(self, outputs): pass", "LM404"),
-        ("def on_epoch_end(self): pass", "LM404"),
+        ("def validation_epoch_end(self, outputs): pass\ndef on_validation_batch_end(self, *a): pass", "LM503"),
+        (f"{END.format('validation')}\ndef validation_step(self, b, i, dataloader_idx): pass", "LM503"),
+        (f"{END.format('training')}\ndef training_step(self, b, i, optimizer_idx): pass", "LM503"),
+        ("def training_step(self, batch, batch_idx, optimizer_idx): pass", "LM504"),
+        ("def training_step_end(self, outputs): pass", "LM504"),
+        ("def on_epoch_end(self): pass", "LM504"),
     ],
 )  # fmt: skip
 def test_a_hook_that_cannot_be_moved_is_refused(tmp_path: Path, methods: str, code: str) -> None:
