@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import lab_parity
 from lab_parity import TraceError, read
-from lab_parity.trace import End, Key, Row, Step
+from lab_parity.ledger import Drawn
+from lab_parity.trace import VERSION, End, Key, Row, Scope, Step
 from lab_parity.trace_writer import TraceWriter
 
 ROW = Row(Key("loss", 0, "loss", ""), b"0123456789abcdef", 0.5)
@@ -141,3 +144,26 @@ def test_a_step_of_200_tensors_costs_at_most_20_kilobytes(tmp_path: Path) -> Non
             optimizer.step()
             sizes.append(os.path.getsize(tmp_path / "a"))
     assert max(b - a for a, b in itertools.pairwise(sizes)) <= 20 * 1024
+
+
+def test_the_format_is_documented_as_it_is(tmp_path: Path) -> None:
+    """docs/trace.md names the version, the columns, the metadata and every field of a head; its example runs."""
+    page = (Path(__file__).parents[2] / "docs" / "trace.md").read_text(encoding="utf-8")
+    writer = TraceWriter(tmp_path / "run.trace", {"threads": "1"}, Scope(buckets=3, ledger=True))
+    drawn = Drawn(0, "torch", "torch.rand", "train.py:1", "", 1, 1)
+    writer.step(
+        [ROW, UNSPECIFIC], optimizer="opt0", micro_steps=1, texts={ROW.digest: "{}"}, notes=["n"], ledger=[drawn]
+    )
+    writer.close(End("finished"))
+    reader = pa.ipc.open_stream(tmp_path / "run.trace")
+    fields = set(reader.schema.names) | {name.decode() for name in reader.schema.metadata}
+    for _ in range(2):
+        _, metadata = reader.read_next_batch_with_custom_metadata()
+        fields |= {name.decode() for name in metadata} | set(json.loads(metadata[b"lab_parity"]))
+    assert {name for name in fields if f"`{name}`" not in page} == set()
+    assert f"Version {VERSION}." in page
+    assert f"`{VERSION}`; another version is refused" in page
+    example = page.partition("```python\n")[2].partition("```")[0]
+    found: dict[str, pa.Table] = {}
+    exec(example.replace("run.trace", str(tmp_path / "run.trace")), found)
+    assert found["table"].num_rows == 2
