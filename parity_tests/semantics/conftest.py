@@ -47,10 +47,12 @@ def parity(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Parity]:
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """Write the table; only when all was proven."""
+    """Write the table; only when all was proven, in one process."""
     path = session.config.getoption("--semantics-table", default=None)
     if path is None:
         return
     if exitstatus != pytest.ExitCode.OK:
         raise pytest.UsageError(f"{path}: not written, since not every test passed")
+    if not session.config.stash[ROWS]:
+        raise pytest.UsageError(f"{path}: not written, since this process ran no test; leave out -n")
     Path(path).write_text(table.markdown(session.config.stash[ROWS]), encoding="utf-8")

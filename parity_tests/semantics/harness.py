@@ -119,6 +119,8 @@ class Parity:
                 lab_fit().fit(trainer, resume=resume)
             else:
                 trainer.train(resume=resume)
+        # Ranks other than 0 have theirs in the name.
+        trace = next(self.folder.glob(f"{trace.stem}.rank*.trace"), trace)
         state = trainer.state()
         for loader in (trainer.loader, trainer.eval_loader):
             let_go(loader)
@@ -173,8 +175,9 @@ def different(a: Any, b: Any, path: str = "") -> list[str]:
         if len(a) != len(b):
             return [path]
         return [found for at, (x, y) in enumerate(zip(a, b, strict=True)) for found in different(x, y, f"{path}/{at}")]
-    if isinstance(a, torch.Tensor) and isinstance(b, torch.Tensor):
-        return [] if digest_tensor(a) == digest_tensor(b) else [path]
+    if isinstance(a, torch.Tensor) or isinstance(b, torch.Tensor):
+        same = isinstance(a, torch.Tensor) and isinstance(b, torch.Tensor) and digest_tensor(a) == digest_tensor(b)
+        return [] if same else [path]
     return [] if a == b or (a != a and b != b) else [path]
 
 

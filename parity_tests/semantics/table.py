@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Iterable, Mapping
 
 import attrs
@@ -14,7 +15,8 @@ migration, at least eight optimizer steps, recorded, and compared bit by bit: ba
 hyperparameters, optimizer state, parameters, buffers, logged metrics and the state at the end. *L1* is the drop-in
 Trainer, on its slim loop and on Lightning's own; *L2* the explicit adapters of `lab_fit.py`. *Wrong twin* is a
 migration with a deliberate mistake, and where the comparison found it first (`phase@step`): a test that cannot fail
-proves nothing. *Seam* is what holds the semantic under Lightning.
+proves nothing. *Seam* is what holds the semantic under Lightning. What follows is alone in its project but for a few
+settings; `parity_tests/whole_projects` puts them together at random (docs/whole-projects.md).
 
 Made from the tests; do not edit:
 
@@ -32,6 +34,16 @@ class Row:
     seam: str
     twin: str
     found: Mapping[str, str]
+
+
+def read(markdown: str) -> dict[str, tuple[str, str]]:
+    """What a table says of each test: its semantic and its seam."""
+    rows = {}
+    for line in markdown.splitlines():
+        cells = [cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+        if len(cells) == 6 and cells[5].startswith("`test_"):
+            rows[cells[5].strip("`")] = (cells[0], cells[1])
+    return rows
 
 
 def row(module: str, test: str, doc: str | None, found: Mapping[str, str]) -> Row:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from whole_projects.drawn import Drawn
 
-KINDS = ("Loader", "torch_loader", "SizedExhausted", "Exhausted", "Prefetch", "Mixture")
+KINDS = (None, "Loader", "torch_loader", "SizedExhausted", "Exhausted", "Prefetch", "Mixture")
 
 
 def training(d: Drawn) -> None:
@@ -15,6 +15,8 @@ def training(d: Drawn) -> None:
     if d.forms:
         kinds = (*(kind for kind in kinds if kind != "Prefetch"), "Zipped")
     kind = d.one_of(*kinds)
+    if kind is None:
+        return
     if d.forms and kind != "Exhausted":
         d.setting("Formed.form", "list", *(() if kind == "Zipped" else ("named tuple", "attrs")))
     {

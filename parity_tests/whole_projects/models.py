@@ -10,7 +10,7 @@ ACTIVATIONS = ("relu", "silu", "tanh")
 
 def vector(d: Drawn) -> None:
     """Blobs through a perceptron; batches of any form; losses that are not numbers, teachers, running baselines."""
-    if d.one_of("base", "chain") == "chain":
+    if d.one_of(False, True):
         chosen = d.several(("Linear", "Norm", "Activation", "Residual", "FiLM"), 6)
         d.say(
             f"Model.blocks = [@stem/Linear(), {''.join(f'@{name}(), ' for name in chosen)}@head/Linear()]",

@@ -19,9 +19,10 @@ SCALERS = ("StaticScaler", "DynamicScaler", "TorchScaler")
 
 def single(d: Drawn) -> None:
     """One optimizer for the whole model, maybe with another around it, and the stepper that it needs."""
-    stepper = "Trainer.stepper = " if any(line.startswith("Trainer.stepper") for line in d.lines) else None
-    around = ("plain", "Lookahead") if stepper else ("plain", "Lookahead", "SAM", "LBFGS")
-    kind = d.one_of(*around)
+    taken = any(line.startswith("Trainer.stepper") for line in d.lines)
+    kind = d.one_of(None, "plain", "plain", "Lookahead", *(() if taken else ("SAM", "LBFGS")))
+    if kind is None:
+        return
     if kind == "LBFGS":
         d.say("Trainer.optimizer = @Torch", "Trainer.stepper = @Closure()", "Torch.name = 'LBFGS'", "Torch.lr = 0.1")
         search = d.one_of({}, {"line_search_fn": "strong_wolfe"})

@@ -4,7 +4,6 @@ Written by `lab-migrate convert --level L2`; yours to change from here on.
 """
 
 import gin
-import lightning
 
 from lab_adapters import (
     BlockModule,
@@ -31,6 +30,9 @@ def fit(lab, resume=None):
 
     Returns the metrics of the last step that was logged, those of the last evaluation as `eval/…`.
     """
+    # Not above: importing Lightning draws from Python's generator, which importing lab_adapters first puts back.
+    from lightning import Trainer
+
     metrics = {}
 
     def report(step, found):
@@ -83,7 +85,7 @@ def fit(lab, resume=None):
     write_operative_config(lab.run_dir)
     try:
         with quiet():
-            trainer = lightning.Trainer(
+            trainer = Trainer(
                 max_steps=lab.steps,
                 default_root_dir=lab.run_dir,
                 **faithful(lab.device, callbacks=[], plugins=[LegacyCheckpointIO(LabCheckpoint())]),
