@@ -4,11 +4,12 @@ BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install demo test check format bench docs clean
+.PHONY: help install demo test check format nightly bench docs clean
 help:
 	@echo "make demo    the main job on the example projects: scan, convert, train both, verdict"
 	@echo "make test    all tests"
 	@echo "make check   lint, format, types"
+	@echo "make nightly 2,200 generated Lab projects, trained at every level (half an hour)"
 	@echo "make bench   benchmarks (not part of the tests)"
 	@echo "make docs    the reference pages that are made from the code"
 	@echo "make format  format the sources"
@@ -35,6 +36,9 @@ check: install
 format: install
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+nightly: install
+	PYTHONPATH=parity_tests $(BIN)/python parity_tests/whole_projects/nightly.py --slices 44 --log whole_projects.jsonl
 
 bench: install
 	$(BIN)/python benchmarks/step_cost.py

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import gc
 import importlib
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import attrs
 import pytest
 
 from semantics import table
 from semantics.harness import Parity, clean
 
-ROWS = pytest.StashKey[list[table.Row]]()
+PROPERTY = "semantics"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -24,8 +26,36 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """An empty table."""
-    config.stash[ROWS] = []
+    """Whoever collects reports, also those of other processes, writes the table."""
+    path = config.getoption("--semantics-table", default=None)
+    if path is not None and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(_Writer(Path(path)))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What compares the tests with the table that is there is left out where a table is made."""
+    if config.getoption("--semantics-table", default=None) is not None:
+        items[:] = [item for item in items if "parity" in getattr(item, "fixturenames", ())]
+
+
+@attrs.define
+class _Writer:
+    """Collects the rows of a session."""
+
+    path: Path
+    rows: list[table.Row] = attrs.field(factory=list)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """A test's row comes with the report of its teardown."""
+        if report.when == "teardown":
+            values = [value for name, value in report.user_properties if name == PROPERTY]
+            self.rows += [table.Row(**json.loads(str(value))) for value in values]
+
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        """Write the table; only when all was proven."""
+        if exitstatus != pytest.ExitCode.OK or not self.rows:
+            raise pytest.UsageError(f"{self.path}: not written, since not every test passed")
+        self.path.write_text(table.markdown(self.rows), encoding="utf-8")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -43,16 +73,5 @@ def parity(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Parity]:
     yield found
     clean()
     function = request.function
-    request.config.stash[ROWS].append(table.row(function.__module__, function.__name__, function.__doc__, found.found))
-
-
-def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """Write the table; only when all was proven, in one process."""
-    path = session.config.getoption("--semantics-table", default=None)
-    if path is None:
-        return
-    if exitstatus != pytest.ExitCode.OK:
-        raise pytest.UsageError(f"{path}: not written, since not every test passed")
-    if not session.config.stash[ROWS]:
-        raise pytest.UsageError(f"{path}: not written, since this process ran no test; leave out -n")
-    Path(path).write_text(table.markdown(session.config.stash[ROWS]), encoding="utf-8")
+    row = table.row(function.__module__, function.__name__, function.__doc__, found.found, function)
+    request.node.user_properties.append((PROPERTY, json.dumps(attrs.asdict(row))))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterable, Mapping
+from types import FunctionType
 
 import attrs
 
@@ -34,6 +35,7 @@ class Row:
     seam: str
     twin: str
     found: Mapping[str, str]
+    line: int = 0  #: where in its file the test stands
 
 
 def read(markdown: str) -> dict[str, tuple[str, str]]:
@@ -46,12 +48,13 @@ def read(markdown: str) -> dict[str, tuple[str, str]]:
     return rows
 
 
-def row(module: str, test: str, doc: str | None, found: Mapping[str, str]) -> Row:
+def row(module: str, test: str, doc: str | None, found: Mapping[str, str], function: FunctionType | None = None) -> Row:
     """A row from a test's docstring: its first paragraph, and the paragraphs `Seam:` and `Twin:`."""
     paragraphs = [" ".join(part.split()) for part in inspect.cleandoc(doc or "").split("\n\n")]
     labelled = dict(part.split(": ", 1) for part in paragraphs[1:] if part.startswith(("Seam: ", "Twin: ")))
     group = module.rpartition(".")[2].removeprefix("test_").replace("_", " ")
-    return Row(group, test, paragraphs[0], labelled.get("Seam", ""), labelled.get("Twin", ""), dict(found))
+    line = function.__code__.co_firstlineno if function is not None else 0
+    return Row(group, test, paragraphs[0], labelled.get("Seam", ""), labelled.get("Twin", ""), dict(found), line)
 
 
 def markdown(rows: Iterable[Row]) -> str:
@@ -65,7 +68,7 @@ def markdown(rows: Iterable[Row]) -> str:
         lines.append(f"## {group.capitalize()}\n")
         lines.append("| semantic | seam | L1 | L2 | wrong twin | test |")
         lines.append("|---|---|---|---|---|---|")
-        for one in groups[group]:
+        for one in sorted(groups[group], key=lambda one: one.line):
             twin = f"{one.twin.rstrip('.')}: {one.found['twin']}" if "twin" in one.found else ""
             level1 = one.found.get("L1", "–")
             cells = (one.semantic, one.seam, level1, one.found.get("L2", "–"), twin, f"`{one.test}`")
