@@ -14,6 +14,7 @@ import attrs
 import gin
 import numpy as np
 import torch
+from torch import distributed as dist
 
 import lab_bridge
 import legacy_lab
@@ -110,6 +111,8 @@ class Parity:
         """One training, at one level, recorded."""
         folder = self.folder / f"{next(self._numbers)}-{level.replace(' ', '-')}"
         trace = folder.with_suffix(".trace")
+        if dist.is_initialized():  # ranks share the name of a trace, not the folder of a run
+            folder = folder.with_name(f"{folder.name}-rank{dist.get_rank()}")
         with record(trace, SITES):
             configure(bindings, folder)
             trainer = build(level, **arguments)
@@ -119,8 +122,8 @@ class Parity:
                 lab_fit().fit(trainer, resume=resume)
             else:
                 trainer.train(resume=resume)
-        # Ranks other than 0 have theirs in the name.
-        trace = next(self.folder.glob(f"{trace.stem}.rank*.trace"), trace)
+        if dist.is_initialized():
+            dist.barrier()
         state = trainer.state()
         for loader in (trainer.loader, trainer.eval_loader):
             let_go(loader)

@@ -53,9 +53,7 @@ def _rank(body: Body, rank: int, world: int, folder: Path) -> None:
         dist.init_process_group(
             "gloo", f"file://{folder}/meeting", rank=rank, world_size=world, timeout=timedelta(seconds=90)
         )
-        own = folder / f"rank{rank}"
-        own.mkdir()
-        parity = Parity(own)
+        parity = Parity(folder)
         body(parity, [f"train/Loader.rank = {rank}", f"train/Loader.world_size = {world}"])
         said["found"] = parity.found
         clean()
