@@ -60,6 +60,8 @@ def hooks_of(nest: Nest, roles: Roles, project: Project) -> Hooks:
     except ManualOptimizationError as error:
         sorted_batch, epoch_schedules, manual = None, [], error
     dropped = {id(item.node) for item in nest.items if _schedule_of(item, roles) in epoch_schedules}
+    # In a script the global names are the base frame's own, and become attributes like those.
+    dropped |= {id(item.node) for item in nest.items if isinstance(item.node, ast.Global)}
     mode = _training_modes(nest, roles, project)
     dropped |= mode
     train_limit = limit_of(nest.train)

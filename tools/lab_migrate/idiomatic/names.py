@@ -129,14 +129,24 @@ def _before(nest: Nest) -> dict[str, ast.Assign | None]:
 
 
 def _read_after(nest: Nest) -> set[str]:
+    """Names of the base frame that what follows the epochs may read before it assigns them."""
     inside = {id(node) for node in own_nodes([nest.epochs])}
-    end = nest.epochs.end_lineno or nest.epochs.lineno
-    return {
-        node.id
-        for node in nest.base.function.own
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and id(node) not in inside
-        if node.lineno > end
-    }
+    found: set[str] = set()
+    suite: list[ast.stmt] = nest.base.function.body
+    around: ast.stmt | None = None
+    while suite:
+        around = next((node for node in suite if any(one is nest.epochs for one in ast.walk(node))), None)
+        if around is None:
+            break
+        found |= flow_of(Item(nest.base, node) for node in suite[suite.index(around) + 1 :]).exposed
+        if around is nest.epochs:
+            break
+        if not isinstance(around, ast.If | ast.With):
+            # A `try` or a loop around: whatever it reads further down, or again.
+            found |= {node.id for node in ast.walk(around) if isinstance(node, ast.Name) and id(node) not in inside}
+        parts = [getattr(around, name, None) or [] for name in ("body", "orelse", "finalbody")]
+        suite = next((part for part in parts if any(one is nest.epochs for node in part for one in ast.walk(node))), [])
+    return found
 
 
 def _no_readers_elsewhere(nest: Nest, carried: set[str]) -> None:

@@ -309,6 +309,8 @@ def _no_jumps(nest: Nest) -> None:
         for node in own_nodes([item.node]):
             if isinstance(node, ast.Return) and item.result is not None:
                 continue
+            if isinstance(node, ast.Global) and nest.base.is_script:
+                continue
             if isinstance(node, ast.Return | ast.Yield | ast.YieldFrom | ast.Await | ast.Global | ast.Nonlocal):
                 raise _shape(item.frame.function, node, f"`{type(node).__name__.lower()}` in the epoch")
             if isinstance(node, ast.Break | ast.Continue) and not in_inner_loop([item.node], node):

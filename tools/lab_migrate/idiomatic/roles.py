@@ -60,6 +60,7 @@ def roles_of(nest: Nest) -> Roles:
             devices += [frame.canonical(word.value) for word in node.keywords if word.arg == "device"]
         elif node.func.attr == "cuda":
             hard = True
+    hard = hard or any(_moves_to_cuda(node) for node in nest.base.function.own)
     for found in made.values():
         devices += _devices_in(found.owner, nest.base)
     for name, found in _schedules(nest.base, optimizers):
@@ -69,6 +70,10 @@ def roles_of(nest: Nest) -> Roles:
         optimizers, list(dict.fromkeys(models)), list(dict.fromkeys(schedules)),
         [name for name in dict.fromkeys(devices) if name], hard, made,
     )  # fmt: skip
+
+
+def _moves_to_cuda(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "cuda"
 
 
 def _stepped(step: Event) -> str:

@@ -161,12 +161,13 @@ def _device_moves(writer: Writer) -> list[Edit]:
     """`Net().to(device)` becomes `Net()`, and `model.to(device)` goes, where nothing runs the model before."""
     module, base = writer.base.module, writer.base
     edits: list[Edit] = []
+    gone: set[int] = set()
     for name in writer.roles.models:
         if _runs_before(writer, name):
             continue
         for node in base.function.own:
             if isinstance(node, ast.Expr) and _is_move(node.value, writer) and _receiver(node.value) == name:
-                edits.append(_removed(module, node))
+                gone.add(id(node))
             elif isinstance(node, ast.Assign) and len(node.targets) == 1 and dotted(node.targets[0]) == name:
                 value = node.value
                 if not _is_move(value, writer):
@@ -174,9 +175,30 @@ def _device_moves(writer: Writer) -> list[Edit]:
                 assert isinstance(value, ast.Call)
                 assert isinstance(value.func, ast.Attribute)
                 if _receiver(value) == name:
-                    edits.append(_removed(module, node))
+                    gone.add(id(node))
                 else:
                     edits.append(Edit(module.end(value.func.value), module.end(value), ""))
+    return [*edits, *_gone(module, base.function.body, gone)]
+
+
+def _gone(module: Module, suite: list[ast.stmt], gone: set[int]) -> list[Edit]:
+    """Statements that go, at any depth; an `if` that loses all that it guards goes with them."""
+    edits: list[Edit] = []
+    for node in suite:
+        if id(node) in gone:
+            edits.append(_removed(module, node))
+            continue
+        for name in ("body", "orelse", "finalbody"):
+            inner = getattr(node, name, None) or []
+            if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef) or not inner:
+                continue
+            if all(id(one) in gone for one in inner):
+                if isinstance(node, ast.If) and not node.orelse:
+                    edits.append(_removed(module, node))
+                    break
+                edits.append(Edit(module.start(inner[0]), module.end(inner[-1]), "pass"))
+            else:
+                edits += _gone(module, inner, gone)
     return edits
 
 
