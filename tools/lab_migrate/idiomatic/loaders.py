@@ -21,12 +21,17 @@ def check_loader(loop: Batches, nest: Nest, graph: CallGraph) -> list[Finding]:
     """What to say about a loop's loader. Raises `NotIdiomaticError` where the batches would differ."""
     name = loop.frame.canonical(loop.loader)
     made = made_by(name, nest.base) if name and ":" not in name else None
+    for value in _values(name, nest):
+        if isinstance(value, ast.List | ast.Tuple | ast.Dict | ast.ListComp | ast.DictComp | ast.GeneratorExp) or (
+            isinstance(value, ast.Call) and dotted(value.func) in ("list", "tuple", "dict", "iter", "zip", "map")
+        ):
+            raise _refused(loop, value, "Lightning takes a list, tuple or dict for several loaders, not for batches")
     if made is None or not _is_data_loader(made, nest):
         return [
             Finding(
                 loop.frame.module.path, loop.node.lineno, loop.node.col_offset + 1, "LM304", Status.REVIEW,
                 f"{ast.unparse(loop.loader)} may be no DataLoader: if it has no length, Lightning takes one batch "
-                "ahead, and if it has one, what it does after its last batch is not run",
+                "ahead; if it has one, what it does after its last batch is not run; a list is taken for several",
                 "verify it with --verify and your own command",
             )
         ]  # fmt: skip
@@ -46,6 +51,17 @@ def check_loader(loop: Batches, nest: Nest, graph: CallGraph) -> list[Finding]:
             if any("IterableDataset" in base for one in graph.lineage(cls) for base in one.bases):
                 raise _refused(loop, made.call, f"{cls.name} has no length, so Lightning takes one batch ahead")
     return []
+
+
+def _values(name: str, nest: Nest) -> list[ast.expr]:
+    """What the base frame, or its file, assigns to a name."""
+    owners = [nest.base.function, nest.base.module.symbols.top]
+    return [
+        node.value
+        for owner in owners
+        for node in owner.own
+        if isinstance(node, ast.Assign) and any(dotted(target) == name for target in node.targets)
+    ]
 
 
 def _is_data_loader(made: Made, nest: Nest) -> bool:

@@ -74,6 +74,11 @@ def _file(module: Module, loops: list[TrainingLoop], graph: CallGraph) -> tuple[
         roles = roles_of(nest)
         if len(roles.optimizers) == 1:
             roles.wrapper = wrapper_of(roles.optimizers[0], nest, graph)
+        if not roles.optimizers:
+            raise NotIdiomaticError(
+                "LM302", module.path, loop.node, f"its optimizer steps elsewhere, at {loop.step[0].place}",
+                "call the optimizer's step() in the loop, or keep the faithful way",
+            )  # fmt: skip
         if not roles.models:
             raise NotIdiomaticError(
                 "LM302", module.path, loop.node, "which model trains cannot be told",

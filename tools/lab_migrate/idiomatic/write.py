@@ -131,6 +131,8 @@ class Writer:
     def _moves_into_configure(self, made: Made) -> bool:
         """Whether an optimizer or schedule can as well be made when training begins."""
         target = made.statement.targets[0]
+        if self.roles.wrapper is not None and dotted(target) in self.roles.optimizers:
+            return False
         if not isinstance(target, ast.Name) or made.owner is not self.base.function:
             return False
         if not self._is_plain(made.statement):
@@ -235,8 +237,11 @@ class Writer:
             if text:
                 parts += ["", text]
         if self.hooks.keeps_mode:
-            parts += ["", self._method("on_validation_model_eval", "self", [
-                "pass  # the model was never put into evaluation mode"])]  # fmt: skip
+            line = "pass  # the model was never put into evaluation mode"
+            parts += ["", self._method("on_validation_model_eval", "self", [line])]
+        if self.nest.validation is not None and self.hooks.automatic is None:
+            line = "pass  # gradients may wait for the next epoch's step"
+            parts += ["", self._method("on_validation_model_zero_grad", "self", [line])]
         parts += ["", configured]
         return "\n".join(part.rstrip("\n") for part in parts) + "\n"
 

@@ -225,3 +225,214 @@ def test_rewritten_equals_original(body: str, same: Same) -> None:
     assert "LightningModule" in after
     for own in (".backward()", "optimizer.step()", "opt.step()"):
         assert own not in after
+
+
+MANUAL = {
+    "leftover micro-batches wait for the next epoch, across a validation": """
+        model = Net()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.2)
+        loader, val_loader = DataLoader(data, batch_size=5, shuffle=True), DataLoader(data, batch_size=8)
+        for epoch in range(3):
+            model.train()
+            for i, (x, y) in enumerate(loader):
+                loss = F.cross_entropy(model(x), y) / 2
+                loss.backward()
+                if (i + 1) % 2 == 0:
+                    optimizer.step()
+                    optimizer.zero_grad()
+            model.eval()
+            right = 0
+            with torch.no_grad():
+                for x, y in val_loader:
+                    right += (model(x).argmax(1) == y).sum().item()
+            print(epoch, right)
+    """,
+    "two optimizers": """
+        def main():
+            maker, judge = nn.Linear(3, 4), Net()
+            loader = DataLoader(data, batch_size=4, shuffle=True)
+            opt_maker = torch.optim.Adam(maker.parameters(), lr=1e-2)
+            opt_judge = torch.optim.Adam(judge.parameters(), lr=1e-2)
+            criterion = nn.CrossEntropyLoss()
+            for epoch in range(2):
+                for x, _ in loader:
+                    judge.zero_grad()
+                    real = criterion(judge(x), torch.ones(len(x), dtype=torch.long))
+                    real.backward()
+                    made = maker(torch.randn(len(x), 3))
+                    fake = criterion(judge(made.detach()), torch.zeros(len(x), dtype=torch.long))
+                    fake.backward()
+                    opt_judge.step()
+                    maker.zero_grad()
+                    fooled = criterion(judge(made), torch.ones(len(x), dtype=torch.long))
+                    fooled.backward()
+                    opt_maker.step()
+                    print(real.item(), fake.item(), fooled.item())
+
+        main()
+    """,
+    "a loss scaler, autocast, a schedule that depends on a metric": """
+        model = Net()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, patience=0)
+        scaler = torch.amp.GradScaler("cpu")
+        loader = DataLoader(data, batch_size=4, shuffle=True)
+        for epoch in range(3):
+            total = 0
+            for x, y in loader:
+                optimizer.zero_grad()
+                with torch.autocast("cpu", dtype=torch.bfloat16):
+                    loss = F.cross_entropy(model(x), y)
+                scaler.scale(loss).backward()
+                scaler.unscale_(optimizer)
+                nn.utils.clip_grad_norm_(model.parameters(), 0.3)
+                scaler.step(optimizer)
+                scaler.update()
+                total += loss.item()
+            scheduler.step(total)
+            print(epoch, total, optimizer.param_groups[0]["lr"], scaler.get_scale())
+    """,
+    "an optimizer with two passes": """
+        class Twice(torch.optim.SGD):
+            def first_step(self):
+                for group in self.param_groups:
+                    for p in group["params"]:
+                        self.state[p]["before"] = p.data.clone()
+                        p.data.add_(p.grad, alpha=0.05)
+                self.zero_grad()
+
+            def second_step(self):
+                for group in self.param_groups:
+                    for p in group["params"]:
+                        p.data.copy_(self.state[p]["before"])
+                super().step()
+                self.zero_grad()
+
+        model = Net()
+        optimizer = Twice(model.parameters(), lr=0.1)
+        loader = DataLoader(data, batch_size=4, shuffle=True)
+        for epoch in range(2):
+            for x, y in loader:
+                F.cross_entropy(model(x), y).backward()
+                optimizer.first_step()
+                F.cross_entropy(model(x), y).backward()
+                optimizer.second_step()
+            print(epoch, [p.sum().item() for p in model.parameters()])
+    """,
+}
+
+
+@pytest.mark.parametrize("body", MANUAL.values(), ids=MANUAL)
+def test_what_automatic_optimization_cannot_do_stays_verbatim(body: str, same: Same) -> None:
+    """Manual optimization, in a LightningModule all the same."""
+    after = same(body, manual=True)
+    assert "self.automatic_optimization = False" in after
+    assert "self.manual_backward(" in after
+
+
+def test_an_optimizer_in_a_wrapper_of_its_own(same: Same) -> None:
+    """What surrounds the inner step runs right before it, and the inner optimizer is Lightning's."""
+    after = same("""
+        class Warm:
+            def __init__(self, inner):
+                self.inner, self.steps = inner, 0
+
+            def zero_grad(self):
+                self.inner.zero_grad()
+
+            def step_and_update_lr(self):
+                self._warm()
+                self.inner.step()
+
+            def _warm(self):
+                self.steps += 1
+                for group in self.inner.param_groups:
+                    group["lr"] = 0.01 * self.steps
+
+        def train(model, loader, optimizer):
+            model.train()
+            for x, y in loader:
+                optimizer.zero_grad()
+                loss = F.cross_entropy(model(x), y)
+                loss.backward()
+                optimizer.step_and_update_lr()
+                print(loss.item(), optimizer.inner.param_groups[0]["lr"])
+
+        def main():
+            model = Net()
+            optimizer = Warm(torch.optim.Adam(model.parameters()))
+            loader = DataLoader(data, batch_size=4, shuffle=True)
+            for epoch in range(2):
+                train(model, loader, optimizer)
+
+        main()
+    """)
+    assert "def on_before_optimizer_step(self, optimizer):\n        self.optimizer._warm()" in after
+    assert "return self.optimizer.inner" in after
+
+
+def test_a_method_and_a_script_with_global_names(same: Same) -> None:
+    """A trainer's method keeps its class; a script's global statement is the LightningModule's attribute."""
+    after = same("""
+        class Trainer:
+            def __init__(self, model):
+                self.model = model
+                self.optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+                self.seen = 0
+
+            def fit(self, epochs):
+                loader = DataLoader(data, batch_size=4, shuffle=True)
+                for epoch in range(epochs):
+                    mean = self.one_epoch(loader)
+                    print(f"{epoch}: {mean:.6f}")
+                return self.seen
+
+            def one_epoch(self, loader):
+                self.model.train()
+                total = 0.0
+                for x, y in loader:
+                    self.optimizer.zero_grad()
+                    loss = F.cross_entropy(self.model(x), y)
+                    loss.backward()
+                    self.optimizer.step()
+                    total += loss.item()
+                    self.seen += len(x)
+                return total / len(loader)
+
+            def last(self):
+                return "last"
+
+        trainer = Trainer(Net())
+        print(trainer.fit(2), trainer.last())
+    """)
+    assert "self.owner.seen += len(x)" in after
+    same("""
+        net = Net()
+        optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+        loader, val_loader = DataLoader(data, batch_size=4, shuffle=True), DataLoader(data, batch_size=8)
+        best = 0
+
+        def train(epoch):
+            net.train()
+            for x, y in loader:
+                optimizer.zero_grad()
+                loss = F.cross_entropy(net(x), y)
+                loss.backward()
+                optimizer.step()
+
+        def test(epoch):
+            global best
+            net.eval()
+            right = 0
+            with torch.no_grad():
+                for x, y in val_loader:
+                    right += (net(x).argmax(1) == y).sum().item()
+            if right > best:
+                print("best", right)
+                best = right
+
+        for epoch in range(3):
+            train(epoch)
+            test(epoch)
+        print(best)
+    """)

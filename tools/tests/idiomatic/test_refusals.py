@@ -1,0 +1,164 @@
+"""What the idiomatic way does not do: refused with its line, nothing changed, and `auto` goes the faithful way."""
+
+from __future__ import annotations
+
+import ast
+
+import pytest
+from idiomatic_programs import program, rewritten, run
+
+START = """
+model = Net()
+optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+loader = DataLoader(data, batch_size=4, shuffle=True)
+"""
+STEP = """        loss = F.cross_entropy(model(x), y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+"""
+PLAIN = f"{START}for epoch in range(2):\n    for x, y in loader:\n{STEP}"
+
+REFUSED = {
+    "no loop over epochs": ("LM302", START + "for x, y in loader:\n" + STEP.replace("        ", "    ")),
+    "epochs that are not counted": ("LM302", PLAIN.replace("range(2)", "[0, 1]")),
+    "a step in another function": (
+        "LM302",
+        "def update(opt):\n    opt.step()\n" + PLAIN.replace("        optimizer.step()", "        update(optimizer)"),
+    ),
+    "two trainings in a file": ("LM302", PLAIN + PLAIN),
+    "return out of a batch": (
+        "LM302",
+        f"{START}def fit():\n    for epoch in range(2):\n        if epoch > 5:\n            return\n"
+        "        for x, y in loader:\n"
+        + "".join(f"    {line}\n" for line in STEP.splitlines()) + "fit()\n",
+    ),
+    "an interruption that is caught": (
+        "LM302",
+        f"{START}try:\n    for epoch in range(2):\n        for x, y in loader:\n"
+        + "".join(f"    {line}\n" for line in STEP.splitlines()) + "except KeyboardInterrupt:\n    print('stop')\n",
+    ),
+    "a function that a process is given": (
+        "LM302",
+        "import threading\ndef fit():\n"
+        + "".join(f"    {line}\n" for line in PLAIN.splitlines()) + "thread = threading.Thread(target=fit)\n"
+        "thread.start(); thread.join()\n",
+    ),
+    "a break that depends on the loss": ("LM303", PLAIN + "        if loss.item() < 0.6:\n            break\n"),
+    "a break before the step": ("LM303", PLAIN.replace("for x, y in loader:\n", "for i, (x, y) in enumerate(loader):\n"
+                                                       "        if i == 3:\n            break\n")),
+    "continue": ("LM303", PLAIN.replace(STEP, f"        if x.sum() < 0:\n            continue\n{STEP}")),
+    "a loader with a generator of its own": (
+        "LM304", PLAIN.replace("shuffle=True", "shuffle=True, generator=torch.Generator().manual_seed(1)")),
+    "a list of batches": ("LM304", PLAIN.replace("DataLoader(data, batch_size=4, shuffle=True)",
+                                                 "list(DataLoader(data, batch_size=4))")),
+    "zip": ("LM304", PLAIN.replace("for x, y in loader", "for (x, y), _ in zip(loader, loader)")),
+    "a draw before the epoch's batches": (
+        "LM304", PLAIN.replace("    for x, y in loader", "    torch.manual_seed(epoch)\n    for x, y in loader")),
+    "a sampler of its own": (
+        "LM304",
+        PLAIN.replace("loader = DataLoader(data, batch_size=4, shuffle=True)",
+                      "class Mine(torch.utils.data.RandomSampler):\n    def set_epoch(self, epoch):\n"
+                      "        print('told', epoch)\nloader = DataLoader(data, batch_size=4, sampler=Mine(data))"),
+    ),
+    "a global name that another function reads": (
+        "LM305",
+        PLAIN.replace("for epoch", "seen = 0\ndef show():\n    print(seen)\nfor epoch")
+        + "        seen += len(x)\n        show()\n",
+    ),
+    "a model that is replaced on the way": (
+        "LM305", PLAIN + "    model = nn.Sequential(model)\n    optimizer = torch.optim.SGD(model.parameters())\n"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("code", "body"), REFUSED.values(), ids=REFUSED)
+def test_refused_and_unchanged(code: str, body: str) -> None:
+    """The finding carries the rule's code; not a byte changes."""
+    after = rewritten(program(body))
+    assert code in after.codes, after.messages
+    assert "LM301" not in after.codes
+    assert after.text == program(body)
+
+
+@pytest.mark.parametrize(("code", "body"), REFUSED.values(), ids=REFUSED)
+def test_auto_goes_the_faithful_way(code: str, body: str) -> None:
+    """It says why, and the training is converted all the same."""
+    after = rewritten(program(body), tier="auto")
+    assert {code, "LM201"} <= set(after.codes), after.messages
+
+
+def test_the_plain_twin_is_rewritten() -> None:
+    """The refusals above are about what was added."""
+    after = rewritten(program(PLAIN))
+    assert after.codes == ("LM301",)
+    assert run(after.text) == run(program(PLAIN))
+
+
+TWINS = {
+    "an evaluation": f"{START}for epoch in range(2):\n    for x, y in loader:\n        print(model(x).sum().item())\n",
+    "a simulation": "for episode in range(2):\n    for x, y in data:\n        y.step = 1\n",
+    "a loss without an optimizer": PLAIN.replace("        optimizer.step()\n", ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("body", TWINS.values(), ids=TWINS)
+def test_what_is_no_training_stays(body: str) -> None:
+    """A loop without both a backward pass and a step is none of ours."""
+    after = rewritten(program(body))
+    assert after.text == program(body)
+    assert "LM301" not in after.codes
+
+
+def test_a_loader_of_unknown_make_is_said() -> None:
+    """It is converted, and the finding says what Lightning may do differently with it."""
+    own = "class Own:\n    def __init__(self, inner):\n        self.inner = inner\n"
+    own += "    def __len__(self):\n        return len(self.inner)\n"
+    own += "    def __iter__(self):\n        yield from self.inner\n"
+    plain = PLAIN.replace("DataLoader(data, batch_size=4, shuffle=True)", "Own(DataLoader(data, batch_size=4))")
+    text = program(own + plain)
+    after = rewritten(text)
+    assert set(after.codes) == {"LM301", "LM304"}
+    assert run(after.text) == run(text)
+
+
+def test_evaluation_elsewhere_keeps_the_mode() -> None:
+    """A function that calls `eval()` on the model leaves it there, so `model.train()` at the epoch's start stays."""
+    text = program(
+        "def check(net):\n    net.eval()\n    print(net(torch.ones(2, 4)).sum().item())\n"
+        + START
+        + f"for epoch in range(3):\n    model.train()\n    for x, y in loader:\n{STEP}    check(model)\n"
+    )
+    after = rewritten(text)
+    assert "self.model.train()" in after.text
+    assert run(after.text) == run(text)
+
+
+def test_bytes_outside_the_training_stay() -> None:
+    """CRLF, tabs, comments and a shebang."""
+    text = program(PLAIN).replace("    ", "\t").replace("\n", "\r\n")
+    text = "#!/usr/bin/env python\r\n# für alle\r\n" + text + "\r\n# end"
+    after = rewritten(text).text
+    assert "\n" not in after.replace("\r\n", "")
+    assert after.startswith("#!/usr/bin/env python\r\n# für alle\r\n")
+    assert after.endswith("\r\n# end")
+    assert "\r\n\tdef training_step(self, batch, batch_idx):\r\n\t\tx, y = batch\r\n" in after
+    ast.parse(after)
+    assert run(after) == run(text)
+
+
+def test_a_file_that_uses_our_names_keeps_them() -> None:
+    """Generated names step aside."""
+    text = program(PLAIN + "L = lit = trainer = LitNet = 1\nprint(L, lit, trainer)\n")
+    after = rewritten(text).text
+    assert "import lightning\n" in after
+    assert "lit_2 = LitNetModule(" in after
+    assert run(after) == run(text)
+
+
+def test_reserved_names_are_lightnings_own() -> None:
+    """An attribute of that name would hide one of the LightningModule's."""
+    import lightning
+
+    from lab_migrate.idiomatic.reserved import RESERVED
+
+    assert {name for name in dir(lightning.LightningModule()) if not name.startswith("_")} == RESERVED
