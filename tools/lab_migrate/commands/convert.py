@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import tempfile
 from pathlib import Path
@@ -12,10 +13,14 @@ import typer
 from lab_migrate.commands.options import JsonOption, LevelOption
 from lab_migrate.convert import Conversion, all_rules, convert_project
 from lab_migrate.errors import UsageError
+from lab_migrate.handover import Handover, hand_over
 from lab_migrate.output import console, print_diff, print_findings, print_json, table
 from lab_migrate.verify import Verification
 from lab_migrate.verify import verify as run_both
 from lab_parity.report.terminal import render
+
+#: The code of a loop that became a LightningModule.
+IDIOMATIC = "LM301"
 
 
 def convert(
@@ -93,12 +98,23 @@ def convert(
     conversion = convert_project(project, level, only or (), skip or (), entry, packages, tier, target)
     if not json:
         _print(conversion)
+    proof = None
     if out is not None:
         conversion.write(out)
+        proof = _verified(project, out, verify) if verify is not None else None
+        if tier == "auto" and proof is not None and _steps_down(conversion, proof):
+            if not json:
+                console().print(render(proof.verdict))
+                console().print("The idiomatic way trains differently; converted the faithful way instead.")
+            shutil.rmtree(out)
+            conversion = convert_project(project, level, only or (), skip or (), entry, packages, "faithful", target)
+            conversion.write(out)
+            proof = _verified(project, out, verify or "")
     elif write:
         _require_clean(project, force)
         conversion.write_into(project)
-    proof = _verified(project, out, verify) if verify is not None and out is not None else None
+    folder = out if out is not None else project if write else None
+    handed = hand_over(conversion, folder, entry, verify, proof) if folder is not None else Handover({})
     if json:
         print_json(
             {
@@ -107,6 +123,7 @@ def convert(
                 "written": str(out or project) if out is not None or write else None,
                 "changes": [{"path": change.path, "diff": change.diff()} for change in conversion.changes],
                 "findings": conversion.findings,
+                "also_written": sorted(handed.written),
                 "verdict": proof.verdict.to_dict() if proof is not None else None,
             }
         )
@@ -116,11 +133,21 @@ def convert(
         console().print(f"Changed {len(conversion.changes)} files in {project}.")
     else:
         console().print("Nothing was written. Use --out DIR for a migrated copy.")
+    if handed.written and not json:
+        console().print(f"Also written: {', '.join(sorted(handed.written))}.")
+    for name in handed.taken if not json else ():
+        console().print(f"Not written, since the project has one: {name}")
     if proof is not None and not json:
         console().print(render(proof.verdict))
         console().print(f"Traces: {proof.legacy} and {proof.migrated}")
     failed = 1 if conversion.needs_hand or (check and conversion.changes) else 0
     raise typer.Exit(max(failed, proof.verdict.exit_code) if proof is not None else failed)
+
+
+def _steps_down(conversion: Conversion, proof: Verification) -> bool:
+    """Whether what was rewritten idiomatically is not the same training; an outlined one has no tier below."""
+    rewritten = any(finding.code == IDIOMATIC for finding in conversion.findings)
+    return rewritten and proof.verdict.rung != "identical"
 
 
 def _verified(project: Path, out: Path, command: str) -> Verification:

@@ -1,0 +1,101 @@
+"""MIGRATION.md, the parity test and the requirements of a migrated project."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from lab_migrate.convert import convert_project
+from lab_migrate.handover import hand_over
+
+Make = Callable[[Mapping[str, str]], Path]
+TRAIN = """import torch
+
+torch.manual_seed(0)
+model = torch.nn.Linear(2, 1)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+for batch in torch.randn(5, 3, 2):
+    optimizer.zero_grad()
+    model(batch).square().mean().backward()
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    optimizer.step()
+"""
+
+
+def migrated(root: Path, out: Path, command: str | None = "python train.py") -> list[str]:
+    """Convert, write, hand over; the names of what was written beside."""
+    conversion = convert_project(root)
+    conversion.write(out)
+    return sorted(hand_over(conversion, out, "train.py", command).written)
+
+
+def test_a_project_that_was_not_changed_gets_nothing(project: Make, tmp_path: Path) -> None:
+    """There is nothing to say of it."""
+    assert migrated(project({"train.py": "print(1)\n"}), tmp_path / "out") == []
+
+
+def test_files_of_the_same_name_are_left_alone(project: Make, tmp_path: Path) -> None:
+    """They are the project's own."""
+    root = project({"train.py": TRAIN, "MIGRATION.md": "ours\n", "test_migration.py": "# ours\n"})
+    conversion = convert_project(root)
+    conversion.write(tmp_path / "out")
+    handed = hand_over(conversion, tmp_path / "out")
+    assert handed.taken == ("test_migration.py", "MIGRATION.md")
+    assert (tmp_path / "out" / "MIGRATION.md").read_text() == "ours\n"
+    assert (tmp_path / "out" / "test_migration.py").read_text() == "# ours\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (None, "lab-migrate\n"),
+        ("torch\n", "torch\nlab-migrate\n"),
+        ("torch==2.7  # pinned", "torch==2.7  # pinned\nlab-migrate\n"),
+        ("torch\r\n", "torch\r\nlab-migrate\r\n"),
+        ("Lab_Migrate>=0.1\n", "Lab_Migrate>=0.1\n"),
+    ],
+)
+def test_requirements_get_the_line_that_is_missing(
+    project: Make, tmp_path: Path, before: str | None, after: str
+) -> None:
+    """Their other bytes stay."""
+    root = project({"train.py": TRAIN})
+    if before is not None:
+        (root / "requirements.txt").write_bytes(before.encode())
+    migrated(root, tmp_path / "out")
+    assert (tmp_path / "out" / "requirements.txt").read_bytes().decode() == after
+
+
+def test_the_guide_says_what_changed_what_was_found_and_what_lightning_has(project: Make, tmp_path: Path) -> None:
+    """With places; and that nothing was verified yet."""
+    migrated(project({"train.py": TRAIN}), tmp_path / "out")
+    guide = (tmp_path / "out" / "MIGRATION.md").read_text()
+    assert "Not verified yet" in guide
+    assert "| `train.py` | changed |" in guide
+    assert "| train.py:6:1 | LM201 | safe |" in guide
+    assert "- **Gradients are clipped** (`train.py:9`): gradient_clip_val" in guide
+    assert "\n\n\n" not in guide
+
+
+def test_the_generated_test_reruns_the_comparison_and_fails_where_it_differs(project: Make, tmp_path: Path) -> None:
+    """A pass on the conversion, a failure on one with another learning rate, a skip without the legacy project."""
+    root = project({"train.py": TRAIN})
+    migrated(root, tmp_path / "out")
+
+    def outcome(**environment: str) -> str:
+        command = [sys.executable, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", "test_migration.py"]
+        env = {"PATH": "/usr/bin:/bin", "PYTHONPATH": ":".join(sys.path), **environment}
+        done = subprocess.run(command, cwd=tmp_path / "out", env=env, capture_output=True, text=True, check=False)
+        return done.stdout
+
+    assert "1 passed" in outcome()
+    assert "1 skipped" in outcome(LEGACY="/nowhere")
+    train = tmp_path / "out" / "train.py"
+    train.write_text(train.read_text().replace("lr=0.1", "lr=0.11"))
+    said = outcome()
+    assert "1 failed" in said
+    assert "diverged" in said
