@@ -6,7 +6,7 @@ import ast
 
 import attrs
 
-from lab_migrate.analysis.sources import Project
+from lab_migrate.analysis import CallGraph
 from lab_migrate.analysis.symbols import dotted, own_nodes
 from lab_migrate.idiomatic.batch import Automatic, automatic
 from lab_migrate.idiomatic.clip import trainer_clip
@@ -51,7 +51,7 @@ class Hooks:
     keeps_mode: bool
 
 
-def hooks_of(nest: Nest, roles: Roles, project: Project) -> Hooks:
+def hooks_of(nest: Nest, roles: Roles, graph: CallGraph) -> Hooks:
     """Sort all statements of a nest. Raises `NotIdiomaticError`."""
     try:
         sorted_batch = automatic(nest, roles)
@@ -62,7 +62,7 @@ def hooks_of(nest: Nest, roles: Roles, project: Project) -> Hooks:
     dropped = {id(item.node) for item in nest.items if _schedule_of(item, roles) in epoch_schedules}
     # In a script the global names are the base frame's own, and become attributes like those.
     dropped |= {id(item.node) for item in nest.items if isinstance(item.node, ast.Global)}
-    mode = _training_modes(nest, roles, project)
+    mode = _training_modes(nest, roles, graph)
     dropped |= mode
     train_limit = limit_of(nest.train)
     validation_limit = limit_of(nest.validation) if nest.validation else None
@@ -223,17 +223,24 @@ def _evaluates(nest: Nest, roles: Roles) -> bool:
     return any(_mode(item, roles) == "eval" for item in nest.between)
 
 
-def _training_modes(nest: Nest, roles: Roles, project: Project) -> set[int]:
+def _training_modes(nest: Nest, roles: Roles, graph: CallGraph) -> set[int]:
     """Statements that set the mode as Lightning does by itself: eval before its validation, and back."""
     evals = [item for item in nest.items if _mode(item, roles) == "eval"]
     trains = [item for item in nest.items if _mode(item, roles) == "train"]
     ours = [item for item in nest.between if _mode(item, roles) == "eval"]
     if len(roles.models) > 1 or (evals and (nest.validation is None or evals != ours or len(ours) != 1)):
         return set()
-    every = sum(module.text.count(".eval(") for module in project.modules.values())
-    if every > len(ours) or _handed_on(nest, roles):
+    every = sum(module.text.count(".eval(") for module in graph.project.modules.values())
+    if every > len(ours) or _handed_on(nest, roles) or not _made_training(nest, roles, graph):
         return {id(item.node) for item in evals}
     return {id(item.node) for item in [*evals, *trains]}
+
+
+def _made_training(nest: Nest, roles: Roles, graph: CallGraph) -> bool:
+    """Whether the model is made by a class of the project: a pretrained one may come in evaluation mode."""
+    assigned = nest.base.function.assigned.get(roles.models[0], [])
+    known = graph.types(nest.base.function, ast.parse(roles.models[0], mode="eval").body)
+    return len(known) == 1 and len(assigned) <= 2 and not any("load" in ast.unparse(value) for value in assigned)
 
 
 def _handed_on(nest: Nest, roles: Roles) -> bool:

@@ -87,7 +87,7 @@ def names_of(
             placed = name in fixed or name in found.captured or name in found.carried
             if not placed and _is_bound(name, frames) and not base.is_script:
                 found.captured[name] = _attribute(name, found, taken)
-    _no_readers_elsewhere(nest, set(found.carried))
+    _no_readers_elsewhere(nest, set(found.carried), set(found.captured))
     return found
 
 
@@ -149,9 +149,16 @@ def _read_after(nest: Nest) -> set[str]:
     return found
 
 
-def _no_readers_elsewhere(nest: Nest, carried: set[str]) -> None:
+def _no_readers_elsewhere(nest: Nest, carried: set[str], captured: set[str]) -> None:
     """A script's functions read its globals: one that the LightningModule keeps would be out of date."""
     if not nest.base.is_script:
+        for function in nest.base.module.symbols.functions:
+            if function.parent is not nest.base.function:
+                continue
+            names = names_in(function.body)
+            late = sorted((names.nonlocals & (carried | captured)) | ((names.read | names.captured) & carried))
+            if late and late[0] not in names.assigned - names.nonlocals and late[0] not in function.parameters:
+                raise _names(nest, function.node, f"{function.qualified} shares {late[0]} with the loop")
         return
     taken = {id(frame.function) for frame in nest.frames}
     plain = {name for name in carried if ":" not in name}

@@ -87,7 +87,7 @@ def _file(module: Module, loops: list[TrainingLoop], graph: CallGraph) -> tuple[
         refuse_processes(nest)
         for batches in filter(None, (nest.train, nest.validation)):
             findings += check_loader(batches, nest, graph)
-        hooks = hooks_of(nest, roles, graph.project)
+        hooks = hooks_of(nest, roles, graph)
         writer = Writer(nest, roles, hooks, class_name(nest, roles), lightning)
         edits += site_edits(writer)
         findings += _said(nest, roles, hooks)

@@ -26,7 +26,7 @@ from lab_migrate.idiomatic.moves import Moves
 from lab_migrate.idiomatic.names import TAIL, TRAIN, VALIDATE, Names, names_of
 from lab_migrate.idiomatic.nest import Batches, Nest
 from lab_migrate.idiomatic.refused import NotIdiomaticError
-from lab_migrate.idiomatic.roles import Made, Roles
+from lab_migrate.idiomatic.roles import Made, Roles, made_by
 from lab_migrate.idiomatic.text import Replace, moved, rewritten
 
 _SIGNATURES = {
@@ -239,11 +239,31 @@ class Writer:
         if self.hooks.keeps_mode:
             line = "pass  # the model was never put into evaluation mode"
             parts += ["", self._method("on_validation_model_eval", "self", [line])]
+        elif self._validates_with_others():
+            (model,) = self.roles.models
+            parts += ["", self._method("on_validation_model_eval", "self", [f"{self.fixed[model]}.eval()"])]
         if self.nest.validation is not None and self.hooks.automatic is None:
             line = "pass  # gradients may wait for the next epoch's step"
             parts += ["", self._method("on_validation_model_zero_grad", "self", [line])]
         parts += ["", configured]
         return "\n".join(part.rstrip("\n") for part in parts) + "\n"
+
+    def _validates_with_others(self) -> bool:
+        """Whether validation calls something that came in, and may be a module with a mode of its own."""
+        if self.nest.validation is None or len(self.roles.models) != 1:
+            return False
+        called = {
+            self.nest.validation.frame.canonical(node.func)
+            for node in own_nodes(self.nest.validation.node.body)
+            if isinstance(node, ast.Call)
+        }
+        for name in called & set(self.names.captured):
+            made = made_by(name, self.base)
+            maker = dotted(made.call.func).rpartition(".")[2] if made is not None else ""
+            nested = any(one.name == name for one in self.base.module.symbols.functions)
+            if not maker.endswith("Loss") and not nested:
+                return True
+        return False
 
     def _docstring(self) -> str:
         what = "training and validation" if self.nest.validation else "training"

@@ -66,6 +66,12 @@ REFUSED = {
         PLAIN.replace("for epoch", "seen = 0\ndef show():\n    print(seen)\nfor epoch")
         + "        seen += len(x)\n        show()\n",
     ),
+    "a nested function that shares a name with the loop": (
+        "LM305",
+        "def main():\n    seen = 0\n    def show():\n        print(seen)\n"
+        + "".join(f"    {line}\n" for line in PLAIN.splitlines()) + "            seen += len(x)\n"
+        "        show()\nmain()\n",
+    ),
     "a model that is replaced on the way": (
         "LM305", PLAIN + "    model = nn.Sequential(model)\n    optimizer = torch.optim.SGD(model.parameters())\n"),
 }  # fmt: skip
@@ -128,6 +134,17 @@ def test_evaluation_elsewhere_keeps_the_mode() -> None:
         + START
         + f"for epoch in range(3):\n    model.train()\n    for x, y in loader:\n{STEP}    check(model)\n"
     )
+    after = rewritten(text)
+    assert "self.model.train()" in after.text
+    assert run(after.text) == run(text)
+
+
+@pytest.mark.filterwarnings("ignore:Found .* module.s. in eval mode")
+def test_a_model_of_unknown_make_is_put_into_training_mode() -> None:
+    """A pretrained model may come in evaluation mode, and Lightning leaves a model's mode alone."""
+    making = "import functools\nmake = functools.partial(nn.Sequential, Net())\n"
+    plain = PLAIN.replace("model = Net()", "model = make().eval().requires_grad_()").replace(".eval()", ".train(False)")
+    text = program(making + plain.replace("    for x, y in loader", "    model.train()\n    for x, y in loader"))
     after = rewritten(text)
     assert "self.model.train()" in after.text
     assert run(after.text) == run(text)
