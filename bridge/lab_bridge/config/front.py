@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,9 @@ from lab_bridge.config.schema import Schema
 from lab_bridge.config.structure import structure_entry
 from lab_bridge.config.writing.gin import gin_text
 from lab_bridge.config.writing.yaml import yaml_text
+
+#: What gin itself registers of libraries, for configs that import it.
+_LIBRARIES = re.compile(r"^import (gin\.\S+)", re.MULTILINE)
 
 __all__ = ["FORMATS", "from_gin_text", "read_config", "read_text", "typed", "write_gin", "write_yaml"]
 
@@ -63,7 +67,8 @@ def read_config(
         made = attrs.evolve(made, project=project or made.project, entry=entry or made.entry)
         (document,) = read_home_grown([path], made)
         return _overridden(document, overrides)
-    known_project = read_project(project if project is not None else project_of(path))
+    libraries = _LIBRARIES.findall(path.read_text(encoding="utf-8", errors="replace")) if path.suffix == ".gin" else []
+    known_project = read_project(project if project is not None else project_of(path), libraries)
     if path.suffix == ".gin":
         extra = [read_gin_text(text, f"--bind {text}") for text in bindings]
         document = _of_gin(read_gin(path, known_project.search), known_project, entry, extra)
@@ -169,7 +174,22 @@ def _of_gin(file: GinFile, project: Project, entry: str | None, extra: Iterable[
             raise ConfigErrors([problem])
         entries = {found[0].name: ()}
     meant = meaning(file, project.schema, entries, extra)
-    return Document(meant.entries, project.schema, {}, meant.problems, file.files)
+    schema = _with_passed(project.schema, {name: tuple(entries.get(name, ())) for name in meant.entries})
+    return Document(meant.entries, schema, {}, meant.problems, file.files)
+
+
+def _with_passed(schema: Schema, passed: Mapping[str, tuple[str, ...]]) -> Schema:
+    """The schema where a config does not set what the program passes to its first builders."""
+    changed = {
+        name: attrs.evolve(
+            schema.builders[name], supplied=tuple(dict.fromkeys((*schema.builders[name].supplied, *given)))
+        )
+        for name, given in passed.items()
+        if set(given) - set(schema.builders[name].supplied)
+    }
+    if not changed:
+        return schema
+    return attrs.evolve(schema, builders={**schema.builders, **changed}, classes={})
 
 
 def _of_yaml(path: Path, project: Project, entry: str | None) -> Document:

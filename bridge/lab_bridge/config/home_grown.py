@@ -14,7 +14,8 @@ from lab_bridge.config.inferred import ROOT, infer
 from lab_bridge.config.kinds import read_any
 from lab_bridge.config.kinds.kind import Question, Reading
 from lab_bridge.config.nodes import Call, Entries, Node
-from lab_bridge.config.problems import Problem
+from lab_bridge.config.places import Place
+from lab_bridge.config.problems import Problem, Severity
 from lab_bridge.config.project import TOPS, project_of
 from lab_bridge.config.reading.yaml import as_calls, read_yaml_text
 from lab_bridge.config.schema import Schema
@@ -78,6 +79,7 @@ def read_home_grown(paths: Sequence[Path], setting: Setting | None = None) -> li
             first.options if first is not None else None,
         )
         made = [(call, inferred.schema, inferred.problems) for call in inferred.roots]
+        problems = [tuple(_softened(problem, inferred.left_out) for problem in said) for said in problems]
     return [
         _document(call, schema, (*said, *more), reading)
         for (call, schema, more), said, reading in zip(made, problems, readings, strict=True)
@@ -104,6 +106,14 @@ def sources_of(config: Path) -> Path | None:
     repository = next((folder for folder in above if (folder / ".git").exists() or (folder / ".hg").exists()), None)
     tops = [folder for folder in above if any((folder / top).exists() for top in TOPS)]
     return repository or (tops[-1] if tops else project_of(config))
+
+
+def _softened(problem: Problem, left_out: frozenset[Place]) -> Problem:
+    """What a section leaves to the program is a finding, not an error."""
+    if problem.kind != "static" or problem.place not in left_out:
+        return problem
+    hint = f"left out; {problem.next_step}" if problem.next_step else "left out"
+    return attrs.evolve(problem, severity=Severity.FINDING, next_step=hint)
 
 
 def _as_section(tree: Entries | Call) -> Entries:

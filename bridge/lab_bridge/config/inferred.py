@@ -15,7 +15,7 @@ from typing import Any
 import attrs
 
 from lab_bridge.config.nodes import UNRESOLVED, Call, Entries, Items, Leaf, Node, children
-from lab_bridge.config.places import NOWHERE
+from lab_bridge.config.places import NOWHERE, Place
 from lab_bridge.config.problems import ConfigErrors, Problem, Severity
 from lab_bridge.config.schema import Builder, Parameter, Schema
 from lab_bridge.config.sources.builders import schema_of
@@ -47,6 +47,8 @@ class Inferred:
     schema: Schema
     roots: tuple[Call, ...]
     problems: tuple[Problem, ...]
+    #: Where sections leave out what only the program knows.
+    left_out: frozenset[Place] = frozenset()
 
 
 def infer(
@@ -72,8 +74,26 @@ def infer(
     else:
         maker.section("", entries, default, ROOT)
     schema = Schema(maker.builders, {}, aliases=maker.aliases)
-    calls = [Call(ROOT, {str(k): v for k, v in root.entries.items()}, place=root.place) for root in entries]
-    return Inferred(schema, tuple(calls), tuple(maker.problems))
+    left_out: set[Place] = set()
+    for tree in [*entries, *([default] if default is not None else [])]:
+        _leave_out(tree, left_out)
+    kept = [_leave_out(root, left_out) for root in entries]
+    calls = [Call(ROOT, {str(k): v for k, v in root.entries.items()}, place=root.place) for root in kept]
+    return Inferred(schema, tuple(calls), tuple(maker.problems), frozenset(left_out))
+
+
+def _leave_out(section: Entries, places: set[Place]) -> Entries:
+    """A section without what could not be read: it has a place in the schema, and no value.
+
+    In a builder's arguments and in lists it stays, as an error: without it another thing would be built.
+    """
+    made: dict[Any, Node] = {}
+    for key, value in section.entries.items():
+        if isinstance(value, Leaf) and value.value is UNRESOLVED:
+            places.add(value.place)
+        else:
+            made[key] = _leave_out(value, places) if isinstance(value, Entries) else value
+    return attrs.evolve(section, entries=made)
 
 
 class _Maker:
@@ -293,8 +313,8 @@ def _leaves(node: Node) -> Iterator[Leaf]:
 
 
 def _is_none(node: Node) -> bool:
-    """Whether a value is None, which LightningCLI takes for none given where one is required."""
-    return isinstance(node, Leaf) and node.value is None
+    """Whether a value is None, which LightningCLI takes for none given where one is required, or is not known."""
+    return isinstance(node, Leaf) and (node.value is None or node.value is UNRESOLVED)
 
 
 def _is_field(key: object) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import attrs
@@ -50,22 +50,43 @@ def project_of(config: Path) -> Path | None:
     return None
 
 
-def read_project(root: Path | None, base: Schema | None = None) -> Project:
-    """Read a project's sources. Without a root: Lab alone."""
-    base = base if base is not None else lab_schema()
+def read_project(root: Path | None, libraries: Sequence[str] = ()) -> Project:
+    """Read a project's sources, and modules of libraries that its configs import. Without a root: Lab alone.
+
+    Lab's builders are known where the project uses Lab; another framework has names of its own.
+    """
     if root is None:
-        return Project(None, base, {ENTRY: set()}, (Path(),))
+        return Project(None, lab_schema(), {ENTRY: set()}, (Path(),))
     sources = Sources()
     add_lab(sources)
     modules = sources.add(root)
-    own = schema_of_modules(sources, modules, base)
+    of_lab = _uses_lab(filter(None, map(sources.file_of, modules)))
+    base = lab_schema() if of_lab else Schema({}, {})
+    for library in libraries:
+        sources.read_library(library.split(".")[0])
+    own = schema_of_modules(sources, [*modules, *libraries], base)
     schema = base.joined(own)
     entries = entry_calls(sources, modules, schema)
-    entries.setdefault(ENTRY, set())
+    if of_lab:
+        entries.setdefault(ENTRY, set())
     given = [path for name in modules for path in _search(sources, name)]
     search = tuple(dict.fromkeys([Path(), root, *(root / path for path in given)]))
     unreadable = tuple((str(path), reason) for path, reason in sources.unreadable.items())
     return Project(root, schema, entries, search, unreadable)
+
+
+def _uses_lab(files: Iterable[Path]) -> bool:
+    """Whether a project's sources name Lab, or have no gin of their own."""
+    has_gin = False
+    for path in files:
+        try:
+            text = path.read_bytes()
+        except OSError:
+            continue
+        if b"legacy_lab" in text or b"lab_bridge" in text:
+            return True
+        has_gin = has_gin or b"gin." in text
+    return not has_gin
 
 
 def _search(sources: Sources, name: str) -> Iterable[str]:

@@ -222,7 +222,8 @@ def _anything(node: Node, _: Any, converter: cattrs.Converter, schema: Schema) -
             return _mapping(node, Mapping[Any, Any], converter, schema)
         case Once():
             return Shared(key=node.key, constructor=_constructor(node, Any, converter))
-    config = _arguments(node, _resolved(node, schema), converter, schema)
+    # who calls a builder, where nobody says its type, may pass whatever the config leaves out
+    config = _arguments(node, _resolved(node, schema), converter, schema, passed_on=bool(node.deferred))
     return Deferred(config=config) if node.deferred else config
 
 
@@ -273,7 +274,9 @@ def _with_earlier(early: list[Exception], rest: Callable[[], Any], type_: type) 
     return made
 
 
-def _arguments(node: Call, builder: Builder, converter: cattrs.Converter, schema: Schema) -> Any:
+def _arguments(
+    node: Call, builder: Builder, converter: cattrs.Converter, schema: Schema, passed_on: bool = False
+) -> Any:
     class_ = schema.class_named(builder.name)
     assert class_ is not None
     takes = {parameter.name: parameter for parameter in builder.parameters if parameter.name not in builder.supplied}
@@ -294,7 +297,9 @@ def _arguments(node: Call, builder: Builder, converter: cattrs.Converter, schema
         except (BaseValidationError, _Wrong) as error:
             failed.append(_at(error, f".{name}"))
     for name, parameter in takes.items():
-        if parameter.default is REQUIRED and name not in node.arguments:
+        if parameter.default is REQUIRED and name not in node.arguments and passed_on:
+            values[name] = OWN
+        elif parameter.default is REQUIRED and name not in node.arguments:
             spelled = spell_type(schema.type_of(parameter))
             missing = _Wrong(node.place, "missing", f"expected {spelled}, found nothing", f"{builder.name} needs it")
             failed.append(_at(missing, f".{name}"))

@@ -29,9 +29,7 @@ GROUPS = {"CfgNode": "CfgNode", "CN": "CfgNode", "ConfigDict": "ConfigDict", "Fr
           "SimpleNamespace": "dict", "OmegaConf.create": "dict", "DictConfig": "dict"}  # fmt: skip
 _LAZY = ("LazyCall",)
 #: What changes nothing of what it is given.
-_HARMLESS = frozenset(
-    {"print", "info", "debug", "warning", "dump", "to_dict", "to_json", "is_frozen", "pprint", "register"}
-)
+_HARMLESS = frozenset({"print", "info", "debug", "warning", "dump", "to_json", "is_frozen", "pprint", "register"})
 _MOST_STEPS = 100_000
 _DEEPEST = 30
 
@@ -613,7 +611,7 @@ class _File:
                 given = self._entries(arguments[0]) if arguments else {}
                 given |= {k.arg: self.value(k.value) for k in node.keywords if k.arg is not None}
                 _merge(held, given)
-            case (("clone" | "copy" | "copy_and_resolve_references"), []):
+            case (("clone" | "copy" | "copy_and_resolve_references" | "to_dict"), []):
                 return _copied(held)
             case (("get" | "pop" | "get_ref" | "get_oneway_ref"), [key, *rest]):
                 found = held.entries.get(self._plain(key))
@@ -632,7 +630,7 @@ class _File:
                 ]
                 return List(pairs, "list", place)
             case (("lock" | "unlock" | "unlocked" | "ignore_type" | "freeze" | "defrost" | "set_new_allowed"), _):
-                pass
+                return held
             case _:
                 if name not in _HARMLESS:
                     _forgotten(held, f".{name}(…)", place)

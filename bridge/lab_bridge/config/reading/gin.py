@@ -74,6 +74,10 @@ class _Evaluation:
         self._mentioned: dict[str, Place] = {}
         self._stack: list[tuple[Scope, str]] = []
         self._passed: dict[int, str] = {}
+        # bindings of what builders' own code builds: in force, but no part of the tree
+        self._inside = 0
+        self._elsewhere: dict[int, _Bound] = {}
+        self._in_tree: dict[int, _Bound] = {}
         self._uses: dict[tuple[Scope, str], int] = {}
 
     def take(self, file: GinFile) -> None:
@@ -88,6 +92,8 @@ class _Evaluation:
         """Evaluate."""
         referred = {name for bound in self._all() for name in self._referred(bound.value)}
         wanted = {name: passed for name, passed in entries.items() if name in self._mentioned or name in referred}
+        # what the config itself hands to another builder is no beginning, though some code calls it, too
+        wanted = {name: passed for name, passed in wanted.items() if name not in referred} or wanted
         if not wanted:
             wanted = {name: () for name in self._mentioned if name not in referred}
         made = {}
@@ -147,10 +153,13 @@ class _Evaluation:
                 self._passed[id(bound)] = builder.name
                 continue
             bound.effective = True
+            (self._elsewhere if self._inside else self._in_tree)[id(bound)] = bound
             arguments[name] = self._node(bound.value, scope, bound.binding.place)
         for inner, given in builder.calls.items():
             if inner in self._schema.builders and (scope, inner) not in self._stack:
+                self._inside += 1
                 self._called(self._schema.builders[inner], scope, place, given)
+                self._inside -= 1
         self._stack.pop()
         ordered = {p.name: arguments.pop(p.name) for p in builder.parameters if p.name in arguments}
         return Call(builder.name, ordered | arguments, place=place, scope=scope)
@@ -264,6 +273,9 @@ class _Evaluation:
                     yield from self._referred(item)
 
     def _say_unreached(self) -> None:
+        for bound in (bound for key, bound in self._elsewhere.items() if key not in self._in_tree):
+            message = f"{bound.binding.key} holds where code of a builder calls it: no part of the config's tree"
+            self._find(bound.binding.place, "elsewhere", message, "keep it in gin, or pass it as a parameter")
         for (scope, name), group in self._config.items():
             for bound in group.values():
                 place, key = bound.binding.place, bound.binding.key

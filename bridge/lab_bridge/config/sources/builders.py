@@ -179,7 +179,9 @@ def _parameter(raw: RawParameter, annotations: Annotations, sources: Sources) ->
 
 
 def _inferred(default: object) -> str:
-    """The type of a default, where nobody annotated: what LightningCLI takes it for, too."""
+    """The type of a default, where nobody annotated; a whole number says nothing against a fraction."""
+    if type(default) is int:
+        return "int | float"
     if isinstance(default, bool | int | float | str):
         return type(default).__name__
     return "Any"
@@ -255,6 +257,10 @@ def _with_calls(found: Schema, raw: list[_Raw], names: Mapping[_Raw, str], base:
             if isinstance(node, ast.Call):
                 _note_call(node, one.definition.module, everything, sources, calls)
         calls.pop(names[one], None)
+        # whoever has the object may call its methods
+        for method in raw:
+            if method.registered.target.startswith(f"{one.registered.target}."):
+                calls.setdefault(names[method], set())
         passed = {name: tuple(sorted(given)) for name, given in calls.items()}
         builders[names[one]] = attrs.evolve(builders[names[one]], calls=passed)
     return attrs.evolve(found, builders=builders)

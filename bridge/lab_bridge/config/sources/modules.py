@@ -83,6 +83,10 @@ class Sources:
             found.append(name)
         return found
 
+    def file_of(self, name: str) -> Path | None:
+        """The file of a module below a root."""
+        return self._files.get(name)
+
     def module(self, name: str) -> Module | None:
         """The module of that name, parsed now; None where it is not below a root or cannot be read."""
         if name not in self._modules:

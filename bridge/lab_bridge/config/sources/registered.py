@@ -47,6 +47,8 @@ def registered(module: Module, sources: Sources) -> Iterator[Registered]:
                 path = _meant(module, sources, call.func if call is not None else decorator)
                 if path in DECORATORS:
                     yield _registered(Definition(module, name, node), name, module.name, call, node.lineno)
+        if isinstance(node, ast.ClassDef):
+            yield from _methods(node, module, sources)
     for statement in ast.walk(module.tree):
         if isinstance(statement, ast.Call) and _meant(module, sources, statement.func) in EXTERNAL and statement.args:
             yield from _external(statement, module, sources)
@@ -61,6 +63,19 @@ def registered(module: Module, sources: Sources) -> Iterator[Registered]:
                 module,
                 sources,
             )
+
+
+def _methods(owner: ast.ClassDef, module: Module, sources: Sources) -> Iterator[Registered]:
+    """Methods that a class registers; their caller passes the object."""
+    for node in owner.body:
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        for decorator in node.decorator_list:
+            call = decorator if isinstance(decorator, ast.Call) else None
+            if _meant(module, sources, call.func if call is not None else decorator) in DECORATORS:
+                definition = Definition(module, f"{owner.name}.{node.name}", node)
+                made = _registered(definition, node.name, module.name, call, node.lineno)
+                yield attrs.evolve(made, hidden=(*made.hidden, *(a.arg for a in node.args.args[:1])))
 
 
 def constants(module: Module, sources: Sources) -> dict[str, object]:
