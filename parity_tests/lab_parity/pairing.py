@@ -35,6 +35,7 @@ class Side:
     def __init__(self) -> None:
         self._prefixes: dict[str, str] = {}
         self._layouts: dict[tuple[str, str], list[Key]] = {}
+        self._renamed: dict[str, dict[str, str]] = {}
         self.texts: Mapping[str, str] = {}
         self.outside: set[str] = set()
 
@@ -51,8 +52,44 @@ class Side:
         if known is None:
             prefix = self._prefixes[step.optimizer]
             self.outside |= {key.name for key in step.keys if key.phase == "buffer" and not key.name.startswith(prefix)}
-            known = self._layouts[step.optimizer, step.layout] = canonical_keys(step.keys, prefix)
+            known = canonical_keys(step.keys, prefix)
+            renamed = self._renamed.get(step.optimizer, {})
+            if renamed:
+                known = [key._replace(name=_renamed(key, renamed)) for key in known]
+            self._layouts[step.optimizer, step.layout] = known
         return known
+
+    def rename(self, step: Step, names: Mapping[str, str]) -> None:
+        """From now on an optimizer's parameters have other names; `step` is its first one."""
+        self._renamed[step.optimizer] = dict(names)
+        self._layouts = {key: known for key, known in self._layouts.items() if key[0] != step.optimizer}
+
+
+def _renamed(key: Key, names: Mapping[str, str]) -> str:
+    if key.phase not in BY_PARAMETER:
+        return key.name
+    if key.name in names:
+        return names[key.name]
+    # A buffer lies beside parameters, in a module whose path is known from them.
+    folder, _, leaf = key.name.rpartition(".")
+    for mine, other in names.items():
+        if mine.rpartition(".")[0] == folder:
+            return f"{other.rpartition('.')[0]}.{leaf}".removeprefix(".")
+    return key.name
+
+
+def _by_initial_weights(a: Step, keys_a: Sequence[Key], b: Step, keys_b: Sequence[Key]) -> dict[str, str]:
+    """The second side's names in the first side's words, where names differ and all initial weights agree, in order.
+
+    Models that lie beside each other on one side and in one holder on the other share no path. Empty where the names
+    agree, and where weights differ: then nobody can tell.
+    """
+    mine, other = ([n for n, key in enumerate(keys) if key.phase == "config"] for keys in (keys_a, keys_b))
+    if not mine or len(mine) != len(other) or {keys_a[n].name for n in mine} == {keys_b[n].name for n in other}:
+        return {}
+    if not np.array_equal(a.digests[mine], b.digests[other]):
+        return {}
+    return {keys_b[right].name: keys_a[left].name for left, right in zip(mine, other, strict=True)}
 
 
 @attrs.frozen(slots=True, eq=False)
@@ -79,6 +116,11 @@ class Pairing:
     def of(self, a: Step, b: Step) -> Pairs:
         """The pairs of two steps, in `a`'s order; what has no partner goes to `unmatched` or `notes`."""
         keys_a, keys_b = self.a.keys(a), self.b.keys(b)
+        names = _by_initial_weights(a, keys_a, b, keys_b)
+        if names:
+            self.b.rename(b, names)
+            self.notes.setdefault("parameters have other names on the two sides: matched by their initial weights")
+            keys_b = self.b.keys(b)
         layouts = (a.optimizer, a.layout, b.layout)
         if layouts not in self._known:
             if len(set(keys_a)) != len(keys_a) or len(set(keys_b)) != len(keys_b):

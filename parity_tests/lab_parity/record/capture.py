@@ -149,11 +149,10 @@ class Capture:
         for (micro, leaf, moment), gradient in window.gradients.items():
             if leaf in names:
                 tensors[Key5("grad", micro, names[leaf], "", moment)] = gradient
-        for root in view.roots:
-            for name, buffer in buffers(root):
-                tensors[Key5("buffer", -1, name, "", "after")] = clone(buffer)
-                if id(buffer) in window.buffers:
-                    tensors[Key5("buffer", -1, name, "", "before")] = window.buffers[id(buffer)]
+        for name, buffer in view.buffers():
+            tensors[Key5("buffer", -1, name, "", "after")] = clone(buffer)
+            if id(buffer) in window.buffers:
+                tensors[Key5("buffer", -1, name, "", "before")] = window.buffers[id(buffer)]
         tensors |= _update_tensors(view, "after")
         tensors |= {Key5("ema", -1, name, "", "after"): clone(average) for name, average in averages(view)}
         tensors |= {Key5("rng", -1, name, "state", "after"): state for name, state in self._states().items()}

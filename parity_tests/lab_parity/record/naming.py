@@ -70,6 +70,11 @@ class Names:
     def __init__(self) -> None:
         self._names: dict[int, tuple[weakref.ref[Tensor], str]] = {}
         self._unnamed = 0
+        self._prefixes: weakref.WeakKeyDictionary[nn.Module, str] = weakref.WeakKeyDictionary()
+
+    def prefix(self, root: nn.Module) -> str:
+        """What stands before the paths in an outermost module: nothing, or its class and number with a dot."""
+        return self._prefixes.get(root, "")
 
     def of(self, tensor: Tensor) -> str | None:
         """The tensor's name, or None if it was never resolved."""
@@ -95,6 +100,7 @@ class Names:
         collide = len(paths) != len(set(paths))
         for number, (root, inside) in enumerate(owners):
             prefix = f"{type(root).__name__}#{number}." if collide else ""
+            self._prefixes.setdefault(root, prefix)
             for path, tensor in inside:
                 found.setdefault(id(tensor), []).append(prefix + path)
         for position, tensor in enumerate(tensors):

@@ -19,7 +19,6 @@ from torch import Tensor
 from lab_parity.canonical import prefix_of
 from lab_parity.keys import Key
 from lab_parity.record.capture_file import CapturedStep, captures_beside, read_capture
-from lab_parity.record.naming import buffers
 from lab_parity.record.view import OptimizerView
 
 __all__ = ["Transplant"]
@@ -59,9 +58,8 @@ class Transplant:
             for name, parameter in view.parameters():
                 _put(parameter, parameters.get(self._own(other, name)))
             found = self._of(other, view, "buffer", "after")
-            for root in view.roots:
-                for name, buffer in buffers(root):
-                    _put(buffer, found.get(self._own(other, name)))
+            for name, buffer in view.buffers():
+                _put(buffer, found.get(self._own(other, name)))
             self._state(other, view)
         for key, state in other.tensors.items():
             if (key.phase, key.micro, key.moment) == ("rng", -1, "after"):

@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 
 from lab_parity.errors import SiteError
 from lab_parity.record.by_hand import ByHand
-from lab_parity.record.naming import Live, Names, twins
+from lab_parity.record.naming import Live, Names, buffers, twins
 from lab_parity.record.sites import UpdateSite
 
 __all__ = ["Group", "OptimizerView", "Views"]
@@ -34,12 +34,19 @@ class OptimizerView:
     """One optimizer at one moment; `state` maps a parameter's name to its state tensors and numbers.
 
     `averages` are the modules that were copies of a trained one, and trained by nobody, when it first stepped.
+    `prefixes` stand before the paths in each of `roots`.
     """
 
     groups: Sequence[Group]
     state: Mapping[str, Mapping[str, Any]]
     roots: Sequence[nn.Module]
     averages: Sequence[nn.Module] = ()
+    prefixes: Sequence[str] = ()
+
+    def buffers(self) -> list[tuple[str, Tensor]]:
+        """(name, buffer) of the modules that hold the parameters, named as these are."""
+        pairs = zip(self.prefixes, self.roots, strict=True)
+        return [(prefix + path, buffer) for prefix, root in pairs for path, buffer in buffers(root)]
 
     @property
     def names(self) -> list[str]:
@@ -143,7 +150,9 @@ class Views:
             known.roots = list(map(weakref.ref, roots))
             known.averages = [weakref.ref(twin) for twin in twins(roots, live) if id(twin) not in trained]
             known.parameters = len(tensors)
-        return OptimizerView(made, _slots(state, tensors, found, given), alive(known.roots), alive(known.averages))
+        roots = alive(known.roots)
+        prefixes = list(map(self._names.prefix, roots))
+        return OptimizerView(made, _slots(state, tensors, found, given), roots, alive(known.averages), prefixes)
 
 
 def _slots(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from lab_parity.record.fingerprint import Fingerprint
-from lab_parity.record.naming import buffers
 from lab_parity.record.view import OptimizerView
 from lab_parity.trace import Key, Row
 
@@ -12,4 +11,4 @@ __all__ = ["buffer_rows"]
 
 def buffer_rows(view: OptimizerView, fingerprint: Fingerprint) -> list[Row]:
     """One row per buffer path."""
-    return [fingerprint(Key("buffer", -1, name, ""), buffer) for root in view.roots for name, buffer in buffers(root)]
+    return [fingerprint(Key("buffer", -1, name, ""), buffer) for name, buffer in view.buffers()]
