@@ -14,6 +14,7 @@ from lab_migrate.commands.compare import verdict_on
 from lab_migrate.commands.diagnose import drilled, explained
 from lab_migrate.convert import Conversion, convert_project
 from lab_migrate.errors import UsageError
+from lab_migrate.findings import Status
 from lab_migrate.project import copy_project
 from lab_migrate.recording import record_command
 from lab_parity import Cause, ParityError, Verdict, read
@@ -29,7 +30,10 @@ MOST_STEPS = 20
 
 @attrs.frozen
 class Runs:
-    """How both sides of a project are run: copies below `work`, the same command on each, in a process of its own."""
+    """How both sides of a project are run: copies below `work`, the same command on each, in a process of its own.
+
+    A `native` conversion has the legacy run's arguments for its defaults, and gets none.
+    """
 
     project: Path
     work: Path
@@ -37,6 +41,7 @@ class Runs:
     entry: str
     arguments: Sequence[str]
     plant: str | None = None
+    native: bool = False
 
     def record(self, side: str, where: str = "", **options: Any) -> Path:
         """The trace of one side, "legacy" or "migrated"; `options` are those of `record_command`.
@@ -49,7 +54,8 @@ class Runs:
         else:
             self.conversion.write(place / side)
             options.setdefault("plant", self.plant)
-        command = [sys.executable, self.entry, *self.arguments]
+        arguments = () if self.native and side == "migrated" else self.arguments
+        command = [sys.executable, self.entry, *arguments]
         pinned = {name: os.environ.get(name, value) for name, value in PINNED.items()} | options.pop("extra", {})
         done = record_command(
             command,
@@ -103,19 +109,19 @@ def prove(
     `plant` plants faults in the migrated run. Where the runs part at step k and `explain` is true, both are run again
     up to there, steps k-1 and k are captured in full with every operation of step k, and the cause and the first
     operation that differs are looked for in them. With `transplant` the migrated run is made twice more, each step
-    from the legacy state, and all causes are looked for.
+    from the legacy state, and all causes are looked for. At level L3 what the legacy run says it was configured with is
+    converted.
 
     Raises `UsageError` where the project cannot be converted whole, has no such entry, or where a run fails.
     """
-    conversion = convert_project(project, level)
-    if conversion.needs_hand:
-        first = next(finding for finding in conversion.findings if finding.next_step)
-        raise UsageError(f"{first.place}: {first.code} {first.message}; {first.next_step}")
+    conversion = _whole(convert_project(project, level, entry=entry if level == "L3" else None))
     if not (project / entry).is_file():
         raise UsageError(f"{project / entry}: no such script; name the one that trains with --entry")
     runs = Runs(project, work, conversion, entry, tuple(arguments), plant)
     made = []
     for side, words in SIDES.items():
+        if side == "migrated" and level == "L3":
+            runs = attrs.evolve(runs, conversion=_as_it_ran(project, work / "legacy", entry), native=True)
         say(f"training {words}")
         made.append(runs.record(side))
     legacy, migrated = made
@@ -127,6 +133,23 @@ def prove(
     if transplant and verdict.first is not None:
         proof = attrs.evolve(proof, causes=_all_causes(proof, verdict.first.step, say))
     return proof
+
+
+def _whole(conversion: Conversion) -> Conversion:
+    if conversion.needs_hand:
+        first = next(
+            finding for finding in conversion.findings if finding.status in (Status.MANUAL, Status.UNSUPPORTED)
+        )
+        raise UsageError(f"{first.place}: {first.code} {first.message}; {first.next_step}")
+    return conversion
+
+
+def _as_it_ran(project: Path, ran: Path, entry: str) -> Conversion:
+    """The native conversion of what Lab's tracker says was trained: arguments of the script are in it."""
+    found = sorted(ran.rglob("config.gin"), key=lambda path: path.stat().st_mtime_ns)
+    if not found:
+        raise UsageError(f"{ran}: expected the config.gin that Lab writes into a run's folder, found none")
+    return _whole(convert_project(project, "L3", entry=entry, config=found[-1]))
 
 
 def _explained(proof: Proof, say: Callable[[str], None]) -> Proof:

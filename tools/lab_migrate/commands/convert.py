@@ -49,6 +49,18 @@ def convert(
         str,
         typer.Option("--target", help="lightning; or fabric, which keeps the loop and hands it Lightning Fabric."),
     ] = "lightning",
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            help="Level L3: the gin file whose values are written (default: the only one).",
+            show_default=False,
+        ),
+    ] = None,
+    bind: Annotated[
+        list[str] | None,
+        typer.Option("--bind", help="Level L3: a gin binding over the config's; repeatable.", show_default=False),
+    ] = None,
     packages: Annotated[
         Path | None,
         typer.Option(
@@ -95,7 +107,9 @@ def convert(
         raise UsageError("convert: expected --out or --write, found both")
     if verify is not None and out is None:
         raise UsageError("convert: expected --out beside --verify, since both versions are run")
-    conversion = convert_project(project, level, only or (), skip or (), entry, packages, tier, target)
+    conversion = convert_project(
+        project, level, only or (), skip or (), entry, packages, tier, target, config, bind or ()
+    )
     if not json:
         _print(conversion)
     proof = None

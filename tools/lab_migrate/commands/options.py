@@ -12,7 +12,9 @@ from lab_migrate.errors import UsageError
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
 ProjectArgument = Annotated[Path, typer.Argument(help="The project's folder.", show_default=False)]
-LevelOption = Annotated[str, typer.Option("--level", help="L1: one import changes. L2: explicit adapters.")]
+LevelOption = Annotated[
+    str, typer.Option("--level", help="L1: one import changes. L2: explicit adapters. L3: plain Lightning.")
+]
 EntryOption = Annotated[str, typer.Option("--entry", help="The script that trains, relative to the project.")]
 PlantOption = Annotated[
     str | None,

@@ -17,20 +17,28 @@ from lab_migrate.findings import Finding, Status
 from lab_migrate.profile import profiles_for
 from lab_migrate.project import copy_project, encode_source, parse_source, python_files, read_source, require_project
 
-LEVELS = ("L1", "L2")
+LEVELS = ("L1", "L2", "L3")
 #: The rule that outlines training loops; it works on the project as a whole.
 OUTLINING = "LM201"
 
 
 @attrs.frozen
 class FileChange:
-    """One file before and after; `before` is None for a file that is added, or the text that it is a copy of."""
+    """One file before and after; `before` is None for a file that is added, or the text that it is a copy of.
+
+    A file that is removed has no text after.
+    """
 
     path: str
     before: str | None
     after: str
     #: Where that text lies, if not at `path`.
     origin: str = ""
+
+    @property
+    def removed(self) -> bool:
+        """Whether the file goes."""
+        return bool(self.before) and not self.after
 
     def diff(self) -> str:
         """A unified diff."""
@@ -39,7 +47,7 @@ class FileChange:
                 (self.before or "").splitlines(keepends=True),
                 self.after.splitlines(keepends=True),
                 self.origin or (f"a/{self.path}" if self.before is not None else "/dev/null"),
-                f"b/{self.path}",
+                "/dev/null" if self.removed else f"b/{self.path}",
             )
         )
 
@@ -68,6 +76,9 @@ class Conversion:
         for change in self.changes:
             target = folder / change.path
             source = self.root / change.path
+            if change.removed:
+                target.unlink()
+                continue
             data = encode_source(source, change.after) if source.exists() else change.after.encode()
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(data)
@@ -82,16 +93,23 @@ def convert_project(
     packages: Path | None = None,
     tier: str = "faithful",
     target: str = "lightning",
+    config: Path | None = None,
+    bindings: Sequence[str] = (),
 ) -> Conversion:
     """Convert a project in memory; nothing is written, imported or run. Raises `UsageError`.
 
     A project of Lab's is converted by its rules. In any other the training loops that `entry` reaches (all of them
-    where none is named) are outlined, or rewritten idiomatically, as `tier` says.
+    where none is named) are outlined, or rewritten idiomatically, as `tier` says. At level L3 a project of Lab's is
+    written anew, with the values that the gin file `config` and `bindings` give it.
     """
     require_project(root)
     if entry is not None and not (root / entry).is_file():
         raise UsageError(f"{root / entry}: expected a script of the project, found none; name it relative to {root}")
     rules = chosen_rules(level, only, skip)
+    if level == "L3":
+        from lab_migrate.native import convert_native
+
+        return convert_native(root, entry, config, bindings)
     changes: list[FileChange] = []
     findings: list[Finding] = []
     is_labs = False

@@ -1,0 +1,18 @@
+"""Evaluation without eval(), before step 0, or from generators of its own."""
+
+from __future__ import annotations
+
+from lab_bridge.idiomatic.semantics import Semantics
+
+ROW = "evaluation: before step 0, without eval(), own generators"
+
+
+def objection(semantics: Semantics) -> str | None:
+    """Why, or None."""
+    if semantics.eval_at_start:
+        return "Evaluation.at_start evaluates before step 0; the sanity check is not that"
+    if semantics.evaluates and not semantics.eval_mode:
+        return "Evaluation.eval_mode is off; Lightning evaluates in eval mode"
+    if semantics.evaluates and semantics.eval_generators != "shared":
+        return f"Evaluation.generators is {semantics.eval_generators!r}; Lightning draws from the training's"
+    return None

@@ -1,0 +1,14 @@
+"""Weights that are of a lower precision themselves, and what Lab casts around them."""
+
+from __future__ import annotations
+
+from lab_bridge.idiomatic.semantics import Semantics
+
+ROW = "precision: weights of a lower precision"
+
+
+def objection(semantics: Semantics) -> str | None:
+    """Why, or None."""
+    if semantics.precision in (None, "Autocast"):
+        return None
+    return f"Trainer.precision is {semantics.precision}; Lightning would cast other things than it does"

@@ -1,0 +1,19 @@
+"""A window that an epoch cuts short: Lightning fills it up over a loader without epochs, as `carry` does."""
+
+from __future__ import annotations
+
+from lab_bridge.idiomatic.semantics import Semantics
+
+ROW = "accumulation: leftovers at the end of an epoch"
+
+
+def objection(semantics: Semantics) -> str | None:
+    """Why, or None."""
+    if semantics.leftover == "carry" or semantics.every == 1:
+        return None
+    if semantics.batches_per_epoch is not None and semantics.batches_per_epoch % semantics.every == 0:
+        return None
+    return (
+        f"Accumulation.leftover is {semantics.leftover!r} and an epoch of {semantics.batches_per_epoch or 'unknown'} "
+        f"batches is no multiple of {semantics.every}"
+    )

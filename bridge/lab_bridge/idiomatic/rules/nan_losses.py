@@ -1,0 +1,12 @@
+"""A loss that is passed over as if its batch had not been dealt out; Lightning would count the batch."""
+
+from __future__ import annotations
+
+from lab_bridge.idiomatic.semantics import Semantics
+
+ROW = "state: a NaN loss is passed over"
+
+
+def objection(semantics: Semantics) -> str | None:
+    """Why, or None."""
+    return "Plain.skip_nan passes over losses that are not finite" if semantics.skip_nan else None

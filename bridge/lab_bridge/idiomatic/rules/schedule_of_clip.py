@@ -1,0 +1,12 @@
+"""A clip value that a schedule moves; Lightning's is one number."""
+
+from __future__ import annotations
+
+from lab_bridge.idiomatic.semantics import Semantics
+
+ROW = "schedules: of clip values"
+
+
+def objection(semantics: Semantics) -> str | None:
+    """Why, or None."""
+    return "a schedule moves the clip value" if "clip" in semantics.moves else None

@@ -1,0 +1,126 @@
+"""The script that trains: which one it is, and whether it does more than train."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import attrs
+import libcst as cst
+
+from lab_migrate.convert.lab_names import trainer_names
+from lab_migrate.errors import UsageError
+from lab_migrate.findings import Finding, Status
+from lab_migrate.project import python_files, read_source
+
+__all__ = ["Entry", "find_entry", "legacy_imports"]
+
+#: What a script may call without its being lost: how it reads its arguments, finds its files and prints.
+ALLOWED = {
+    "ArgumentParser", "Path", "Trainer", "add_argument", "append", "dict", "float", "format", "int", "items", "join",
+    "len", "list", "load_config", "main", "parse_args", "print", "repr", "resolve", "round", "sorted", "str", "train",
+    "tuple", "vars", "values", "keys",
+}  # fmt: skip
+TRAINER = {"train", "step", "last_metrics", "run_dir"}
+
+
+@attrs.frozen
+class Entry:
+    """The script, its docstring and shebang, and the gin files that it names."""
+
+    path: str
+    text: str
+    doc: str
+    shebang: str
+    configs: tuple[str, ...]
+    findings: tuple[Finding, ...]
+
+
+def find_entry(root: Path, name: str | None) -> Entry:
+    """The one file that builds Lab's trainer. Raises `UsageError` where that is not one."""
+    candidates = [name] if name is not None else list(_building(root))
+    if len(candidates) != 1:
+        found = ", ".join(candidates) or "none"
+        raise UsageError(f"{root}: expected one script that builds Lab's Trainer, found {found}; name it with --entry")
+    path = candidates[0]
+    text = read_source(root / path)
+    tree = ast.parse(text)
+    lines = text.splitlines()
+    strings = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    return Entry(
+        path,
+        text,
+        ast.get_docstring(tree) or "Train.",
+        lines[0] if lines and lines[0].startswith("#!") else "",
+        tuple(dict.fromkeys(string for string in strings if string.endswith(".gin"))),
+        tuple(_lost(path, tree)),
+    )
+
+
+def legacy_imports(root: Path, entry: str) -> Iterator[Finding]:
+    """Imports of Lab outside of the script that is not the block builder: they would stay behind."""
+    for file in python_files(root):
+        path = file.relative_to(root).as_posix()
+        if path == entry or "legacy_lab" not in (text := read_source(file)):
+            continue
+        for node in ast.walk(ast.parse(text)):
+            for module in _modules(node):
+                if module.split(".")[0] == "legacy_lab" and module.split(".")[:2] != ["legacy_lab", "blocks"]:
+                    yield Finding(
+                        path, node.lineno, node.col_offset + 1, "LM403", Status.MANUAL,  # type: ignore[attr-defined]
+                        f"imports {module}; at level L3 only legacy_lab.blocks stays",
+                        "write what it takes from there into the project, or stay at level L2",
+                    )  # fmt: skip
+
+
+def _modules(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if isinstance(node, ast.ImportFrom) and not node.level and node.module is not None:
+        if node.module == "legacy_lab":
+            return [f"legacy_lab.{alias.name}" for alias in node.names]
+        return [node.module]
+    return []
+
+
+def _building(root: Path) -> Iterator[str]:
+    for file in python_files(root):
+        text = read_source(file)
+        if "legacy_lab" in text and "Trainer" in text:
+            names = trainer_names(cst.parse_module(text))
+            if names.local or names.modules:
+                yield file.relative_to(root).as_posix()
+
+
+def _lost(path: str, tree: ast.Module) -> Iterator[Finding]:
+    """What the script does besides, which a script written anew would not."""
+
+    def finding(node: ast.expr | ast.stmt, what: str) -> Finding:
+        return Finding(
+            path, node.lineno, node.col_offset + 1, "LM404", Status.MANUAL, what,
+            "move it into a file of its own or a hook, or stay at level L2",
+        )  # fmt: skip
+
+    trainers = {
+        target.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call) and _last(node.value.func) == "Trainer"
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            if _last(node.func) not in ALLOWED:
+                yield finding(node, f"the script calls {ast.unparse(node.func)}, which a native script would not")
+            elif _last(node.func) == "Trainer" and (node.args or node.keywords):
+                yield finding(node, "the script gives Trainer arguments, which the config does not show")
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in trainers:
+            if node.attr not in TRAINER:
+                yield finding(node, f"the script uses Lab's trainer: {ast.unparse(node)}")
+        elif isinstance(node, ast.ClassDef | ast.AsyncFunctionDef):
+            yield finding(node, f"the script defines {node.name}, which a script written anew would lack")
+
+
+def _last(node: ast.expr) -> str:
+    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""

@@ -1,0 +1,133 @@
+"""Rewriting a whole Lab project."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from lab_bridge.config.documents import Document
+from lab_bridge.config.front import read_config, typed
+from lab_bridge.config.problems import ConfigErrors
+from lab_bridge.config.schema import Schema
+from lab_bridge.idiomatic import objections
+from lab_bridge.idiomatic.semantics import semantics_of
+from lab_migrate.convert.engine import Conversion, FileChange
+from lab_migrate.errors import UsageError
+from lab_migrate.findings import Finding, Status
+from lab_migrate.native.entry import Entry, find_entry, legacy_imports
+from lab_migrate.native.refused import NotNativeError
+from lab_migrate.native.write import Written, written
+from lab_migrate.project import read_source
+
+__all__ = ["convert_native"]
+
+LOADERS = ("loader", "eval_loader")
+
+
+def convert_native(
+    root: Path, entry: str | None = None, config: Path | None = None, bindings: Sequence[str] = ()
+) -> Conversion:
+    """Rewrite a Lab project in memory, with the values that `config` and `bindings` give it.
+
+    `config` is a gin file, by default the one that the script names or the only one there is. Nothing is written,
+    imported or run. What has no native form is a finding, and then nothing changes. Raises `UsageError`.
+    """
+    script = find_entry(root, entry)
+    own = _config_of(root, script)
+    source = config if config is not None else own
+    if source is None:
+        raise UsageError(f"{root}: expected one gin config, found none or several; name it with --config")
+    name = (own or source).relative_to(root).as_posix() if (own or source).is_relative_to(root) else str(source)
+    findings = [*script.findings, *legacy_imports(root, script.path)]
+    try:
+        document = _any_loader(read_config(source, root, bindings=bindings))
+        trainer = _loaders_made(typed(document))
+    except ConfigErrors as error:
+        findings += [_problem(root, name, problem) for problem in error.problems]
+        return Conversion(root, "L3", (), tuple(sorted(findings)))
+    findings += [
+        Finding(
+            name, 0, 0, "LM402", Status.UNSUPPORTED, str(objection),
+            "stay at level L2, which trains it bitwise, or change the setting",
+        )
+        for objection in objections(semantics_of(trainer))
+    ]  # fmt: skip
+    if findings:
+        return Conversion(root, "L3", (), tuple(sorted(findings)))
+    try:
+        made = written(script, _stem(own or source), _title(own or source), trainer, document.schema)
+    except NotNativeError as error:
+        return Conversion(root, "L3", (), (error.finding(root, name),))
+    return Conversion(root, "L3", _changes(root, script, made, document.files), (_said(script, made),))
+
+
+def _any_loader(document: Document) -> Document:
+    """Lab's trainer asks its loaders for batches, whatever its annotation says: any class may stand there."""
+    lab = document.schema.builders.get("Trainer")
+    if lab is None:
+        return document
+    parameters = tuple(attrs.evolve(one, type="Any") if one.name in LOADERS else one for one in lab.parameters)
+    loose = attrs.evolve(lab, parameters=parameters)
+    return attrs.evolve(document, schema=document.schema.joined(Schema({"Trainer": loose}, {})))
+
+
+def _loaders_made(trainer: Any) -> Any:
+    return attrs.evolve(
+        trainer, **{name: getattr(getattr(trainer, name), "config", getattr(trainer, name)) for name in LOADERS}
+    )
+
+
+def _config_of(root: Path, script: Entry) -> Path | None:
+    named = [path for text in script.configs for path in root.rglob(Path(text).name) if path.is_file()]
+    found = named or sorted(path for path in root.rglob("*.gin") if "runs" not in path.relative_to(root).parts)
+    return found[0] if len(found) == 1 else None
+
+
+def _changes(root: Path, script: Entry, made: Written, read: Sequence[str]) -> tuple[FileChange, ...]:
+    taken = [path for path in made.files if path != script.path and (root / path).exists()]
+    if taken:
+        raise UsageError(f"{root / taken[0]}: expected no such file, since the conversion adds one; rename yours")
+    changes = [
+        FileChange(path, script.text if path == script.path else None, text) for path, text in made.files.items()
+    ]
+    gone = sorted({path.resolve() for path in [*map(Path, read), *root.rglob("*.gin")]})
+    top = root.resolve()
+    changes += [
+        FileChange(path.relative_to(top).as_posix(), read_source(path), "")
+        for path in gone
+        if path.is_relative_to(top) and path.suffix == ".gin"
+    ]
+    return tuple(sorted(changes, key=lambda change: change.path))
+
+
+def _said(script: Entry, made: Written) -> Finding:
+    return Finding(
+        script.path, 0, 0, "LM401", Status.REVIEW,
+        f"the training became Lit{made.name}, a LightningModule, and {made.name}Data under automatic optimization, in "
+        f"{made.package}/; gin is gone, and of Lab only legacy_lab.blocks is imported",
+        "verify it with lab-migrate parity PROJECT --level L3",
+    )  # fmt: skip
+
+
+def _problem(root: Path, config: str, problem: Any) -> Finding:
+    error = NotNativeError(
+        "LM405", f"{problem.path or 'config'}: {problem.message}", "correct the config", problem.place
+    )
+    return error.finding(root, config)
+
+
+def _stem(config: Path) -> str:
+    return "".join(letter if letter.isalnum() else "_" for letter in config.stem.lower()).strip("_") or "training"
+
+
+def _title(config: Path) -> str:
+    """What the config's first comment says, else its name."""
+    first = []
+    for line in config.read_text(encoding="utf-8").splitlines():
+        if not line.startswith("#"):
+            break
+        first.append(line.lstrip("# ").rstrip())
+    return " ".join(first) or f"The training of {config.name}."

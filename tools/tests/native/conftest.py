@@ -1,0 +1,129 @@
+"""A Lab project on the disk, and its native conversion, trained in this process."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import attrs
+import gin
+import pytest
+
+import legacy_lab
+from lab_migrate.convert import Conversion, convert_project
+from lab_parity import UpdateSite, Verdict, compare, record
+
+HERE = Path(__file__).parent
+SITES = [UpdateSite("legacy_lab.optim.optimizer:Optimizer.update")]
+BASE = """\
+# Points around three centres.
+Trainer.model = @Model
+Trainer.objective = @Classifier()
+Trainer.optimizer = @Adam
+Trainer.loader = @train/Loader
+Trainer.eval_loader = @test/Loader
+Trainer.eval_every = 4
+Trainer.steps = 9
+Trainer.log_every = 1
+Trainer.seed = 5
+Model.input_shape = (6,)
+Model.blocks = [@wide/Linear(), @Scale(), @Norm(), @Activation(), @head/Linear()]
+wide/Linear.features = 8
+Norm.kind = 'batch'
+Activation.dropout = 0.2
+head/Linear.features = 3
+train/Loader.dataset = @Blobs()
+train/Loader.batch_size = 4
+test/Loader.dataset = @test/Blobs()
+test/Loader.batch_size = 5
+test/Blobs.size = 10
+test/Blobs.seed = 1
+Adam.lr = 1e-2
+Adam.decay = 0.1
+SGD.lr = 1e-1
+"""
+TRAIN = """\
+import argparse
+import native_project
+from legacy_lab import Trainer, load_config
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--resume")
+    args = parser.parse_args()
+    load_config("blobs.gin")
+    trainer = Trainer()
+    metrics = trainer.train(resume=args.resume)
+    print(trainer.step, metrics)
+
+
+if __name__ == "__main__":
+    main()
+"""
+
+
+@attrs.frozen
+class Native:
+    """Writes a Lab project into `folder`, and its conversion beside it."""
+
+    folder: Path
+
+    def project(self, *bindings: str, train: str = TRAIN) -> Path:
+        """The project's folder."""
+        root = self.folder / "project"
+        root.mkdir()
+        (root / "train.py").write_text(train)
+        (root / "native_project.py").write_text((HERE / "native_project.py").read_text())
+        run_dir = f"Trainer.run_dir = '{self.folder / 'legacy'}'"
+        (root / "blobs.gin").write_text("\n".join([BASE, *bindings, run_dir, ""]))
+        return root
+
+    def converted(self, *bindings: str, train: str = TRAIN) -> Conversion:
+        """In memory."""
+        return convert_project(self.project(*bindings, train=train), "L3")
+
+    def verdict(self, *bindings: str) -> Verdict:
+        """Both trained, recorded, and compared."""
+        root = self.written(*bindings)
+        legacy_lab.load_config(root / "blobs.gin")
+        with record(self.folder / "legacy.trace", SITES):
+            legacy_lab.Trainer().train()
+        gin.clear_config()
+        with record(self.folder / "native.trace"):
+            self.train()
+        return compare(self.folder / "legacy.trace", self.folder / "native.trace")
+
+    def written(self, *bindings: str) -> Path:
+        """Write the conversion; the legacy project's folder."""
+        conversion = self.converted(*bindings)
+        assert not conversion.needs_hand, conversion.findings
+        conversion.write(self.folder / "native")
+        return conversion.root
+
+    def train(self, **settings: Any) -> Any:
+        """Train the native project with other settings; its `lightning.Trainer`."""
+        config = self.module("blobs.config").Config(run_dir=str(self.folder / "run"), **settings)
+        return self.module("train").train(config)
+
+    def module(self, name: str) -> Any:
+        """A module of the native project."""
+        importlib.invalidate_caches()
+        return importlib.import_module(name)
+
+
+@pytest.fixture
+def native(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Native]:
+    """A fresh project; what it imports is forgotten, but for its own blocks, which gin registers once."""
+    monkeypatch.syspath_prepend(str(HERE))
+    importlib.import_module("native_project")
+    monkeypatch.syspath_prepend(str(tmp_path / "native"))
+    before = set(sys.modules)
+    yield Native(tmp_path)
+    for name in set(sys.modules) - before:
+        if name == "train" or name.split(".")[0] == "blobs":
+            del sys.modules[name]
+    gin.clear_config()

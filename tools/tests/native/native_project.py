@@ -1,0 +1,79 @@
+"""A project's own parts, as its files have them: a dataset, a loader, an objective, a block."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gin
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from legacy_lab.blocks import Block, block
+
+
+@block
+class Scale(Block):
+    """Each feature times a number; one more number is never used."""
+
+    def build(self, shape: Any, scope: Any) -> None:
+        """Allocate."""
+        self.by = nn.Parameter(torch.ones(shape[-1]))
+        self.unused = nn.Parameter(torch.ones(3, 3))
+
+    def run(self, x: Tensor, taps: Any) -> Tensor:
+        """Multiply."""
+        return x * self.by
+
+
+@gin.configurable
+class Blobs:
+    """`size` points `(6,)` around three centres, and which."""
+
+    def __init__(self, size: int = 30, seed: int = 0) -> None:
+        generator = torch.Generator().manual_seed(seed)
+        self.labels = torch.randint(3, (size,), generator=generator)
+        centres = torch.randn(3, 6, generator=generator)
+        self.points = centres[self.labels] + 0.7 * torch.randn(size, 6, generator=generator)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def batch(self, indices: Tensor) -> dict[str, Tensor]:
+        """`{"image": (B, 6), "label": (B,)}`; noisy, from the global generator."""
+        points = self.points[indices]
+        return {"image": points + 0.1 * torch.randn(points.shape), "label": self.labels[indices]}
+
+
+@gin.configurable
+class Draws:
+    """A loader of the project's own, without end and without epochs."""
+
+    epoch_ended = False
+
+    def __init__(self, dataset: Blobs, batch_size: int = 4) -> None:
+        self.dataset, self.batch_size = dataset, batch_size
+
+    def next_batch(self) -> dict[str, Tensor]:
+        """Examples drawn from the global generator."""
+        return self.dataset.batch(torch.randint(len(self.dataset), (self.batch_size,)))
+
+    def state(self) -> dict[str, Any]:
+        """Nothing."""
+        return {}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Nothing."""
+
+
+@gin.configurable
+class Margin:
+    """An objective of the project's own."""
+
+    def __init__(self, margin: float = 1.0) -> None:
+        self.margin = margin
+
+    def __call__(self, model: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Loss `()` and metrics."""
+        loss = F.multi_margin_loss(model(batch["image"])[0], batch["label"], margin=self.margin)
+        return loss, {"loss": loss.detach()}

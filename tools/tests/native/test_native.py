@@ -1,0 +1,240 @@
+"""Level L3: what is written trains the bits of Lab, reads as Lightning code, and is refused where it would not."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab_migrate.convert import convert_project
+from lab_parity.testing import assert_same_bits
+
+EXAMPLES = Path(__file__).parents[3] / "examples"
+ACCUMULATE = "Adam.accumulate = 3"
+COSINE = ("Adam.schedule = @WarmupCosine()", "WarmupCosine.lr = 0.02", "WarmupCosine.total = 9")
+GRADIENTS = ("Adam.gradients = @Gradients()",)
+
+PROJECTS: dict[str, tuple[str, ...]] = {
+    "as it is": (),
+    "a loader of the project's own": ("Trainer.loader = @Draws", "Draws.dataset = @Blobs()"),
+    "the last batch smaller": ("train/Loader.drop_last = False", "test/Loader.drop_last = False"),
+    "evaluation goes on where it stopped": ("Trainer.eval_batches = 1", "Trainer.eval_every = 2"),
+    "no evaluation": ("Trainer.eval_every = 0",),
+    "an objective of the project's own": ("Trainer.objective = @Margin()", "Margin.margin = 0.5"),
+    "accumulation over the ends of epochs": (ACCUMULATE, "Adam.clip_norm = 0.5"),
+    "clipping by torch's formula": (*GRADIENTS, "Gradients.clip = @ClipTorchNorm()", "ClipTorchNorm.limit = 0.3"),
+    "clipping by value": (*GRADIENTS, "Gradients.clip = @ClipValue()", "ClipValue.limit = 0.01"),
+    "adaptive clipping": (*GRADIENTS, "Gradients.clip = @ClipAdaptive()", "ClipAdaptive.limit = 0.01"),
+    "gradients left as none": (*GRADIENTS, "Gradients.left_as = 'none'"),
+    "a schedule and multipliers": (*COSINE, "Adam.multipliers = {'*.bias': 2.0, 'blocks.0.*': 0.5}"),
+    "a moving decay": (
+        "Adam.schedule = @Ramp()",
+        "Ramp.of = 'decay'",
+        "Ramp.start = 0.1",
+        "Ramp.end = 0.5",
+        "Ramp.steps = 4",
+    ),
+    "an average with buffers": ("Trainer.ema = @EMA()", "EMA.buffers = True", "Trainer.eval_every = 2"),
+    "an average and accumulation": ("Trainer.ema = @EMA()", ACCUMULATE, "Trainer.hooks = [@StopOnNaN()]"),
+    "bf16, the loss inside": ("Trainer.precision = @Autocast()",),
+    "bf16, the loss outside": ("Trainer.precision = @Autocast()", "Autocast.loss_inside = False"),
+    "SGD": ("Trainer.optimizer = @SGD", "SGD.momentum = 0.5"),
+    "LAMB": ("Trainer.optimizer = @LAMB",),
+    "RAdam": ("Trainer.optimizer = @RAdam", "Trainer.steps = 12"),
+    "torch's AdamW": ("Trainer.optimizer = @Torch", "Torch.settings = {'weight_decay': 0.1}"),
+}
+
+REFUSED: dict[str, tuple[str, str, tuple[str, ...]]] = {
+    "the sum of losses": (
+        "LM402",
+        "Accumulation.form",
+        ("Adam.accumulate = @Accumulation()", "Accumulation.every = 2", "Accumulation.form = 'sum'"),
+    ),
+    "leftovers": (
+        "LM402",
+        "leftover",
+        ("Adam.accumulate = @Accumulation()", "Accumulation.every = 2", "Accumulation.leftover = 'drop'"),
+    ),
+    "SAM": ("LM405", "SAM", ("Trainer.optimizer = @SAM", "SAM.inner = @SGD", "Trainer.stepper = @TwoPhase()")),
+    "losses passed over": ("LM402", "skip_nan", ("Trainer.stepper = @Plain()", "Plain.skip_nan = True")),
+    "a scaler": ("LM402", "scaler", (*GRADIENTS, "Gradients.scaler = @StaticScaler()")),
+    "fp32 masters": ("LM402", "masters", (*GRADIENTS, "Gradients.masters = True")),
+    "half weights": ("LM402", "HalfWeights", ("Trainer.precision = @HalfWeights()",)),
+    "clipping the whole model": (
+        "LM402",
+        "whole model",
+        (*GRADIENTS, "Gradients.clip = @ClipValue()", "ClipValue.limit = 0.1", "ClipValue.reach = 'model'"),
+    ),
+    "a schedule per loss": (
+        "LM402",
+        "loss",
+        (
+            "Adam.schedule = @Timed()",
+            "Timed.schedule = @Ramp()",
+            "Timed.per = 'loss'",
+            "Ramp.of = 'lr'",
+            "Ramp.start = 0.1",
+            "Ramp.end = 0.2",
+            "Ramp.steps = 3",
+        ),
+    ),
+    "a moving clip value": (
+        "LM402",
+        "clip",
+        (
+            "Adam.clip_norm = 1.0",
+            "Adam.schedule = @Ramp()",
+            "Ramp.of = 'clip'",
+            "Ramp.start = 0.1",
+            "Ramp.end = 0.2",
+            "Ramp.steps = 3",
+        ),
+    ),
+    "evaluation before step 0": (
+        "LM402",
+        "before step 0",
+        ("Trainer.evaluation = @Evaluation()", "Evaluation.at_start = True"),
+    ),
+    "evaluation in training mode": (
+        "LM402",
+        "eval_mode",
+        ("Trainer.evaluation = @Evaluation()", "Evaluation.eval_mode = False"),
+    ),
+    "generators kept": (
+        "LM402",
+        "generators",
+        ("Trainer.evaluation = @Evaluation()", "Evaluation.generators = 'kept'"),
+    ),
+    "a hook before the step": (
+        "LM402",
+        "Anneal",
+        (
+            "Trainer.hooks = [@Anneal()]",
+            "Anneal.of = 'smoothing'",
+            "Anneal.schedule = @Ramp()",
+            "Ramp.of = 'weight'",
+            "Ramp.start = 0.1",
+            "Ramp.end = 0.2",
+            "Ramp.steps = 3",
+        ),
+    ),
+    "a mixture of loaders": (
+        "LM402",
+        "step",
+        (
+            "Trainer.loader = @Mixture",
+            "Mixture.loaders = [@train/Loader(), @test/Loader()]",
+            "Mixture.start = [0.5, 0.5]",
+            "Mixture.end = [0.1, 0.9]",
+            "Mixture.steps = 5",
+        ),
+    ),
+    "best and last": ("LM405", "Keep", ("Trainer.hooks = [@Keep()]",)),
+    "clipping by block": (
+        "LM405",
+        "ClipPerBlock",
+        (*GRADIENTS, "Gradients.clip = @ClipPerBlock()", "ClipPerBlock.limit = 0.1"),
+    ),
+    "a misspelt setting": ("LM405", "Adm", ("Adm.lr = 1.0",)),
+}
+
+
+@pytest.mark.parametrize("name", PROJECTS)
+def test_the_native_training_has_the_bits_of_labs(native: Any, name: str) -> None:
+    """Every batch, loss, gradient, optimizer state and parameter, over nine steps and an epoch's end."""
+    verdict = native.verdict(*PROJECTS[name])
+    assert verdict.rung == "identical", (verdict.first and verdict.first.sentence(), verdict.reasons)
+    assert verdict.coverage.steps >= 9
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_has_no_native_form_is_refused(native: Any, name: str) -> None:
+    """The finding says which setting stands in the way, and nothing is written."""
+    code, said, bindings = REFUSED[name]
+    conversion = native.converted(*bindings)
+    assert conversion.needs_hand
+    assert not conversion.changes
+    assert any(finding.code == code and said in finding.message for finding in conversion.findings), conversion.findings
+
+
+@pytest.mark.filterwarnings("ignore:Checkpoint directory")
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_a_native_run_resumes_in_the_middle_of_a_pass(native: Any, tmp_path: Path, accumulate: int) -> None:
+    """From its own checkpoint after step 5 it ends with the bits of the run that was never interrupted."""
+    bindings = ("Trainer.checkpoint_every = 5", "Trainer.ema = @EMA()", "Trainer.eval_batches = 1", *COSINE)
+    native.written(*bindings, f"Adam.accumulate = {accumulate}")
+    whole = native.train()
+    resumed = native.train(resume=str(next((tmp_path / "run").glob("*00000005.ckpt"))))
+    assert resumed.global_step == whole.global_step == 9
+    for part in (lambda trainer: trainer.lightning_module.state_dict(), lambda trainer: trainer.callbacks[1].average):
+        assert_same_bits(part(whole), part(resumed))
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("    trainer.model.half()\n", "trainer.model"),
+        ("    torch.manual_seed(3)\n", "torch.manual_seed"),
+        ("    trainer = Trainer(steps=3)\n", "arguments"),
+    ],
+)
+def test_a_script_that_does_more_than_train_is_refused(native: Any, line: str, said: str) -> None:
+    """What a script written anew would not do, it must not lose."""
+    from .conftest import TRAIN
+
+    conversion = native.converted(train=TRAIN.replace("    metrics =", f"{line}    metrics ="))
+    assert any(finding.code == "LM404" and said in finding.message for finding in conversion.findings)
+    assert not conversion.changes
+
+
+def test_a_file_that_needs_more_of_lab_than_blocks_is_refused(native: Any) -> None:
+    """At level L3 the rest of Lab is gone."""
+    root = native.project()
+    (root / "hooks.py").write_text("from legacy_lab.train.hooks import Hook\n")
+    (finding,) = [one for one in convert_project(root, "L3").findings if one.code == "LM403"]
+    assert (finding.path, finding.line) == ("hooks.py", 1)
+
+
+@pytest.mark.parametrize("name", ["digits_vae", "digits_classifier", "char_model"])
+def test_what_is_written_is_formatted_and_has_no_leftovers(name: str, tmp_path: Path) -> None:
+    """The examples' conversions pass ruff, and name neither gin nor anything of Lab's but the block builder."""
+    conversion = convert_project(EXAMPLES / name, "L3")
+    assert not conversion.needs_hand, conversion.findings
+    conversion.write(tmp_path / "out")
+    assert not list((tmp_path / "out").rglob("*.gin"))
+    for file in (tmp_path / "out").rglob("*.py"):
+        lines = file.read_text().splitlines()
+        imports = [line for line in lines if line.startswith(("import ", "from "))]
+        assert not any("gin" in line.split() or "lab_bridge" in line or "lab_adapters" in line for line in imports)
+        assert all(line.split()[1].startswith("legacy_lab.blocks") for line in imports if "legacy_lab" in line)
+    for words in (
+        ["check", "--select", "E,F,B,UP", "--line-length", "120"],
+        ["format", "--check", "--line-length", "120"],
+    ):
+        command = [sys.executable, "-m", "ruff", *words, "--isolated", "--no-cache", "."]
+        done = subprocess.run(command, cwd=tmp_path / "out", capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout
+
+
+def test_the_block_builder_works_where_the_rest_of_lab_is_gone(tmp_path: Path) -> None:
+    """In a copy of `legacy_lab` that has `blocks/` only, every block imports and a model is built and run."""
+    import legacy_lab
+
+    source = Path(legacy_lab.__file__).parent
+    shutil.copytree(source / "blocks", tmp_path / "legacy_lab" / "blocks")
+    shutil.copy(source / "__init__.py", tmp_path / "legacy_lab")
+    program = (
+        "import sys, torch\n"
+        f"sys.path.insert(0, {str(tmp_path)!r})\n"
+        "from legacy_lab.blocks import Linear, Model, registered_blocks\n"
+        "import legacy_lab\n"
+        f"assert legacy_lab.__file__.startswith({str(tmp_path)!r})\n"
+        "assert len(registered_blocks()) > 10\n"
+        "print(Model((6,), [Linear(3)])(torch.zeros(2, 6))[0].shape)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "torch.Size([2, 3])", done.stderr
