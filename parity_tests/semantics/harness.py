@@ -18,6 +18,7 @@ from torch import distributed as dist
 
 import lab_bridge
 import legacy_lab
+from lab_adapters.slim_loop import SlimEpochLoop
 from lab_parity import UpdateSite, Verdict, compare, record
 from lab_parity.digest import digest_tensor
 from legacy_lab.data.epochs import Epochs
@@ -69,6 +70,7 @@ class Parity:
         legacy = self.train("legacy", bindings, prepare, resume)
         for level in levels:
             migrated = self.train(level, bindings, prepare, resume)
+            assert level == "L2" or loop_of(migrated.trainer) == level, f"{level}: another loop ran"
             verdict = compare(legacy.trace, migrated.trace)
             assert verdict.rung == "identical", f"{level}: {_said(verdict)}"
             assert verdict.coverage.steps >= steps, f"{level}: only {verdict.coverage.steps} steps were compared"
@@ -151,6 +153,12 @@ def build(level: str, **arguments: Any) -> Any:
     if level in ("legacy", "L2"):
         return legacy_lab.Trainer(**arguments)
     return lab_bridge.Trainer(loop="stock" if "stock" in level else "slim", **arguments)
+
+
+def loop_of(trainer: Any) -> str:
+    """The level whose loop a drop-in trainer did run: the slim one falls back to Lightning's where it must."""
+    loop = trainer.lightning.fit_loop.epoch_loop
+    return "L1" if isinstance(loop, SlimEpochLoop) and not loop.obstacles else "L1 stock loop"
 
 
 def lab_fit() -> ModuleType:

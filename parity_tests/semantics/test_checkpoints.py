@@ -155,12 +155,16 @@ def test_cut_anywhere(parity: Parity, batch: int) -> None:
 @pytest.mark.parametrize("batch", [3, 7])
 @pytest.mark.parametrize("level", LEVELS)
 def test_lightnings_file_of_a_step_that_is_not_done(parity: Parity, level: str, batch: int) -> None:
-    """Written by `lightning.Trainer.save_checkpoint` inside an accumulated step, and resumed there.
+    """Written by `lightning.Trainer.save_checkpoint` inside an accumulated step, and resumed there and under Lab.
 
-    Seam: the module saves what the trainer did, also that a step is not done.
+    Seam: the module saves what the trainer did, also that a step is not done; the translation keeps it.
     """
     bindings, path = cut(parity, RICH, level, batch, lightning=True)
-    resumes(parity, bindings, parity.train("legacy", bindings), path, (level,))
+    whole = parity.train("legacy", bindings)
+    resumes(parity, bindings, whole, path, (level,))
+    translated = parity.folder / "translated.lab"
+    convert(path, translated)
+    resumes(parity, bindings, whole, translated, ("legacy",))
 
 
 @pytest.mark.parametrize(("loader", "batch"), [*((loader, 5) for loader in LOADERS), ("unsized", 8), ("unsized", 10)])
