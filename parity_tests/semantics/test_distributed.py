@@ -14,7 +14,6 @@ import pytest
 import torch
 from torch import distributed as dist
 
-from legacy_lab.optim.optimizer import Optimizer
 from semantics.harness import Parity, clean
 
 RICH = [
@@ -92,7 +91,6 @@ def test_own_reduction_over_processes(parity: Parity, world: int) -> None:
 
     Twin: the gradients are not averaged.
     """
-    assert Optimizer.reduce.__doc__
     run_ranks(parity, reduced_once, world)
 
 
