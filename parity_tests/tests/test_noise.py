@@ -101,6 +101,19 @@ def test_one_tensor_that_stands_out_is_enough() -> None:
     assert (found.inside, found.row, found.bin) == (False, 7, 33)
 
 
+def test_a_tensor_of_few_numbers_does_not_widen_the_envelope() -> None:
+    """Its distance is nothing or a unit in the last place, and the smallest of other tensors far below that."""
+    draw = np.random.default_rng(0)
+    steps = np.arange(1.0, 21)
+    reruns = []
+    for _ in range(6):
+        table = 1e-9 * np.exp(0.3 * draw.standard_normal((3, 20)))
+        table[2] = np.where(draw.random(20) < 0.5, 0.0, 1e-8)
+        table[0, :2] = 1e-13
+        reruns.append(table)
+    assert envelope_of(reruns, steps, ["param"] * 3).factor < 100
+
+
 def test_closer_than_usual_is_inside() -> None:
     """Noise has no lower end."""
     draw = np.random.default_rng(2)
@@ -115,6 +128,17 @@ def test_another_last_bit_is_within_noise(run: Run) -> None:
     assert verdict.tolerance > 0
     assert any("7 reruns; furthest out at step" in note for note in verdict.notes)
     assert json.loads(json.dumps(verdict.to_dict()))["rung"] == "within-noise"
+
+
+def test_reruns_that_repeat_every_bit_are_told_apart_from_noise(run: Run) -> None:
+    """They would make the envelope as wide as the distance from nothing to something; too few others are too few."""
+    same = [run(copy=copy) for copy in (1, 2, 3)]
+    verdict = judged(run(), run("ulp:77"), [*same, *reruns(run, 7)])
+    assert verdict.rung == "within-noise"
+    assert any("3 of 10 reruns repeat the legacy run bit by bit" in note for note in verdict.notes)
+    verdict = judged(run(), run("ulp:77"), [*same, *reruns(run, 2)])
+    assert verdict.rung == "inconclusive"
+    assert "3 of 5 reruns repeat the legacy run" in verdict.reasons[0]
 
 
 @pytest.mark.parametrize("fault", ["decay@3", "lr@3"])

@@ -62,8 +62,10 @@ class Envelope:
 def envelope_of(reruns: Sequence[Floats], steps: Floats, groups: Sequence[object], alpha: float = 0.01) -> Envelope:
     """The envelope of reruns' distances (rows, bins) from the run that they repeat; `steps` (bins,) are counted from 1.
 
-    `groups` (rows,) names rows that share a floor: the smallest distance above zero that a rerun shows there. Raises
-    ValueError for fewer than FEWEST_RERUNS, and where no rerun shows any distance.
+    A row's floor is the smallest distance above zero that a rerun shows in it, or where none does, in the rows of its
+    group; `groups` (rows,) names them.
+
+    Raises ValueError for fewer than FEWEST_RERUNS, and where no rerun shows any distance.
     """
     if len(reruns) < FEWEST_RERUNS:
         raise ValueError(f"{len(reruns)} reruns, at least {FEWEST_RERUNS} are needed")
@@ -92,7 +94,9 @@ def _floors(table: Floats, groups: Sequence[object]) -> Floats:
         some = table[:, member == number]
         if (some > 0).any():
             floors[member == number] = np.log10(np.min(some[some > 0]))
-    return floors
+    # A small tensor is either equal or a whole unit in the last place apart: its own smallest distance is what counts.
+    own = np.where(table > 0, table, np.inf).min(axis=(0, 2))
+    return np.where(np.isfinite(own), np.log10(np.where(np.isfinite(own), own, 1.0)), floors)
 
 
 def _log(distances: Floats, floor: Floats) -> Floats:

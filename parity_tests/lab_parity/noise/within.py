@@ -86,6 +86,17 @@ def _judged(verdict: Verdict, mine: Curves, others: Sequence[Curves], alpha: flo
     tables = [_in_order(other, mine.rows) for other in others]
     if len(tables) < FEWEST_RERUNS:
         return _inconclusive(verdict, f"{len(tables)} reruns, at least {FEWEST_RERUNS} are needed to know the noise")
+    # A rerun with the same bits shows that the machine repeats itself, and nothing of what noise does to a training.
+    noisy = [table for table in tables if (table > 0).any()]
+    same = len(tables) - len(noisy)
+    if noisy and same:
+        said = f"{same} of {len(tables)} reruns repeat the legacy run bit by bit, and show no noise"
+        verdict = attrs.evolve(verdict, notes=(*verdict.notes, said))
+        if len(noisy) < FEWEST_RERUNS:
+            return _inconclusive(
+                verdict, f"{said}: {FEWEST_RERUNS} that do are needed (record --plant ulp:1, ulp:2, …)"
+            )
+        tables = noisy
     if mine.unsized:
         name = mine.unsized[0]
         return _inconclusive(verdict, f"{name.phase} {name.name} differs, and nothing tells by how much")

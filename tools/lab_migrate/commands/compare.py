@@ -45,8 +45,8 @@ def compare(
     Example: lab-migrate compare legacy.trace migrated.trace
 
     Within noise: lab-migrate compare legacy.trace migrated.trace --noise rerun*.trace
-    needs all recorded with --level statistics; make reruns with other thread counts, or with record --plant ulp:1,
-    --plant ulp:2, … which move last bits of the weights.
+    needs all recorded with --level statistics; make reruns with other thread counts, or with record --plant bits:1,
+    --plant bits:2, … which move last bits of the gradients, as another kernel does (ulp:1, …: of the weights, once).
 
     Over seeds: lab-migrate compare --equivalent legacy*.trace -- migrated*.trace
 
