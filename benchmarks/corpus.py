@@ -28,6 +28,8 @@ from lab_migrate.convert.engine import OUTLINING
 #: Cases whose driver builds the trainer itself: the file that holds its loop.
 LIBRARY_ENTRY = "(driver)"
 TIMEOUT_S = 600
+#: What a conversion did, by the code that says so.
+WAYS = {"LM301": "idiomatic", OUTLINING: "faithful", "LM310": "fabric"}
 
 
 @attrs.frozen
@@ -50,25 +52,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("--python", default=sys.executable)
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--tier", default="faithful")
+    parser.add_argument("--target", default="lightning")
     parser.add_argument("cases", nargs="*")
     given = parser.parse_args(arguments)
     cases = json.loads((given.corpus / "corpus.json").read_text())["cases"]
     rows = []
     for case in cases:
         if not given.cases or case["name"] in given.cases:
-            rows.append(measure(case, given.corpus, given.home.resolve(), given.python))
+            rows.append(measure(case, given.corpus, given.home.resolve(), given.python, given.tier, given.target))
             print(*attrs.astuple(rows[-1]), flush=True)
     if given.out is not None:
         given.out.write_text(table(rows), encoding="utf-8")
     return int(any(row.verdict not in ("identical", "refused") for row in rows))
 
 
-def measure(case: Mapping[str, str], corpus: Path, home: Path, python: str) -> Row:
+def measure(
+    case: Mapping[str, str], corpus: Path, home: Path, python: str, tier: str = "faithful", target: str = "lightning"
+) -> Row:
     """Convert one case, and compare if anything was converted."""
     project = home / "src" / case["src"]
     entry = case["entry"].split(" ")[0]
     started = time.monotonic()
-    conversion = convert_project(project, entry=case["loop"].split(":")[0] if entry == LIBRARY_ENTRY else entry)
+    entry = case["loop"].split(":")[0] if entry == LIBRARY_ENTRY else entry
+    conversion = convert_project(project, entry=entry, tier=tier, target=target)
     seconds = time.monotonic() - started
     with tempfile.TemporaryDirectory(prefix="lab-migrate-corpus-") as work:
         sources = Path(work) / "src"
@@ -85,10 +92,11 @@ def measure(case: Mapping[str, str], corpus: Path, home: Path, python: str) -> R
         if conversion.changes:
             traces = [_trace(case["name"], corpus, home, place, Path(work), python) for place in (legacy, sources)]
             verdict = _verdict(traces)
-    outlined = any(finding.code == OUTLINING for finding in conversion.findings)
+    found = {finding.code for finding in conversion.findings}
+    done = " and ".join(way for code, way in WAYS.items() if code in found) or "-"
     codes = sorted({f"{finding.code} {finding.status}" for finding in conversion.findings})
     return Row(
-        case["name"], case["split"], "faithful" if outlined else "-", _edits(conversion), ", ".join(codes), verdict,
+        case["name"], case["split"], done, _edits(conversion), ", ".join(codes), verdict,
         round(seconds, 1),
     )  # fmt: skip
 
