@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from lab_parity.blocks import Block
-from lab_parity.ledger import drawn_differently
+from lab_parity.ledger import Drawn, drawn_differently, drawn_until
 from lab_parity.pairing import Pairing, same_settings, settings_of
 from lab_parity.phases import PHASES
 from lab_parity.ranks import joined, processes_beside, ranks_beside
@@ -98,6 +98,7 @@ class _Comparison:
         self.affected: dict[str, int] = {}
         self.details = ""
         self._agreed: set[str] = set()
+        self._before: tuple[Sequence[Drawn], Sequence[Drawn]] | None = None
 
     def run(self) -> _Comparison:
         """Compare until the first difference or the end."""
@@ -208,6 +209,7 @@ class _Comparison:
             self.first = Divergence(a.step, micro, "loss", "", what, a.micro_steps, b.micro_steps)
         elif differ:
             self._diverge(a, b, keys, differ)
+        self._before = a.ledger, b.ledger
 
     def _excused(self, key: Key, a: Step, b: Step, left: int, right: int) -> bool:
         """Whether a difference says nothing about the training; then it is noted.
@@ -248,8 +250,9 @@ class _Comparison:
             what, values = f"{field} is {mine.get(field)!r} against {other.get(field)!r}", (None, None)
         micro = key.micro if key.micro >= 0 else None
         if key.phase == "rng" and self._a.scope.ledger and self._b.scope.ledger:
+            before = self._before or ((), ())
             drawn_a, drawn_b = (
-                [drawn for drawn in step.ledger if micro is None or drawn.micro <= micro] for step in (a, b)
+                drawn_until(earlier, step.ledger, micro) for earlier, step in zip(before, (a, b), strict=True)
             )
             what = " ".join([f"{what}.", *drawn_differently(drawn_a, drawn_b, key.name)]).removesuffix(".")
         self.first = Divergence(a.step, micro, key.phase, tensor, what, values[0], values[1])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-__all__ = ["Drawn", "drawn_differently"]
+__all__ = ["Drawn", "drawn_differently", "drawn_until"]
 
 _PLACES = 3
 
@@ -30,6 +30,14 @@ class Drawn(NamedTuple):
         micro, generator, what, line, module, calls, words = plain
         count = None if words is None else int(words)
         return cls(int(micro), str(generator), str(what), str(line), str(module), int(calls), count)
+
+
+def drawn_until(before: Iterable[Drawn], now: Iterable[Drawn], micro: int | None) -> list[Drawn]:
+    """The draws of a step up to a micro-step (None: all), behind those of the step before.
+
+    What the step before drew after the last look at a generator shows in this one.
+    """
+    return [*before, *(drawn for drawn in now if micro is None or drawn.micro <= micro)]
 
 
 def drawn_differently(a: Iterable[Drawn], b: Iterable[Drawn], generator: str) -> list[str]:

@@ -240,3 +240,27 @@ def test_ledgers_differ_in_what_drew_not_in_where(a: list[Drawn], b: list[Drawn]
     found = " ".join(drawn_differently(a, b, "torch"))
     assert bool(found) == bool(said)
     assert all(part in found for part in said)
+
+
+def test_a_draw_after_the_last_look_of_a_step_is_named_in_the_next(tmp_path: Path) -> None:
+    """An update by hand has no look of its own: the draw is booked in the step before the one that differs."""
+    for name in "ab":
+        torch.manual_seed(0)
+        model = nn.Linear(2, 1)
+        with lab_parity.record(tmp_path / name, scope=Scope(ledger=True)):
+            for step in range(3):
+                model.zero_grad()
+                loss = model(torch.randn(3, 2)).mean()
+                if step == 1 and name == "b":
+                    torch.rand(1)
+                loss.backward()
+                for parameter in model.parameters():
+                    assert parameter.grad is not None
+                    parameter.data -= 0.1 * parameter.grad
+    first = lab_parity.compare(tmp_path / "a", tmp_path / "b").first
+    assert first is not None
+    assert (first.step, first.phase) == (2, "rng")
+    assert "The migrated run called torch.rand 1 more time" in first.what
+    cause = lab_parity.diagnose(tmp_path / "a", tmp_path / "b")
+    assert cause is not None
+    assert cause.name == "rng"

@@ -33,7 +33,7 @@ class History:
     """A run's steps (at most 100,000), the canonical keys of one of them with digests and values, and its end.
 
     `initial` maps (optimizer, parameter) to the fingerprint before that optimizer's first update. `ledger` are the
-    draws that the step of `keys` booked, None where no ledger was kept.
+    draws that the step before and that of `keys` booked, None where no ledger was kept.
     """
 
     steps: Sequence[PastStep]
@@ -41,7 +41,7 @@ class History:
     side: Side
     end: End | None
     initial: Mapping[tuple[str, str], bytes]
-    ledger: Sequence[Drawn] | None = None
+    ledger: tuple[Sequence[Drawn], Sequence[Drawn]] | None = None
 
 
 def read_history(trace: Trace, at: int) -> History:
@@ -49,7 +49,8 @@ def read_history(trace: Trace, at: int) -> History:
     side = Side()
     steps: list[PastStep] = []
     at_step: dict[Key, tuple[bytes, float]] = {}
-    ledger: Sequence[Drawn] | None = None
+    ledger: tuple[Sequence[Drawn], Sequence[Drawn]] | None = None
+    before: Sequence[Drawn] = ()
     end: End | None = None
     known: dict[str, Mapping[str, Any]] = {}
     initial: dict[tuple[str, str], bytes] = {}
@@ -61,11 +62,12 @@ def read_history(trace: Trace, at: int) -> History:
             break
         keys = side.keys(item)
         if item.step == at:
-            ledger = item.ledger if trace.scope.ledger else None
+            ledger = (before, item.ledger) if trace.scope.ledger else None
             at_step = {
                 key: (digest.tobytes(), float(value))
                 for key, digest, value in zip(keys, item.digests, item.values, strict=True)
             }
+        before = item.ledger
         initial |= {
             (item.optimizer, key.name): digest.tobytes()
             for key, digest in zip(keys, item.digests, strict=True)

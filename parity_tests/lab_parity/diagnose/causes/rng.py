@@ -10,7 +10,7 @@ from torch import Tensor
 from lab_parity.diagnose.cause import Cause
 from lab_parity.diagnose.generator import Mersenne, Philox, decode, words_between
 from lab_parity.diagnose.scene import Run, Scene
-from lab_parity.ledger import drawn_differently
+from lab_parity.ledger import drawn_differently, drawn_until
 from lab_parity.trace import Key
 
 _SETTING = "random draws: an extra loader, initialisation, evaluation or augmentation"
@@ -45,9 +45,11 @@ def _from_the_ledger(scene: Scene) -> Iterator[Cause]:
 
 def _who(scene: Scene, name: str, micro: int) -> list[str]:
     """Draws that only one side's ledger has, up to a boundary."""
-    sides = [run.history.ledger for run in (scene.legacy, scene.migrated)]
-    mine, other = ([drawn for drawn in side or () if micro < 0 or drawn.micro <= micro] for side in sides)
-    return [] if None in sides else drawn_differently(mine, other, name)
+    mine, other = scene.legacy.history.ledger, scene.migrated.history.ledger
+    if mine is None or other is None:
+        return []
+    until = micro if micro >= 0 else None
+    return drawn_differently(drawn_until(*mine, until), drawn_until(*other, until), name)
 
 
 def _expected(scene: Scene, name: str, micro: int) -> bool:
