@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,16 @@ from lab_adapters.loader import TokenLoader
 from lab_adapters.progress_bar import with_calm_bar
 from lab_adapters.slim_loop import slim
 from lab_adapters.step_module import StepModule
+from lab_bridge.idiomatic import Objection, objections
+from lab_bridge.idiomatic.module import Batches, IdiomaticModule
+from lab_bridge.idiomatic.semantics import semantics_of
 from lab_bridge.legacy_checkpoint import LabCheckpoint
 from lab_bridge.operative import write_operative_config
 from lab_bridge.update import choose_update
+
+log = logging.getLogger(__name__)
+
+TIERS = ("faithful", "idiomatic", "auto")
 
 
 class Trainer(legacy_lab.Trainer):
@@ -31,6 +39,10 @@ class Trainer(legacy_lab.Trainer):
     where anything speaks against it) or "stock". `update` is how Lab's own optimizers update (`lab_bridge.update`):
     "foreach", bitwise Lab's loop; "loop", Lab's loop; "fused", faster and not bitwise.
 
+    `tier` is "faithful"; "idiomatic": Lightning's automatic optimization with its own accumulation and clipping, or
+    `ValueError` with the rules that object (`lab_bridge.idiomatic`); or "auto": idiomatic where no rule objects, and
+    `objections` says why not.
+
     `train(resume=…)` takes Lab's checkpoints and Lightning's; `save` writes Lab's, which `legacy_lab` resumes from.
     """
 
@@ -40,11 +52,16 @@ class Trainer(legacy_lab.Trainer):
         lightning: dict[str, Any] | None = None,
         loop: str = "slim",
         update: str = "foreach",
+        tier: str = "faithful",
         **kwargs: Any,
     ) -> None:
         if loop not in ("slim", "stock"):
             raise ValueError(f'Trainer.loop: expected "slim" or "stock", found {loop!r}')
+        if tier not in TIERS:
+            raise ValueError(f"Trainer.tier: expected one of {', '.join(TIERS)}, found {tier!r}")
         super().__init__(*args, **kwargs)
+        self.tier = tier
+        self.objections: tuple[Objection, ...] = ()
         choose_update(self.optimizer, update)
         self.loop = loop
         self.lightning_arguments = dict(lightning or {})
@@ -62,23 +79,37 @@ class Trainer(legacy_lab.Trainer):
 
     def run(self) -> None:
         """Train under Lightning."""
+        module, batches = self._module()
         with quiet():
-            self.lightning = pl.Trainer(**self._arguments())
+            self.lightning = pl.Trainer(**self._arguments(module))
             if self.loop == "slim":
                 slim(self.lightning)
-            self.lightning.fit(StepModule(self), TokenLoader(self.steps), ckpt_path=self._resume)
+            self.lightning.fit(module, batches, ckpt_path=self._resume)
+
+    def _module(self) -> tuple[StepModule, Any]:
+        if self.tier != "faithful":
+            self.objections = objections(semantics_of(self, resumes=self._resume is not None))
+            if not self.objections:
+                return IdiomaticModule(self), Batches(self)
+            said = "; ".join(str(objection) for objection in self.objections)
+            if self.tier == "idiomatic":
+                raise ValueError(f"Trainer.tier: expected a training that Lightning's own way has the bits of: {said}")
+            log.info("the faithful tier: %s", said)
+        return StepModule(self), TokenLoader(self.steps)
 
     def latest(self) -> Path:
         """The newest checkpoint in `run_dir`, whether Lab or Lightning wrote it."""
         written = [*self.run_dir.glob("step_*.lab"), *self.run_dir.rglob("*.ckpt")]
         return max(written, key=lambda path: path.stat().st_mtime_ns) if written else super().latest()
 
-    def _arguments(self) -> dict[str, Any]:
+    def _arguments(self, module: StepModule) -> dict[str, Any]:
         settings: dict[str, Any] = {
             "max_steps": self.steps,
             "default_root_dir": self.run_dir,
             "enable_progress_bar": sys.stderr.isatty(),
         }
+        if isinstance(module, IdiomaticModule):
+            settings |= module.arguments()
         settings.update(self.lightning_arguments)
         settings["callbacks"] = with_calm_bar(settings.pop("callbacks", None), settings["enable_progress_bar"])
         plugins = [*settings.pop("plugins", []), LegacyCheckpointIO(LabCheckpoint())]

@@ -152,7 +152,8 @@ def build(level: str, **arguments: Any) -> Any:
     """The trainer of a level: Lab's own builds the parts that level L2 wraps."""
     if level in ("legacy", "L2"):
         return legacy_lab.Trainer(**arguments)
-    return lab_bridge.Trainer(loop="stock" if "stock" in level else "slim", **arguments)
+    tier = "idiomatic" if "idiomatic" in level else "faithful"
+    return lab_bridge.Trainer(loop="stock" if "stock" in level else "slim", tier=tier, **arguments)
 
 
 def loop_of(trainer: Any) -> str:

@@ -48,9 +48,10 @@ class Semantics:
     hooks: tuple[str, ...] = ()
     early_hooks: tuple[str, ...] = ()
     reads_the_trainer: bool = False
+    resumes: bool = False
 
 
-def semantics_of(trainer: Any) -> Semantics:
+def semantics_of(trainer: Any, resumes: bool = False) -> Semantics:
     """Read them off a Lab trainer, or off the typed config of one: both name their parts alike."""
     optimizer = trainer.optimizer
     accumulation: Any = getattr(optimizer, "accumulation", None) or getattr(optimizer, "accumulate", 1)
@@ -86,6 +87,7 @@ def semantics_of(trainer: Any) -> Semantics:
         hooks=tuple(type(hook).__name__ for hook in trainer.hooks),
         early_hooks=tuple(type(hook).__name__ for hook in trainer.hooks if _is_early(hook)),
         reads_the_trainer=type(loader).__name__ == "Mixture" or hasattr(loader, "attach"),
+        resumes=resumes,
     )
 
 
