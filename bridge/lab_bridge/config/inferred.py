@@ -191,9 +191,19 @@ class _Maker:
         for call in (node for node in nodes if isinstance(node, Call)):
             name = self.builder(call.name)
             parts.append(f"Factory[{name}]" if call.deferred else name)
+            if not self._shown(name):
+                kinds.setdefault(
+                    "Own", None
+                )  # LightningCLI takes class_path for a class without fields in a union only
         if not parts or (default is not None and parts == [] and leaves == [None]):
             return "Any"
-        return " | ".join(dict.fromkeys([*parts, *(["None"] if "NoneType" in kinds else [])]))
+        last = [name for name, kind in (("None", "NoneType"), ("Own", "Own")) if kind in kinds]
+        return " | ".join(dict.fromkeys([*parts, *last]))
+
+    def _shown(self, name: str) -> bool:
+        """Whether a config can give a builder anything; said of one that is still being read, too."""
+        builder = self.builders.get(name)
+        return builder is None or any(p.name not in builder.supplied for p in builder.parameters)
 
     def _group(self, path: str, groups: list[Entries], declared: Entries | None) -> str:
         keys = [key for group in groups for key in group.entries]

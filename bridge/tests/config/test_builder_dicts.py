@@ -136,3 +136,24 @@ def test_interpolations_are_replaced_where_they_name_a_value(write: Write) -> No
     config = typed(document)
     assert (config.m.a, config.m.b, config.m.c) == (8, 8, "${oc.env:HOME}")
     assert [finding.kind for finding in document.findings] == ["interpolation"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a: {{_base_.x}}\n", "expected a plain key"),
+        (
+            "sizes: !!python/object/apply:eval ['[1]']\n",
+            "expected plain YAML, found the tag !!python/object/apply:eval",
+        ),
+    ],
+)
+def test_yaml_that_is_no_plain_data_is_refused(write: Write, text: str, expected: str) -> None:
+    """mmengine's references in YAML, and tags that run code when PyYAML's unsafe loader reads them."""
+    assert any(expected in line for line in errors(write({"c.yaml": text}) / "c.yaml"))
+
+
+def test_a_builder_that_takes_nothing_is_read_by_lightning(write: Write) -> None:
+    """jsonargparse refuses a class_path for a class without fields, but in a union."""
+    folder = write({"nets.py": "class Empty:\n    pass\n", "c.py": "import nets\nmodel = dict(type='nets.Empty')\n"})
+    round_trip(read_config(folder / "c.py"), "empty")

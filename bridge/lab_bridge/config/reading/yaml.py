@@ -8,7 +8,7 @@ from pathlib import Path
 import attrs
 import yaml
 
-from lab_bridge.config.nodes import Call, Entries, Items, Leaf, Node, Once
+from lab_bridge.config.nodes import UNRESOLVED, Call, Entries, Items, Leaf, Node, Once
 from lab_bridge.config.places import Place
 from lab_bridge.config.problems import ConfigErrors, Problem
 from lab_bridge.config.yaml_dialect import Loader
@@ -93,6 +93,10 @@ def _made(
     if id(node) in above:
         raise yaml.YAMLError(f"line {place.line}: an alias inside what it stands for")
     above = (*above, id(node))
+    if node.tag.startswith(("!", "tag:yaml.org,2002:python/")):
+        message = f"expected plain YAML, found the tag {node.tag.replace('tag:yaml.org,2002:', '!!')}, which runs code"
+        problems.append(Problem(place, "", "syntax", message, "write its value out"))
+        return Leaf(UNRESOLVED, place=place)
     if isinstance(node, yaml.SequenceNode):
         items = tuple(_made(item, loader, name, problems, anchors, above) for item in node.value)
         return Items(items, place=place, anchor=anchor)
@@ -102,6 +106,11 @@ def _made(
         entries = {}
         for key_node, value_node in node.value:
             key = loader.construct_object(key_node, deep=True)
+            if isinstance(key, list | dict):
+                line = key_node.start_mark.line + 1
+                message = f"expected a plain key, found {key!r}"
+                problems.append(Problem(Place(name, line), "", "syntax", message, "put it into quotes"))
+                continue
             value = _made(value_node, loader, name, problems, anchors, above)
             # where the key stands is where a person looks
             here = Place(name, key_node.start_mark.line + 1)

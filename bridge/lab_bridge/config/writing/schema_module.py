@@ -37,17 +37,18 @@ def schema_module_text(schema: Schema, root: str, source: str, base: Path | None
     order = list(_ordered(schema, root, []))
     body = "\n\n".join(_class(schema.builders[name], schema, base) for name in order)
     types = " ".join(p.type for name in order for p in schema.builders[name].parameters)
+    has_own = "OWN" in body or re.search(r"\bOwn\b", types) is not None
     typing = [name for name in ("Annotated", "Any", "ClassVar", "Literal", "TypeVar") if _imports(name, types, body)]
     abstract = [name for name in ("Mapping", "Sequence") if re.search(rf"\b{name}\[", types)]
     lines = [
         f'"""The config of {source}, as `lab-migrate config schema` read it; yours to keep and edit."""\n',
         "from __future__ import annotations\n",
-        *(["import enum"] if "OWN" in body else []),
+        *(["import enum"] if has_own else []),
         *([f"from collections.abc import {', '.join(abstract)}"] if abstract else []),
         *([f"from typing import {', '.join(typing)}"] if typing else []),
-        "" if ("OWN" in body or abstract or typing) else None,
+        "" if (has_own or abstract or typing) else None,
         "import attrs\n",
-        f"\n{_OWN}" if "OWN" in body else None,
+        f"\n{_OWN}" if has_own else None,
         f"\n{_FACTORY}" if "Factory[" in types else None,
     ]
     return "\n".join(line for line in lines if line is not None) + f"\n\n{body}\n"
