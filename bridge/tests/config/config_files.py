@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -54,8 +55,8 @@ def parsed(module: str, name: str, yaml: str) -> Any:
     try:
         exec(compile(module, name, "exec"), made.__dict__)
         parser = ArgumentParser(exit_on_error=False)
-        parser.add_class_arguments(made.Config, None)
-        return made.Config(**vars(parser.instantiate(parser.parse_string(yaml))))
+        parser.add_class_arguments(made.Config, "config")
+        return parser.instantiate(parser.parse_string(textwrap.indent(yaml, "  ").join(["config:\n", ""]))).config
     finally:
         del sys.modules[name]
 
