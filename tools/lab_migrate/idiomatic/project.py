@@ -49,10 +49,21 @@ def rewrite(project: Project, graph: CallGraph, loops: Collection[TrainingLoop])
         except NotIdiomaticError as error:
             refused.append(error)
             continue
+        except (AssertionError, LookupError, StopIteration, ValueError, RecursionError) as error:
+            # A pattern that we have not met: said with its file, and left to the faithful way.
+            refused.append(_unforeseen(path, here[0], error))
+            continue
         edits[path], files[path] = tuple(made), project.modules[path]
         findings += said
         done += here
     return Rewriting(edits, files, tuple(findings), tuple(refused), tuple(done))
+
+
+def _unforeseen(path: str, loop: TrainingLoop, error: Exception) -> NotIdiomaticError:
+    return NotIdiomaticError(
+        "LM306", path, loop.node, f"its pattern is not foreseen ({type(error).__name__}: {error})",
+        "keep the faithful way, and report this file's pattern to lab-migrate",
+    )  # fmt: skip
 
 
 def _file(module: Module, loops: list[TrainingLoop], graph: CallGraph) -> tuple[list[Edit], list[Finding]]:

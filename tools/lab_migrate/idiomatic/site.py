@@ -7,6 +7,7 @@ import ast
 from lab_migrate.analysis.sources import Module
 from lab_migrate.analysis.symbols import dotted
 from lab_migrate.convert.rule import Edit
+from lab_migrate.idiomatic.fit import fit_lines
 from lab_migrate.idiomatic.frame import Item
 from lab_migrate.idiomatic.mentions import flow_of
 from lab_migrate.idiomatic.write import Writer
@@ -34,7 +35,7 @@ def site_edits(writer: Writer) -> list[Edit]:
     line = module.lines[epochs.lineno - 1].decode()
     indent = line[: len(line) - len(line.lstrip(" \t"))]
     start, end = _lines(module, epochs, epochs)
-    fit = writer.fit(indent, unused("lit", module), unused("trainer", module))
+    fit = fit_lines(writer, indent, unused("lit", module), unused("trainer", module))
     edits.append(Edit(start, end, fit.replace("\n", newline)))
     edits += _all_removed(module, [made.statement for made in writer.moved])
     edits += _device_moves(writer)

@@ -20,7 +20,6 @@ from lab_migrate.idiomatic.hooks import (
     ZERO,
     Hooks,
 )
-from lab_migrate.idiomatic.limits import Limit
 from lab_migrate.idiomatic.mentions import targets_of
 from lab_migrate.idiomatic.moves import Moves
 from lab_migrate.idiomatic.names import TAIL, TRAIN, VALIDATE, Names, names_of
@@ -75,12 +74,13 @@ class Writer:
         if self.nest.validation is not None:
             fixed.setdefault(self._loader(self.nest.validation), "self.trainer.val_dataloaders")
         fixed[self.base.canonical(self.nest.epoch)] = self._epoch_text() or self.nest.epoch
-        for loop in self._loops():
+        for loop in self.loops():
             if loop.index and loop.start == 0 and not self._used_outside(loop, loop.index):
                 fixed[loop.frame.canonical(loop.index)] = "batch_idx"
         return {name: text for name, text in fixed.items() if name}
 
-    def _loops(self) -> list[Batches]:
+    def loops(self) -> list[Batches]:
+        """The batches' loops, training first."""
         return [self.nest.train, *([self.nest.validation] if self.nest.validation else [])]
 
     def _loader(self, loop: Batches) -> str:
@@ -521,96 +521,6 @@ class Writer:
             inner = textwrap.fill(signature, WIDTH - len(self.unit) * 2)
             head = f"{self.unit}def {name}(\n{textwrap.indent(inner, self.unit * 2)}\n{self.unit}):"
         return f"{head}\n{body}"
-
-    # ---- the call
-
-    def fit(self, indent: str, module_name: str, trainer_name: str) -> str:
-        """The lines that take the epoch loop's place."""
-        lines = self._wrapped_call(f"{module_name} = {self.name}(", self.arguments(), indent)
-        lines.append(f"{trainer_name} = {self.lightning}.Trainer(")
-        lines += [f"{self.unit}{setting}," for setting in self._settings()]
-        lines.append(")")
-        loaders = [self.nest.train.frame.canonical(self.nest.train.loader)]
-        if self.nest.validation is not None:
-            loaders.append(self.nest.validation.frame.canonical(self.nest.validation.loader))
-        lines.append(f"{trainer_name}.fit({', '.join([module_name, *loaders])})")
-        lines += [f"{name} = {module_name}.{self.names.carried[name]}" for name in self.names.exported]
-        return "".join(f"{indent}{line}\n" for line in lines)
-
-    def _wrapped_call(self, head: str, arguments: list[str], indent: str) -> list[str]:
-        line = f"{head}{', '.join(arguments)})"
-        if len(indent) + len(line) <= WIDTH:
-            return [line]
-        return [head, *(f"{self.unit}{row}" for row in textwrap.wrap(", ".join(arguments), WIDTH - 12)), ")"]
-
-    def _settings(self) -> list[str]:
-        found = [f"max_epochs={self._epochs()}", f"accelerator={self._accelerator()}", "devices=1"]
-        for word, limit in (("train", self.hooks.train_limit), ("val", self.hooks.validation_limit)):
-            if limit is not None:
-                frame = (self.nest.train if word == "train" else self.nest.validation).frame  # type: ignore[union-attr]
-                found.append(f"limit_{word}_batches={self._limit(limit, frame)}")
-        found.append("plugins=LightningEnvironment()")
-        if "set_detect_anomaly" in self.base.module.text:
-            found.append("detect_anomaly=torch.is_anomaly_enabled()")
-        found += self.hooks.clip or ()
-        if self.nest.validation is not None:
-            found += ["num_sanity_val_steps=0", "inference_mode=False"]
-        quiet = not any(loop.bar for loop in self._loops())
-        found += ["logger=False", "enable_checkpointing=False"]
-        found += (["enable_progress_bar=False"] if quiet else []) + ["enable_model_summary=False"]
-        return found
-
-    def _epochs(self) -> str:
-        source = self.base.module.source
-        first, stop = self.nest.first, self.nest.stop
-        if first is None or (isinstance(first, ast.Constant) and first.value == 0):
-            return source(stop)
-        if isinstance(stop, ast.BinOp) and isinstance(stop.op, ast.Add) and ast.dump(stop.right) == ast.dump(first):
-            return source(stop.left)
-        if isinstance(stop, ast.BinOp) and isinstance(stop.op, ast.Add) and ast.dump(stop.left) == ast.dump(first):
-            return source(stop.right)
-        low = source(first) if isinstance(first, ast.Constant | ast.Name | ast.Attribute) else f"({source(first)})"
-        return f"max({source(stop)} - {low}, 0)"
-
-    def _accelerator(self) -> str:
-        devices = self.roles.devices
-        plain = [name for name in devices if ":" not in name]
-        if plain:
-            name = plain[0]
-            values = [
-                node.value
-                for node in self.base.function.own
-                if isinstance(node, ast.Assign) and any(dotted(target) == name for target in node.targets)
-            ]
-            values += [
-                node.value
-                for node in self.base.module.symbols.top.own
-                if isinstance(node, ast.Assign) and any(dotted(target) == name for target in node.targets)
-            ]
-            made = [isinstance(value, ast.Call) and "device" in dotted(value.func).replace("accelerator", "device")
-                    for value in values]  # fmt: skip
-            return f"{name}.type" if values and all(made) else f"torch.device({name}).type"
-        if self.roles.hard_cuda:
-            return '"auto"'
-        model = self.roles.models[0]
-        made_here = any(dotted(target) == model for node in self.base.function.own if isinstance(node, ast.Assign)
-                        for target in node.targets)  # fmt: skip
-        return '"cpu"' if made_here else f"next({model}.parameters()).device.type"
-
-    def _limit(self, limit: Limit, frame: Frame) -> str:
-        def text(node: ast.expr) -> str:
-            return rewritten(frame.module.source(node), lambda one: self._in_base(frame, one))
-
-        if limit.count is not None:
-            more = f" + {limit.inclusive}" if limit.inclusive else ""
-            return f"max({text(limit.count)}{more}, 1)"
-        conditions = " and ".join(text(one) for one in limit.conditions)
-        return f"1 if {conditions} else None" if conditions else "1"
-
-    def _in_base(self, frame: Frame, node: ast.expr) -> str | None:
-        name = dotted(node)
-        canonical = frame.canonical(name) if name else ""
-        return canonical if canonical and canonical != name else None
 
 
 def _unit(nest: Nest) -> str:

@@ -1,0 +1,107 @@
+"""The lines that take the epoch loop's place: the LightningModule made, a Trainer with its settings, and the fit."""
+
+from __future__ import annotations
+
+import ast
+import textwrap
+
+from lab_migrate.analysis.symbols import dotted
+from lab_migrate.idiomatic.frame import Frame
+from lab_migrate.idiomatic.limits import Limit
+from lab_migrate.idiomatic.text import rewritten
+from lab_migrate.idiomatic.write import WIDTH, Writer
+
+
+def fit_lines(writer: Writer, indent: str, module_name: str, trainer_name: str) -> str:
+    """The lines that take the epoch loop's place."""
+    lines = _call(writer, f"{module_name} = {writer.name}(", writer.arguments(), indent)
+    lines.append(f"{trainer_name} = {writer.lightning}.Trainer(")
+    lines += [f"{writer.unit}{setting}," for setting in _settings(writer)]
+    lines.append(")")
+    loaders = [writer.nest.train.frame.canonical(writer.nest.train.loader)]
+    if writer.nest.validation is not None:
+        loaders.append(writer.nest.validation.frame.canonical(writer.nest.validation.loader))
+    lines.append(f"{trainer_name}.fit({', '.join([module_name, *loaders])})")
+    lines += [f"{name} = {module_name}.{writer.names.carried[name]}" for name in writer.names.exported]
+    return "".join(f"{indent}{line}\n" for line in lines)
+
+
+def _call(writer: Writer, head: str, arguments: list[str], indent: str) -> list[str]:
+    line = f"{head}{', '.join(arguments)})"
+    if len(indent) + len(line) <= WIDTH:
+        return [line]
+    return [head, *(f"{writer.unit}{row}" for row in textwrap.wrap(", ".join(arguments), WIDTH - 12)), ")"]
+
+
+def _settings(writer: Writer) -> list[str]:
+    found = [f"max_epochs={_epochs(writer)}", f"accelerator={_accelerator(writer)}", "devices=1"]
+    for word, limit in (("train", writer.hooks.train_limit), ("val", writer.hooks.validation_limit)):
+        if limit is not None:
+            frame = (writer.nest.train if word == "train" else writer.nest.validation).frame  # type: ignore[union-attr]
+            found.append(f"limit_{word}_batches={_limit(writer, limit, frame)}")
+    found.append("plugins=LightningEnvironment()")
+    if "set_detect_anomaly" in writer.base.module.text:
+        found.append("detect_anomaly=torch.is_anomaly_enabled()")
+    found += writer.hooks.clip or ()
+    if writer.nest.validation is not None:
+        found += ["num_sanity_val_steps=0", "inference_mode=False"]
+    quiet = not any(loop.bar for loop in writer.loops())
+    found += ["logger=False", "enable_checkpointing=False"]
+    found += (["enable_progress_bar=False"] if quiet else []) + ["enable_model_summary=False"]
+    return found
+
+
+def _epochs(writer: Writer) -> str:
+    source = writer.base.module.source
+    first, stop = writer.nest.first, writer.nest.stop
+    if first is None or (isinstance(first, ast.Constant) and first.value == 0):
+        return source(stop)
+    if isinstance(stop, ast.BinOp) and isinstance(stop.op, ast.Add) and ast.dump(stop.right) == ast.dump(first):
+        return source(stop.left)
+    if isinstance(stop, ast.BinOp) and isinstance(stop.op, ast.Add) and ast.dump(stop.left) == ast.dump(first):
+        return source(stop.right)
+    low = source(first) if isinstance(first, ast.Constant | ast.Name | ast.Attribute) else f"({source(first)})"
+    return f"max({source(stop)} - {low}, 0)"
+
+
+def _accelerator(writer: Writer) -> str:
+    devices = writer.roles.devices
+    plain = [name for name in devices if ":" not in name]
+    if plain:
+        name = plain[0]
+        values = [
+            node.value
+            for node in writer.base.function.own
+            if isinstance(node, ast.Assign) and any(dotted(target) == name for target in node.targets)
+        ]
+        values += [
+            node.value
+            for node in writer.base.module.symbols.top.own
+            if isinstance(node, ast.Assign) and any(dotted(target) == name for target in node.targets)
+        ]
+        made = [isinstance(value, ast.Call) and "device" in dotted(value.func).replace("accelerator", "device")
+                for value in values]  # fmt: skip
+        return f"{name}.type" if values and all(made) else f"torch.device({name}).type"
+    if writer.roles.hard_cuda:
+        return '"auto"'
+    model = writer.roles.models[0]
+    made_here = any(dotted(target) == model for node in writer.base.function.own if isinstance(node, ast.Assign)
+                    for target in node.targets)  # fmt: skip
+    return '"cpu"' if made_here else f"next({model}.parameters()).device.type"
+
+
+def _limit(writer: Writer, limit: Limit, frame: Frame) -> str:
+    def text(node: ast.expr) -> str:
+        return rewritten(frame.module.source(node), lambda one: _in_base(writer, frame, one))
+
+    if limit.count is not None:
+        more = f" + {limit.inclusive}" if limit.inclusive else ""
+        return f"max({text(limit.count)}{more}, 1)"
+    conditions = " and ".join(text(one) for one in limit.conditions)
+    return f"1 if {conditions} else None" if conditions else "1"
+
+
+def _in_base(writer: Writer, frame: Frame, node: ast.expr) -> str | None:
+    name = dotted(node)
+    canonical = frame.canonical(name) if name else ""
+    return canonical if canonical and canonical != name else None
