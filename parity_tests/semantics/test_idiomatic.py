@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,14 @@ def test_each_rule_objects_to_its_own_assumption_only(rule: str) -> None:
     assert found.rule == rule
     assert found.reason
     assert found.row in str(found)
+
+
+def test_every_rule_names_rows_that_exist() -> None:
+    """A row of the table is a test of these semantics."""
+    text = "".join(path.read_text() for path in Path(__file__).parent.glob("test_*.py"))
+    for rule in OBJECTIONS:
+        row = importlib.import_module(f"lab_bridge.idiomatic.rules.{rule}").ROW
+        assert all(f"def {name}(" in text for name in row.split(", ")), rule
 
 
 def test_every_rule_has_a_case_here() -> None:

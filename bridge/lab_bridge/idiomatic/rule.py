@@ -1,7 +1,8 @@
 """What a rule is, and where rules are found.
 
-A rule is a module in `rules/` with `ROW`, the row of docs/semantics.md that it guards, and `objection(semantics)`: why
-Lightning's own way would train something else, or None. Adding a rule adds a file and touches no other.
+A rule is a module in `rules/` with `ROW`, the rows of docs/semantics.md that it guards (the tests' names), and
+`objection(semantics)`: why Lightning's own way would train something else, or None. Adding a rule adds a file and
+touches no other.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lab_bridge.idiomatic.semantics import Semantics
 
-ROW = "accumulation: the mean taken elsewhere, or not at all"
+ROW = "test_sum, test_sum_then_gradients_over_k"
 
 
 def objection(semantics: Semantics) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lab_bridge.idiomatic.semantics import Semantics
 
-ROW = "clipping: a wider set than the optimizer's"
+ROW = "test_over_a_wider_set_than_the_optimizers"
 
 
 def objection(semantics: Semantics) -> str | None:

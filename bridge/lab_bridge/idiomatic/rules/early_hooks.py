@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lab_bridge.idiomatic.semantics import Semantics
 
-ROW = "hooks: before the first batch, between losses"
+ROW = "test_of_loss_weights"
 
 
 def objection(semantics: Semantics) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lab_bridge.idiomatic.semantics import Semantics
 
-ROW = "evaluation: before step 0, without eval(), own generators"
+ROW = "test_before_step_0, test_without_eval_mode, test_without_touching_the_trainings_generators"
 
 
 def objection(semantics: Semantics) -> str | None:

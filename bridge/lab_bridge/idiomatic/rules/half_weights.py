@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lab_bridge.idiomatic.semantics import Semantics
 
-ROW = "precision: weights of a lower precision"
+ROW = "test_fp32_masters"
 
 
 def objection(semantics: Semantics) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lab_bridge.idiomatic.semantics import Semantics
 
-ROW = "precision: fp16 with a scaler, fp32 masters"
+ROW = "test_fp16_with_a_scale_that_moves, test_fp16_with_a_fixed_scale, test_fp32_masters, test_before_unscaling"
 
 
 def objection(semantics: Semantics) -> str | None:

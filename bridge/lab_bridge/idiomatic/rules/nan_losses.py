@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lab_bridge.idiomatic.semantics import Semantics
 
-ROW = "state: a NaN loss is passed over"
+ROW = "test_a_nan_loss_is_passed_over"
 
 
 def objection(semantics: Semantics) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lab_bridge.idiomatic.semantics import Semantics
 
-ROW = "loaders: mixtures that read the global step"
+ROW = "test_a_weighted_mixture_that_reads_the_global_step"
 
 
 def objection(semantics: Semantics) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lab_bridge.idiomatic.semantics import Semantics
 
-ROW = "distributed: reduction after every loss"
+ROW = "test_own_reduction_at_every_loss"
 
 
 def objection(semantics: Semantics) -> str | None:

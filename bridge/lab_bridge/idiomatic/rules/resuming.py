@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lab_bridge.idiomatic.semantics import Semantics
 
-ROW = "checkpoints: at any step, in mid-epoch and mid-accumulation"
+ROW = "test_cut_anywhere"
 
 
 def objection(semantics: Semantics) -> str | None:

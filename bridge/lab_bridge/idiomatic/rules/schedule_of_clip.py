@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lab_bridge.idiomatic.semantics import Semantics
 
-ROW = "schedules: of clip values"
+ROW = "test_the_limit_is_scheduled"
 
 
 def objection(semantics: Semantics) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lab_bridge.idiomatic.semantics import Semantics
 
-ROW = "schedules: after the update, per loss, epoch, window, every n"
+ROW = "test_after_the_update, test_per_micro_batch, test_per_epoch, test_every_n"
 
 
 def objection(semantics: Semantics) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lab_bridge.idiomatic.semantics import Semantics
 
-ROW = "optimizers: closures, two phases, adversaries"
+ROW = "test_lbfgs_by_closure, test_sam, test_several_critic_steps"
 
 
 def objection(semantics: Semantics) -> str | None:
