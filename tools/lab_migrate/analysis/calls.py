@@ -193,6 +193,9 @@ class CallGraph:
         if isinstance(value, ast.Attribute) and isinstance(value.value, ast.Name) and value.value.id in ("self", "cls"):
             cls = _enclosing_class(function)
             return self._methods_of((cls,), value.attr) if cls else []
+        if isinstance(value, ast.Attribute):
+            # `retry_call(model.train)`: a method of something whose class is known, never one found by its name.
+            return self._methods_of(self.types(function, value.value), value.attr)
         return []
 
     def _named(self, function: Function, name: str) -> list[Function]:
@@ -276,8 +279,8 @@ class CallGraph:
         if name in _COMMON or name.startswith("__"):
             return []
         named = self._by_name.get(name, [])
-        if not is_test(function.path):
-            named = [method for method in named if not is_test(method.path)]
+        if not is_test(function.path, function.module):
+            named = [method for method in named if not is_test(method.path, method.module)]
         if len(named) <= MAX_CANDIDATES:
             return named
         families = {id(self.lineage(method.cls)[-1]) for method in named if method.cls is not None}
@@ -459,10 +462,22 @@ class CallGraph:
         return tuple(dict.fromkeys(found))
 
 
-def is_test(path: str) -> bool:
-    """Whether a file tests the project rather than being it."""
+def is_test(path: str, module: Module | None = None) -> bool:
+    """Whether a file tests the project rather than being it; by its name alone, unless its text is at hand.
+
+    `add_test.py` that defines no test and imports no test library is a script like any other.
+    """
     *folders, name = path.split("/")
-    return name.startswith(("test_", "conftest")) or name.endswith("_test.py") or bool({"tests", "test"} & {*folders})
+    if {"tests", "test"} & {*folders} or name == "conftest.py":
+        return True
+    named = name.startswith("test_") or name.endswith("_test.py")
+    return named and (module is None or _tests_something(module))
+
+
+def _tests_something(module: Module) -> bool:
+    imported = {full.split(".")[0] for full in module.symbols.imports.values()}
+    names = [function.name for function in module.symbols.functions] + [cls.name for cls in module.symbols.classes]
+    return bool(imported & {"pytest", "unittest"}) or any(name.startswith(("test_", "Test")) for name in names)
 
 
 def _scopes(function: Function) -> list[Function]:

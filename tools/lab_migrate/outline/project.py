@@ -239,12 +239,12 @@ def _is_outlined(module: Module) -> bool:
 def _wanted(project: Project, entry: str | None, loops: list[TrainingLoop]) -> tuple[set[str], list[Finding]]:
     """The files to convert. Where an entry's imports lead to no loop, something finds its classes at run time."""
     if entry is None:
-        return {path for path in project.modules if not is_test(path)}, []
+        return {path for path, module in project.modules.items() if not is_test(path, module)}, []
     reached = _reachable(project, entry)
     if any(loop.path in reached for loop in loops) or any(_is_outlined(project.modules[path]) for path in reached):
         return reached, []
     package = entry.split("/")[0] + "/" if "/" in entry else ""
-    near = {path for path in project.modules if path.startswith(package) and not is_test(path)}
+    near = {path for path, module in project.modules.items() if path.startswith(package) and not is_test(path, module)}
     found = sorted({loop.path for loop in loops if loop.path in near})
     if not found:
         return reached, []
