@@ -212,7 +212,62 @@ class CallGraph:
             if isinstance(value, ast.Name) and value.id != name
             for target in self._named(scope, value.id)
         ]
-        return direct or self._methods_of(self.types(function, ast.Name(name, ast.Load())), "__call__")
+        return (
+            direct
+            or self._made_by_factories(function, name)
+            or self._handed_in(function, name)
+            or self._methods_of(self.types(function, ast.Name(name, ast.Load())), "__call__")
+        )
+
+    def _made_by_factories(self, function: Function, name: str) -> list[Function]:
+        """`step_fn = get_step_fn(…)`, where that returns a function it defines."""
+        key = (id(function), f"{name}()")
+        if key in self._open:
+            return []
+        self._open.add(key)
+        try:
+            return [
+                made
+                for scope in _scopes(function)
+                for value in scope.assigned.get(name, [])
+                if isinstance(value, ast.Call)
+                for factory in self.targets(scope, value.func)
+                for made in _functions_returned(factory)
+            ]
+        finally:
+            self._open.discard(key)
+
+    def _handed_in(self, function: Function, name: str) -> list[Function]:
+        """A parameter that is called: the functions that callers name for it, found by the called function's name."""
+        key = (id(function), f"{name}=")
+        scope = next((one for one in _scopes(function) if name in one.parameters), None)
+        if scope is None or key in self._open:
+            return []
+        calls = self._calls_by_name.get(scope.name, [])
+        if len(calls) > MAX_CANDIDATES:
+            return []
+        self._open.add(key)
+        try:
+            return [
+                made
+                for caller, call in calls
+                for value in _passed(scope, call, name)
+                for made in self._functions_handed(caller, value) or self._variable(caller, value)
+            ]
+        finally:
+            self._open.discard(key)
+
+    def _variable(self, caller: Function, value: ast.expr) -> list[Function]:
+        return self._made_by_factories(caller, value.id) if isinstance(value, ast.Name) else []
+
+    @cached_property
+    def _calls_by_name(self) -> dict[str, list[tuple[Function, ast.Call]]]:
+        found: dict[str, list[tuple[Function, ast.Call]]] = {}
+        for function in self.project.functions:
+            for node in function.own:
+                if isinstance(node, ast.Call) and (called := dotted(node.func)):
+                    found.setdefault(called.rpartition(".")[2], []).append((function, node))
+        return found
 
     def _lookup(self, function: Function, name: str) -> Function | Class | None:
         """What a bare name means: a nested function, then the file's own, then an import."""
@@ -472,6 +527,20 @@ def is_test(path: str, module: Module | None = None) -> bool:
         return True
     named = name.startswith("test_") or name.endswith("_test.py")
     return named and (module is None or _tests_something(module))
+
+
+def _passed(function: Function, call: ast.Call, name: str) -> list[ast.expr]:
+    """What a call gives for a parameter of the function it calls."""
+    named = [keyword.value for keyword in call.keywords if keyword.arg == name]
+    at = function.parameters.index(name) - (1 if function.cls is not None and not function.is_static else 0)
+    return named or (call.args[at : at + 1] if at >= 0 else [])
+
+
+def _functions_returned(factory: Function) -> list[Function]:
+    """The functions that a function defines in its own code and returns by name."""
+    names = {node.value.id for node in factory.own if isinstance(node, ast.Return) and isinstance(node.value, ast.Name)}
+    inner = factory.module.symbols.functions if names else []
+    return [one for one in inner if one.parent is factory and one.name in names]
 
 
 def _tests_something(module: Module) -> bool:
