@@ -14,7 +14,7 @@ from lab_bridge.checkpoint.inert import NumpyValue, Symbol
 from lab_bridge.checkpoint.places import Place
 from lab_bridge.checkpoint.tree import OBJECT, Leaf, Step, TreePath
 
-__all__ = ["CARRIED", "as_plain", "from_plain"]
+__all__ = ["CARRIED", "as_plain", "from_plain", "is_plain"]
 
 #: The key under which such things lie, in every format that is a tree.
 KEY = "lab_migrate"
@@ -38,6 +38,12 @@ def as_plain(path: TreePath, leaf: Leaf) -> tuple[TreePath, Leaf]:
     if isinstance(leaf, np.dtype):
         return steps, _NUMPY + leaf.str.encode()
     return steps, leaf
+
+
+def is_plain(path: TreePath, leaf: Leaf) -> bool:
+    """Whether `weights_only=True` reads it."""
+    foreign = isinstance(leaf, NumpyValue | Symbol | np.dtype)
+    return not foreign and all(step.kind != OBJECT and not isinstance(step.key, Symbol) for step in path)
 
 
 def from_plain(path: TreePath, leaf: Leaf) -> tuple[TreePath, Leaf]:

@@ -24,7 +24,17 @@ import attrs
 from lab_bridge.checkpoint.stored import StoredTensor
 from lab_bridge.checkpoint.tree import Leaf, Step, TreePath
 
-__all__ = ["SECTIONS", "Contents", "is_buffer", "parameter_name", "section", "with_parameter_name"]
+__all__ = [
+    "DIALECT",
+    "SECTIONS",
+    "UNORDERED",
+    "Contents",
+    "is_buffer",
+    "is_reading",
+    "parameter_name",
+    "section",
+    "with_parameter_name",
+]
 
 SECTIONS = (
     "weights", "versions", "optimizer", "schedules", "scaler", "ema", "loader", "generators", "counters",
@@ -32,6 +42,13 @@ SECTIONS = (
 )  # fmt: skip
 
 _BUFFER_NAMES = ("running_mean", "running_var", "num_batches_tracked")
+
+
+#: Where, among what is carried for a format, the words stand that a file of it used.
+DIALECT: TreePath = (Step("lab_migrate.dialect"),)
+
+#: And where it stands that its weights came in no order, wherever they have gone since.
+UNORDERED: TreePath = (Step("lab_migrate.unordered"),)
 
 
 @attrs.frozen
@@ -57,6 +74,11 @@ class Contents:
 def section(where: TreePath) -> str:
     """The first word of an address."""
     return str(where[0].key)
+
+
+def is_reading(where: TreePath) -> bool:
+    """Whether it says how a file of some format was read, and nothing that was in it."""
+    return section(where) == "carried" and where[2:] in (DIALECT, UNORDERED)
 
 
 #: Where in an address the name of a parameter stands.

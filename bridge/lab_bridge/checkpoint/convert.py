@@ -68,6 +68,7 @@ def convert(
         _require(mapped.contents, form, only)
         _check_mapped_back(leaves, form, opened, kept, mapping)
         coverage = _mapped_coverage(opened.contents, mapped, leaves, paths, dropped, form)
+    _check_weights(paths, form)
     write_checkpoint(Path(target), leaves, form, force)
     return Conversion(opened, form, coverage)
 
@@ -108,6 +109,15 @@ def _require(contents: Contents, form: Format, only: str | None) -> None:
         raise CheckpointError(
             f"expected what {form.title} needs, found no {', '.join(missing)} in {contents.format}; "
             "no training could resume from it. Use --to for another format, or --only weights"
+        )
+
+
+def _check_weights(paths: dict[TreePath, TreePath], form: Format) -> None:
+    beside = [where for where, path in paths.items() if section(where) == "weights" and placed(path) == "carried"]
+    if beside:
+        raise CheckpointError(
+            f"expected a place for every weight in {form.title}, found none for {show(beside[0])} and "
+            f"{len(beside) - 1} more: its files have other names in them. Use --to for another format"
         )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 import attrs
 import xxhash
 
-from lab_bridge.checkpoint.contents import parameter_name, section
+from lab_bridge.checkpoint.contents import is_reading, parameter_name, section
 from lab_bridge.checkpoint.stored import StoredTensor
 from lab_bridge.checkpoint.tree import Leaf, TreePath, same_leaf, show
 
@@ -25,8 +25,8 @@ class Fault:
 
 def find_faults(expected: Mapping[TreePath, Leaf], found: Mapping[TreePath, Leaf]) -> list[Fault]:
     """Every difference between what a target should hold and what it holds, both by address."""
-    faults = [_missing(where) for where in expected if where not in found]
-    faults += [_unexplained(where) for where in found if where not in expected]
+    faults = [_missing(where) for where in expected if where not in found and not is_reading(where)]
+    faults += [_unexplained(where) for where in found if where not in expected and not is_reading(where)]
     differing = [where for where in expected if where in found and not same_leaf(expected[where], found[where])]
     owners: dict[str, list[TreePath]] = {}
     for where in {*differing, *(where for where in expected if where not in found)}:

@@ -22,6 +22,8 @@ __all__ = ["read_folder", "write_folder"]
 
 #: A file that is kept as bytes may have so many.
 LARGEST = 64 << 20
+#: Missing weights that an error names.
+SHOWN = 8
 #: Pickled settings, which would import their framework; nothing in them is state of the training.
 SETTINGS = ("training_args.bin",)
 
@@ -29,12 +31,34 @@ SETTINGS = ("training_args.bin",)
 def read_folder(path: Path, read_torch: Callable[[Path], object]) -> dict[TreePath, Leaf]:
     """The leaves of all files directly in a folder. Raises `CheckpointError`, `UntrustedError`."""
     leaves: dict[TreePath, Leaf] = {}
+    folders = sorted(inner.name for inner in path.iterdir() if inner.is_dir() and not inner.name.startswith("."))
+    if folders:
+        raise CheckpointError(
+            f"{path}: expected files, found folders as well, of which nothing would come along: {', '.join(folders)}; "
+            "move them out, or convert them by themselves"
+        )
     for file in sorted(path.iterdir()):
         if not file.is_file() or file.name.startswith("."):
             continue
         for inner, leaf in _read(file, read_torch).items():
             leaves[(Step(KEY if file.name == f"{KEY}.pt" else file.name), *inner)] = leaf
+    _check_index(path, leaves)
     return leaves
+
+
+def _check_index(path: Path, leaves: Mapping[TreePath, Leaf]) -> None:
+    """That every weight is there which an index of several files says is."""
+    missing = [
+        f"{where[2].key} in {file}"
+        for where, file in leaves.items()
+        if str(where[0].key).endswith(".index.json") and len(where) == 3 and where[1].key == "weight_map"
+        and not {(Step(file), Step("tensors"), where[2]), (Step(file), where[2])} & leaves.keys()
+    ]  # fmt: skip
+    if missing:
+        more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
+        raise CheckpointError(
+            f"{path}: expected what its index lists, found no {', '.join(missing[:SHOWN])}{more}; copy those files"
+        )
 
 
 def _read(file: Path, read_torch: Callable[[Path], object]) -> dict[TreePath, Leaf]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import attrs
 
@@ -28,7 +28,8 @@ class Format:
     `required` are the addresses, or beginnings of addresses, without which no training resumes from such a file.
     `implied` gets the leaves of a file and says which others the format always writes, with their values. `derived`
     finds further entries for a reader's eyes, e.g. a step counter inside JSON text; they are never written. `ordered`:
-    the weights stand in the file in the order of the model, which is the order that optimizers count in.
+    the weights stand in the file in the order of the model, which is the order that optimizers count in. `plain`: such
+    a file never holds more than `weights_only=True` reads, not even where its source did.
     """
 
     name: str
@@ -38,22 +39,24 @@ class Format:
     suffix: str = ".pt"
     container: str = "torch"
     rank: int = 5
-    optimizers: Callable[[str], str | None] = lambda dialect: None
+    optimizers: Callable[[str], Sequence[str]] = lambda dialect: ()
     dialect: Callable[[Leaves], str] = lambda leaves: ""
     required: tuple[TreePath, ...] = ()
     implied: Callable[[Leaves], dict[TreePath, Leaf]] = nothing_implied
     derived: Callable[[Leaves], dict[TreePath, Leaf]] = nothing_implied
     ordered: bool = True
+    plain: bool = False
 
 
-def torch_optimizer(path: str, where: str, names: Names) -> list[Place]:
+def torch_optimizer(path: str, where: str, names: Names, which: int = 0) -> list[Place]:
     """The places of a `torch.optim.Optimizer.state_dict()` at `path`, whose address is `where`.
 
-    In the file parameters are counted through the groups; in addresses they have their names.
+    In the file parameters are counted through the groups; in addresses they have their names. The number of the
+    optimizer is what the pattern captures as `i`, or else `which`.
     """
 
     def number(captured: Mapping[str, TreePath]) -> int:
-        return int(captured["i"][0].key) if "i" in captured else 0
+        return int(captured["i"][0].key) if "i" in captured else which
 
     codec = Codec(
         lambda index, captured: names.name_of(number(captured), index),

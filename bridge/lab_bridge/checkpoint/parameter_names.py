@@ -52,11 +52,25 @@ def names_in_entries(entries: Mapping[TreePath, Leaf]) -> Names:
 
 @attrs.frozen
 class _Optimizer:
-    """One state dict: the indices in each group, the shape of the state of each index, names where it says some."""
+    """One state dict: the indices in each group, the shapes in the state of each index, names where it says some.
+
+    `factors`: the shapes of the rows and columns that a parameter's squares are kept as (Adafactor).
+    """
 
     groups: list[list[int]]
-    shapes: dict[int, Shape]
+    shapes: dict[int, frozenset[Shape]]
+    factors: dict[int, dict[str, Shape]]
     said: list[str]
+
+    def agrees(self, index: int, shape: Shape) -> bool:
+        """Whether a parameter of this shape can have this state."""
+        found, factors = self.shapes.get(index), self.factors.get(index, {})
+        fits = not factors or (
+            len(shape) > 1
+            and factors.get("row") in (shape[:-1], (*shape[:-1], 1))
+            and factors.get("col") in ((*shape[:-2], shape[-1]), (*shape[:-2], 1, shape[-1]))
+        )
+        return fits and (not found or shape in found)
 
 
 def name_parameters(
@@ -65,9 +79,9 @@ def name_parameters(
     """Name the parameters of optimizers, given the tensors of a state dict in its order (or, if not, in no order).
 
     `optimizers` holds the leaves of each state dict, from its root. Names that the file says (torch >= 2.6 with named
-    parameters) come first; then the order of the weights, where every shape agrees; then the only way to deal the
-    weights out to the groups in their order that agrees with every shape. Nothing is guessed: where there are several
-    ways, the indices stay.
+    parameters) come first; then the order of the weights, where there is one group and every shape agrees; then the
+    only way to deal the weights out to the groups in their order that agrees with every shape. Nothing is guessed:
+    where there are several ways, the indices stay.
     """
     named: dict[int, list[str]] = {}
     notes: list[str] = []
@@ -95,7 +109,8 @@ def _parameters(weights: Mapping[str, StoredTensor]) -> list[tuple[str, Shape]]:
 def _read(leaves: Mapping[TreePath, Leaf]) -> _Optimizer:
     groups: dict[int, dict[int, int]] = {}
     said: dict[tuple[int, int], str] = {}
-    shapes: dict[int, Shape] = {}
+    shapes: dict[int, list[Shape]] = {}
+    factors: dict[int, dict[str, Shape]] = {}
     for path, leaf in leaves.items():
         keys = [step.key for step in path]
         if len(keys) == 4 and keys[0] == "param_groups" and keys[2] == "params":
@@ -103,10 +118,18 @@ def _read(leaves: Mapping[TreePath, Leaf]) -> _Optimizer:
         elif len(keys) == 4 and keys[0] == "param_groups" and keys[2] == "param_names":
             said[keys[1], keys[3]] = leaf
         elif keys[:1] == ["state"] and len(keys) == 3 and isinstance(leaf, StoredTensor):
-            # A counter of no dimensions says nothing of its parameter's shape; neither does one that was there before.
-            shapes[keys[1]] = max(shapes.get(keys[1], ()), leaf.shape, key=lambda shape: (len(shape), shape))
+            factor = next((word for word in ("row", "col") if word in str(keys[2])), None)
+            if factor is None:
+                shapes.setdefault(keys[1], []).append(leaf.shape)
+            else:
+                factors.setdefault(keys[1], {})[factor] = leaf.shape
     listed = [[groups[g][j] for j in sorted(groups[g])] for g in sorted(groups)]
-    return _Optimizer(listed, shapes, [said[key] for key in sorted(said)])
+    # One slot of no dimensions is a counter, which says nothing of its parameter's shape.
+    told = {
+        index: frozenset(found) - {()} or frozenset(found if len(found) > 1 and index not in factors else ())
+        for index, found in shapes.items()
+    }
+    return _Optimizer(listed, told, factors, [said[key] for key in sorted(said)])
 
 
 def _name(candidates: list[tuple[str, Shape]], optimizer: _Optimizer) -> tuple[list[str] | None, str]:
@@ -117,12 +140,13 @@ def _name(candidates: list[tuple[str, Shape]], optimizer: _Optimizer) -> tuple[l
         return None, "parameters are not counted through the groups; they keep their numbers"
     if len(optimizer.said) == len(order):
         return optimizer.said, "parameter names as the file says them"
-    if len(candidates) == len(order) and _agree(candidates, order, optimizer.shapes):
+    # Groups may take the weights in any order: a head first, to give it a rate of its own.
+    if len(optimizer.groups) == 1 and len(candidates) == len(order) and _agree(candidates, order, optimizer):
         return [name for name, _ in candidates], (
             f"parameter names by the order of the weights; {len(optimizer.shapes)} of {len(order)} shapes agree"
         )
     ruled = _weight_decay_split(candidates, optimizer.groups)
-    if ruled and _agree(ruled, order, optimizer.shapes):
+    if ruled and _agree(ruled, order, optimizer):
         return [name for name, _ in ruled], (
             "parameter names by order and shape, biases and norms without weight decay in a group of their own"
         )
@@ -140,17 +164,15 @@ def _name_by_shape(candidates: list[tuple[str, Shape]], optimizer: _Optimizer) -
         return None, ""
     if len(optimizer.said) == len(order):
         return optimizer.said, "parameter names as the file says them"
-    by_shape = {shape: name for name, shape in candidates}
-    shapes = [optimizer.shapes.get(index) for index in order]
-    if len(by_shape) == len(candidates) and len(set(shapes)) == len(shapes) and all(s in by_shape for s in shapes):
-        return [
-            by_shape[shape] for shape in shapes if shape is not None
-        ], "parameter names by their shapes, all different"
+    fitting = [[name for name, shape in candidates if optimizer.agrees(index, shape)] for index in order]
+    names = [found[0] for found in fitting if len(found) == 1]
+    if len({*names}) == len(order):
+        return names, "parameter names by their shapes, all different"
     return None, "the file has the weights in no order, so parameters keep their numbers"
 
 
-def _agree(candidates: list[tuple[str, Shape]], order: list[int], shapes: Mapping[int, Shape]) -> bool:
-    return all(shapes.get(index, shape) == shape for index, (_, shape) in zip(order, candidates, strict=True))
+def _agree(candidates: list[tuple[str, Shape]], order: list[int], optimizer: _Optimizer) -> bool:
+    return all(optimizer.agrees(index, shape) for index, (_, shape) in zip(order, candidates, strict=True))
 
 
 def _weight_decay_split(candidates: list[tuple[str, Shape]], groups: list[list[int]]) -> list[tuple[str, Shape]] | None:
@@ -163,7 +185,7 @@ def _weight_decay_split(candidates: list[tuple[str, Shape]], groups: list[list[i
 def _deal(candidates: list[tuple[str, Shape]], optimizer: _Optimizer) -> list[list[str]]:
     """Up to two ways to deal the weights out, each group keeping their order; none where that takes too long."""
     found: list[list[str]] = []
-    groups, shapes = optimizer.groups, optimizer.shapes
+    groups = optimizer.groups
     total = sum(len(group) for group in groups)
     tried = 0
 
@@ -179,7 +201,7 @@ def _deal(candidates: list[tuple[str, Shape]], optimizer: _Optimizer) -> list[li
             return
         name, shape = candidates[at]
         for number, group in enumerate(groups):
-            if taken[number] < len(group) and shapes.get(group[taken[number]], shape) == shape:
+            if taken[number] < len(group) and optimizer.agrees(group[taken[number]], shape):
                 onward = (*taken[:number], taken[number] + 1, *taken[number + 1 :])
                 go(at + 1, onward, {**names, group[taken[number]]: name})
         go(at + 1, taken, names)

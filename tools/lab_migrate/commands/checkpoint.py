@@ -232,6 +232,14 @@ def _print_conversion(done: Conversion, target: Path) -> None:
         reasons[fate.reason] = reasons.get(fate.reason, 0) + 1
     for reason, count in reasons.items():
         out.print(f"  dropped {count}: {reason}")
+    beside: dict[str, int] = {}
+    for fate in done.coverage.fates:
+        if fate.what == "carried":
+            top = fate.source.partition(".")[0].partition("[")[0]
+            beside[top] = beside.get(top, 0) + 1
+    if beside:
+        listed = ", ".join(f"{top} ({count})" for top, count in beside.items())
+        out.print(f"  carried for the way back, read by nothing else: {listed}")
     added: dict[tuple[str, str], int] = {}
     for path, reason in done.coverage.added.items():
         top = path.partition(".")[0].partition("[")[0]

@@ -39,7 +39,7 @@ FORMAT = Format(
     _recognises,
     _places,
     rank=3,
-    optimizers=lambda dialect: "last_optimizer_state",
+    optimizers=lambda dialect: ("last_optimizer_state",),
     dialect=_dialect,
     required=(address("weights"), address("counters/step"), address("loader/train")),
 )

@@ -58,7 +58,7 @@ FORMAT = Format(
     suffix="/",
     container="folder",
     rank=3,
-    optimizers=lambda dialect: "optimizer.pt",
+    optimizers=lambda dialect: ("optimizer.pt",),
     dialect=_dialect,
     required=(address("weights"), address("optimizer/[0]"), address("schedules/[0]"), address("counters/step")),
     # safetensors sorts by name.

@@ -64,4 +64,6 @@ REQUIRED = tuple(
     )
 )
 
-FORMAT = Format("lab", "a Lab checkpoint", _recognises, _places, ".lab", rank=1, required=REQUIRED, implied=_implied)
+FORMAT = Format(
+    "lab", "a Lab checkpoint", _recognises, _places, ".lab", rank=1, required=REQUIRED, implied=_implied, plain=True
+)

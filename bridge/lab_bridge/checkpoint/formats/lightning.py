@@ -9,19 +9,33 @@ from lab_bridge.checkpoint.parameter_names import Names
 from lab_bridge.checkpoint.places import Place, address
 from lab_bridge.checkpoint.tree import Leaf, TreePath, same_leaf
 
+#: The dialect of files of `WeightAveraging`.
+_AVERAGED = "averaged"
+
 
 def _recognises(leaves: Leaves) -> bool:
     return address("pytorch-lightning_version") in leaves
 
 
+def _dialect(leaves: Leaves) -> str:
+    return _AVERAGED if any(path[0].key == "current_model_state" for path in leaves) else ""
+
+
 def _places(names: Names, dialect: str) -> list[Place]:
+    # Its WeightAveraging puts the averages where the weights are otherwise. Averages of others get no such place:
+    # a Trainer without that callback would train on from them.
+    live = "current_model_state" if dialect == _AVERAGED else "state_dict"
+    averages = [
+        Place("state_dict/<name>", "ema/average/<name>"),
+        Place("averaging_state/<rest...>", "ema/averaging_state/<rest...>"),
+    ]
     return [
-        Place("state_dict/@_metadata/<module>/<rest...>", "versions/<module>/<rest...>"),
-        Place("state_dict/<name>", "weights/<name>"),
+        Place(f"{live}/@_metadata/<module>/<rest...>", "versions/<module>/<rest...>"),
+        Place(f"{live}/<name>", "weights/<name>"),
+        *(averages if dialect == _AVERAGED else ()),
         *torch_optimizer("optimizer_states/<i>", "optimizer/<i>", names),
         Place("lr_schedulers/<i>/<rest...>", "schedules/<i>/<rest...>"),
         Place("MixedPrecision/<rest...>", "scaler/<rest...>"),
-        Place("callbacks/EMAWeightAveraging/<rest...>", "ema/<rest...>"),
         Place("epoch", "counters/epoch"),
         Place("global_step", "counters/step"),
         Place("hyper_parameters/<rest...>", "config/<rest...>"),
@@ -38,7 +52,9 @@ def _implied(leaves: Leaves) -> dict[TreePath, Leaf]:
     }
     step, epoch = leaves.get(address("global_step"), 0), leaves.get(address("epoch"), 0)
     there = {path: leaf for path, leaf in leaves.items() if path[0].key == "loops"}
-    made = _loops(step, epoch) if step else {}
+    # Lightning itself makes them for a file of its versions before 1.6, from the step and the epoch.
+    own = str(leaves.get(address("pytorch-lightning_version"), "")).startswith(("0.", "1."))
+    made = _loops(step, epoch) if step and not own else {}
     # A file that has counters of its own gets none of these.
     if not there or (there.keys() == made.keys() and all(same_leaf(made[path], there[path]) for path in there)):
         implied |= made
@@ -86,6 +102,8 @@ FORMAT = Format(
     _places,
     ".ckpt",
     rank=2,
-    optimizers=lambda dialect: "optimizer_states/<i>",
+    optimizers=lambda dialect: ("optimizer_states/<i>",),
+    dialect=_dialect,
     implied=_implied,
+    plain=True,
 )

@@ -69,4 +69,5 @@ FORMAT = Format(
     container="dcp",
     rank=4,
     implied=_implied,
+    plain=True,
 )

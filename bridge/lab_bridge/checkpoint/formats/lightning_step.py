@@ -50,4 +50,5 @@ FORMAT = Format(
     rank=1,
     required=REQUIRED,
     implied=_implied,
+    plain=True,
 )

@@ -31,6 +31,6 @@ FORMAT = Format(
     _places,
     ".pth",
     rank=3,
-    optimizers=lambda dialect: "optimizer",
+    optimizers=lambda dialect: ("optimizer",),
     required=(address("weights"), address("counters/step")),
 )

@@ -29,4 +29,5 @@ FORMAT = Format(
     container="safetensors",
     rank=9,
     implied=_implied,
+    plain=True,
 )

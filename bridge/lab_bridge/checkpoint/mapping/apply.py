@@ -137,9 +137,9 @@ class _Applying:
             self.problems.append(f"{what}: expected the same of {', '.join(missing)}, to {word} them, found none")
             return
         leaves = [leaf for _, leaf in there]
+        # A preconditioner of a square weight has its shape by chance; elsewhere its kind does not.
         of_weight = [
-            isinstance(leaf, StoredTensor) and leaf.shape == weights[name].shape
-            for name, leaf in zip(claim.sources, leaves, strict=False)
+            isinstance(leaf, StoredTensor) and leaf.shape == weights[name].shape for name, (_, leaf) in held.items()
         ]
         try:
             if is_tie and section(before) == "optimizer":
