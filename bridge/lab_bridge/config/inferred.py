@@ -133,7 +133,9 @@ class _Maker:
         keys = dict.fromkeys(str(key) for group in known for key in group.entries)
         parameters = tuple(self._key(path, key, groups, declared) for key in keys)
         place = declared.place if declared is not None else groups[0].place if groups else NOWHERE
-        base = wanted or _camel(path.rpartition(".")[2])
+        key = path.rpartition(".")[2]
+        # in a class, a key of the same name would hide the class from whoever reads its annotation
+        base = wanted or (f"{_camel(key)}Section" if _camel(key) == key else _camel(key))
         name, above = base, path.rpartition(".")[0]
         while name in self.builders and not self._is_same(self.builders[name], parameters):
             outer = _camel(above.rpartition(".")[2])
