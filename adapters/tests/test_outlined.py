@@ -241,3 +241,38 @@ def test_modes_and_autograd_settings_are_the_programs_own() -> None:
         outlined.fit(training_step, range(1))
     outlined.fit(training_step, range(1))
     assert seen == [(False, True), (False, False)]
+
+
+@pytest.mark.parametrize("logger", ["csv", "tensorboard"])
+def test_scalars_that_the_program_writes_reach_lightnings_loggers(tmp_path: Path, logger: str) -> None:
+    """Once each, with the program's own steps; its own files get them as before, and its class is itself again."""
+    from torch.utils.tensorboard.writer import SummaryWriter
+
+    own, before = SummaryWriter(str(tmp_path / "own")), SummaryWriter.add_scalar
+    model = torch.nn.Linear(1, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+
+    def training_step(item: int) -> None:
+        model(torch.ones(1)).sum().backward()
+        optimizer.step()
+        own.add_scalar("loss", torch.tensor(float(item)), 10 * item)
+
+    made: Any = {"csv": pl.loggers.CSVLogger, "tensorboard": pl.loggers.TensorBoardLogger}[logger](tmp_path)
+    outlined.fit(training_step, range(3), logger=made)
+    own.close()
+    assert SummaryWriter.add_scalar is before
+    assert read_scalars(tmp_path / "own") == [(0, 0.0), (10, 1.0), (20, 2.0)]
+    if logger == "tensorboard":
+        assert read_scalars(Path(made.log_dir)) == [(0, 0.0), (10, 1.0), (20, 2.0)]
+    else:
+        lines = (Path(made.log_dir) / "metrics.csv").read_text().split()
+        assert lines == ["loss,step", "0.0,0", "1.0,10", "2.0,20"]
+
+
+def read_scalars(folder: Path) -> list[tuple[int, float]]:
+    """The (step, value) pairs of `loss` in a folder's event files."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(folder))
+    events.Reload()
+    return [(one.step, one.value) for one in events.Scalars("loss")]

@@ -99,6 +99,7 @@ def _guide(
         version=metadata.version("lab-migrate"), legacy=conversion.root, entry=entry, command=command, proof=proof,
         rendered=_rendered(proof) if proof is not None else "", test=TEST, changes=conversion.changes, also=also,
         findings=conversion.findings, assumptions=concerned,
+        outlined=any("outlined." in change.after for change in conversion.changes),
     )  # fmt: skip
 
 

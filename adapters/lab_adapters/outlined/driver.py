@@ -23,6 +23,7 @@ from lab_adapters.outlined.flow import result as as_raised
 from lab_adapters.outlined.found import find, scope_of
 from lab_adapters.outlined.module import OutlinedModule
 from lab_adapters.outlined.places import Places
+from lab_adapters.outlined.scalars import scalars_to_loggers
 
 #: More iterations than any training has; an outlined loop ends by itself.
 ENDLESS = 2**53
@@ -234,7 +235,8 @@ def _lightning(driver: Driver, settings: dict[str, Any]) -> None:
         # A program that never asked for it is not to survive a SIGTERM.
         trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
         try:
-            trainer.fit(OutlinedModule(driver), driver, ckpt_path=ckpt_path)
+            with scalars_to_loggers(trainer):
+                trainer.fit(OutlinedModule(driver), driver, ckpt_path=ckpt_path)
         except SystemExit:
             if interruption.error is None:
                 raise
