@@ -53,9 +53,13 @@ class _Writer:
 
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Write the table; only when all was proven."""
-        if exitstatus != pytest.ExitCode.OK or not self.rows:
-            raise pytest.UsageError(f"{self.path}: not written, since not every test passed")
-        self.path.write_text(table.markdown(self.rows), encoding="utf-8")
+        if exitstatus == pytest.ExitCode.OK:
+            self.path.write_text(table.markdown(self.rows), encoding="utf-8")
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter, exitstatus: int) -> None:
+        """Say where it is not."""
+        if exitstatus != pytest.ExitCode.OK:
+            terminalreporter.write_line(f"{self.path}: not written, since not every test passed", red=True)
 
 
 @pytest.fixture(scope="session", autouse=True)
