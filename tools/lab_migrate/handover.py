@@ -22,6 +22,8 @@ from lab_parity.report.terminal import render
 __all__ = ["Handover", "hand_over"]
 
 GUIDE, TEST, REQUIREMENTS = "MIGRATION.md", "test_migration.py", "requirements.txt"
+#: What a conversion to level L3 brings itself.
+NATIVE_TEST = "test_parity.py"
 #: What migrated code imports, and the requirement that brings it.
 NEEDS = {"lab_adapters": "lab-migrate", "lab_bridge": "lab-migrate", "lightning": "lightning>=2.6,<2.7"}
 SHOWN = 4
@@ -42,8 +44,9 @@ def hand_over(
     """Write the files into a migrated project; again, with the verdict, once there is one. Nothing without a change."""
     if not conversion.changes:
         return Handover({})
-    texts = {TEST: _test(conversion, command)}
-    also = {TEST: "added: runs the comparison again"}
+    native = any(change.path == NATIVE_TEST for change in conversion.changes)
+    texts = {} if native else {TEST: _test(conversion, command)}
+    also = dict.fromkeys(texts, "added: runs the comparison again")
     lines = _requirements(conversion, folder)
     if lines is not None:
         texts[REQUIREMENTS], also[REQUIREMENTS] = lines, "what the migrated code imports"
@@ -97,8 +100,8 @@ def _guide(
     ]
     return _templates().get_template(f"{GUIDE}.jinja").render(
         version=metadata.version("lab-migrate"), legacy=conversion.root, entry=entry, command=command, proof=proof,
-        rendered=_rendered(proof) if proof is not None else "", test=TEST, changes=conversion.changes, also=also,
-        findings=conversion.findings, assumptions=concerned,
+        rendered=_rendered(proof) if proof is not None else "", test=TEST if TEST in also else NATIVE_TEST,
+        changes=conversion.changes, also=also, findings=conversion.findings, assumptions=concerned,
         outlined=any("outlined." in change.after for change in conversion.changes),
     )  # fmt: skip
 
