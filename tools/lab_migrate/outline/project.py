@@ -91,7 +91,8 @@ def _edits(made: Plan, project: Project) -> dict[str, tuple[Edit, ...]]:
         touched[function.path] = function.module
         edits.setdefault(function.path, []).extend(_handed_through(function, call))
     for path, module in touched.items():
-        edits[path].append(_import(module, edits[path]))
+        # First of all that is inserted at one place: a decorator may follow at once.
+        edits[path].insert(0, _import(module, edits[path]))
     return {path: tuple(merged(found)) for path, found in edits.items()}
 
 

@@ -1,0 +1,94 @@
+"""Loops whose backward pass and step are reached by ways that public code takes; and what only resembles them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from lab_migrate.convert import convert_project
+
+Make = Callable[[Mapping[str, str]], Path]
+
+#: A step that a factory makes, which calls an update that another factory made and a caller hands in.
+FACTORIES = {
+    "losses.py": """def update_by(rate):
+    def update(optimizer):
+        optimizer.step()
+    return update
+
+
+def make_step(model, update_fn=None):
+    def step_fn(batch):
+        loss = model(batch).mean()
+        loss.backward()
+        update_fn(optimizer)
+        return loss
+    return step_fn
+""",
+    "train.py": """import losses
+
+update_fn = losses.update_by(0.1)
+step_fn = losses.make_step(model, update_fn=update_fn)
+for batch in loader:
+    step_fn(batch)
+""",
+}
+#: A method that is handed to somebody else's caller.
+HANDED = """from retry.api import retry_call
+
+
+class Trainer:
+    def train(self):
+        self.loss().backward()
+        self.optimizer.step()
+
+
+def main():
+    trainer = Trainer()
+    while trainer.steps < 10:
+        retry_call(trainer.train, tries=3)
+"""
+SCRIPT = """def train(epoch):
+    for batch in loader:
+        model(batch).mean().backward()
+        optimizer.step()
+
+
+for epoch in range(3):
+    train(epoch)
+"""
+
+
+def found(root: Path) -> list[tuple[str, int]]:
+    """Place and line of every loop that is outlined."""
+    findings = convert_project(root).findings
+    return [(finding.path, finding.line) for finding in findings if finding.code == "LM201"]
+
+
+def test_steps_of_factories_and_updates_handed_in_are_followed(project: Make) -> None:
+    """As in diffusion code that builds its step function from a config."""
+    assert found(project(FACTORIES)) == [("train.py", 5)]
+
+
+def test_a_method_handed_to_somebody_else_is_followed(project: Make) -> None:
+    """Where the class of its object is known; never by its name alone."""
+    assert found(project({"cli.py": HANDED})) == [("cli.py", 12)]
+    assert found(project({"cli.py": HANDED.replace("trainer = Trainer()", "trainer = load()")})) == []
+
+
+@pytest.mark.parametrize("name", ["add_test.py", "test_copy.py"])
+def test_a_script_named_like_a_test_is_converted(project: Make, name: str) -> None:
+    """It imports no test library and defines no test."""
+    assert found(project({name: SCRIPT})) == [(name, 2)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [f"import pytest\n{SCRIPT}", f"def test_it():\n    pass\n\n\n{SCRIPT}", f"class TestIt:\n    pass\n\n\n{SCRIPT}"],
+)
+def test_a_test_that_trains_is_left_alone(project: Make, text: str) -> None:
+    """So is whatever lies among the tests."""
+    assert found(project({"test_it.py": text, "train.py": SCRIPT})) == [("train.py", 2)]
+    assert found(project({"tests/it.py": SCRIPT, "train.py": SCRIPT})) == [("train.py", 2)]
