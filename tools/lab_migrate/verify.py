@@ -36,6 +36,7 @@ def verify(
 ) -> Verification:
     """Record `command` in a copy of `project` and in one of `converted`, below the folder `work`, and compare.
 
+    Where they differ, the legacy program is run once more: one that does not repeat itself gives no verdict.
     A command that begins with `python` runs this Python, which has the recorder. Raises `UsageError` where a run fails
     or there is nothing to record.
     """
@@ -44,23 +45,45 @@ def verify(
         raise UsageError("--verify: expected a command, e.g. 'python train.py --epochs 1', found none")
     if words[0] in ("python", "python3"):
         words[0] = sys.executable
-    sides = {"legacy": project, "migrated": converted}
-    done: dict[str, Recording] = {}
-    for side, folder in sides.items():
+    done: dict[str, Path] = {}
+    for side, folder in {"legacy": project, "migrated": converted}.items():
         say(f"training as {'it was' if side == 'legacy' else 'migrated'}")
-        # The same path on both sides, so that a program that prints or seeds by its path does the same.
-        place = work / "run"
-        copy_project(folder, place)
-        done[side] = record_command(
-            words, work / f"{side}.trace", cwd=place, project=place, capture=True,
-            extra={name: os.environ.get(name, value) for name, value in PINNED.items()},
-        )  # fmt: skip
-        shutil.move(place, work / side)
-        if done[side].exit_code:
-            raise UsageError(
-                f"--verify: the {side} run failed with exit code {done[side].exit_code}: {command}\n"
-                f"{done[side].output[-3000:]}".rstrip()
-            )
+        done[side] = _recorded(words, command, side, folder, project, work)
     say("comparing")
-    traces = done["legacy"].trace, done["migrated"].trace
-    return Verification(*traces, verdict_on(*traces))
+    verdict = verdict_on(done["legacy"], done["migrated"])
+    if verdict.rung == "diverged":
+        say("training as it was, again")
+        again = verdict_on(done["legacy"], _recorded(words, command, "legacy-again", project, project, work))
+        if again.rung != "identical":
+            verdict = _unrepeatable(verdict, again)
+    return Verification(done["legacy"], done["migrated"], verdict)
+
+
+def _recorded(words: list[str], command: str, side: str, folder: Path, project: Path, work: Path) -> Path:
+    # The same path on both sides, so that a program that prints or seeds by its path does the same.
+    place = work / "run"
+    copy_project(folder, place)
+    done: Recording = record_command(
+        words, work / f"{side}.trace", cwd=place, project=place, capture=True,
+        extra={name: os.environ.get(name, value) for name, value in PINNED.items()},
+    )  # fmt: skip
+    shutil.move(place, work / side)
+    if done.exit_code:
+        raise UsageError(
+            f"--verify: the {side} run failed with exit code {done.exit_code}: {command}\n"
+            f"{done.output[-3000:]}".rstrip()
+        )
+    return done.trace
+
+
+def _unrepeatable(verdict: Verdict, again: Verdict) -> Verdict:
+    """The legacy program does not do the same twice, so that its difference from the migrated one says nothing."""
+    where = again.first.sentence() if again.first is not None else "; ".join(again.reasons)
+    return attrs.evolve(
+        verdict,
+        rung="inconclusive",
+        reasons=(
+            f"the legacy program does not repeat itself, run twice by the same command: {where} "
+            "Seed every generator that it draws from (torch, numpy, random), then verify again",
+        ),
+    )

@@ -11,6 +11,7 @@ import pytest
 
 from lab_migrate.convert import convert_project
 from lab_migrate.handover import hand_over
+from lab_migrate.verify import verify
 
 Make = Callable[[Mapping[str, str]], Path]
 TRAIN = """import torch
@@ -99,3 +100,13 @@ def test_the_generated_test_reruns_the_comparison_and_fails_where_it_differs(pro
     said = outcome()
     assert "1 failed" in said
     assert "diverged" in said
+
+
+def test_a_program_that_does_not_repeat_itself_gives_no_verdict(project: Make, tmp_path: Path) -> None:
+    """It would look as if the conversion had changed it."""
+    root = project({"train.py": TRAIN.replace("torch.manual_seed(0)\n", "")})
+    conversion = convert_project(root)
+    conversion.write(tmp_path / "out")
+    proof = verify(root, tmp_path / "out", "python train.py", tmp_path / "work")
+    assert proof.verdict.rung == "inconclusive"
+    assert "does not repeat itself" in proof.verdict.reasons[0]
