@@ -58,6 +58,8 @@ def test_the_smallest_faults_are_found_in_generated_projects(
     Of torch's own optimizers the inner step is what is recorded; the planted bit comes after the outer one.
     """
     assume(not any("Torch" in line for line in project.lines))
+    # Spike makes a weight infinite, and with it all of them NaN, which has no next bit.
+    assume(not any("Spike" in line for line in project.lines))
     with TemporaryDirectory() as folder:
         parity = Parity(Path(folder))
         bindings = [*project.bindings, f"CutAt.folder = {folder!r}"]

@@ -59,7 +59,8 @@ def outline_installed(
     files: dict[str, NewFile] = {}
     edits: dict[str, tuple[Edit, ...]] = {}
     findings: list[Finding] = []
-    for profile in (one for one in profiles if one.loops):
+    # A framework's own source is converted as any project is.
+    for profile in (one for one in profiles if one.loops and not _is_own(project, one.package)):
         users = [module for module in project.modules.values() if _uses_trainer(module, profile)]
         scripts = sorted(module.path for module in users if _is_script(module))
         entries = [entry] if entry is not None and users else scripts
@@ -80,6 +81,10 @@ def outline_installed(
             edits[path] = (_edit(project.modules[path]),)
             findings.append(_said(path, profile, root))
     return Copies(tuple(files.values()), edits, tuple(findings))
+
+
+def _is_own(project: Project, package: str) -> bool:
+    return any(f"/{path}".startswith((f"/{package}/", f"/src/{package}/")) for path in project.modules)
 
 
 def _uses_trainer(module: Module, profile: Profile) -> bool:

@@ -128,6 +128,13 @@ def test_a_project_that_does_not_train_by_it_is_left_alone(project: Path, packag
     assert {finding.code for finding in conversion.findings} == {"LM002"}
 
 
+def test_the_frameworks_own_source_is_no_user_of_it(project: Path, packages: Path) -> None:
+    """Its loops are converted where they lie."""
+    shutil.copytree(packages / "toyframe", project / "toyframe")
+    conversion = convert_project(project)
+    assert not any(finding.code in ("LM240", "LM241") for finding in conversion.findings)
+
+
 @pytest.mark.parametrize(
     ("imported", "used"),
     [("import toyframe.engine", "toyframe.engine.Engine"), ("import toyframe.engine as e", "e.Engine")],

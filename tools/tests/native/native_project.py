@@ -27,7 +27,7 @@ class Scale(Block):
 
 
 @gin.configurable
-class Blobs:
+class Specks:
     """`size` points `(6,)` around three centres, and which."""
 
     def __init__(self, size: int = 30, seed: int = 0) -> None:
@@ -51,7 +51,7 @@ class Draws:
 
     epoch_ended = False
 
-    def __init__(self, dataset: Blobs, batch_size: int = 4) -> None:
+    def __init__(self, dataset: Specks, batch_size: int = 4) -> None:
         self.dataset, self.batch_size = dataset, batch_size
 
     def next_batch(self) -> dict[str, Tensor]:

@@ -20,7 +20,7 @@ GRADIENTS = ("Adam.gradients = @Gradients()",)
 
 PROJECTS: dict[str, tuple[str, ...]] = {
     "as it is": (),
-    "a loader of the project's own": ("Trainer.loader = @Draws", "Draws.dataset = @Blobs()"),
+    "a loader of the project's own": ("Trainer.loader = @Draws", "Draws.dataset = @Specks()"),
     "the last batch smaller": ("train/Loader.drop_last = False", "test/Loader.drop_last = False"),
     "evaluation goes on where it stopped": ("Trainer.eval_batches = 1", "Trainer.eval_every = 2"),
     "no evaluation": ("Trainer.eval_every = 0",),
