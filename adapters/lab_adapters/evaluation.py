@@ -57,7 +57,9 @@ class Evaluation:
         """Evaluate now, report and tell the hooks."""
         totals: dict[str, float] = {}
         count = 0
-        swapped = module.ema.swapped(module.model) if self.averaged and module.ema is not None else nullcontext()
+        # Before its first update an average has nothing to swap in; one that does not count is swapped in always.
+        averages = self.averaged and module.ema is not None and getattr(module.ema, "updates", True)
+        swapped = module.ema.swapped(module.model) if averages and module.ema is not None else nullcontext()
         if self.eval_mode:
             module.model.eval()
         with self._drawing(), torch.no_grad(), swapped:

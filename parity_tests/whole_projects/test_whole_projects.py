@@ -70,6 +70,19 @@ FINDS = {
         steps=1,
         cut=1,
     ),
+    "level L2 swapped an average in before its first update": LabProject(
+        (
+            "Trainer.ema = @EMA()",
+            "EMA.decay = 0.9",
+            "EMA.buffers = True",
+            "Trainer.eval_every = 2",
+            "Trainer.evaluation = @Evaluation()",
+            "Evaluation.at_start = True",
+            "Evaluation.eval_mode = False",
+        ),
+        steps=1,
+        cut=None,
+    ),
 }
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import importlib
 import pkgutil
+import re
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -97,7 +98,7 @@ class Source:
     def indentation(self, node: cst.CSTNode) -> str:
         """What stands before a node on its line, up to the first byte that is no blank."""
         start, _ = self.span(node)
-        line = self.text.encode()[:start].rpartition(b"\n")[2].decode()
+        line = re.split(rb"[\r\n]", self.text.encode()[:start])[-1].decode()
         return line[: len(line) - len(line.lstrip())]
 
 

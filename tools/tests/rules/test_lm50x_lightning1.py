@@ -163,6 +163,17 @@ def test_arguments_of_the_trainer(tmp_path: Path, before: str, after: str) -> No
     assert text == f"from lightning.pytorch import Trainer\nTrainer({after})\n"
 
 
+@pytest.mark.parametrize("newline", ["\r\n", "\r"])
+def test_other_line_ends_are_kept(tmp_path: Path, newline: str) -> None:
+    """What is added ends as its surroundings do."""
+    text = f"import pytorch_lightning as pl\nclass Net(pl.LightningModule):\n    {END.format('test')}\n"
+    text = text.replace("\n    pass", "\n        pass").replace("\n", newline)
+    (tmp_path / "train.py").write_bytes(text.encode())
+    (change,) = convert_project(tmp_path).changes
+    assert change.after.replace(newline, "").count("\n") == 0
+    assert "on_test_epoch_end(self):" in change.after
+
+
 def test_a_converted_program_trains(tmp_path: Path) -> None:
     """Under Lightning 2, with the outputs at each epoch's end."""
     _, conversion = converted(tmp_path, PROGRAM)

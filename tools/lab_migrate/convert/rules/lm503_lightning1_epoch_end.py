@@ -90,7 +90,8 @@ def _rewritten(source: Source, method: cst.FunctionDef, phase: str, short: str) 
         f"{step}{step}{kept}.append(outputs)",
         "", "",
     ]  # fmt: skip
-    before = ("\n" + indent).join(lines).replace(f"\n{indent}\n", "\n\n")
+    newline = source.module.default_newline
+    before = (newline + indent).join(lines).replace(f"{newline}{indent}{newline}", newline * 2)
     body = method.body.body
     first = body[1] if method.get_docstring() and len(body) > 1 else body[0]
     at = source.span(first)[0]
@@ -100,5 +101,5 @@ def _rewritten(source: Source, method: cst.FunctionDef, phase: str, short: str) 
         Edit(start, start, before),
         Edit(*source.span(method.name), f"on_{short}_epoch_end"),
         Edit(cut, source.span(last_parameter)[1], ""),
-        Edit(at, at, f"{outputs} = {kept}\n{indent}{step}"),
+        Edit(at, at, f"{outputs} = {kept}{newline}{indent}{step}"),
     ]
