@@ -85,3 +85,9 @@ def test_a_parenthesised_import_keeps_its_lines(convert) -> None:
 def test_each_rewrite_is_a_safe_finding_at_its_line(places) -> None:
     """So that a person sees what was done and where."""
     assert places("import os\nfrom legacy_lab import Trainer\n") == [(2, "safe")]
+
+
+def test_a_package_that_is_imported_twice_is_swapped_once(convert) -> None:
+    """Found in a mutated file: both imports claimed the same places."""
+    text = "import legacy_lab\nimport legacy_lab.train.trainer\n\nlegacy_lab.Trainer()\n"
+    assert convert(text).count("lab_bridge.Trainer()") == 1

@@ -34,12 +34,15 @@ def propose(source: Source) -> Proposal:
         edits.append(_swapped(source, statement, alias))
         findings.append(_said(source, alias))
     # `import legacy_lab` stays, since other names may be reached through it.
+    done: set[int] = set()
     for imported, module in names.modules:
         uses = [
             node
             for node in m.findall(source.module, m.Attribute(attr=m.Name("Trainer")))
-            if dotted(node) in (f"{module}.Trainer", f"{module}.train.trainer.Trainer")
+            if dotted(node) in (f"{module}.Trainer", f"{module}.train.trainer.Trainer") and id(node) not in done
         ]
+        # A second import of the same package finds the same uses.
+        done.update(map(id, uses))
         if uses:
             start, _ = source.span(imported)
             edits.append(Edit(start, start, f"import lab_bridge\n{source.indentation(imported)}"))
