@@ -12,7 +12,8 @@ import attrs
 from lab_bridge.config.nodes import Entries
 from lab_bridge.config.places import Place
 from lab_bridge.config.problems import ConfigErrors, Problem
-from lab_bridge.config.python.program import Program, read_source
+from lab_bridge.config.python.files import read_source
+from lab_bridge.config.python.program import Program
 from lab_bridge.config.schema import Parameter
 from lab_bridge.config.sources.modules import Sources
 

@@ -14,7 +14,8 @@ from lab_bridge.config.kinds.trees import merged
 from lab_bridge.config.nodes import Entries, Leaf, Node, children
 from lab_bridge.config.places import Place
 from lab_bridge.config.problems import ConfigErrors, Problem
-from lab_bridge.config.python.program import Program, read_source
+from lab_bridge.config.python.files import read_source
+from lab_bridge.config.python.program import Program
 from lab_bridge.config.python.values import Function, Group, Named, Value, as_tree, value_of
 from lab_bridge.config.reading.yaml import read_yaml
 

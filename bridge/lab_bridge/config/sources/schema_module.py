@@ -9,7 +9,7 @@ from typing import Any
 
 from lab_bridge.config.places import Place
 from lab_bridge.config.problems import ConfigErrors, Problem
-from lab_bridge.config.python.program import read_source
+from lab_bridge.config.python.files import read_source
 from lab_bridge.config.schema import Builder, Parameter, Schema
 from lab_bridge.config.sources.modules import dotted
 from lab_bridge.config.types import OWN, REQUIRED, TypeSpellingError, parse_type
