@@ -7,9 +7,10 @@ import textwrap
 
 from lab_migrate.analysis.symbols import dotted
 from lab_migrate.idiomatic.frame import Frame
+from lab_migrate.idiomatic.layout import WIDTH
 from lab_migrate.idiomatic.limits import Limit
 from lab_migrate.idiomatic.text import rewritten
-from lab_migrate.idiomatic.write import WIDTH, Writer
+from lab_migrate.idiomatic.write import Writer
 
 
 def fit_lines(writer: Writer, indent: str, module_name: str, trainer_name: str) -> str:

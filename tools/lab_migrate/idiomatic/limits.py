@@ -7,8 +7,9 @@ import ast
 import attrs
 
 from lab_migrate.analysis.symbols import own_nodes
+from lab_migrate.idiomatic.batches import Batches
 from lab_migrate.idiomatic.frame import Frame
-from lab_migrate.idiomatic.nest import Batches, in_inner_loop
+from lab_migrate.idiomatic.nest import in_inner_loop
 from lab_migrate.idiomatic.refused import NotIdiomaticError
 
 

@@ -12,7 +12,8 @@ import ast
 from lab_migrate.analysis import CallGraph
 from lab_migrate.analysis.symbols import dotted
 from lab_migrate.findings import Finding, Status
-from lab_migrate.idiomatic.nest import Batches, Nest
+from lab_migrate.idiomatic.batches import Batches
+from lab_migrate.idiomatic.nest import Nest
 from lab_migrate.idiomatic.refused import NotIdiomaticError
 from lab_migrate.idiomatic.roles import Made, made_by
 

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterable
 
 from lab_migrate.analysis.symbols import dotted
-from lab_migrate.idiomatic.nest import Batches
+from lab_migrate.idiomatic.batches import Batches
 from lab_migrate.idiomatic.roles import Roles
 
 

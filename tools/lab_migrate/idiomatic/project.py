@@ -15,8 +15,9 @@ from lab_migrate.findings import Finding, Status
 from lab_migrate.idiomatic.hooks import Hooks, hooks_of
 from lab_migrate.idiomatic.imports import import_edit, lightning_name
 from lab_migrate.idiomatic.loaders import check_loader
-from lab_migrate.idiomatic.nest import Nest, find_nest
+from lab_migrate.idiomatic.nest import Nest
 from lab_migrate.idiomatic.processes import refuse_processes
+from lab_migrate.idiomatic.reading import find_nest
 from lab_migrate.idiomatic.refused import NotIdiomaticError
 from lab_migrate.idiomatic.roles import Roles, roles_of
 from lab_migrate.idiomatic.site import site_edits

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 
+from lab_migrate.analysis.symbols import Function
+
 
 class NotIdiomaticError(Exception):
     """The rewrite would change what is trained, or cannot be told to be right. `code` is the rule that explains it."""
@@ -25,3 +27,11 @@ class ManualOptimizationError(Exception):
         super().__init__(reason)
         self.line: int = getattr(node, "lineno", 0)
         self.reason = reason
+
+
+def no_nest(function: Function, node: ast.AST, reason: str) -> NotIdiomaticError:
+    """The refusal of a loop's shape."""
+    return NotIdiomaticError(
+        "LM302", function.path, node, reason,
+        "write epochs as `for epoch in range(n)` around one plain loop over a loader, or keep the faithful way",
+    )  # fmt: skip

@@ -9,6 +9,7 @@ from lab_migrate.analysis.symbols import dotted
 from lab_migrate.convert.rule import Edit
 from lab_migrate.idiomatic.fit import fit_lines
 from lab_migrate.idiomatic.frame import Item
+from lab_migrate.idiomatic.layout import is_literal
 from lab_migrate.idiomatic.mentions import flow_of
 from lab_migrate.idiomatic.write import Writer
 
@@ -41,7 +42,7 @@ def site_edits(writer: Writer) -> list[Edit]:
     edits += _device_moves(writer)
     edits += _none_before(writer, newline)
     for statement in writer.names.initial.values():
-        if statement is not None and writer._is_literal(statement.value) and _is_only_use(writer, statement):
+        if statement is not None and is_literal(statement.value) and _is_only_use(writer, statement):
             edits.append(_removed(module, statement))
     return _merged(edits)
 

@@ -1,0 +1,84 @@
+"""Loops over a loader."""
+
+from __future__ import annotations
+
+import ast
+
+import attrs
+
+from lab_migrate.analysis.events import events_in
+from lab_migrate.analysis.symbols import dotted, own_nodes
+from lab_migrate.idiomatic.frame import Frame
+from lab_migrate.idiomatic.refused import NotIdiomaticError, no_nest
+
+#: What draws a progress bar around what it iterates over.
+BARS = ("tqdm", "tqdm.tqdm", "tqdm.auto.tqdm", "trange", "track", "progress_bar", "tqdm.notebook.tqdm")
+_NO_GRAD = ("torch.no_grad", "torch.inference_mode", "no_grad", "inference_mode")
+
+
+@attrs.define(eq=False)
+class Batches:
+    """A loop over a loader. `index` is the counter's name (empty: none), which begins at `start`."""
+
+    frame: Frame
+    node: ast.For
+    loader: ast.expr
+    target: ast.expr
+    index: str
+    start: int
+    bar: bool
+
+
+def batches_of(frame: Frame, node: ast.stmt) -> Batches:
+    """What a `for` over a loader iterates over. Raises `NotIdiomaticError`."""
+    if not isinstance(node, ast.For) or node.orelse:
+        raise no_nest(frame.function, node, "it is no plain `for`")
+    source, target, index, start, bar = node.iter, node.target, "", 0, False
+    while isinstance(source, ast.Call) and source.args:
+        name = dotted(source.func)
+        if name == "enumerate" and not index and isinstance(target, ast.Tuple) and len(target.elts) == 2:
+            counter = target.elts[0]
+            begin = source.args[1] if len(source.args) > 1 else next((word.value for word in source.keywords), None)
+            if not isinstance(counter, ast.Name) or (begin is not None and not _is_int(begin)):
+                raise no_nest(frame.function, node, "it is counted in a way that cannot be told")
+            index, target = counter.id, target.elts[1]
+            start = begin.value if isinstance(begin, ast.Constant) and isinstance(begin.value, int) else 0
+        elif name in BARS:
+            bar = True
+        else:
+            break
+        source = source.args[0]
+    if not dotted(source):
+        raise NotIdiomaticError(
+            "LM304", frame.module.path, node, f"its batches come from {ast.unparse(source)[:60]}, which is no loader",
+            "iterate over a DataLoader that has a name",
+        )  # fmt: skip
+    return Batches(frame, node, source, target, index, start, bar)
+
+
+def validating(node: ast.stmt, frame: Frame) -> Batches | None:
+    """A loop over a loader, perhaps under `no_grad`, that runs something on each batch and trains nothing."""
+    while isinstance(node, ast.With) and len(node.body) == 1 and len(node.items) == 1:
+        context = node.items[0].context_expr
+        if node.items[0].optional_vars is not None or not isinstance(context, ast.Call):
+            return None
+        if dotted(context.func) not in _NO_GRAD:
+            return None
+        node = node.body[0]
+    if not isinstance(node, ast.For):
+        return None
+    try:
+        found = batches_of(frame, node)
+    except NotIdiomaticError:
+        return None
+    inner = own_nodes(node.body)
+    if events_in(inner) or any(isinstance(one, ast.Return | ast.Yield | ast.Global | ast.Nonlocal) for one in inner):
+        return None
+    runs = any(isinstance(one, ast.Call) and isinstance(one.func, ast.Name | ast.Attribute) for one in inner)
+    loads = "load" in dotted(found.loader).lower() or "data" in dotted(found.loader).lower()
+    loads = loads or "load" in frame.canonical(found.loader).lower()
+    return found if runs and loads else None
+
+
+def _is_int(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and type(node.value) is int

@@ -1,0 +1,209 @@
+"""The source of the LightningModule's hooks: the legacy statements, with what they need before them."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable
+
+from lab_migrate.analysis.symbols import dotted
+from lab_migrate.idiomatic.frame import Frame, Item
+from lab_migrate.idiomatic.hooks import (
+    BEFORE_STEP,
+    CLIP,
+    EPOCH_END,
+    EPOCH_START,
+    VALIDATION_END,
+    VALIDATION_START,
+    ZERO,
+    Hooks,
+)
+from lab_migrate.idiomatic.mentions import targets_of
+from lab_migrate.idiomatic.names import TAIL, TRAIN, VALIDATE
+from lab_migrate.idiomatic.nest import Nest
+from lab_migrate.idiomatic.places import Places
+from lab_migrate.idiomatic.roles import Roles
+from lab_migrate.idiomatic.text import moved, rewritten
+
+_SIGNATURES = {
+    EPOCH_START: "self", EPOCH_END: "self", VALIDATION_START: "self", VALIDATION_END: "self",
+    BEFORE_STEP: "self, optimizer",
+    CLIP: "self, optimizer, gradient_clip_val=None, gradient_clip_algorithm=None",
+    ZERO: "self, epoch, batch_idx, optimizer",
+    TRAIN: "self, {batch}, batch_idx", TAIL: "self, outputs, {batch}, batch_idx", VALIDATE: "self, {batch}, batch_idx",
+}  # fmt: skip
+
+
+class Bodies:
+    """The hooks of one nest."""
+
+    def __init__(self, nest: Nest, roles: Roles, hooks: Hooks, places: Places, unit: str) -> None:
+        self.nest, self.roles, self.hooks, self.places = nest, roles, hooks, places
+        self.base, self.unit = nest.base, unit
+
+    def hook(self, hook: str) -> str:
+        """One method; empty where nothing goes there."""
+        items = self.hooks.items.get(hook, [])
+        if not items and hook not in (TRAIN, VALIDATE):
+            return ""
+        if hook == VALIDATE and self.nest.validation is None:
+            return ""
+        indent = self.unit * 2
+        lines = [f"{indent}{line}\n" for line in self._prelude(hook)]
+        body = "".join(lines) + self._body(hook, items, indent)
+        if hook in (CLIP, ZERO):
+            body = body.replace("self.optimizers()", "optimizer")
+        if hook == TRAIN and self.hooks.automatic is not None:
+            body += f"{indent}return {self._result()}\n"
+        if not body.strip():
+            return ""
+        signature = _SIGNATURES[hook].format(batch=self._batch_name(hook))
+        return f"{self.unit}def {hook}({signature}):\n{body}"
+
+    def _batch_name(self, hook: str) -> str:
+        loop = self.nest.validation if hook == VALIDATE else self.nest.train
+        assert loop is not None
+        target = loop.target
+        if isinstance(target, ast.Name) and loop.frame.canonical(target.id) not in self.places.names.carried:
+            return target.id
+        return "batch"
+
+    def _prelude(self, hook: str) -> list[str]:
+        lines: list[str] = []
+        used = self._used(hook)
+        epoch = self.base.canonical(self.nest.epoch)
+        if epoch in used and not self.places.epoch_text():
+            assert self.nest.first is not None
+            first = rewritten(self.base.module.source(self.nest.first), self.places.replace(self.base))
+            lines.append(f"{self.nest.epoch} = self.current_epoch + {first}")
+        own = self.hooks.automatic is None and self.roles.wrapper is None
+        if own and hook != VALIDATE and used & set(self.roles.optimizers):
+            every = ", ".join(self.places.fixed[name] for name in self.roles.optimizers)
+            lines.append(f"{every} = self.optimizers({self._raw()})")
+        if hook in (TRAIN, TAIL, VALIDATE):
+            loop = self.nest.validation if hook == VALIDATE else self.nest.train
+            assert loop is not None
+            index = loop.frame.canonical(loop.index)
+            carried = index in self.places.names.carried and hook != TAIL
+            local = index in used and index not in self.places.names.carried
+            if loop.index and index not in self.places.fixed and (carried or local):
+                text = self.places.said(loop.frame, ast.Name(loop.index, ast.Load())) or loop.index
+                lines.append(f"{text} = batch_idx" + (f" + {loop.start}" if loop.start else ""))
+            elif loop.index and loop.start and index in used and index in self.places.fixed:
+                lines.append(f"{loop.index} = batch_idx + {loop.start}")
+            target = loop.target
+            needed = set(targets_of(loop.frame, target))
+            unpacks = self._batch_name(hook) == "batch" and not (isinstance(target, ast.Name) and target.id == "batch")
+            if unpacks and (hook != TAIL or needed & used):
+                source = loop.frame.module.source(target)
+                source = source[1:-1] if _wrapped(target, source) else source
+                lines.append(f"{rewritten(source, self.places.replace(loop.frame))} = batch")
+        if hook == TAIL and self.places.names.passed:
+            lines += [f'{self._local(name)} = outputs["{self._local(name)}"]' for name in self.places.names.passed]
+        return lines
+
+    def _raw(self) -> str:
+        calls = [reach.event.node for reach in self.nest.training.step if reach.direct]
+        plain = all(getattr(call.func, "attr", "") == "step" for call in calls if isinstance(call, ast.Call))
+        return "" if plain else "use_pl_optimizer=False"
+
+    def _local(self, canonical: str) -> str:
+        return canonical.rpartition(":")[2]
+
+    def _used(self, hook: str) -> set[str]:
+        found: set[str] = set()
+        for item in self.hooks.items.get(hook, []):
+            for frame, node in self._nodes(item):
+                name = frame.canonical(node)
+                while name:
+                    found.add(name)
+                    name = name.rpartition(".")[0]
+                head = dotted(node).partition(".")[0]
+                if head in frame.arguments and not frame.canonical(head) and frame.base is not None:
+                    found |= {frame.base.canonical(one) for one in ast.walk(frame.arguments[head]) if dotted(one)}
+        return found
+
+    def _nodes(self, item: Item) -> Iterable[tuple[Frame, ast.AST]]:
+        if item.result is not None and item.base is not None:
+            assert item.value is not None
+            yield from ((item.base, node) for node in ast.walk(item.result))
+            yield from ((item.frame, node) for node in ast.walk(item.value))
+        else:
+            yield from ((item.frame, node) for node in ast.walk(item.node) if id(node) not in self.hooks.dropped)
+
+    def _body(self, hook: str, items: list[Item], indent: str) -> str:
+        text = ""
+        group: list[Item] = []
+        for item in [*items, None]:
+            if item is not None and item.result is None and (not group or item.frame is group[-1].frame):
+                group.append(item)
+                continue
+            text += self._group(hook, group, indent)
+            group = []
+            if item is not None and item.result is not None:
+                text += self._assigned(item, indent)
+            elif item is not None:
+                group = [item]
+        return text
+
+    def _group(self, hook: str, group: list[Item], indent: str) -> str:
+        if not group:
+            return ""
+        frame = group[0].frame
+        moves = self.hooks.train_moves if hook in (TRAIN, TAIL) else None
+        moves = self.hooks.validation_moves if hook == VALIDATE else moves
+        suite = _suite_of(self.nest, frame, group[0].node)
+        wanted = {id(item.node) for item in group}
+        first = min(suite.index(item.node) for item in group)
+        floor = (suite[first - 1].end_lineno or 0) if first else _line_above(frame, group[0].node)
+        left_out = {id(node) for node in suite if id(node) not in wanted}
+        chosen = [node for node in suite[first:] if id(node) in wanted or id(node) in self.hooks.dropped]
+        last = max(chosen.index(item.node) for item in group)
+        return moved(
+            frame.module,
+            chosen[: last + 1],
+            self.places.replace(frame, moves),
+            indent,
+            self.hooks.dropped | left_out,
+            floor,
+            self.hooks.instead,
+        )
+
+    def _assigned(self, item: Item, indent: str) -> str:
+        assert item.result is not None
+        assert item.base is not None
+        assert item.value is not None
+        left = rewritten(item.base.module.source(item.result), self.places.replace(item.base))
+        right = rewritten(item.frame.module.source(item.value), self.places.replace(item.frame))
+        return f"{indent}{left} = {right}\n" if left != right else ""
+
+    def _result(self) -> str:
+        assert self.hooks.automatic is not None
+        loss = self.hooks.automatic.loss
+        text = rewritten(self.nest.train.frame.module.source(loss), self.places.replace(self.nest.train.frame))
+        passed = [self._local(name) for name in self.places.names.passed]
+        if not passed:
+            return text
+        pairs = [f'"loss": {text}', *(f'"{name}": {name}' for name in passed if name != "loss" or text != "loss")]
+        return "{" + ", ".join(pairs) + "}"
+
+
+def _suite_of(nest: Nest, frame: Frame, node: ast.stmt) -> list[ast.stmt]:
+    """The list of statements that a statement stands in."""
+    for outer in ast.walk(frame.function.node):
+        for name in ("body", "orelse", "finalbody"):
+            suite = getattr(outer, name, None)
+            if isinstance(suite, list) and any(one is node for one in suite):
+                return suite
+    raise AssertionError(f"{frame.module.path}:{node.lineno}: a statement of no suite")
+
+
+def _line_above(frame: Frame, node: ast.stmt) -> int:
+    """The line above a statement and the comments right above it."""
+    line = node.lineno - 1
+    while line >= 1 and frame.module.lines[line - 1].lstrip().startswith(b"#"):
+        line -= 1
+    return line
+
+
+def _wrapped(target: ast.expr, source: str) -> bool:
+    return isinstance(target, ast.Tuple) and source.startswith("(") and source.endswith(")")

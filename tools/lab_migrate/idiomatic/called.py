@@ -1,0 +1,50 @@
+"""What the parameters of a function mean where it is called."""
+
+from __future__ import annotations
+
+import ast
+
+from lab_migrate.analysis.calls import Call
+from lab_migrate.analysis.symbols import Function
+from lab_migrate.idiomatic.frame import Frame
+from lab_migrate.idiomatic.refused import no_nest
+
+
+def frame_of(call: Call, base: Frame) -> Frame:
+    """The frame of a call's function. Raises `NotIdiomaticError` where an argument cannot be told."""
+    node = call.node
+    assert isinstance(node, ast.Call)
+    function = call.targets[0]
+    parameters = list(function.parameters)
+    arguments: dict[str, ast.expr] = {}
+    if function.cls is not None and not function.is_static and isinstance(node.func, ast.Attribute):
+        arguments[parameters.pop(0)] = node.func.value
+    if any(isinstance(arg, ast.Starred) for arg in node.args) or any(word.arg is None for word in node.keywords):
+        raise no_nest(base.function, node, "its arguments are passed with a star")
+    if not isinstance(function.node, ast.FunctionDef) or function.node.args.vararg or function.node.args.kwarg:
+        raise no_nest(function, function.node, "it takes any arguments")
+    arguments |= dict(zip(parameters, node.args, strict=False))
+    arguments |= {word.arg: word.value for word in node.keywords if word.arg}
+    positional = [arg.arg for arg in [*function.node.args.posonlyargs, *function.node.args.args]]
+    defaults = dict(zip(reversed(positional), reversed(function.node.args.defaults), strict=False))
+    named = zip(function.node.args.kwonlyargs, function.node.args.kw_defaults, strict=True)
+    defaults |= {arg.arg: value for arg, value in named if value is not None}
+    for name, value in defaults.items():
+        if name not in arguments:
+            if not isinstance(value, ast.Constant):
+                raise no_nest(function, function.node, f"the default of {name} is no constant")
+            arguments[name] = value
+    frame = Frame(function, base, arguments)
+    reassigned = sorted(
+        {node.id for node in function.own if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+        & set(arguments)
+    )
+    if reassigned:
+        raise no_nest(function, function.node, f"it gives its parameter {reassigned[0]} another value")
+    return frame
+
+
+def returns_early(function: Function) -> bool:
+    """Whether a function may return before its last statement."""
+    returns = [node for node in function.own if isinstance(node, ast.Return)]
+    return any(node is not function.body[-1] for node in returns)

@@ -1,0 +1,140 @@
+"""`configure_optimizers`: which optimizers and schedules are made there, and its source."""
+
+from __future__ import annotations
+
+import ast
+import textwrap
+
+from lab_migrate.analysis.scopes import names_in
+from lab_migrate.analysis.symbols import dotted, own_nodes
+from lab_migrate.idiomatic.hooks import Hooks
+from lab_migrate.idiomatic.layout import method
+from lab_migrate.idiomatic.nest import Nest
+from lab_migrate.idiomatic.places import Places
+from lab_migrate.idiomatic.roles import Made, Roles
+from lab_migrate.idiomatic.text import Replace, rewritten
+
+
+def moved_makers(nest: Nest, roles: Roles, hooks: Hooks) -> list[Made]:
+    """Optimizers and schedules whose making moves into `configure_optimizers`."""
+    names = [*roles.optimizers, *schedules_of(hooks)]
+    every = [roles.made[name] for name in names if name in roles.made]
+    return [made for made in every if _moves(made, every, nest, roles)]
+
+
+def schedules_of(hooks: Hooks) -> list[str]:
+    """Schedules that Lightning steps."""
+    if hooks.automatic is None:
+        return []
+    return [*hooks.automatic.schedules, *hooks.epoch_schedules]
+
+
+def _moves(made: Made, every: list[Made], nest: Nest, roles: Roles) -> bool:
+    """Whether an optimizer or schedule can as well be made when training begins."""
+    target = made.statement.targets[0]
+    if roles.wrapper is not None and dotted(target) in roles.optimizers:
+        return False
+    if not isinstance(target, ast.Name) or made.owner is not nest.base.function:
+        return False
+    if not _is_plain(made.statement, nest):
+        return False
+    inside = {id(node) for node in own_nodes([nest.epochs])}
+    ours = {id(node) for made_ in every for node in ast.walk(made_.statement)}
+    needs = names_in([made.statement.value]).read
+    for node in nest.base.function.own:
+        if not isinstance(node, ast.Name) or id(node) in inside or id(node) in ours:
+            continue
+        if node.id == target.id:
+            return False
+        late = node.lineno > made.statement.lineno and isinstance(node.ctx, ast.Store)
+        if late and node.id in needs:
+            return False
+    return not (nest.base.is_script and _read_by_functions(target.id, nest))
+
+
+def _is_plain(statement: ast.stmt, nest: Nest) -> bool:
+    """A statement of the function's own body, or of `if __name__ == "__main__":`."""
+    body = nest.base.function.body
+    mains = [node for node in body if isinstance(node, ast.If) and "__name__" in ast.unparse(node.test)]
+    return any(statement in suite for suite in [body, *(node.body for node in mains)])
+
+
+def _read_by_functions(name: str, nest: Nest) -> bool:
+    taken = {id(frame.function.node) for frame in nest.frames}
+    return any(
+        name in (names := names_in(function.body)).read | names.captured and name not in function.parameters
+        for function in nest.base.module.symbols.functions
+        if id(function.node) not in taken and not isinstance(function.node, ast.Module)
+    )
+
+
+class Configure:
+    """The source of `configure_optimizers`. Names that it needs from outside become attributes."""
+
+    def __init__(self, nest: Nest, roles: Roles, hooks: Hooks, places: Places, moved: list[Made], unit: str) -> None:
+        self.base, self.roles, self.hooks = nest.base, roles, hooks
+        self.places, self.moved, self.unit = places, moved, unit
+
+    def source(self) -> str:
+        """The method."""
+        lines: list[str] = []
+        values: dict[str, str] = {}
+        replace = self._in_configure()
+        schedules = schedules_of(self.hooks)
+        for name in [*self.roles.optimizers, *schedules]:
+            made = self.roles.made.get(name)
+            if made is not None and any(made is one for one in self.moved):
+                text = self._in_text(made, replace)
+                if len(self.roles.optimizers) + len(schedules) == 1:
+                    return method(self.unit, "configure_optimizers", "self", [f"return {text}"])
+                lines.append(f"{name.rpartition('.')[2]} = {text}")
+                values[name] = name.rpartition(".")[2]
+            else:
+                values[name] = self._place_for_configure(name)
+                if self.roles.wrapper is not None and name in self.roles.optimizers:
+                    values[name] += f".{self.roles.wrapper.inner}"
+        optimizers = [values[name] for name in self.roles.optimizers]
+        if len(optimizers) > 1:
+            lines.append(f"return {', '.join(optimizers)}")
+        elif not schedules:
+            lines.append(f"return {optimizers[0]}")
+        else:
+            assert self.hooks.automatic is not None
+            configured = [
+                values[name] if name in self.hooks.epoch_schedules
+                else f'{{"scheduler": {values[name]}, "interval": "step"}}'
+                for name in schedules
+            ]  # fmt: skip
+            lines.append(f"return [{optimizers[0]}], [{', '.join(configured)}]")
+        return method(self.unit, "configure_optimizers", "self", lines)
+
+    def _place_for_configure(self, name: str) -> str:
+        if self.base.is_script and ":" not in name and "." not in name:
+            return name
+        attribute = self.places.names.captured.setdefault(name, self.places.attribute(name))
+        return f"self.{attribute}"
+
+    def _in_configure(self) -> Replace:
+        inner = self.places.replace(self.base)
+        local = set(self.roles.optimizers)
+
+        def said(node: ast.expr) -> str | None:
+            name = self.base.canonical(node) if dotted(node) else ""
+            if name in local and any(self.roles.made.get(name) is made for made in self.moved):
+                return name.rpartition(".")[2]
+            if name in local:
+                return self._place_for_configure(name)
+            return inner(node)
+
+        return said
+
+    def _in_text(self, made: Made, replace: Replace) -> str:
+        text = rewritten(self.base.module.source(made.statement.value), replace)
+        lines = text.split("\n")
+        if len(lines) == 1:
+            return text
+        rest = textwrap.dedent("\n".join(lines[1:]))
+        closing = rest.split("\n")[-1].strip() in (")", "])", "),")
+        more = self.unit * (2 if closing else 3)
+        body = [f"{more}{line}" if line.strip() else "" for line in rest.split("\n")]
+        return "\n".join([lines[0], *body])

@@ -1,0 +1,154 @@
+"""What stands for each expression of the legacy code inside the LightningModule."""
+
+from __future__ import annotations
+
+import ast
+
+from lab_migrate.analysis.symbols import dotted, own_nodes
+from lab_migrate.idiomatic.batches import Batches
+from lab_migrate.idiomatic.frame import Frame
+from lab_migrate.idiomatic.hooks import Hooks
+from lab_migrate.idiomatic.mentions import targets_of
+from lab_migrate.idiomatic.moves import Moves
+from lab_migrate.idiomatic.names import TAIL, TRAIN, VALIDATE, Names, names_of
+from lab_migrate.idiomatic.nest import Nest
+from lab_migrate.idiomatic.refused import NotIdiomaticError
+from lab_migrate.idiomatic.reserved import RESERVED
+from lab_migrate.idiomatic.roles import Made, Roles
+from lab_migrate.idiomatic.text import Replace, rewritten
+
+
+class Places:
+    """The places of one nest's names. Raises `NotIdiomaticError` where one has no place.
+
+    `fixed` are canonical names with what stands for them in a hook; `names` what becomes of all others.
+    """
+
+    def __init__(self, nest: Nest, roles: Roles, hooks: Hooks, moved: list[Made]) -> None:
+        self.nest, self.roles, self.hooks, self.base = nest, roles, hooks, nest.base
+        self.names = Names()
+        self.backwards = self._plain_backwards()
+        self.fixed = self._fixed()
+        extra = [made.statement.value for made in moved]
+        taken = {self.attribute(name) for name in roles.models}
+        self.names = names_of(nest, hooks.items, self._given(), set(self.fixed), taken, extra)
+
+    def loops(self) -> list[Batches]:
+        """The batches' loops, training first."""
+        return [self.nest.train, *([self.nest.validation] if self.nest.validation else [])]
+
+    def replace(self, frame: Frame, moves: Moves | None = None) -> Replace:
+        """What stands for an expression of this frame in the LightningModule."""
+        module = frame.module
+
+        def text(node: ast.expr) -> str:
+            return rewritten(module.source(node), said)
+
+        def said(node: ast.expr) -> str | None:
+            if moves is not None and (inner := moves.inside(node)) is not None:
+                return text(inner) if hasattr(inner, "lineno") else None
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "cuda":
+                return f"{text(node.func.value)}.to(self.device)"
+            if id(node) in self.backwards and isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                return f"self.manual_backward({text(node.func.value)})"
+            if isinstance(node, ast.Constant):
+                return None
+            return self.said(frame, node)
+
+        return said
+
+    def said(self, frame: Frame, node: ast.expr) -> str | None:
+        """What stands for a name of this frame; None where it stays."""
+        name = dotted(node)
+        if not name:
+            return None
+        head, _, rest = name.partition(".")
+        canonical = frame.canonical(name)
+        if not canonical and head in frame.arguments and frame.base is not None:
+            value = frame.arguments[head]
+            text = rewritten(frame.module.source(value), self.replace(frame.base))
+            text = text if isinstance(value, ast.Constant | ast.Call | ast.Subscript) else f"({text})"
+            return f"{text}.{rest}" if rest else text
+        prefix = canonical
+        while prefix:
+            found = self._place(prefix)
+            if found is not None:
+                return found + canonical[len(prefix) :]
+            prefix = prefix.rpartition(".")[0]
+        if canonical != name and ":" not in canonical:
+            return canonical
+        return None
+
+    def _place(self, canonical: str) -> str | None:
+        if canonical in self.fixed:
+            return self.fixed[canonical]
+        for kind in (self.names.captured, self.names.carried):
+            if canonical in kind:
+                return f"self.{kind[canonical]}"
+        return None
+
+    def attribute(self, canonical: str) -> str:
+        """The attribute for what the base frame knows by this name."""
+        last = canonical.rpartition(":")[2].rpartition(".")[2]
+        return f"{last}_" if last in RESERVED else last
+
+    def epoch_text(self) -> str:
+        """What stands for the epoch's number; empty where it is counted from another one."""
+        first = self.nest.first
+        if first is None or (isinstance(first, ast.Constant) and first.value == 0):
+            return "self.current_epoch"
+        return ""
+
+    def _fixed(self) -> dict[str, str]:
+        """Canonical names and what stands for them in a hook."""
+        fixed = {name: f"self.{self.attribute(name)}" for name in self.roles.models}
+        if self.roles.wrapper is not None:
+            (name,) = self.roles.optimizers
+            fixed[name] = name if self.base.is_script else f"self.{self.attribute(name)}"
+        elif self.hooks.automatic is not None:
+            fixed |= dict.fromkeys(self.roles.optimizers, "self.optimizers()")
+            stepping = [*self.hooks.epoch_schedules, *self.hooks.automatic.schedules]
+            if len(stepping) == 1:
+                fixed |= dict.fromkeys(stepping, "self.lr_schedulers()")
+        else:
+            fixed |= {name: name.rpartition(".")[2] for name in self.roles.optimizers}
+        fixed |= dict.fromkeys(self.roles.devices, "self.device")
+        fixed[self._loader(self.nest.train)] = "self.trainer.train_dataloader"
+        if self.nest.validation is not None:
+            fixed.setdefault(self._loader(self.nest.validation), "self.trainer.val_dataloaders")
+        fixed[self.base.canonical(self.nest.epoch)] = self.epoch_text() or self.nest.epoch
+        for loop in self.loops():
+            if loop.index and loop.start == 0 and not self._used_outside(loop, loop.index):
+                fixed[loop.frame.canonical(loop.index)] = "batch_idx"
+        return {name: text for name, text in fixed.items() if name}
+
+    def _loader(self, loop: Batches) -> str:
+        name = loop.frame.canonical(loop.loader)
+        if not name or ":" in name:
+            raise NotIdiomaticError(
+                "LM304", loop.frame.module.path, loop.node, "its loader is made inside the epoch",
+                "make the loader before the epochs, and convert again",
+            )  # fmt: skip
+        return name
+
+    def _used_outside(self, loop: Batches, name: str) -> bool:
+        inside = {id(node) for node in ast.walk(loop.node)}
+        return any(
+            isinstance(node, ast.Name) and node.id == name and id(node) not in inside
+            for node in own_nodes([*(item.node for item in self.nest.items if item.frame is loop.frame)])
+        )
+
+    def _plain_backwards(self) -> set[int]:
+        """Backward passes that Lightning can run in the legacy step's place."""
+        calls = [reach.event.node for reach in self.nest.training.backward if reach.direct]
+        return {id(call) for call in calls if isinstance(call, ast.Call) and not call.args and not call.keywords}
+
+    def _given(self) -> dict[str, list[str]]:
+        given: dict[str, list[str]] = {}
+        for hook, loop in ((TRAIN, self.nest.train), (TAIL, self.nest.train), (VALIDATE, self.nest.validation)):
+            if loop is None or (hook == TAIL and not self.hooks.items.get(TAIL)):
+                continue
+            given[hook] = targets_of(loop.frame, loop.target)
+            if loop.index and loop.frame.canonical(loop.index) not in self.fixed:
+                given[hook].append(loop.frame.canonical(loop.index))
+        return given

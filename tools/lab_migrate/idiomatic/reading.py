@@ -1,0 +1,206 @@
+"""Reading a nest: from the training loop outwards to the epochs, and from there in the order in which it runs."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from lab_migrate.analysis import CallGraph, TrainingLoop
+from lab_migrate.analysis.calls import Call
+from lab_migrate.analysis.events import events_in
+from lab_migrate.analysis.symbols import Function, dotted, own_nodes
+from lab_migrate.idiomatic.batches import BARS, Batches, batches_of, validating
+from lab_migrate.idiomatic.called import frame_of, returns_early
+from lab_migrate.idiomatic.frame import Frame, Item
+from lab_migrate.idiomatic.nest import Nest, in_inner_loop
+from lab_migrate.idiomatic.refused import no_nest
+
+
+def find_nest(training: TrainingLoop, graph: CallGraph) -> Nest:
+    """The nest around a training loop. Raises `NotIdiomaticError`."""
+    loop, owner = training.node, training.owner
+    if not isinstance(loop, ast.For):
+        raise no_nest(owner, loop, "its batches come from no `for` over a loader")
+    if training.around:
+        if len(training.around) > 1:
+            raise no_nest(owner, loop, f"{len(training.around)} loops stand around it")
+        base = Frame(owner)
+        _not_handed_on(owner, graph)
+        return _Reader(graph, training, base, training.around[0], None).read()
+    _not_handed_on(owner, graph)
+    callers = [call for call in graph.callers_of(owner) if call.direct and isinstance(call.node, ast.Call)]
+    if len(callers) != 1:
+        raise no_nest(owner, loop, f"its function is called from {len(callers)} places")
+    call = callers[0]
+    _not_handed_on(call.caller, graph)
+    epochs = _loop_around(call.caller, call.node)
+    if epochs is None:
+        raise no_nest(call.caller, call.node, "no loop over epochs calls it")
+    return _Reader(graph, training, Frame(call.caller), epochs, call).read()
+
+
+def _not_handed_on(function: Function, graph: CallGraph) -> None:
+    """A function that a process, a thread or a launcher is given runs in a place of its own."""
+    for call in graph.callers_of(function):
+        if not call.direct:
+            raise no_nest(call.caller, call.node, f"{function.qualified} is handed on, perhaps to another process")
+
+
+class _Reader:
+    def __init__(
+        self, graph: CallGraph, training: TrainingLoop, base: Frame, epochs: ast.stmt, call: Call | None
+    ) -> None:
+        self.graph = graph
+        self.training = training
+        self.base = base
+        self.epochs = epochs
+        self.call = call
+        self.calls: list[tuple[Call, Frame]] = []
+
+    def read(self) -> Nest:
+        epochs = self.epochs
+        first, stop = _range_of(epochs, self.base)
+        assert isinstance(epochs, ast.For)
+        assert isinstance(epochs.target, ast.Name)
+        before: list[Item] = []
+        between: list[Item] = []
+        after: list[Item] = []
+        train: Batches | None = None
+        validation: Batches | None = None
+        for node in epochs.body:
+            for item in self._expanded(node, train is not None and validation is None):
+                if isinstance(item, Batches):
+                    if item.node is self.training.node:
+                        train = item
+                    else:
+                        validation = item
+                elif train is None:
+                    before.append(item)
+                elif validation is None:
+                    between.append(item)
+                else:
+                    after.append(item)
+        if train is None:
+            raise no_nest(self.base.function, epochs, "the batches' loop is not a plain statement of the epoch")
+        if validation is None:
+            after, between = between, []
+        nest = Nest(
+            self.training, self.base, epochs, epochs.target.id, first, stop, train, before, between, validation, after,
+            self.calls,
+        )  # fmt: skip
+        _no_jumps(nest)
+        return nest
+
+    def _expanded(self, node: ast.stmt, may_validate: bool) -> Iterator[Item | Batches]:
+        """A statement of the epoch: itself, or what the function that it calls does."""
+        if node is self.training.node:
+            yield batches_of(self.base, self.training.node)
+            return
+        if may_validate and (loop := validating(node, self.base)) is not None:
+            yield loop
+            return
+        called = _called(node)
+        if called is not None and self.call is not None and called is self.call.node:
+            yield from self._taken_apart(node, self.call, None)
+            return
+        if called is not None and may_validate:
+            target = self._validation_function(called)
+            if target is not None:
+                yield from self._taken_apart(node, target, True)
+                return
+        yield Item(self.base, node)
+
+    def _validation_function(self, called: ast.Call) -> Call | None:
+        """A call of a function whose one loop over a loader runs a model, and that nothing else calls."""
+        found = [call for call in self.graph.calls_of(self.base.function) if call.node is called]
+        if not found or len(found[0].targets) != 1:
+            return None
+        function = found[0].targets[0]
+        if function.path != self.base.function.path or function.cls is not None:
+            return None
+        if len(self.graph.callers_of(function)) != 1 or any(event for event in events_in(function.own)):
+            return None
+        frame = frame_of(found[0], self.base)
+        loops = [loop for node in function.body if (loop := validating(node, frame)) is not None]
+        if len(loops) != 1 or returns_early(function):
+            return None
+        return found[0]
+
+    def _taken_apart(self, node: ast.stmt, call: Call, validates: bool | None) -> Iterator[Item | Batches]:
+        function = call.targets[0]
+        if returns_early(function):
+            raise no_nest(function, function.node, "it returns before its end")
+        if function.path != self.base.function.path:
+            raise no_nest(function, function.node, "the epochs are counted in another file")
+        frame = frame_of(call, self.base)
+        self.calls.append((call, frame))
+        for statement in _without_docstring(function.body):
+            if statement is self.training.node:
+                yield batches_of(frame, self.training.node)
+            elif validates and (loop := validating(statement, frame)) is not None:
+                yield loop
+            elif isinstance(statement, ast.Return):
+                if statement.value is not None and isinstance(node, ast.Assign):
+                    if len(node.targets) != 1:
+                        raise no_nest(self.base.function, node, "its result has two names")
+                    yield Item(frame, statement, node.targets[0], self.base)
+                elif statement.value is not None and any(
+                    isinstance(inner, ast.Call) for inner in ast.walk(statement.value)
+                ):
+                    raise no_nest(function, statement, "what it returns is computed and thrown away")
+            else:
+                yield Item(frame, statement)
+
+
+def _range_of(epochs: ast.stmt, frame: Frame) -> tuple[ast.expr | None, ast.expr]:
+    if isinstance(epochs, ast.For) and isinstance(epochs.target, ast.Name) and not epochs.orelse:
+        source = epochs.iter
+        while isinstance(source, ast.Call) and dotted(source.func) in BARS and source.args:
+            source = (
+                source.args[0]
+                if dotted(source.func) != "trange"
+                else ast.Call(ast.Name("range", ast.Load()), source.args, [])
+            )
+        if isinstance(source, ast.Call) and dotted(source.func) == "range" and not source.keywords:
+            if len(source.args) == 1:
+                return None, source.args[0]
+            if len(source.args) == 2:
+                return source.args[0], source.args[1]
+    raise no_nest(frame.function, epochs, "the loop around it counts no epochs with `range`")
+
+
+def _no_jumps(nest: Nest) -> None:
+    for item in nest.items:
+        for node in own_nodes([item.node]):
+            if isinstance(node, ast.Return) and item.result is not None:
+                continue
+            if isinstance(node, ast.Global) and nest.base.is_script:
+                continue
+            if isinstance(node, ast.Return | ast.Yield | ast.YieldFrom | ast.Await | ast.Global | ast.Nonlocal):
+                raise no_nest(item.frame.function, node, f"`{type(node).__name__.lower()}` in the epoch")
+            if isinstance(node, ast.Break | ast.Continue) and not in_inner_loop([item.node], node):
+                if isinstance(node, ast.Break) and item in nest.after and item.frame is nest.base:
+                    continue
+                raise no_nest(item.frame.function, node, f"`{type(node).__name__.lower()}` in the epoch")
+
+
+def _called(node: ast.stmt) -> ast.Call | None:
+    value = node.value if isinstance(node, ast.Expr | ast.Assign) else None
+    return value if isinstance(value, ast.Call) else None
+
+
+def _loop_around(function: Function, call: ast.AST) -> ast.stmt | None:
+    """The innermost loop of a function one of whose statements is this call."""
+    for node in function.own:
+        if isinstance(node, ast.For | ast.While):
+            for statement in node.body:
+                if _called(statement) is call:
+                    return node
+    return None
+
+
+def _without_docstring(body: list[ast.stmt]) -> list[ast.stmt]:
+    first = body[0]
+    if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
+        return body[1:]
+    return body
