@@ -9,9 +9,9 @@ from collections.abc import Collection, Sequence
 import attrs
 
 from lab_migrate.analysis import CallGraph, Module, Project, TrainingLoop, Unread, declared_loops, find_loops
-from lab_migrate.analysis.calls import is_test
 from lab_migrate.analysis.loops import find_updates_by_hand
 from lab_migrate.analysis.symbols import Function
+from lab_migrate.analysis.test_files import is_test
 from lab_migrate.convert.engine import apply
 from lab_migrate.convert.rule import Edit, Refusal, Rule, all_rules
 from lab_migrate.findings import Finding, Status

@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 
+from lab_migrate.analysis.test_files import is_test
 from lab_migrate.profile import ROLES
 from lab_migrate.scan.inventory import Assumption, Inventory, RoleUse
-from lab_migrate.scan.test_files import is_test
 
 __all__ = ["draft_profile"]
 

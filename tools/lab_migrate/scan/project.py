@@ -8,6 +8,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from lab_migrate.analysis import CallGraph, Module, Project, TrainingLoop, find_loops, find_updates_by_hand
+from lab_migrate.analysis.test_files import is_test
 from lab_migrate.findings import Finding, Status
 from lab_migrate.profile import OWN, Profile, read_own, shipped_profiles
 from lab_migrate.project import Skipped, list_project, require_project
@@ -20,7 +21,6 @@ from lab_migrate.scan.loop_view import LoopView
 from lab_migrate.scan.names import role_uses
 from lab_migrate.scan.prospects import prospects
 from lab_migrate.scan.reading import Reading, read
-from lab_migrate.scan.test_files import is_test
 
 __all__ = ["scan_project"]
 

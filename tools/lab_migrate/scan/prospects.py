@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lab_migrate.analysis import Project
-from lab_migrate.analysis.calls import is_test
+from lab_migrate.analysis.test_files import is_test
 from lab_migrate.findings import Finding, Status
 
 __all__ = ["prospects"]

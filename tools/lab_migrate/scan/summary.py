@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 
 import attrs
 
+from lab_migrate.analysis.test_files import is_test
 from lab_migrate.scan.inventory import Assumption, Evidence, Inventory, Loop, RoleUse, Run, Stepper
-from lab_migrate.scan.test_files import is_test
 
 __all__ = ["Section", "sections"]
 

@@ -1,0 +1,136 @@
+"""Of which class of the project a value is an instance: where it is built, handed over, stored or returned.
+
+Python tells no types, so a class is inferred where an instance is made (`x = Net(…)`, `self.x = Net(…)`, a
+parameter's arguments at its call sites, what a builder returns); empty where nothing is known.
+"""
+
+from __future__ import annotations
+
+import ast
+from functools import cached_property
+
+from lab_migrate.analysis.definitions import MAX_DEPTH, Definitions, enclosing_class, scopes
+from lab_migrate.analysis.sources import Project
+from lab_migrate.analysis.symbols import Class, Function, dotted
+
+__all__ = ["Instances"]
+
+
+class Instances(Definitions):
+    """Classes of values."""
+
+    def __init__(self, project: Project) -> None:
+        super().__init__(project)
+        self._types: dict[tuple[int, str, int], tuple[Class, ...]] = {}
+        #: What is being worked out, so that a value made of itself ends.
+        self.open: set[tuple[int, str]] = set()
+
+    def types(self, function: Function, value: ast.expr, depth: int = 0) -> tuple[Class, ...]:
+        """Classes of the project whose instance an expression may be; empty where nothing is known."""
+        if depth > MAX_DEPTH:
+            return ()
+        if isinstance(value, ast.Await):
+            return self.types(function, value.value, depth)
+        if isinstance(value, ast.IfExp):
+            return self.types(function, value.body, depth) + self.types(function, value.orelse, depth)
+        if isinstance(value, ast.BoolOp):
+            return tuple(cls for one in value.values for cls in self.types(function, one, depth))
+        if isinstance(value, ast.Call):
+            return self._made_by(function, value, depth)
+        if isinstance(value, ast.Name):
+            return self._type_of_name(function, value.id, depth)
+        if isinstance(value, ast.Attribute):
+            return self._type_of_attribute(function, value, depth)
+        return ()
+
+    def _made_by(self, function: Function, call: ast.Call, depth: int) -> tuple[Class, ...]:
+        if isinstance(call.func, ast.Name):
+            found = self.lookup(function, call.func.id)
+        elif isinstance(call.func, ast.Attribute):
+            if call.func.attr in ("to", "cuda", "cpu", "float", "double", "half", "eval", "train"):
+                return self.types(function, call.func.value, depth + 1)
+            found = self.imported(function.module, self.full_name(function, call.func))
+        else:
+            return ()
+        if isinstance(found, Class):
+            return (found,)
+        if isinstance(found, Function):
+            return tuple(
+                cls
+                for node in found.own
+                if isinstance(node, ast.Return) and node.value is not None
+                for cls in self.types(found, node.value, depth + 1)
+            )
+        return ()
+
+    def _type_of_name(self, function: Function, name: str, depth: int) -> tuple[Class, ...]:
+        if name in ("self", "cls"):
+            cls = enclosing_class(function)
+            return (cls,) if cls else ()
+        key = (id(function), name)
+        if key in self.open:
+            return ()
+        cached = (id(function), name, depth)
+        if cached in self._types:
+            return self._types[cached]
+        self.open.add(key)
+        try:
+            found: list[Class] = []
+            for scope in scopes(function):
+                values = scope.assigned.get(name, [])
+                found += [cls for value in values for cls in self.types(scope, value, depth + 1)]
+                if values or name in scope.parameters:
+                    if name in scope.parameters:
+                        found += self._type_of_parameter(scope, name, depth)
+                    break
+        finally:
+            self.open.discard(key)
+        self._types[cached] = tuple(dict.fromkeys(found))
+        return self._types[cached]
+
+    def _type_of_parameter(self, function: Function, name: str, depth: int) -> list[Class]:
+        """The classes of what call sites pass; call sites are found by the function's own name, to stay cheap."""
+        position = function.parameters.index(name)
+        bound = function.cls is not None and not function.is_static
+        found: list[Class] = []
+        for caller, call in self.sites_by_name.get(_called_as(function), []):
+            value = next((keyword.value for keyword in call.keywords if keyword.arg == name), None)
+            index = position - 1 if bound else position
+            if value is None and 0 <= index < len(call.args):
+                value = call.args[index]
+            if value is not None and not isinstance(value, ast.Starred):
+                found += self.types(caller, value, depth + 1)
+        return found
+
+    @cached_property
+    def sites_by_name(self) -> dict[str, list[tuple[Function, ast.Call]]]:
+        """Calls of the project by the last part of what they call, with their functions."""
+        found: dict[str, list[tuple[Function, ast.Call]]] = {}
+        for function in self.project.functions:
+            for node in function.own:
+                if isinstance(node, ast.Call):
+                    name = dotted(node.func).rpartition(".")[2]
+                    if name:
+                        found.setdefault(name, []).append((function, node))
+        return found
+
+    def _type_of_attribute(self, function: Function, value: ast.Attribute, depth: int) -> tuple[Class, ...]:
+        found: list[Class] = []
+        for owner in self.types(function, value.value, depth + 1):
+            for cls in [*self.lineage(owner), *self.subclasses(owner)]:
+                for method, assigned in cls.attributes.get(value.attr, []):
+                    key = (id(method), f"self.{value.attr}")
+                    if key in self.open:
+                        continue
+                    self.open.add(key)
+                    try:
+                        found += self.types(method, assigned, depth + 1)
+                    finally:
+                        self.open.discard(key)
+        return tuple(dict.fromkeys(found))
+
+
+def _called_as(function: Function) -> str:
+    if function.cls is not None and function.name == "__init__":
+        return function.cls.name
+    return function.name
