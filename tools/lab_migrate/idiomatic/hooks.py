@@ -10,6 +10,7 @@ from lab_migrate.analysis import CallGraph
 from lab_migrate.analysis.symbols import dotted, own_nodes
 from lab_migrate.idiomatic.batch import Automatic, automatic
 from lab_migrate.idiomatic.clip import trainer_clip
+from lab_migrate.idiomatic.draws import refuse_early_draws
 from lab_migrate.idiomatic.frame import Frame, Item
 from lab_migrate.idiomatic.limits import Limit, limit_of
 from lab_migrate.idiomatic.moves import Moves
@@ -22,8 +23,6 @@ EPOCH_START, EPOCH_END = "on_train_epoch_start", "on_train_epoch_end"
 CLIP, ZERO = "configure_gradient_clipping", "optimizer_zero_grad"
 BEFORE_STEP = "on_before_optimizer_step"
 VALIDATION_START, VALIDATION_END = "on_validation_epoch_start", "on_validation_epoch_end"
-#: What a name that draws random numbers, or moves a sampler on, is called.
-_DRAWS = ("rand", "seed", "shuffle", "sample", "perm", "next", "set_epoch")
 #: Hooks in the order in which a reader meets them.
 ORDER = (EPOCH_START, TRAIN, BEFORE_STEP, CLIP, ZERO, TAIL, VALIDATION_START, VALIDATE, VALIDATION_END, EPOCH_END)
 
@@ -105,7 +104,7 @@ def hooks_of(nest: Nest, roles: Roles, graph: CallGraph) -> Hooks:
         items[VALIDATION_END] = [item for item in nest.after if item.frame is frame is not nest.base]
     ended = items.get(VALIDATION_END, [])
     items[EPOCH_END] = [item for item in nest.after if item not in ended]
-    _draws_early(nest, dropped)
+    refuse_early_draws(nest, roles, dropped, graph)
     items = {
         hook: [item for item in listed if id(item.node) not in dropped or item.result is not None]
         for hook, listed in items.items()
@@ -251,25 +250,3 @@ def _handed_on(nest: Nest, roles: Roles) -> bool:
         if isinstance(node, ast.Call)
         for arg in [*node.args, *(word.value for word in node.keywords)]
     )
-
-
-def _draws_early(nest: Nest, dropped: set[int]) -> None:
-    """Lightning asks the loader for its iterator before `on_train_epoch_start`: what draws there would come late."""
-    for item in nest.before:
-        if id(item.node) in dropped:
-            continue
-        for node in own_nodes([item.node]):
-            if isinstance(node, ast.Call):
-                name = dotted(node.func).lower()
-                if item.frame.canonical(node.func).startswith(nest.train.frame.canonical(nest.train.loader) + "."):
-                    raise NotIdiomaticError(
-                        "LM304", item.frame.module.path, item.node,
-                        f"{name}() tells the loader of the epoch: Lightning has asked it for its iterator by then",
-                        "let the loader's iterator do it, or keep the faithful way",
-                    )  # fmt: skip
-                if any(word in name for word in _DRAWS):
-                    raise NotIdiomaticError(
-                        "LM304", item.frame.module.path, item.node,
-                        f"{name}() before the batches: Lightning has asked the loader for its iterator by then",
-                        "draw after the batches, or keep the faithful way",
-                    )  # fmt: skip

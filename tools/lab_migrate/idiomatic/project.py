@@ -24,6 +24,11 @@ from lab_migrate.idiomatic.site import site_edits
 from lab_migrate.idiomatic.wrapper import wrapper_of
 from lab_migrate.idiomatic.write import Writer
 
+#: What code that we have not met may raise in ours.
+_UNFORESEEN = (
+    AssertionError, AttributeError, LookupError, RecursionError, StopIteration, SyntaxError, TypeError, ValueError,
+)  # fmt: skip
+
 
 @attrs.frozen
 class Rewriting:
@@ -50,7 +55,7 @@ def rewrite(project: Project, graph: CallGraph, loops: Collection[TrainingLoop])
         except NotIdiomaticError as error:
             refused.append(error)
             continue
-        except (AssertionError, LookupError, StopIteration, ValueError, RecursionError) as error:
+        except _UNFORESEEN as error:
             # A pattern that we have not met: said with its file, and left to the faithful way.
             refused.append(_unforeseen(path, here[0], error))
             continue

@@ -24,6 +24,8 @@ class Wrapper:
 
 def wrapper_of(name: str, nest: Nest, graph: CallGraph) -> Wrapper | None:
     """The wrapper that the base frame knows by `name`; None where it is no class of the project, or does more."""
+    if ":" in name:
+        return None  # made inside a function that the epochs call
     methods = {reach.event.node.func.attr for reach in nest.training.step  # type: ignore[attr-defined]
                if reach.direct and nest.train.frame.canonical(reach.event.receiver) == name}  # fmt: skip
     classes = graph.types(nest.base.function, ast.parse(name, mode="eval").body)

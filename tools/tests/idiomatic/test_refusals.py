@@ -18,6 +18,9 @@ STEP = """        loss = F.cross_entropy(model(x), y)
         optimizer.step()
 """
 PLAIN = f"{START}for epoch in range(2):\n    for x, y in loader:\n{STEP}"
+VALIDATED = f"{PLAIN}    for x, y in val_loader:\n        print(model(x).sum().item())\n".replace(
+    "loader = ", "val_loader = DataLoader(data, batch_size=8)\nloader = ", 1
+)
 
 REFUSED = {
     "no loop over epochs": ("LM302", START + "for x, y in loader:\n" + STEP.replace("        ", "    ")),
@@ -25,6 +28,11 @@ REFUSED = {
     "a step in another function": (
         "LM302",
         "def update(opt):\n    opt.step()\n" + PLAIN.replace("        optimizer.step()", "        update(optimizer)"),
+    ),
+    "an optimizer made inside the epoch's function": (
+        "LM305",
+        f"{START}def train():\n    inner = torch.optim.Adam(model.parameters())\n    for x, y in loader:\n"
+        + STEP.replace("optimizer", "inner") + "for epoch in range(2):\n    train()\n",
     ),
     "two trainings in a file": ("LM302", PLAIN + PLAIN),
     "return out of a batch": (
@@ -55,6 +63,15 @@ REFUSED = {
     "zip": ("LM304", PLAIN.replace("for x, y in loader", "for (x, y), _ in zip(loader, loader)")),
     "a draw before the epoch's batches": (
         "LM304", PLAIN.replace("    for x, y in loader", "    torch.manual_seed(epoch)\n    for x, y in loader")),
+    "a draw between training and validation": (
+        "LM304", VALIDATED.replace("    for x, y in val_l", "    torch.manual_seed(0)\n    for x, y in val_l")),
+    "a draw before the validation's batches, in a function": (
+        "LM304",
+        "def again(seed):\n    torch.manual_seed(seed)\n"
+        + VALIDATED.replace("    for x, y in val_loader", "    again(1)\n    for x, y in val_loader")),
+    "the model runs before the epoch's batches": (
+        "LM304", PLAIN.replace("    for x, y in loader", "    print(model(data.tensors[0]).sum().item())\n"
+                                                         "    for x, y in loader")),
     "a sampler of its own": (
         "LM304",
         PLAIN.replace("loader = DataLoader(data, batch_size=4, shuffle=True)",
@@ -98,6 +115,13 @@ def test_the_plain_twin_is_rewritten() -> None:
     after = rewritten(program(PLAIN))
     assert after.codes == ("LM301",)
     assert run(after.text) == run(program(PLAIN))
+
+
+def test_the_twin_with_a_validation_is_rewritten() -> None:
+    """A loop over a second loader that trains nothing is Lightning's validation."""
+    after = rewritten(program(VALIDATED))
+    assert after.codes == ("LM301",)
+    assert run(after.text) == run(program(VALIDATED))
 
 
 TWINS = {
