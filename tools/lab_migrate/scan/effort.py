@@ -11,18 +11,31 @@ __all__ = ["effort_of"]
 
 
 def effort_of(
-    loops: Sequence[Loop], assumptions: Sequence[Assumption], refused: Sequence[Finding], unread: int
+    loops: Sequence[Loop],
+    trainers: Sequence[str],
+    assumptions: Sequence[Assumption],
+    refused: Sequence[Finding],
+    unread: int,
 ) -> Effort:
-    """A word, and the counts that it rests on. It says nothing about hours: those depend on who does it."""
-    if not loops:
-        return Effort("nothing to migrate", ("no training loop was found",))
+    """A word, and the counts that it rests on. It says nothing about hours: those depend on who does it.
+
+    `trainers` are the uses of installed frameworks' trainers: a project that only calls one has no loop of its own.
+    """
+    if not loops and not trainers:
+        return Effort("nothing to migrate", ("no training loop was found, nor a trainer of a framework we know",))
     hand = [assumption for assumption in assumptions if assumption.hand]
-    reasons = [f"{_count(len(loops), 'training loop')} in {_count(len({loop.path for loop in loops}), 'file')}"]
+    reasons = []
+    if loops:
+        files = len({loop.path for loop in loops})
+        reasons.append(f"{_count(len(loops), 'training loop')} in {_count(files, 'file')}")
+    else:
+        reasons.append(f"no training loop of its own: it trains by {', '.join(trainers)}")
     delegated = sum(loop.shape == "F" for loop in loops)
     if delegated:
         reasons.append(f"{delegated} of them {'steps' if delegated == 1 else 'step'} in another function")
     left = sum(not loop.converts for loop in loops)
-    reasons.append("convert outlines all of them" if not left else f"convert leaves {left} of them as they are")
+    if loops:
+        reasons.append("convert outlines all of them" if not left else f"convert leaves {left} of them as they are")
     if hand:
         reasons.append(f"{len(hand)} {'thing needs' if len(hand) == 1 else 'things need'} a hand: "
                        + ", ".join(assumption.name for assumption in hand))  # fmt: skip

@@ -31,12 +31,16 @@ class Evidence:
 
 @attrs.frozen(order=True)
 class Entry:
-    """A place where a program starts: `how` tells by what, `loops` which training loops its imports reach."""
+    """A place where a program starts: `how` tells by what, `loops` which training loops its imports reach.
+
+    `trainers` are the uses of an installed framework's trainer that they reach.
+    """
 
     path: str
     line: int
     how: str = "main"
     loops: tuple[str, ...] = ()
+    trainers: tuple[str, ...] = ()
 
 
 @attrs.frozen(order=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -55,18 +55,25 @@ def scan_project(root: Path) -> Inventory:
     converted, refused = prospects(reading.project)
     found = [_loop(loop, converted) for loop in loops] + _by_hand(reading.project, graph)
     mend = [item for item in skipped if item.kind in _TO_MEND]
+    roles = _roles(reading, graph, profiles)
     return Inventory(
         str(root),
         len(listing.files),
         sum(fact.lines for fact in reading.facts),
         sum(fact.parsed for fact in reading.facts),
-        tuple(_entries(reading, loops, own)),
-        tuple(_roles(reading, graph, profiles)),
+        tuple(_entries(reading, loops, roles, own)),
+        tuple(roles),
         tuple(sorted(found)),
         assumptions,
         tuple(file.relative_to(root).as_posix() for file in listing.configs),
         tuple(sorted(skipped)),
-        effort_of([loop for loop in found if not is_test(loop.path)], assumptions, refused, len(mend)),
+        effort_of(
+            [loop for loop in found if not is_test(loop.path)],
+            [_at(use) for use in _trainers(roles)],
+            assumptions,
+            refused,
+            len(mend),
+        ),
         (*(_unread(item) for item in mend), *refused),
     )
 
@@ -85,7 +92,9 @@ def _stated(found: tuple[Assumption, ...], own: Profile | None) -> tuple[Assumpt
     return tuple(kept[name] for name in sorted(kept))
 
 
-def _entries(reading: Reading, loops: Sequence[TrainingLoop], own: Profile | None) -> list[Entry]:
+def _entries(
+    reading: Reading, loops: Sequence[TrainingLoop], roles: Sequence[RoleUse], own: Profile | None
+) -> list[Entry]:
     """Files that a person starts, those first from which a training loop is reached, with these loops."""
     entries = []
     for fact in reading.facts:
@@ -95,8 +104,31 @@ def _entries(reading: Reading, loops: Sequence[TrainingLoop], own: Profile | Non
             continue
         line, how = fact.entry or (script.line if script else 1, OWN if named else "script")
         reached = _imported(reading.project, fact.path) if fact.path in reading.project.modules else {fact.path}
-        entries.append(Entry(fact.path, line, how, tuple(loop.place for loop in loops if loop.path in reached)))
-    return sorted(entries, key=lambda entry: (not entry.loops, entry.path))
+        entries.append(
+            Entry(
+                fact.path,
+                line,
+                how,
+                tuple(loop.place for loop in loops if loop.path in reached),
+                tuple(_at(use) for use in _trainers(roles) if use.path in reached),
+            )
+        )
+    return sorted(entries, key=lambda entry: (not entry.loops, not entry.trainers, entry.path))
+
+
+def _trainers(roles: Sequence[RoleUse]) -> list[RoleUse]:
+    """Where a project calls an installed framework's trainer, once a name, tests left out."""
+    own = {use.name for use in roles if use.how == "class"}
+    first: dict[str, RoleUse] = {}
+    for use in roles:
+        if use.role == "trainer" and use.how == "used" and use.name not in own and not is_test(use.path):
+            first.setdefault(use.name, use)
+    # `Trainer.fit` says no more than `Trainer`
+    return [use for name, use in first.items() if name.rpartition(".")[0] not in first]
+
+
+def _at(use: RoleUse) -> str:
+    return f"{use.name} ({use.path}:{use.line})"
 
 
 def _imported(project: Project, path: str) -> set[str]:
@@ -119,7 +151,7 @@ def _module(project: Project, name: str, importer: Module) -> Module | None:
     return project.find_module(name, importer) if name else None
 
 
-def _roles(reading: Reading, graph: CallGraph, profiles: list[Profile]) -> Iterable[RoleUse]:
+def _roles(reading: Reading, graph: CallGraph, profiles: list[Profile]) -> list[RoleUse]:
     classes = class_roles(graph)
     found = {use for fact in reading.facts for use in fact.roles}
     for cls, role, base in classes.values():

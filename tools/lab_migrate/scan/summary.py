@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import attrs
 
 from lab_migrate.analysis.test_files import is_test
-from lab_migrate.scan.inventory import Assumption, Evidence, Inventory, Loop, RoleUse, Run, Stepper
+from lab_migrate.scan.inventory import Assumption, Entry, Evidence, Inventory, Loop, RoleUse, Run, Stepper
 
 __all__ = ["Section", "sections"]
 
@@ -46,18 +46,28 @@ def sections(inventory: Inventory, lines: int = 1) -> list[Section]:
 
 
 def _entries(inventory: Inventory) -> Section:
-    training = [entry for entry in inventory.entries if entry.loops and not is_test(entry.path)]
+    training = _training(inventory)
     others = len(inventory.entries) - len(training)
-    rows = tuple((f"{entry.path}:{entry.line}", entry.how, "trains by " + _some(entry.loops)) for entry in training)
+    rows = tuple(
+        (f"{entry.path}:{entry.line}", entry.how, "trains by " + _some([*entry.loops, *entry.trainers]))
+        for entry in training
+    )
     rest = f"{others} other {'script reaches' if others == 1 else 'scripts reach'} no training loop, or only a test's."
     return Section("Entry points", ("", "", ""), rows, (rest,) if others else ())
+
+
+def _training(inventory: Inventory) -> list[Entry]:
+    """Entry points that train; those that only call a framework's trainer count where nothing has a loop."""
+    entries = [entry for entry in inventory.entries if not is_test(entry.path)]
+    return [entry for entry in entries if entry.loops] or [entry for entry in entries if entry.trainers]
 
 
 def _loops(inventory: Inventory) -> Section:
     shown = [loop for loop in inventory.loops if not is_test(loop.path)]
     in_tests = len(inventory.loops) - len(shown)
     rows = tuple((f"{loop.place}\n{loop.function}", _said(loop), _granted(inventory, loop)) for loop in shown)
-    notes = [] if rows else ["No training loop was found: no loop repeats a backward pass and an optimizer step."]
+    none = "None of its own" if _training(inventory) else "No training loop was found"
+    notes = [] if rows else [f"{none}: no loop repeats a backward pass and an optimizer step."]
     if in_tests:
         notes.append(f"{in_tests} more in tests.")
     return Section("Training loops", ("", "shape", "takes for granted"), rows, tuple(notes))
@@ -168,7 +178,7 @@ def _skipped(inventory: Inventory) -> Section:
 
 def _effort(inventory: Inventory) -> Section:
     notes = [f"{inventory.effort.size}: {'; '.join(inventory.effort.reasons)}"]
-    entry = next((entry for entry in inventory.entries if entry.loops and not is_test(entry.path)), None)
+    entry = next(iter(_training(inventory)), None)
     if entry is not None:
         notes.append(f"Next: lab-migrate convert {inventory.root} --entry {entry.path}")
     return Section("Effort", notes=tuple(notes))

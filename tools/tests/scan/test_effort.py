@@ -1,0 +1,42 @@
+"""What is left to a person, of projects with a loop of their own, with a framework's, with none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from lab_migrate.scan import scan_project
+from lab_migrate.scan.summary import sections
+
+Make = Callable[[Mapping[str, str]], Path]
+
+_CALLS_TRAINER = """\
+from transformers import Trainer, TrainingArguments
+
+def main(model, data):
+    Trainer(model=model, args=TrainingArguments("out"), train_dataset=data).train()
+
+if __name__ == "__main__":
+    main(None, None)
+"""
+
+
+def test_a_project_without_training_has_nothing_to_migrate(project: Make) -> None:
+    """Not even where a class of its own is called Trainer and trains nothing."""
+    root = project({"main.py": "class Trainer:\n    pass\n\nif __name__ == '__main__':\n    Trainer()\n"})
+    assert scan_project(root).effort.size == "nothing to migrate"
+
+
+def test_a_trainer_called_by_tests_only_is_none(project: Make) -> None:
+    """A test's use of a framework is no training of the project's."""
+    root = project({"tests/test_it.py": _CALLS_TRAINER, "main.py": "print(1)\n"})
+    assert scan_project(root).effort.size == "nothing to migrate"
+
+
+def test_a_project_that_calls_a_frameworks_trainer_is_to_be_migrated(project: Make) -> None:
+    """It has no loop of its own; who trains is said, and which entry point to convert."""
+    found = scan_project(project({"train.py": _CALLS_TRAINER}))
+    assert found.effort.size == "small"
+    assert "transformers.Trainer (train.py:4)" in found.effort.reasons[0]
+    notes = [note for section in sections(found) for note in section.notes]
+    assert any(note.endswith("--entry train.py") for note in notes), notes
