@@ -138,34 +138,20 @@ def _subclasses(cls: type) -> Iterator[type]:
         yield from _subclasses(child)
 
 
-def parameters(
-    module: nn.Module, prefix: str = "", above: frozenset[int] = frozenset()
-) -> Iterator[tuple[str, Tensor]]:
+def parameters(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
     """(path, parameter) for every path, tied ones repeatedly; a module inside itself is entered once."""
-    if id(module) in above:
-        return
-    for name, parameter in module._parameters.items():
-        if parameter is not None:
-            yield prefix + name, parameter
-    wrapped = _WRAPPERS.get(type(module).__name__)
-    for name, child in module._modules.items():
-        if child is not None:
-            inner = prefix if name == wrapped else f"{prefix}{name}."
-            yield from parameters(child, inner, above | {id(module)})
+    for path, inner in modules(module):
+        for name, parameter in inner._parameters.items():
+            if parameter is not None:
+                yield f"{path}.{name}" if path else name, parameter
 
 
-def buffers(module: nn.Module, prefix: str = "", above: frozenset[int] = frozenset()) -> Iterator[tuple[str, Tensor]]:
+def buffers(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
     """(path, buffer) as for parameters."""
-    if id(module) in above:
-        return
-    for name, buffer in module._buffers.items():
-        if buffer is not None:
-            yield prefix + name, buffer
-    wrapped = _WRAPPERS.get(type(module).__name__)
-    for name, child in module._modules.items():
-        if child is not None:
-            inner = prefix if name == wrapped else f"{prefix}{name}."
-            yield from buffers(child, inner, above | {id(module)})
+    for path, inner in modules(module):
+        for name, buffer in inner._buffers.items():
+            if buffer is not None:
+                yield f"{path}.{name}" if path else name, buffer
 
 
 def modules(
