@@ -24,7 +24,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from planted_scripts.bugs import BUGS, SCRIPTS, ScriptBug
+from planted_scripts.bugs import SCRIPTS, ScriptBug, bugs_of
 
 
 def main() -> None:
@@ -32,19 +32,19 @@ def main() -> None:
     import trainparity  # type: ignore[import-not-found]
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--first", type=int, default=len(BUGS), help="so many bugs only")
+    parser.add_argument("--first", type=int, help="so many bugs only")
     arguments = parser.parse_args()
+    bugs = bugs_of("scripts")[: arguments.first]
     healthy: dict[str, list[Any]] = {}
     counts: Counter[str] = Counter()
-    for bug in BUGS[: arguments.first]:
+    for bug in bugs:
         if bug.model not in healthy:
             healthy[bug.model] = snapshots(bug.model)
         step, path = first_difference(healthy[bug.model], snapshots(bug.model, bug))
         counts["found"] += step is not None
         counts["at the right step"] += step == bug.step
         print(f"{bug.causes[0]} in {bug.name[:80]}: step {step} (expected {bug.step}): {path}")
-    bugs = min(arguments.first, len(BUGS))
-    print(f"trainparity {trainparity.__version__} on {bugs} bugs: {dict(counts)}; it names no causes, by design")
+    print(f"trainparity {trainparity.__version__} on {len(bugs)} bugs: {dict(counts)}; it names no causes, by design")
 
 
 def snapshots(model: str, bug: ScriptBug | None = None) -> list[Any]:

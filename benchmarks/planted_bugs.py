@@ -1,13 +1,14 @@
 """Planted bugs: are they found, at the right step and phase, and called by the right name?
 
-    python benchmarks/planted_bugs.py                  # prints the tables; about eight minutes
+    python benchmarks/planted_bugs.py                  # prints the tables; about twelve minutes
     python benchmarks/planted_bugs.py --write          # the same into docs/planted_bugs.md
     python benchmarks/planted_bugs.py --only lr        # one cause, every bug told
-    python benchmarks/planted_bugs.py --set scripts    # the second set alone
+    python benchmarks/planted_bugs.py --set third      # the third set alone
 
-Two sets. *Settings* (planted/): one training loop in which one setting is wrong from some step on. *Scripts*
+Three sets. *Settings* (planted/): one training loop in which one setting is wrong from some step on. *Scripts*
 (planted_scripts/): six training scripts, each in a style of its own, in which one line was changed; it was written
-after the causes, to find out whether they know bugs or only the first set. Each bug is recorded beside the right run;
+after the causes, to find out whether they know bugs or only the first set. *Third*: three more scripts of other kinds,
+written after the causes had been mended for the second set. Each bug is recorded beside the right run;
 then the two traces are compared and the cause is asked for. Equal pairs are generated besides, with random settings,
 the migrated one in another shape (wrapped in a module of a framework); none of them may part.
 """
@@ -29,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from planted import bugs as settings_set
 from planted.equal import equal_pairs
 from planted.training import HEALTHY, train
-from planted_scripts import bugs as scripts_set
+from planted_scripts.bugs import SETS, ScriptBug, bugs_of
 from planted_scripts.run import record_script
 
 import lab_parity
@@ -46,6 +47,14 @@ s size measured, - not so.
 FIRST_RUN = (
     "before any cause was mended for it, 140 of its 161 bugs (87 %) were named; 12 expected places had been mistaken."
 )
+
+THIRD = """
+Diffusion with an average in a dict, a recurrent model whose state is carried and whose update is written out,
+contrastive learning with a momentum encoder. Written after the causes were mended for the second set, without running
+them. On its first run, before anything was mended for it, 81 of its 84 bugs were found (the three in the dict were
+not), 72 (86 %) named, 17 of 21 sizes measured; 6 expected places had been mistaken: the criterion of wordlm is a
+module, whose arguments come before the loss.
+""".strip()
 
 
 class Planted(Protocol):
@@ -95,7 +104,7 @@ def main() -> None:
     parser.add_argument("--only", help="one cause, every bug told")
     parser.add_argument("--write", action="store_true", help=f"write what was run into {DOCS.name}")
     parser.add_argument("--pairs", type=int, default=GENERATED, help="equal pairs to generate")
-    parser.add_argument("--set", choices=("settings", "scripts", "pairs"), help="one part alone")
+    parser.add_argument("--set", choices=("settings", *SETS, "pairs"), help="one part alone")
     arguments = parser.parse_args()
     started = time.monotonic()
     sections: dict[str, str] = {}
@@ -103,8 +112,9 @@ def main() -> None:
     alarms: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
         for name, listed, run in (
-            ("settings", settings_set.BUGS, run_settings), ("scripts", scripts_set.BUGS, run_scripts),
-        ):  # fmt: skip
+            ("settings", settings_set.BUGS, run_settings),
+            *((name, bugs_of(name), run_scripts) for name in SETS),
+        ):
             if arguments.set in (None, name):
                 chosen = [bug for bug in listed if arguments.only in (None, *bug.causes)]
                 outcomes: list[Outcome] = run(chosen, Path(folder))  # type: ignore[operator]
@@ -131,7 +141,7 @@ def _write(sections: Mapping[str, str]) -> None:
     page = DOCS.read_text(encoding="utf-8") if DOCS.exists() else ""
     kept = {text.split("\n")[0]: f"## {text}" for text in page.split("\n## ")[1:]}
     made = {text.split("\n")[0].removeprefix("## "): text for text in sections.values()}
-    order = ("First set: settings", "Second set: scripts", "Equal pairs")
+    order = ("First set: settings", "Second set: scripts", "Third set: scripts of other kinds", "Equal pairs")
     parts = [(kept | made).get(title, f"## {title}\n\nNot run yet.\n") for title in order]
     DOCS.write_text("\n".join([HEAD, *(part.strip() + "\n" for part in parts)]), encoding="utf-8")
 
@@ -155,8 +165,8 @@ def run_settings(bugs: Sequence[settings_set.Bug], folder: Path) -> list[Outcome
     return outcomes
 
 
-def run_scripts(bugs: Sequence[scripts_set.ScriptBug], folder: Path) -> list[Outcome]:
-    """The second set, in the same way."""
+def run_scripts(bugs: Sequence[ScriptBug], folder: Path) -> list[Outcome]:
+    """The other sets, in the same way."""
     healthy: dict[str, Path] = {}
     outcomes = []
     for number, bug in enumerate(bugs):
@@ -209,6 +219,11 @@ _INTRODUCTIONS = {
         "",
         "One changed line in each of six training scripts of other styles; written after the causes. On its first run,",
         FIRST_RUN,
+    ],
+    "third": [
+        "## Third set: scripts of other kinds",
+        "",
+        THIRD,
     ],
 }
 

@@ -1,1 +1,1 @@
-"""The second set of planted bugs: scripts with one line changed; see ../planted_bugs.py."""
+"""The second and the third set of planted bugs: scripts with one line changed; see ../planted_bugs.py."""

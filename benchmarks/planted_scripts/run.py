@@ -1,4 +1,4 @@
-"""Runs a script of the second set, as it is and with a bug, under the recorder."""
+"""Runs a script of the second or third set, as it is and with a bug, under the recorder."""
 
 from __future__ import annotations
 
