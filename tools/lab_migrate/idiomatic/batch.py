@@ -49,6 +49,7 @@ class _Sorter:
         self.frame: Frame = nest.train.frame
         self.found = Automatic([], ast.Constant(None), [], None, None, [])
         self.place = "before"
+        self.zeroed = False
 
     def sort(self) -> Automatic:
         training = self.nest.training
@@ -65,6 +66,8 @@ class _Sorter:
             self._statement(node)
         if self.place != "stepped":
             raise ManualOptimizationError(self.nest.train.node, "backward and step are no plain statements")
+        if not self.zeroed:
+            raise ManualOptimizationError(self.nest.train.node, "a batch's gradients are added to those before it")
         return self.found
 
     def _statement(self, node: ast.stmt) -> None:
@@ -116,6 +119,7 @@ class _Sorter:
         receiver = self.frame.canonical(event.receiver)
         if receiver not in self.roles.optimizers and receiver not in self.roles.models:
             raise ManualOptimizationError(node, f"what {event.receiver}.zero_grad() zeroes cannot be told")
+        self.zeroed = True
         to_zero = [word.value for word in call.keywords if word.arg == "set_to_none"] + list(call.args)
         plain = all(isinstance(value, ast.Constant) and value.value is True for value in to_zero)
         if not plain or (receiver in self.roles.models and not whole_model(self.roles, receiver)):

@@ -104,7 +104,7 @@ class Bodies:
     def _raw(self) -> str:
         calls = [reach.event.node for reach in self.nest.training.step if reach.direct]
         plain = all(getattr(call.func, "attr", "") == "step" for call in calls if isinstance(call, ast.Call))
-        return "" if plain else "use_pl_optimizer=False"
+        return "" if plain and not self.roles.without_closure else "use_pl_optimizer=False"
 
     def _local(self, canonical: str) -> str:
         return canonical.rpartition(":")[2]

@@ -15,13 +15,12 @@ from lab_migrate.analysis.symbols import Function, dotted, own_nodes
 from lab_migrate.idiomatic.batches import Batches
 from lab_migrate.idiomatic.frame import Frame, Item
 from lab_migrate.idiomatic.nest import Nest
+from lab_migrate.idiomatic.reach import reached
 from lab_migrate.idiomatic.refused import NotIdiomaticError
 from lab_migrate.idiomatic.roles import Roles
 
 #: What a name that draws random numbers, or moves a sampler on, is called.
 _DRAWS = ("rand", "seed", "shuffle", "sample", "perm", "next", "set_epoch")
-#: How many calls down a draw is looked for.
-_DEEPEST = 4
 
 
 def refuse_early_draws(nest: Nest, roles: Roles, dropped: Collection[int], graph: CallGraph) -> None:
@@ -45,8 +44,9 @@ def _refuse(item: Item, loop: Batches, roles: Roles, graph: CallGraph) -> None:
                 "by then",
                 "let the loader's iterator do it, or keep the faithful way",
             )  # fmt: skip
-    name = _drawn([item.node], item.frame, roles, graph)
-    if name:
+    found = reached([item.node], item.frame, graph, lambda node, within: _draws(node, within, item.frame, roles))
+    if found is not None:
+        name = dotted(found.func) if isinstance(found, ast.Call) else ""
         raise NotIdiomaticError(
             "LM304", item.frame.module.path, item.node,
             f"{name}() before the batches: Lightning has asked the loader for its iterator by then",
@@ -54,36 +54,13 @@ def _refuse(item: Item, loop: Batches, roles: Roles, graph: CallGraph) -> None:
         )  # fmt: skip
 
 
-def _drawn(body: list[ast.stmt], frame: Frame, roles: Roles, graph: CallGraph) -> str:
-    """The name of a call that draws; empty where there is none. A model draws where it has dropout."""
-    called: set[int] = set()
-    for node in own_nodes(body):
-        if isinstance(node, ast.Call):
-            name = dotted(node.func)
-            if _says_so(name) or frame.canonical(node.func) in roles.models:
-                return name
-            called.add(id(node))
-    for call in graph.calls_of(frame.function):
-        if id(call.node) in called and call.direct:
-            for target in call.targets:
-                if _reaches_a_draw(target, graph, _DEEPEST, set()):
-                    return dotted(call.node.func) if isinstance(call.node, ast.Call) else ""
-    return ""
-
-
-def _reaches_a_draw(function: Function, graph: CallGraph, deepest: int, seen: set[int]) -> bool:
-    if id(function) in seen or not deepest:
+def _draws(node: ast.AST, within: Function, frame: Frame, roles: Roles) -> bool:
+    """Whether a call draws, by its name; a model draws where it has dropout; what a function gets may be one."""
+    if not isinstance(node, ast.Call):
         return False
-    seen.add(id(function))
-    if any(isinstance(node, ast.Call) and _says_so(dotted(node.func)) for node in function.own):
-        return True
-    return any(
-        _reaches_a_draw(target, graph, deepest - 1, seen)
-        for call in graph.calls_of(function)
-        if call.direct
-        for target in call.targets
-    )
-
-
-def _says_so(name: str) -> bool:
-    return any(word in name.lower() for word in _DRAWS)
+    name = dotted(node.func)
+    if within is frame.function:
+        runs = frame.canonical(name) in roles.models
+    else:
+        runs = name in within.parameters or name.rpartition(".")[2] in {one.rpartition(".")[2] for one in roles.models}
+    return runs or any(word in name.lower() for word in _DRAWS)

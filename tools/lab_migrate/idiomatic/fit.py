@@ -9,6 +9,7 @@ from lab_migrate.analysis.symbols import dotted
 from lab_migrate.idiomatic.frame import Frame
 from lab_migrate.idiomatic.layout import WIDTH
 from lab_migrate.idiomatic.limits import Limit
+from lab_migrate.idiomatic.names import read_after_of
 from lab_migrate.idiomatic.text import rewritten
 from lab_migrate.idiomatic.write import Writer
 
@@ -24,7 +25,18 @@ def fit_lines(writer: Writer, indent: str, module_name: str, trainer_name: str) 
         loaders.append(writer.nest.validation.frame.canonical(writer.nest.validation.loader))
     lines.append(f"{trainer_name}.fit({', '.join([module_name, *loaders])})")
     lines += [f"{name} = {module_name}.{writer.names.carried[name]}" for name in writer.names.exported]
+    if writer.nest.epoch in read_after_of(writer.nest):
+        first = f" + {_first(writer)}" if _first(writer) else ""
+        lines.append(f"{writer.nest.epoch} = {trainer_name}.current_epoch{first} - 1")
     return "".join(f"{indent}{line}\n" for line in lines)
+
+
+def _first(writer: Writer) -> str:
+    """The first epoch's number; empty where it is 0."""
+    first = writer.nest.first
+    if first is None or (isinstance(first, ast.Constant) and first.value == 0):
+        return ""
+    return writer.base.module.source(first)
 
 
 def _call(writer: Writer, head: str, arguments: list[str], indent: str) -> list[str]:

@@ -12,10 +12,12 @@ from lab_migrate.idiomatic.batch import Automatic, automatic
 from lab_migrate.idiomatic.clip import trainer_clip
 from lab_migrate.idiomatic.draws import refuse_early_draws
 from lab_migrate.idiomatic.frame import Frame, Item
+from lab_migrate.idiomatic.gradients import refuse_gradients_from_before, refuse_looks_at_gradients
 from lab_migrate.idiomatic.limits import Limit, limit_of
 from lab_migrate.idiomatic.moves import Moves
 from lab_migrate.idiomatic.names import TAIL, TRAIN, VALIDATE
 from lab_migrate.idiomatic.nest import Nest, in_inner_loop
+from lab_migrate.idiomatic.own_step import refuse_own_steps
 from lab_migrate.idiomatic.refused import ManualOptimizationError, NotIdiomaticError
 from lab_migrate.idiomatic.roles import Roles, nodes_of
 
@@ -53,7 +55,10 @@ class Hooks:
 def hooks_of(nest: Nest, roles: Roles, graph: CallGraph) -> Hooks:
     """Sort all statements of a nest. Raises `NotIdiomaticError`."""
     try:
+        if roles.wrapper is None:
+            refuse_own_steps(nest, roles, graph)
         sorted_batch = automatic(nest, roles)
+        refuse_looks_at_gradients(nest, sorted_batch, graph)
         epoch_schedules = _epoch_schedules(nest, roles, sorted_batch)
         manual = None
     except ManualOptimizationError as error:
@@ -104,6 +109,7 @@ def hooks_of(nest: Nest, roles: Roles, graph: CallGraph) -> Hooks:
         items[VALIDATION_END] = [item for item in nest.after if item.frame is frame is not nest.base]
     ended = items.get(VALIDATION_END, [])
     items[EPOCH_END] = [item for item in nest.after if item not in ended]
+    refuse_gradients_from_before(nest, graph)
     refuse_early_draws(nest, roles, dropped, graph)
     items = {
         hook: [item for item in listed if id(item.node) not in dropped or item.result is not None]

@@ -10,7 +10,7 @@ import attrs
 from lab_migrate.analysis.scopes import names_in
 from lab_migrate.analysis.symbols import Function, dotted, own_nodes
 from lab_migrate.idiomatic.frame import Frame, Item
-from lab_migrate.idiomatic.mentions import flow_of
+from lab_migrate.idiomatic.mentions import flow_of, targets_of
 from lab_migrate.idiomatic.nest import Nest
 from lab_migrate.idiomatic.refused import NotIdiomaticError
 from lab_migrate.idiomatic.reserved import RESERVED
@@ -56,7 +56,7 @@ def names_of(
     if clash:
         raise _names(nest, nest.epochs, f"{clash[0]} gets another value in the loop")
     before = _before(nest)
-    read_after = _read_after(nest)
+    read_after = read_after_of(nest)
     every = list(dict.fromkeys(name for flow in flows.values() for name in flow.used))
     # The base frame's names first: those of the functions taken apart step aside.
     for name in sorted(every, key=lambda one: ":" in one):
@@ -87,7 +87,7 @@ def names_of(
             placed = name in fixed or name in found.captured or name in found.carried
             if not placed and _is_bound(name, frames) and not base.is_script:
                 found.captured[name] = _attribute(name, found, taken)
-    _no_readers_elsewhere(nest, set(found.carried), set(found.captured))
+    _no_readers_elsewhere(nest, stored | _counters(nest), set(found.captured))
     return found
 
 
@@ -128,7 +128,7 @@ def _before(nest: Nest) -> dict[str, ast.Assign | None]:
     return {name: listed[0] if len(listed) == 1 else None for name, listed in found.items()}
 
 
-def _read_after(nest: Nest) -> set[str]:
+def read_after_of(nest: Nest) -> set[str]:
     """Names of the base frame that what follows the epochs may read before it assigns them."""
     inside = {id(node) for node in own_nodes([nest.epochs])}
     found: set[str] = set()
@@ -149,19 +149,28 @@ def _read_after(nest: Nest) -> set[str]:
     return found
 
 
-def _no_readers_elsewhere(nest: Nest, carried: set[str], captured: set[str]) -> None:
+def _counters(nest: Nest) -> set[str]:
+    """Names that the loops count and unpack in."""
+    loops = [nest.train, *([nest.validation] if nest.validation is not None else [])]
+    found = {nest.base.canonical(nest.epoch)}
+    for loop in loops:
+        found |= {*targets_of(loop.frame, loop.target), *([loop.frame.canonical(loop.index)] if loop.index else [])}
+    return found
+
+
+def _no_readers_elsewhere(nest: Nest, stored: set[str], captured: set[str]) -> None:
     """A script's functions read its globals: one that the LightningModule keeps would be out of date."""
     if not nest.base.is_script:
         for function in nest.base.module.symbols.functions:
             if function.parent is not nest.base.function:
                 continue
             names = names_in(function.body)
-            late = sorted((names.nonlocals & (carried | captured)) | ((names.read | names.captured) & carried))
+            late = sorted((names.nonlocals & (stored | captured)) | ((names.read | names.captured) & stored))
             if late and late[0] not in names.assigned - names.nonlocals and late[0] not in function.parameters:
                 raise _names(nest, function.node, f"{function.qualified} shares {late[0]} with the loop")
         return
     taken = {id(frame.function) for frame in nest.frames}
-    plain = {name for name in carried if ":" not in name}
+    plain = {name for name in stored if ":" not in name}
     for function in nest.base.module.symbols.functions:
         if id(function) in taken or isinstance(function.node, ast.Module):
             continue

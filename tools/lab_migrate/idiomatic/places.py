@@ -10,7 +10,7 @@ from lab_migrate.idiomatic.frame import Frame
 from lab_migrate.idiomatic.hooks import Hooks
 from lab_migrate.idiomatic.mentions import targets_of
 from lab_migrate.idiomatic.moves import Moves
-from lab_migrate.idiomatic.names import TAIL, TRAIN, VALIDATE, Names, names_of
+from lab_migrate.idiomatic.names import TAIL, TRAIN, VALIDATE, Names, names_of, read_after_of
 from lab_migrate.idiomatic.nest import Nest
 from lab_migrate.idiomatic.refused import NotIdiomaticError
 from lab_migrate.idiomatic.reserved import RESERVED
@@ -132,6 +132,8 @@ class Places:
         return name
 
     def _used_outside(self, loop: Batches, name: str) -> bool:
+        if loop.frame.canonical(name) in read_after_of(self.nest):
+            return True
         inside = {id(node) for node in ast.walk(loop.node)}
         return any(
             isinstance(node, ast.Name) and node.id == name and id(node) not in inside

@@ -16,6 +16,7 @@ from lab_migrate.idiomatic.hooks import Hooks, hooks_of
 from lab_migrate.idiomatic.imports import import_edit, lightning_name
 from lab_migrate.idiomatic.loaders import check_loader
 from lab_migrate.idiomatic.nest import Nest
+from lab_migrate.idiomatic.own_step import own_step, takes_closure
 from lab_migrate.idiomatic.processes import refuse_processes
 from lab_migrate.idiomatic.reading import find_nest
 from lab_migrate.idiomatic.refused import NotIdiomaticError
@@ -91,6 +92,8 @@ def _file(module: Module, loops: list[TrainingLoop], graph: CallGraph) -> tuple[
         roles = roles_of(nest)
         if len(roles.optimizers) == 1:
             roles.wrapper = wrapper_of(roles.optimizers[0], nest, graph)
+        steps = [own_step(name, nest, graph) for name in roles.optimizers]
+        roles.without_closure = any(step is not None and not takes_closure(step) for step in steps)
         if not roles.optimizers:
             raise NotIdiomaticError(
                 "LM302", module.path, loop.node, f"its optimizer steps elsewhere, at {loop.step[0].place}",

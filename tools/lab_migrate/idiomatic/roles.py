@@ -36,6 +36,8 @@ class Roles:
     hard_cuda: bool
     made: dict[str, Made]
     wrapper: Wrapper | None = None
+    #: An optimizer's `step` takes no closure, which Lightning's wrapper would hand it.
+    without_closure: bool = False
 
 
 def roles_of(nest: Nest) -> Roles:

@@ -1,0 +1,72 @@
+"""Gradients that the legacy code looks at, or adds to, while Lightning zeroes at moments of its own.
+
+Lightning zeroes after the forward pass and before a validation; the legacy code before the forward pass, or right after
+the step. Only who reads a gradient in between sees a difference.
+"""
+
+from __future__ import annotations
+
+import ast
+
+from lab_migrate.analysis import CallGraph
+from lab_migrate.analysis.events import ZERO, events_in
+from lab_migrate.analysis.symbols import Function, own_nodes
+from lab_migrate.idiomatic.batch import Automatic
+from lab_migrate.idiomatic.frame import Frame, Item
+from lab_migrate.idiomatic.nest import Nest
+from lab_migrate.idiomatic.reach import reached
+from lab_migrate.idiomatic.refused import ManualOptimizationError, NotIdiomaticError
+
+
+def refuse_looks_at_gradients(nest: Nest, batch: Automatic, graph: CallGraph) -> None:
+    """Raises `ManualOptimizationError`."""
+    frame = nest.train.frame
+    parts: list[tuple[Frame, list[ast.stmt]]] = [(frame, batch.step), (frame, batch.tail)]
+    parts += [(item.frame, [item.node]) for item in nest.items]
+    if nest.validation is not None:
+        parts.append((nest.validation.frame, nest.validation.node.body))
+    for where, body in parts:
+        found = reached(body, where, graph, _looks)
+        if found is not None:
+            raise ManualOptimizationError(found, "a gradient is read where Lightning has zeroed it, or not yet")
+
+
+def refuse_gradients_from_before(nest: Nest, graph: CallGraph) -> None:
+    """Raises `NotIdiomaticError` where a batch may add to gradients made before the first: a fit zeroes them."""
+    events = sorted(events_in(own_nodes(nest.train.node.body)), key=lambda event: (event.line, event.column))
+    if not events or events[0].kind == ZERO or any(_zeroes(item) for item in nest.before):
+        return
+    for item in _above(nest):
+        found = reached([item.node], item.frame, graph, _goes_back)
+        if found is not None:
+            raise NotIdiomaticError(
+                "LM302", item.frame.module.path, found, "gradients made before the first batch may count in it",
+                "zero the gradients before the loop over epochs, or keep the faithful way",
+            )  # fmt: skip
+
+
+def _looks(node: ast.AST, within: Function) -> bool:
+    return isinstance(node, ast.Attribute) and node.attr == "grad" and isinstance(node.ctx, ast.Load)
+
+
+def _goes_back(node: ast.AST, within: Function) -> bool:
+    return isinstance(node, ast.Attribute) and (
+        node.attr == "backward" or (node.attr == "grad" and isinstance(node.ctx, ast.Store))
+    )
+
+
+def _zeroes(item: Item) -> bool:
+    return any(event.kind == ZERO for event in events_in([item.node, *ast.iter_child_nodes(item.node)]))
+
+
+def _above(nest: Nest) -> list[Item]:
+    """Simple statements of the base frame above its epochs, since the last that zeroes, and those above the batches."""
+    inside = {id(node) for node in own_nodes([nest.epochs])}
+    found: list[Item] = []
+    for node in nest.base.function.own:
+        if not isinstance(node, ast.Expr | ast.Assign | ast.AugAssign | ast.AnnAssign) or id(node) in inside:
+            continue
+        if node.lineno < nest.epochs.lineno:
+            item = Item(nest.base, node)
+            found = [] if _zeroes(item) else [*found, item]
+    return [*found, *nest.before]

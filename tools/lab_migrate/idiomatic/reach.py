@@ -1,0 +1,39 @@
+"""What the functions of a project that a statement calls may do, a few calls down."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+
+from lab_migrate.analysis import CallGraph
+from lab_migrate.analysis.symbols import Function, own_nodes
+from lab_migrate.idiomatic.frame import Frame
+
+#: How many calls down is looked.
+DEEPEST = 4
+
+#: Whether a node of this function's code does what is looked for.
+Does = Callable[[ast.AST, Function], bool]
+
+
+def reached(body: list[ast.stmt], frame: Frame, graph: CallGraph, does: Does) -> ast.AST | None:
+    """The node of some statements that `does` it, or the call of a function that leads there; else None."""
+    nodes = own_nodes(body)
+    first = next((node for node in nodes if does(node, frame.function)), None)
+    if first is not None:
+        return first
+    here = {id(node) for node in nodes}
+    for call in graph.calls_of(frame.function):
+        if id(call.node) in here and any(_leads(target, graph, does, DEEPEST, set()) for target in call.targets):
+            return call.node
+    return None
+
+
+def _leads(function: Function, graph: CallGraph, does: Does, deepest: int, seen: set[int]) -> bool:
+    if id(function) in seen or not deepest:
+        return False
+    seen.add(id(function))
+    if any(does(node, function) for node in function.own):
+        return True
+    calls = graph.calls_of(function)
+    return any(_leads(target, graph, does, deepest - 1, seen) for call in calls for target in call.targets)

@@ -1,0 +1,103 @@
+"""Where Lightning does something else at another moment: the legacy bits are kept, or the program is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from textwrap import dedent, indent
+
+import pytest
+from idiomatic_programs import program, rewritten, run
+
+Same = Callable[..., str]
+
+START = """\
+model = Net()
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+loader = DataLoader(data, batch_size=4, shuffle=True)
+"""
+FORWARD = "loss = F.cross_entropy(model(x), y)\nloss.backward()\noptimizer.step()\n"
+BATCH = f"optimizer.zero_grad()\n{FORWARD}"
+ZEROED_AFTER = f"{FORWARD}optimizer.zero_grad()\n"
+
+
+def loop(batch: str = BATCH, start: str = START, before: str = "", after: str = "", end: str = "") -> str:
+    """Two epochs over a loader whose batches are counted."""
+    parts = [(before, 1), ("for i, (x, y) in enumerate(loader):", 1), (batch, 2), (after, 1)]
+    return f"{start}for epoch in range(3, 3 + 2):\n" + "".join(
+        indent(dedent(part).strip("\n"), "    " * depth) + "\n" for part, depth in parts if part
+    ) + end  # fmt: skip
+
+
+OWN = """\
+class Own(torch.optim.Optimizer):
+    def __init__(self, parameters, lr):
+        super().__init__(parameters, {{"lr": lr}})
+
+    def step(self{signature}):
+        {first}
+        for group in self.param_groups:
+            for p in group["params"]:
+                p.data.add_(p.grad, alpha=-group["lr"])
+
+
+"""
+
+
+def own(signature: str, first: str) -> str:
+    """A program with an optimizer of its own."""
+    return loop(start=OWN.format(signature=signature, first=first) + START.replace("torch.optim.SGD", "Own"))
+
+
+AUTOMATIC = {
+    "names of the loop are read after it, in a script": loop(end="print(epoch, i, loss.item(), x.sum().item())\n"),
+    "names of the loop are read after it, in a function": "def main():\n"
+    + indent(loop(end="print(epoch, i, loss.item(), x.sum().item())\n"), "    ") + "main()\n",
+    "an optimizer of its own that calls the closure first": own(
+        ", closure=None", "loss = None\n        if closure is not None:\n            with torch.enable_grad():\n"
+        "                loss = closure()"),
+    "gradients of before that are zeroed": loop(
+        ZEROED_AFTER, START + "model(data.tensors[0]).sum().backward()\noptimizer.zero_grad()\n"),
+}  # fmt: skip
+
+MANUAL = {
+    "gradients are never zeroed": loop(FORWARD),
+    "gradients are zeroed once an epoch": loop(FORWARD, before="optimizer.zero_grad()"),
+    "a gradient is read after it was zeroed": loop(f"{ZEROED_AFTER}print(model.inner.weight.grad)"),
+    "a gradient is read after the epoch": loop(ZEROED_AFTER, after="print(model.inner.weight.grad)"),
+    "a gradient is read by a function": loop(
+        f"{ZEROED_AFTER}show(model)", "def show(net):\n    print([p.grad for p in net.parameters()])\n" + START),
+    "an optimizer of its own that takes no closure": own("", "pass"),
+    "an optimizer of its own that calls no closure": own(", closure=None", "pass"),
+    "an optimizer of its own that calls the closure late": own(
+        ", closure=None", "self.param_groups[0]['params'][0].data.mul_(0.9)\n        closure and closure()"),
+}  # fmt: skip
+
+REFUSED = {
+    "a function reads the epoch's number": (
+        "LM305", loop(start=f"def show():\n    print(epoch)\n\n\n{START}", after="show()")),
+    "a function reads the batch": (
+        "LM305", loop(f"{BATCH}show()", start=f"def show():\n    print(x.sum().item())\n\n\n{START}")),
+    "gradients of before the first batch": (
+        "LM302", loop(ZEROED_AFTER, f"{START}model(data.tensors[0]).sum().backward()\n")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("body", AUTOMATIC.values(), ids=AUTOMATIC)
+def test_kept_under_automatic_optimization(body: str, same: Same) -> None:
+    """Prints, parameters after every step, generators."""
+    same(body)
+
+
+@pytest.mark.parametrize("body", MANUAL.values(), ids=MANUAL)
+def test_kept_under_manual_optimization(body: str, same: Same) -> None:
+    """Lightning zeroes after the forward pass, before a validation and when it begins."""
+    same(body, manual=True)
+
+
+@pytest.mark.parametrize(("code", "body"), REFUSED.values(), ids=REFUSED)
+def test_refused(code: str, body: str) -> None:
+    """Nothing changes, and the faithful way does not mind."""
+    after = rewritten(program(body))
+    assert code in after.codes, after.messages
+    assert after.text == program(body)
+    assert run(rewritten(program(body), tier="auto").text) == run(program(body))
