@@ -93,6 +93,11 @@ def test_bytes_outside_the_edits_never_change(drawn: list[tuple[int, int, str]])
     assert sorted(after.replace("x", "")) == sorted(edit.text for edit in edits)
 
 
+def test_insertions_at_one_place_keep_their_order() -> None:
+    """The first in the list stands first in the text."""
+    assert apply("x = 1\n", [Edit(0, 0, "a = 1\n"), Edit(0, 0, "b = 1\n")], "f.py") == "a = 1\nb = 1\nx = 1\n"
+
+
 def test_each_code_is_one_rule() -> None:
     """`--only LM203` has to mean one thing."""
     codes = [rule.code for rule in all_rules()]

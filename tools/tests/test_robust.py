@@ -14,12 +14,14 @@ import hypothesmith
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from lab_migrate.analysis import read_project
+from lab_migrate.analysis import CallGraph, find_loops, read_project
 from lab_migrate.convert import convert_project
 from lab_migrate.convert.engine import apply
 from lab_migrate.convert.rule import Edit
 from lab_migrate.errors import UsageError
+from lab_migrate.fabric import use_fabric
 from lab_migrate.findings import Status
+from lab_migrate.idiomatic import rewrite
 from lab_migrate.outline import outline
 from lab_migrate.project import (
     DEEPEST,
@@ -33,6 +35,8 @@ from lab_migrate.project import (
 from lab_migrate.scan import Inventory, markdown, scan_project
 from lab_migrate.scan.reading import facts_of_files, read
 from lab_migrate.scan.summary import sections
+from tools.tests.idiomatic.idiomatic_programs import program
+from tools.tests.idiomatic.test_programs import MANUAL, PROGRAMS
 from tools.tests.mutation import mutants, sources
 
 Make = Callable[[Mapping[str, str]], Path]
@@ -248,30 +252,36 @@ def check(root: Path, level: str) -> tuple[int, int]:
     found = scan_project(root)
     markdown(found)
     project = read_project(root)
-    outlined = outline(project)
-    for path, edits in outlined.edits.items():
+    graph = CallGraph(project)
+    loops = find_loops(project, graph)
+    outlined, rewriting, fabric = outline(project), rewrite(project, graph, loops), use_fabric(project, graph, loops)
+    for path, edits in [*outlined.edits.items(), *rewriting.edits.items(), *fabric.edits.items()]:
         before = project.modules[path].text
         after = apply(before, edits, path)
         ast.parse(after)
         assert outside_stays(before, after, edits), path
+    unforeseen = [error.reason for error in rewriting.refused if "not foreseen" in error.reason]
+    assert unforeseen == []
     changes = convert_project(root, level).changes
     for change in changes:
         parse_source(change.after)
-    return found.parsed, len(changes) + len(outlined.edits)
+    return found.parsed, len(changes) + len(outlined.edits) + len(rewriting.edits)
 
 
 def test_mutated_files_crash_nothing_and_what_comes_out_parses(tmp_path: Path) -> None:
     """Cut, spliced, rearranged, re-encoded files of this repository.
 
-    LAB_MIGRATE_FUZZ=10000 for more of them, LAB_MIGRATE_FUZZ_SOURCES=folder:folder for those of others, too.
+    LAB_MIGRATE_FUZZ=10000 for more of them, LAB_MIGRATE_FUZZ_FROM=2000 to go on where a run with 2000 of them ended,
+    LAB_MIGRATE_FUZZ_SOURCES=folder:folder for those of others, too.
     """
-    number = int(os.environ.get("LAB_MIGRATE_FUZZ", "100"))
+    number, begin = int(os.environ.get("LAB_MIGRATE_FUZZ", "100")), int(os.environ.get("LAB_MIGRATE_FUZZ_FROM", "0"))
     others = [Path(folder) for folder in os.environ.get("LAB_MIGRATE_FUZZ_SOURCES", "").split(os.pathsep) if folder]
     pool = sources([ROOT / "examples", ROOT / "legacy_lab", ROOT / "bridge", ROOT / "adapters", *others])
+    pool += [program(body).encode() for body in [*PROGRAMS.values(), *MANUAL.values()]]
     training = [data for data in pool if b".backward(" in data or b"Trainer" in data]
     assert len(training) > 10
     parsed = changed = 0
-    for number_of_folder, first in enumerate(range(0, number, 20)):
+    for number_of_folder, first in enumerate(range(begin, begin + number, 20)):
         root = tmp_path / str(number_of_folder)
         root.mkdir()
         (root / "ok.py").write_text("import torch\n")

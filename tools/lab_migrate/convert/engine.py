@@ -166,8 +166,8 @@ def apply(text: str, edits: Iterable[Edit], path: str) -> str:
     """`text` with the edits done. Raises `ValueError` where two overlap or the result does not parse: a bug of ours."""
     data = text.encode()
     end = len(data) + 1
-    # Two insertions at one place keep the order of their rules; sorting is stable, and we go backwards.
-    for edit in sorted(edits, key=lambda edit: (edit.start, edit.end), reverse=True):
+    # Two insertions at one place keep the order of their rules: sorting is stable, and we go backwards.
+    for edit in sorted(edits, key=lambda edit: (edit.start, edit.end))[::-1]:
         if edit.end > end:
             raise ValueError(f"{path}: two rules edit the bytes {edit.start}-{edit.end}")
         data = data[: edit.start] + edit.text.encode() + data[edit.end :]
