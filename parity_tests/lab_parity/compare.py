@@ -83,6 +83,13 @@ def differences(a: Trace, b: Trace, phases: Collection[str] = PHASES) -> Iterato
             yield comparison.verdict({})
 
 
+def _both_ended_as_asked(a: Step | End | None, b: Step | End | None) -> str:
+    """After which step, where the recorder was told to end both runs after the same one; else an empty string."""
+    if not (isinstance(a, End) and isinstance(b, End)) or (a.status, b.status) != ("stopped", "stopped"):
+        return ""
+    return a.detail if a.detail == b.detail and a.taken == b.taken else ""
+
+
 class _Comparison:
     """What has been found so far."""
 
@@ -275,9 +282,12 @@ class _Comparison:
 
     def end(self, a: Step | End | None, b: Step | End | None) -> None:
         """At least one side has no further step."""
+        asked = _both_ended_as_asked(a, b)
+        if asked:
+            self.notes.setdefault(f"both runs were ended {asked}: what comes later was not compared")
         for side, item in (("first", a), ("second", b)):
             self.lost |= dict.fromkeys(item.notes if item is not None else ())
-            if isinstance(item, End) and item.status != "finished":
+            if isinstance(item, End) and item.status != "finished" and not asked:
                 detail = f": {item.detail}" if item.detail else ""
                 self.reasons.append(f"the {side} trace did not finish by itself ({item.status}{detail})")
         if not self.reasons and (isinstance(a, Step) or isinstance(b, Step)):

@@ -21,13 +21,15 @@ from lab_parity.trace_writer import TraceWriter
 Recorded = Callable[..., Path]
 
 
-def written(path: Path, steps: int, *, end: str = "finished", name: str = "w", environment: str = "1") -> Path:
+def written(
+    path: Path, steps: int, *, end: str = "finished", name: str = "w", environment: str = "1", detail: str = ""
+) -> Path:
     """A trace of one parameter that never changes."""
     writer = TraceWriter(path, {"threads": environment})
     for _ in range(steps):
         rows = [Row(Key(phase, -1, name, ""), 16 * name.encode()) for phase in ("config", "grad", "param")]
         writer.step(rows, optimizer="opt0", micro_steps=0)
-    writer.close(End(end))
+    writer.close(End(end, detail))
     return path
 
 
@@ -118,6 +120,17 @@ def test_a_hyperparameter_that_one_side_lacks_is_noted_not_judged(recorded: Reco
         ({"steps": 2}, {"steps": 2, "end": "exception"}, "second trace did not finish"),
         ({"steps": 2, "end": "signal"}, {"steps": 2}, "first trace did not finish"),
         ({"steps": 3}, {"steps": 2, "end": "exception"}, "second trace did not finish"),
+        ({"steps": 2, "end": "stopped"}, {"steps": 2, "end": "stopped"}, "first trace did not finish"),
+        (
+            {"steps": 2, "end": "stopped", "detail": "after step 1, as asked"},
+            {"steps": 2},
+            "first trace did not finish",
+        ),
+        (
+            {"steps": 2, "end": "stopped", "detail": "after step 1, as asked"},
+            {"steps": 3, "end": "stopped", "detail": "after step 2, as asked"},
+            "first trace did not finish",
+        ),
         ({"steps": 2}, {"steps": 2, "name": "v"}, "no partner"),
     ],
 )
@@ -128,6 +141,14 @@ def test_what_is_missing_or_unmatched_is_inconclusive(
     verdict = lab_parity.compare(written(tmp_path / "a", **a), written(tmp_path / "b", **b))
     assert (verdict.rung, verdict.exit_code) == ("inconclusive", 3)
     assert any(reason in text for text in verdict.reasons)
+
+
+def test_runs_that_were_both_ended_after_the_same_step_are_compared_up_to_there(tmp_path: Path) -> None:
+    """Whoever ended them knows; the verdict says that what comes later was not compared."""
+    end = {"end": "stopped", "detail": "after step 1, as asked"}
+    verdict = lab_parity.compare(written(tmp_path / "a", 2, **end), written(tmp_path / "b", 2, **end))  # type: ignore[arg-type]
+    assert (verdict.rung, verdict.coverage.steps) == ("identical", 2)
+    assert "both runs were ended after step 1, as asked: what comes later was not compared" in verdict.notes
 
 
 def test_environments_that_differ_are_listed(tmp_path: Path) -> None:

@@ -39,18 +39,18 @@ class Handover:
 
 def hand_over(
     conversion: Conversion, folder: Path, entry: str | None = None, command: str | None = None,
-    proof: Verification | None = None,
+    proof: Verification | None = None, steps: int | None = None,
 ) -> Handover:  # fmt: skip
     """Write the files into a migrated project; again, with the verdict, once there is one. Nothing without a change."""
     if not conversion.changes:
         return Handover({})
     native = any(change.path == NATIVE_TEST for change in conversion.changes)
-    texts = {} if native else {TEST: _test(conversion, command)}
+    texts = {} if native else {TEST: _test(conversion, command, steps)}
     also = dict.fromkeys(texts, "added: runs the comparison again")
     lines = _requirements(conversion, folder)
     if lines is not None:
         texts[REQUIREMENTS], also[REQUIREMENTS] = lines, "what the migrated code imports"
-    texts[GUIDE] = _guide(conversion, entry, command, proof, also)
+    texts[GUIDE] = _guide(conversion, entry, command, proof, also, steps)
     taken = [name for name in (TEST, GUIDE) if (conversion.root / name).exists()]
     for name, text in texts.items():
         if name not in taken:
@@ -58,9 +58,9 @@ def hand_over(
     return Handover({name: also.get(name, "added") for name in texts if name not in taken}, tuple(taken))
 
 
-def _test(conversion: Conversion, command: str | None) -> str:
+def _test(conversion: Conversion, command: str | None, steps: int | None) -> str:
     return _templates().get_template(f"{TEST}.jinja").render(
-        test=TEST, legacy=_quoted(str(conversion.root.resolve())), command=_quoted(command or "")
+        test=TEST, legacy=_quoted(str(conversion.root.resolve())), command=_quoted(command or ""), steps=steps
     )  # fmt: skip
 
 
@@ -88,7 +88,12 @@ def _imports(text: str, name: str) -> bool:
 
 
 def _guide(
-    conversion: Conversion, entry: str | None, command: str | None, proof: Verification | None, also: dict[str, str]
+    conversion: Conversion,
+    entry: str | None,
+    command: str | None,
+    proof: Verification | None,
+    also: dict[str, str],
+    steps: int | None,
 ) -> str:
     inventory = scan_project(conversion.root)
     loops = {(finding.path, finding.line) for finding in conversion.findings}
@@ -100,7 +105,7 @@ def _guide(
     ]
     return _templates().get_template(f"{GUIDE}.jinja").render(
         version=metadata.version("lab-migrate"), legacy=conversion.root, entry=entry, command=command, proof=proof,
-        rendered=_rendered(proof) if proof is not None else "", test=TEST if TEST in also else NATIVE_TEST,
+        steps=steps, rendered=_rendered(proof) if proof is not None else "", test=TEST if TEST in also else NATIVE_TEST,
         changes=conversion.changes, also=also, findings=conversion.findings, assumptions=concerned,
         outlined=any("outlined." in change.after for change in conversion.changes),
     )  # fmt: skip

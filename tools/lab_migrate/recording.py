@@ -20,7 +20,9 @@ class Recording:
 
     trace: Path
     exit_code: int
+    #: What it printed, then what it wrote to stderr, where its output was captured.
     output: str
+    printed: str = ""
 
 
 def record_command(
@@ -67,20 +69,21 @@ def record_command(
             cwd=cwd,
             env=environment,
             check=False,
-            text=True,
             stdout=subprocess.PIPE if capture else None,
-            stderr=subprocess.STDOUT if capture else None,
+            stderr=subprocess.PIPE if capture else None,
         )
     except FileExistsError as error:
         raise UsageError(str(error)) from error
     except (FileNotFoundError, PermissionError) as error:
         raise UsageError(f"{command[0]}: expected a program, found none: {error.strerror}") from error
+    printed, errors = ((stream or b"").decode(errors="replace") for stream in (done.stdout, done.stderr))
+    output = printed + errors
     if not trace.exists():
         raise UsageError(
             f"{trace}: expected a trace, found none; the command ended with exit code {done.returncode} and never "
-            f"imported torch, or its Python has no lab-migrate\n{(done.stdout or '')[-2000:]}".rstrip()
+            f"imported torch, or its Python has no lab-migrate\n{output[-2000:]}".rstrip()
         )
-    return Recording(trace, done.returncode, done.stdout or "")
+    return Recording(trace, done.returncode, output, printed)
 
 
 def steps_in(trace: Path) -> int:

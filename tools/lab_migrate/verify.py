@@ -15,6 +15,7 @@ from pathlib import Path
 import attrs
 
 from lab_migrate.commands.compare import verdict_on
+from lab_migrate.effects import Effects, effects_of, told
 from lab_migrate.errors import UsageError
 from lab_migrate.project import copy_project
 from lab_migrate.proving import PINNED
@@ -24,18 +25,25 @@ from lab_parity import Verdict
 
 @attrs.frozen
 class Verification:
-    """Two traces and the verdict on them."""
+    """Two traces and the verdict on them; `beside` says whether both printed and wrote the same."""
 
     legacy: Path
     migrated: Path
     verdict: Verdict
+    beside: tuple[str, ...] = ()
 
 
 def verify(
-    project: Path, converted: Path, command: str, work: Path, say: Callable[[str], None] = lambda text: None
+    project: Path,
+    converted: Path,
+    command: str,
+    work: Path,
+    say: Callable[[str], None] = lambda text: None,
+    steps: int | None = None,
 ) -> Verification:
     """Record `command` in a copy of `project` and in one of `converted`, below the folder `work`, and compare.
 
+    With `steps`, each run is ended after so many optimizer steps, with exit code 0.
     Where they differ, the legacy program is run once more: one that does not repeat itself gives no verdict.
     A command that begins with `python` runs this Python, which has the recorder. Raises `UsageError` where a run fails
     or there is nothing to record.
@@ -46,25 +54,33 @@ def verify(
     if words[0] in ("python", "python3"):
         words[0] = sys.executable
     done: dict[str, Path] = {}
+    left: list[Effects] = []
     for side, folder in {"legacy": project, "migrated": converted}.items():
         say(f"training as {'it was' if side == 'legacy' else 'migrated'}")
-        done[side] = _recorded(words, command, side, folder, project, work)
+        ran = _recorded(words, command, side, folder, project, work, steps)
+        done[side] = ran.trace
+        left.append(effects_of(ran.printed, work / side, folder))
     say("comparing")
     verdict = verdict_on(done["legacy"], done["migrated"])
     if verdict.rung == "diverged":
         say("training as it was, again")
-        again = verdict_on(done["legacy"], _recorded(words, command, "legacy-again", project, project, work))
+        again = verdict_on(
+            done["legacy"], _recorded(words, command, "legacy-again", project, project, work, steps).trace
+        )
         if again.rung != "identical":
             verdict = _unrepeatable(verdict, again)
-    return Verification(done["legacy"], done["migrated"], verdict)
+    return Verification(done["legacy"], done["migrated"], verdict, tuple(told(*left)))
 
 
-def _recorded(words: list[str], command: str, side: str, folder: Path, project: Path, work: Path) -> Path:
+def _recorded(
+    words: list[str], command: str, side: str, folder: Path, project: Path, work: Path, steps: int | None
+) -> Recording:
     # The same path on both sides, so that a program that prints or seeds by its path does the same.
     place = work / "run"
     copy_project(folder, place)
-    done: Recording = record_command(
+    done = record_command(
         words, work / f"{side}.trace", cwd=place, project=place, capture=True,
+        until=steps - 1 if steps is not None else None,
         extra={name: os.environ.get(name, value) for name, value in PINNED.items()},
     )  # fmt: skip
     shutil.move(place, work / side)
@@ -73,7 +89,7 @@ def _recorded(words: list[str], command: str, side: str, folder: Path, project: 
             f"--verify: the {side} run failed with exit code {done.exit_code}: {command}\n"
             f"{done.output[-3000:]}".rstrip()
         )
-    return done.trace
+    return done
 
 
 def _unrepeatable(verdict: Verdict, again: Verdict) -> Verdict:

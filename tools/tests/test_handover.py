@@ -110,3 +110,30 @@ def test_a_program_that_does_not_repeat_itself_gives_no_verdict(project: Make, t
     proof = verify(root, tmp_path / "out", "python train.py", tmp_path / "work")
     assert proof.verdict.rung == "inconclusive"
     assert "does not repeat itself" in proof.verdict.reasons[0]
+
+
+def test_a_long_training_is_verified_by_its_first_steps(project: Make, tmp_path: Path) -> None:
+    """Both end after so many; the generated test does the same, and prints and files are compared beside."""
+    root = project({"train.py": TRAIN.replace("torch.randn(5,", "torch.randn(5000,")})
+    conversion = convert_project(root)
+    conversion.write(tmp_path / "out")
+    proof = verify(root, tmp_path / "out", "python train.py", tmp_path / "work", steps=3)
+    assert proof.verdict.rung == "identical"
+    assert proof.verdict.coverage.steps == 3
+    hand_over(conversion, tmp_path / "out", "train.py", "python train.py", proof, 3)
+    assert "STEPS = 3\n" in (tmp_path / "out" / "test_migration.py").read_text()
+    assert "in both projects for 3 steps and" in (tmp_path / "out" / "MIGRATION.md").read_text()
+
+
+def test_what_was_printed_and_written_is_told_beside_the_verdict(project: Make, tmp_path: Path) -> None:
+    """A converted program whose print was changed still trains the same, and is told to print another line."""
+    root = project({"train.py": TRAIN + "print('done')\ntorch.save(model.state_dict(), 'model.pt')\n"})
+    convert_project(root).write(tmp_path / "out")
+    train = tmp_path / "out" / "train.py"
+    train.write_text(train.read_text().replace("'done'", "'ready'"))
+    proof = verify(root, tmp_path / "out", "python train.py", tmp_path / "work")
+    assert proof.verdict.rung == "identical"
+    assert proof.beside == (
+        "printed: 1 of 1 line differ, first line 1: 'done' against 'ready'",
+        "files written: 1, the same bytes",
+    )

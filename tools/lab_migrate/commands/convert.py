@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
 from lab_migrate.commands.options import JsonOption, LevelOption
 from lab_migrate.convert import Conversion, all_rules, convert_project
@@ -77,6 +78,10 @@ def convert(
             show_default=False,
         ),
     ] = None,
+    verify_steps: Annotated[
+        int | None,
+        typer.Option("--verify-steps", min=1, help="With --verify: end both after so many steps.", show_default=False),
+    ] = None,
     write: Annotated[bool, typer.Option("--write", help="Change the project itself; needs a clean git tree.")] = False,
     force: Annotated[bool, typer.Option("--force", help="With --write: without a clean git tree.")] = False,
     check: Annotated[bool, typer.Option("--check", help="Exit 1 if anything would change.")] = False,
@@ -107,6 +112,8 @@ def convert(
         raise UsageError("convert: expected --out or --write, found both")
     if verify is not None and out is None:
         raise UsageError("convert: expected --out beside --verify, since both versions are run")
+    if verify_steps is not None and verify is None:
+        raise UsageError("convert: expected --verify beside --verify-steps, the command that trains; found none")
     conversion = convert_project(
         project, level, only or (), skip or (), entry, packages, tier, target, config, bind or ()
     )
@@ -115,7 +122,7 @@ def convert(
     proof = None
     if out is not None:
         conversion.write(out)
-        proof = _verified(project, out, verify) if verify is not None else None
+        proof = _verified(project, out, verify, verify_steps) if verify is not None else None
         if tier == "auto" and proof is not None and _steps_down(conversion, proof):
             if not json:
                 console().print(render(proof.verdict))
@@ -123,12 +130,14 @@ def convert(
             shutil.rmtree(out)
             conversion = convert_project(project, level, only or (), skip or (), entry, packages, "faithful", target)
             conversion.write(out)
-            proof = _verified(project, out, verify or "")
+            proof = _verified(project, out, verify or "", verify_steps)
     elif write:
         _require_clean(project, force)
         conversion.write_into(project)
     folder = out if out is not None else project if write else None
-    handed = hand_over(conversion, folder, entry, verify, proof) if folder is not None else Handover({})
+    handed = Handover({})
+    if folder is not None:
+        handed = hand_over(conversion, folder, entry, verify, proof, verify_steps)
     if json:
         print_json(
             {
@@ -139,6 +148,7 @@ def convert(
                 "findings": conversion.findings,
                 "also_written": sorted(handed.written),
                 "verdict": proof.verdict.to_dict() if proof is not None else None,
+                "beside": proof.beside if proof is not None else (),
             }
         )
     elif out is not None:
@@ -153,6 +163,8 @@ def convert(
         console().print(f"Not written, since the project has one: {name}")
     if proof is not None and not json:
         console().print(render(proof.verdict))
+        for line in proof.beside:
+            console().print(Text(f"Beside the training, {line}"))
         console().print(f"Traces: {proof.legacy} and {proof.migrated}")
     failed = 1 if conversion.needs_hand or (check and conversion.changes) else 0
     raise typer.Exit(max(failed, proof.verdict.exit_code) if proof is not None else failed)
@@ -164,10 +176,10 @@ def _steps_down(conversion: Conversion, proof: Verification) -> bool:
     return rewritten and proof.verdict.rung != "identical"
 
 
-def _verified(project: Path, out: Path, command: str) -> Verification:
+def _verified(project: Path, out: Path, command: str, steps: int | None) -> Verification:
     work = Path(tempfile.mkdtemp(prefix="lab-migrate-verify-"))
     with console().status("verifying") as status:
-        return run_both(project, out, command, work, say=status.update)
+        return run_both(project, out, command, work, say=status.update, steps=steps)
 
 
 def _how_to_verify(conversion: Conversion, out: Path) -> str:

@@ -1,0 +1,103 @@
+"""What two runs of a program left behind besides their training: printed lines and written files.
+
+Shown beside a verdict, and no part of it: times, paths and progress differ between two runs of the same program, too.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import attrs
+
+__all__ = ["Effects", "effects_of", "told"]
+
+#: A file that is larger is compared by its size only.
+LARGEST = 1 << 30
+SHOWN = 3
+_WIDTH = 60
+_DIGITS = re.compile(r"\d+")
+
+
+@attrs.frozen
+class Effects:
+    """What one run printed to stdout, line by line, and the files that it wrote or changed, by their paths."""
+
+    printed: tuple[str, ...]
+    files: dict[str, Path]
+
+
+def effects_of(printed: str, ran: Path, before: Path) -> Effects:
+    """Those of a run in the folder `ran`, a copy of `before`; `printed` is its stdout."""
+    # A carriage return overwrites what stood before it, as in a terminal.
+    lines = (
+        tuple(line.rstrip().rpartition("\r")[2] for line in printed.removesuffix("\n").split("\n")) if printed else ()
+    )
+    files = {}
+    for path in sorted(ran.rglob("*")):
+        name = path.relative_to(ran)
+        if path.is_file() and "__pycache__" not in name.parts and not _same(path, before / name):
+            files[name.as_posix()] = path
+    return Effects(lines, files)
+
+
+def told(legacy: Effects, migrated: Effects) -> list[str]:
+    """A line on what was printed and a line on what was written, where there was something on either side."""
+    return [line for line in (_printed(legacy, migrated), _written(legacy, migrated)) if line]
+
+
+def _printed(legacy: Effects, migrated: Effects) -> str:
+    one, other = legacy.printed, migrated.printed
+    if not one and not other:
+        return ""
+    if one == other:
+        return f"printed: the same {_counted(len(one), 'line')}"
+    longest = max(len(one), len(other))
+    padded = [(*lines, *[None] * (longest - len(lines))) for lines in (one, other)]
+    apart = [number for number, (a, b) in enumerate(zip(*padded, strict=True)) if a != b]
+    number = apart[0]
+    a, b = (_shortened(lines[number]) for lines in padded)
+    return f"printed: {len(apart)} of {_counted(longest, 'line')} differ, first line {number + 1}: {a} against {b}"
+
+
+def _written(legacy: Effects, migrated: Effects) -> str:
+    pairs = _paired(legacy.files, migrated.files)
+    if not pairs:
+        return ""
+    apart = [
+        one or f"{other} (migrated only)" if other is None or one is None else one
+        for one, other in pairs
+        if one is None or other is None or not _same(legacy.files[one], migrated.files[other])
+    ]
+    if not apart:
+        return f"files written: {len(pairs)}, the same bytes"
+    more = f" and {len(apart) - SHOWN} more" if len(apart) > SHOWN else ""
+    return f"files written: {len(apart)} of {len(pairs)} differ: {', '.join(apart[:SHOWN])}{more}"
+
+
+def _paired(legacy: dict[str, Path], migrated: dict[str, Path]) -> list[tuple[str | None, str | None]]:
+    """Files of one name; of those left over, files whose names differ in their numbers (times, process ids) only."""
+    pairs: list[tuple[str | None, str | None]] = [(name, name) for name in legacy if name in migrated]
+    left = [name for name in migrated if name not in legacy]
+    for name in (name for name in legacy if name not in migrated):
+        partner = next((other for other in left if _DIGITS.sub("0", other) == _DIGITS.sub("0", name)), None)
+        if partner is not None:
+            left.remove(partner)
+        pairs.append((name, partner))
+    return pairs + [(None, name) for name in left]
+
+
+def _same(one: Path, other: Path) -> bool:
+    if not other.is_file() or one.stat().st_size != other.stat().st_size:
+        return False
+    return one.stat().st_size > LARGEST or one.read_bytes() == other.read_bytes()
+
+
+def _shortened(line: str | None) -> str:
+    if line is None:
+        return "nothing"
+    return repr(line if len(line) <= _WIDTH else line[:_WIDTH] + "…")
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' if number != 1 else ''}"

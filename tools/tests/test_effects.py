@@ -1,0 +1,53 @@
+"""What both runs printed and wrote, told beside a verdict."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lab_migrate.effects import effects_of, told
+
+
+def ran(folder: Path, printed: str = "", **files: str) -> tuple[str, Path, Path]:
+    """The arguments of `effects_of` for a run from an empty folder; `a__b` is the file a.b."""
+    (folder / "before").mkdir(parents=True, exist_ok=True)
+    (folder / "ran").mkdir()
+    for name, text in files.items():
+        (folder / "ran" / name.replace("__", ".")).write_text(text)
+    return printed, folder / "ran", folder / "before"
+
+
+def test_a_run_that_leaves_nothing_is_told_nothing_of(tmp_path: Path) -> None:
+    """Neither a line that was printed nor a file: no claim."""
+    silent = effects_of(*ran(tmp_path))
+    assert told(silent, silent) == []
+
+
+def test_files_that_were_there_before_are_no_effects(tmp_path: Path) -> None:
+    """Only what the run wrote or changed; compiled Python is nobody's output."""
+    for folder in ("before", "ran"):
+        (tmp_path / folder / "__pycache__").mkdir(parents=True)
+        (tmp_path / folder / "train.py").write_text("same")
+        (tmp_path / folder / "log.txt").write_text(folder)
+    (tmp_path / "ran" / "__pycache__" / "train.pyc").write_text("compiled")
+    assert list(effects_of("", tmp_path / "ran", tmp_path / "before").files) == ["log.txt"]
+
+
+def test_equal_prints_and_files_are_counted(tmp_path: Path) -> None:
+    """A carriage return overwrites what stood before it, as in a terminal."""
+    legacy = effects_of(*ran(tmp_path / "a", "1%\r100%\nloss 1\n", best__pt="weights"))
+    migrated = effects_of(*ran(tmp_path / "b", "5%\r100%\nloss 1\n", best__pt="weights"))
+    assert told(legacy, migrated) == ["printed: the same 2 lines", "files written: 1, the same bytes"]
+
+
+def test_the_first_line_that_differs_is_shown(tmp_path: Path) -> None:
+    """With how many do; a missing line differs, too."""
+    legacy = effects_of(*ran(tmp_path / "a", "epoch 1\nloss 1.5\nsaved\n"))
+    migrated = effects_of(*ran(tmp_path / "b", "epoch 1\nloss 1.6\n"))
+    assert told(legacy, migrated) == ["printed: 2 of 3 lines differ, first line 2: 'loss 1.5' against 'loss 1.6'"]
+
+
+def test_files_that_differ_or_are_on_one_side_only_are_named(tmp_path: Path) -> None:
+    """Names that differ in their numbers only, as event files do, are the same file."""
+    legacy = effects_of(*ran(tmp_path / "a", best__pt="x", events17__log="e", only__txt="1"))
+    migrated = effects_of(*ran(tmp_path / "b", best__pt="y", events18__log="e", more__txt="1"))
+    assert told(legacy, migrated) == ["files written: 3 of 4 differ: best.pt, only.txt, more.txt (migrated only)"]
