@@ -62,6 +62,17 @@ def test_a_script_and_a_module_record_themselves(tmp_path: Path) -> None:
     assert "train.py" in lab_parity.read(tmp_path / "a.trace").environment["command"]
 
 
+def test_a_program_whose_python_starts_with_torch_records_itself(tmp_path: Path) -> None:
+    """A sitecustomize of the user's own, or a .pth file, may import torch before the program does."""
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "sitecustomize.py").write_text("import torch\n")
+    (tmp_path / "train.py").write_text(PROGRAM)
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "own"), "OMP_NUM_THREADS": "1"}
+    environment |= lab_parity.recording_environment(tmp_path / "a.trace", environment=environment)
+    subprocess.run([sys.executable, "train.py"], cwd=tmp_path, env=environment, check=True, capture_output=True)
+    assert len(lab_parity.read(tmp_path / "a.trace")) == 4
+
+
 def test_a_planted_fault_reaches_the_program(tmp_path: Path) -> None:
     """Through the environment, at the given step."""
     run(tmp_path, "a.trace", "train.py")

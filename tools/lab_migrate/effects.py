@@ -55,9 +55,12 @@ def _printed(legacy: Effects, migrated: Effects) -> str:
     longest = max(len(one), len(other))
     padded = [(*lines, *[None] * (longest - len(lines))) for lines in (one, other)]
     apart = [number for number, (a, b) in enumerate(zip(*padded, strict=True)) if a != b]
+    masked = [[_DIGITS.sub("0", line or "") for line in lines] for lines in padded]
+    numbers = ", in numbers only" if len(one) == len(other) and masked[0] == masked[1] else ""
     number = apart[0]
-    a, b = (_shortened(lines[number]) for lines in padded)
-    return f"printed: {len(apart)} of {_counted(longest, 'line')} differ, first line {number + 1}: {a} against {b}"
+    a, b = _side_by_side(padded[0][number], padded[1][number])
+    many = f"{len(apart)} of {_counted(longest, 'line')} differ{numbers}"
+    return f"printed: {many}, first line {number + 1}: {a} against {b}"
 
 
 def _written(legacy: Effects, migrated: Effects) -> str:
@@ -93,10 +96,21 @@ def _same(one: Path, other: Path) -> bool:
     return one.stat().st_size > LARGEST or one.read_bytes() == other.read_bytes()
 
 
-def _shortened(line: str | None) -> str:
-    if line is None:
-        return "nothing"
-    return repr(line if len(line) <= _WIDTH else line[:_WIDTH] + "…")
+def _side_by_side(one: str | None, other: str | None) -> tuple[str, str]:
+    """Both lines, cut to what surrounds the first character that differs."""
+    if one is None or other is None:
+        start = 0
+    else:
+        start = next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), 0)
+    left = max(start - _WIDTH // 2, 0)
+
+    def cut(line: str | None) -> str:
+        if line is None:
+            return "nothing"
+        text = line[left : left + _WIDTH]
+        return repr("…" * (left > 0) + text + "…" * (left + _WIDTH < len(line)))
+
+    return cut(one), cut(other)
 
 
 def _counted(number: int, noun: str) -> str:

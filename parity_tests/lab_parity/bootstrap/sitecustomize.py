@@ -71,4 +71,7 @@ def _run_the_next_sitecustomize() -> None:
 
 if os.environ.get("LAB_PARITY_TRACE"):
     _run_the_next_sitecustomize()
-    sys.meta_path.insert(0, _AfterTorch())
+    if "torch" in sys.modules:  # a .pth file or the user's own sitecustomize brought it in
+        _start()
+    else:
+        sys.meta_path.insert(0, _AfterTorch())
