@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 
-from lab_migrate.analysis.test_files import is_test
 from lab_migrate.profile import ROLES
 from lab_migrate.scan.inventory import Assumption, Inventory, RoleUse
 
@@ -16,12 +15,13 @@ __all__ = ["draft_profile"]
 
 def draft_profile(inventory: Inventory) -> str:
     """TOML that `read_profile` reads: the project's own classes by role, its entries, what it takes for granted."""
-    classes = [use for use in inventory.roles if use.how == "class" and not is_test(use.path)]
+    classes = [use for use in inventory.roles if use.how == "class" and use.path not in inventory.tests]
+    entries = [entry.path for entry in inventory.entries if entry.loops and entry.path not in inventory.tests]
     return "\n".join([
         "# What lab-migrate found in this project by reading it. Correct what is wrong, add what is missing;",
         "# what you say here wins over what is found. `lab-migrate scan` checks every field.",
         f"package = {_text(_package(classes, inventory))}",
-        f"entries = {_list(entry.path for entry in inventory.entries if entry.loops and not is_test(entry.path))}",
+        f"entries = {_list(entries)}",
         "skip = []  # patterns of files that are not read, as \"old/*\"",
         *_roles(classes),
         *_sites(classes),

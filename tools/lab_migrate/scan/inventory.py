@@ -147,7 +147,10 @@ class Run:
 
 @attrs.frozen
 class Inventory:
-    """All that is known of a project without running it; `parsed` of its files were read in full."""
+    """All that is known of a project without running it; `parsed` of its files were read in full.
+
+    `tests` are the files that test it: what they train is counted, and no more.
+    """
 
     root: str
     files: int
@@ -162,3 +165,4 @@ class Inventory:
     effort: Effort = Effort("nothing to migrate")
     findings: tuple[Finding, ...] = ()
     run: Run | None = None
+    tests: tuple[str, ...] = ()

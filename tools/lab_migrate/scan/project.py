@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -48,10 +48,11 @@ def scan_project(root: Path) -> Inventory:
     reading = read(root, [path for path in paths if path not in left_out])
     graph = CallGraph(reading.project)
     loops = find_loops(reading.project, graph)
+    tests = {path for path in paths if is_test(path, reading.project.modules.get(path))}
     views = [LoopView(loop, graph, reading.file) for loop in loops]
     skipped = [*listing.skipped, *(fact.skipped for fact in reading.facts if fact.skipped is not None)]
     skipped += [Skipped(path, "profile", f"{OWN} says so") for path in left_out]
-    assumptions = _stated(_assumptions(reading.facts, views), own)
+    assumptions = _stated(_assumptions(reading.facts, views, tests), own)
     converted, refused = prospects(reading.project)
     found = [_loop(loop, converted) for loop in loops] + _by_hand(reading.project, graph)
     mend = [item for item in skipped if item.kind in _TO_MEND]
@@ -61,20 +62,21 @@ def scan_project(root: Path) -> Inventory:
         len(listing.files),
         sum(fact.lines for fact in reading.facts),
         sum(fact.parsed for fact in reading.facts),
-        tuple(_entries(reading, loops, roles, own)),
+        tuple(_entries(reading, loops, roles, own, tests)),
         tuple(roles),
         tuple(sorted(found)),
         assumptions,
         tuple(file.relative_to(root).as_posix() for file in listing.configs),
         tuple(sorted(skipped)),
         effort_of(
-            [loop for loop in found if not is_test(loop.path)],
-            [_at(use) for use in _trainers(roles)],
+            [loop for loop in found if loop.path not in tests],
+            [_at(use) for use in _trainers(roles, tests)],
             assumptions,
             refused,
             len(mend),
         ),
         (*(_unread(item) for item in mend), *refused),
+        tests=tuple(sorted(tests)),
     )
 
 
@@ -93,7 +95,11 @@ def _stated(found: tuple[Assumption, ...], own: Profile | None) -> tuple[Assumpt
 
 
 def _entries(
-    reading: Reading, loops: Sequence[TrainingLoop], roles: Sequence[RoleUse], own: Profile | None
+    reading: Reading,
+    loops: Sequence[TrainingLoop],
+    roles: Sequence[RoleUse],
+    own: Profile | None,
+    tests: Collection[str],
 ) -> list[Entry]:
     """Files that a person starts, those first from which a training loop is reached, with these loops."""
     entries = []
@@ -110,18 +116,18 @@ def _entries(
                 line,
                 how,
                 tuple(loop.place for loop in loops if loop.path in reached),
-                tuple(_at(use) for use in _trainers(roles) if use.path in reached),
+                tuple(_at(use) for use in _trainers(roles, tests) if use.path in reached),
             )
         )
     return sorted(entries, key=lambda entry: (not entry.loops, not entry.trainers, entry.path))
 
 
-def _trainers(roles: Sequence[RoleUse]) -> list[RoleUse]:
+def _trainers(roles: Sequence[RoleUse], tests: Collection[str]) -> list[RoleUse]:
     """Where a project calls an installed framework's trainer, once a name, tests left out."""
     own = {use.name for use in roles if use.how == "class"}
     first: dict[str, RoleUse] = {}
     for use in roles:
-        if use.role == "trainer" and use.how == "used" and use.name not in own and not is_test(use.path):
+        if use.role == "trainer" and use.how == "used" and use.name not in own and use.path not in tests:
             first.setdefault(use.name, use)
     # `Trainer.fit` says no more than `Trainer`
     return [use for name, use in first.items() if name.rpartition(".")[0] not in first]
@@ -162,14 +168,16 @@ def _roles(reading: Reading, graph: CallGraph, profiles: list[Profile]) -> list[
     return sorted(found)
 
 
-def _assumptions(facts: Sequence[FileFacts], views: Sequence[LoopView]) -> tuple[Assumption, ...]:
+def _assumptions(
+    facts: Sequence[FileFacts], views: Sequence[LoopView], tests: Collection[str]
+) -> tuple[Assumption, ...]:
     """What every detector found, with the loops that it belongs to; their lines first, those of tests never."""
     found: dict[str, set[Evidence]] = {}
     of_loops: dict[str, set[str]] = {}
     for fact in facts:
-        for name, evidence in fact.evidence if not is_test(fact.path) else ():
+        for name, evidence in fact.evidence if fact.path not in tests else ():
             found.setdefault(name, set()).add(evidence)
-    views = [view for view in views if not is_test(view.loop.path)]
+    views = [view for view in views if view.loop.path not in tests]
     for detector in all_detectors():
         for view in views:
             seen = set(detector.find_in_loop(view)) if detector.find_in_loop is not None else set()

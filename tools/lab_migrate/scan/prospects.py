@@ -15,7 +15,9 @@ def prospects(project: Project) -> tuple[frozenset[str], tuple[Finding, ...]]:
     """The places of the loops that would be converted, and why the others would not."""
     from lab_migrate.outline import outline  # which knows rules and edits, and they know profiles
 
-    findings = [finding for finding in outline(project).findings if not is_test(finding.path)]
+    findings = [
+        finding for finding in outline(project).findings if not is_test(finding.path, project.modules.get(finding.path))
+    ]
     converted = frozenset(f"{found.path}:{found.line}" for found in findings if found.code == _CONVERTED)
     refused = [
         found

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 
 import attrs
 
-from lab_migrate.analysis.test_files import is_test
 from lab_migrate.scan.inventory import Assumption, Entry, Evidence, Inventory, Loop, RoleUse, Run, Stepper
 
 __all__ = ["Section", "sections"]
@@ -35,7 +34,7 @@ def sections(inventory: Inventory, lines: int = 1) -> list[Section]:
     made = [
         _entries(inventory),
         _loops(inventory),
-        _roles(inventory.roles),
+        _roles([use for use in inventory.roles if use.path not in inventory.tests]),
         _assumptions(inventory.assumptions, lines),
         _run(inventory.run),
         _hand(inventory),
@@ -58,12 +57,12 @@ def _entries(inventory: Inventory) -> Section:
 
 def _training(inventory: Inventory) -> list[Entry]:
     """Entry points that train; those that only call a framework's trainer count where nothing has a loop."""
-    entries = [entry for entry in inventory.entries if not is_test(entry.path)]
+    entries = [entry for entry in inventory.entries if entry.path not in inventory.tests]
     return [entry for entry in entries if entry.loops] or [entry for entry in entries if entry.trainers]
 
 
 def _loops(inventory: Inventory) -> Section:
-    shown = [loop for loop in inventory.loops if not is_test(loop.path)]
+    shown = [loop for loop in inventory.loops if loop.path not in inventory.tests]
     in_tests = len(inventory.loops) - len(shown)
     rows = tuple((f"{loop.place}\n{loop.function}", _said(loop), _granted(inventory, loop)) for loop in shown)
     none = "None of its own" if _training(inventory) else "No training loop was found"
@@ -89,9 +88,7 @@ def _roles(roles: Sequence[RoleUse]) -> Section:
     for role in sorted(
         {use.role for use in roles}, key=lambda role: (_ORDER.index(role) if role in _ORDER else 99, role)
     ):
-        uses = [use for use in roles if use.role == role and not is_test(use.path)]
-        if not uses:
-            continue
+        uses = [use for use in roles if use.role == role]
         built = {use.name for use in uses if use.how == "built"}
         classes = sorted((use for use in uses if use.how == "class"), key=lambda use: use.name not in built)
         rows.append((role, _named(classes), _named([use for use in uses if use.how != "class"])))
@@ -178,10 +175,19 @@ def _skipped(inventory: Inventory) -> Section:
 
 def _effort(inventory: Inventory) -> Section:
     notes = [f"{inventory.effort.size}: {'; '.join(inventory.effort.reasons)}"]
-    entry = next(iter(_training(inventory)), None)
-    if entry is not None:
-        notes.append(f"Next: lab-migrate convert {inventory.root} --entry {entry.path}")
+    training = _training(inventory)
+    if training:
+        entry = min(training, key=_how_unlikely)
+        others = f" (or another of {len(training)} entry points)" if len(training) > 1 else ""
+        notes.append(f"Next: lab-migrate convert {inventory.root} --entry {entry.path}{others}")
     return Section("Effort", notes=tuple(notes))
+
+
+def _how_unlikely(entry: Entry) -> tuple[int, int, str]:
+    """A file that is called after training first, then what lies less deep."""
+    name = entry.path.rpartition("/")[2]
+    called = 0 if name == "train.py" else 1 if "train" in name or name.startswith("main") else 2
+    return called, entry.path.count("/"), entry.path
 
 
 def _some(items: Iterable[str]) -> str:

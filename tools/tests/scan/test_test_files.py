@@ -1,0 +1,72 @@
+"""Which files a scan takes for tests, and which entry point it names next."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lab_migrate.scan import Inventory, scan_project
+from lab_migrate.scan.summary import sections
+
+TRAIN = """import torch
+
+model = torch.nn.Linear(2, 1)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+for batch in torch.randn(5, 3, 2):
+    optimizer.zero_grad()
+    model(batch).square().mean().backward()
+    optimizer.step()
+"""
+
+
+def scanned(root: Path, **files: str) -> Inventory:
+    """A project of these files, `a__b` for a/b.py."""
+    for name, text in files.items():
+        path = root / f"{name.replace('__', '/')}.py"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    return scan_project(root)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("add_test", TRAIN + "\n\ndef test_that_it_learns():\n    pass\n"),
+        ("test_training", "import pytest\n" + TRAIN),
+        ("tests__training", TRAIN),
+    ],
+)
+def test_the_loop_of_a_test_is_nothing_to_migrate(tmp_path: Path, name: str, text: str) -> None:
+    """A file named as a test that tests something, and whatever lies in a folder of tests."""
+    found = scanned(tmp_path, **{name: text})
+    assert found.effort.size == "nothing to migrate"
+    assert [section for section in sections(found) if section.title == "Entry points" and section.rows] == []
+
+
+@pytest.mark.parametrize("name", ["add_test", "test_adding"])
+def test_a_script_that_is_called_a_test_and_tests_nothing_is_a_training(tmp_path: Path, name: str) -> None:
+    """Experiments are often called tests: in the sections, in the effort, and in what convert would do."""
+    found = scanned(tmp_path, **{name: TRAIN})
+    said = {section.title: section for section in sections(found)}
+    assert said["Training loops"].rows[0][0] == f"{name}.py:5\n<module>"
+    assert said["Entry points"].rows[0][0] == f"{name}.py:5"
+    assert "SGD" in str(said["Roles"].rows)
+    assert found.effort.reasons == ("1 training loop in 1 file", "convert outlines all of them")
+
+
+@pytest.mark.parametrize(
+    ("names", "first"),
+    [
+        (("evaluate", "train"), "train.py"),
+        (("finetune", "main_linear"), "main_linear.py"),
+        (("a__train", "train"), "train.py"),
+        (("probe", "search"), "probe.py"),
+    ],
+)
+def test_the_next_step_is_the_entry_point_that_is_called_after_training(
+    tmp_path: Path, names: tuple[str, str], first: str
+) -> None:
+    """Not the first in the alphabet; and that there are others is said."""
+    effort = sections(scanned(tmp_path, **dict.fromkeys(names, TRAIN)))[-1]
+    assert effort.notes[-1] == (f"Next: lab-migrate convert {tmp_path} --entry {first} (or another of 2 entry points)")
