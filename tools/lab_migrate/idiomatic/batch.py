@@ -1,7 +1,7 @@
 """What one batch does, sorted into what Lightning does by itself and what stays: automatic optimization.
 
     forward and loss -> training_step, which returns the loss
-    zero_grad, backward, step -> Lightning's
+    zero_grad, backward, step -> Lightning's; under `if (i + 1) % K == 0 or …` by accumulate_grad_batches
     clip_grad_norm_ -> configure_gradient_clipping
     scheduler.step() -> interval "step"
     figures -> training_step; whatever needs the updated weights -> on_train_batch_end
@@ -17,6 +17,7 @@ import attrs
 
 from lab_migrate.analysis.events import BACKWARD, STEP, ZERO, Event, events_in
 from lab_migrate.analysis.symbols import dotted, own_nodes
+from lab_migrate.idiomatic.accumulate import Accumulation, Mean, accumulation_of, mean_of, zeroes_first
 from lab_migrate.idiomatic.frame import Frame
 from lab_migrate.idiomatic.nest import Nest
 from lab_migrate.idiomatic.quiet import is_quiet
@@ -35,6 +36,10 @@ class Automatic:
     zero: ast.stmt | None
     #: Schedules that step after each optimizer step.
     schedules: list[str]
+    accumulation: Accumulation | None = None
+    mean: Mean = attrs.field(factory=Mean)
+    #: Parts of statements that Lightning does.
+    dropped: set[int] = attrs.field(factory=set)
 
 
 def automatic(nest: Nest, roles: Roles) -> Automatic:
@@ -50,6 +55,8 @@ class _Sorter:
         self.found = Automatic([], ast.Constant(None), [], None, None, [])
         self.place = "before"
         self.zeroed = False
+        #: Whether what is sorted stands under the condition of the accumulation.
+        self.inside = False
 
     def sort(self) -> Automatic:
         training = self.nest.training
@@ -62,13 +69,37 @@ class _Sorter:
             raise ManualOptimizationError(training.step[0].event.node, "several optimizers step")
         if len(self.roles.models) > 1:
             raise ManualOptimizationError(self.nest.train.node, "several models train or are zeroed")
+        self.found.accumulation = accumulation = accumulation_of(self.nest)
         for node in self.nest.train.node.body:
-            self._statement(node)
+            if accumulation is not None and node is accumulation.update:
+                self._update(accumulation.update)
+            elif accumulation is not None and zeroes_first(node, accumulation, self.nest.train):
+                self.inside = True
+                self._zero(events_in(own_nodes([node]))[0], node)
+                self.inside = False
+            else:
+                self._statement(node)
         if self.place != "stepped":
             raise ManualOptimizationError(self.nest.train.node, "backward and step are no plain statements")
         if not self.zeroed:
             raise ManualOptimizationError(self.nest.train.node, "a batch's gradients are added to those before it")
+        if accumulation is not None:
+            loss, step = self.found.loss, self.found.step
+            self.found.loss, self.found.mean = mean_of(loss, step, accumulation, self.nest)
+            self.found.dropped |= {id(self.found.mean.dropped)}
         return self.found
+
+    def _update(self, update: ast.If) -> None:
+        """The statements of an accumulated step; those after it keep their condition."""
+        self.inside = True
+        tail, self.found.tail = self.found.tail, []
+        for node in update.body:
+            self._statement(node)
+        kept, self.found.tail = self.found.tail, tail
+        self.inside = False
+        if kept:
+            self.found.tail.append(update)
+            self.found.dropped |= {id(node) for node in update.body if not any(node is one for one in kept)}
 
     def _statement(self, node: ast.stmt) -> None:
         inner = own_nodes([node])
@@ -85,7 +116,7 @@ class _Sorter:
             self._clip(node)
         elif any(isinstance(one, ast.Continue | ast.Return | ast.Yield | ast.Global | ast.Nonlocal) for one in inner):
             raise ManualOptimizationError(node, "a batch may end early")
-        elif self.place == "before" or self._may_come_earlier(node):
+        elif self.place == "before" or (not self.inside and self._may_come_earlier(node)):
             self.found.step.append(node)
         elif self.place == "backward":
             raise ManualOptimizationError(node, "something happens between backward and step")
@@ -111,14 +142,18 @@ class _Sorter:
                 raise ManualOptimizationError(node, f"the optimizer steps by {call.func.attr}()")
             self.place = "stepped"
         elif event.kind == ZERO:
-            self._zero(event, call, node)
+            self._zero(event, node)
 
-    def _zero(self, event: Event, call: ast.Call, node: ast.stmt) -> None:
+    def _zero(self, event: Event, node: ast.stmt) -> None:
+        call = event.node
+        assert isinstance(call, ast.Call)
         if self.place == "backward":
             raise ManualOptimizationError(node, "gradients are zeroed between backward and step")
         receiver = self.frame.canonical(event.receiver)
         if receiver not in self.roles.optimizers and receiver not in self.roles.models:
             raise ManualOptimizationError(node, f"what {event.receiver}.zero_grad() zeroes cannot be told")
+        if self.found.accumulation is not None and not self.inside:
+            raise ManualOptimizationError(node, "gradients of single batches are zeroed")
         self.zeroed = True
         to_zero = [word.value for word in call.keywords if word.arg == "set_to_none"] + list(call.args)
         plain = all(isinstance(value, ast.Constant) and value.value is True for value in to_zero)

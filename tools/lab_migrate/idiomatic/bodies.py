@@ -98,7 +98,7 @@ class Bodies:
                 source = source[1:-1] if _wrapped(target, source) else source
                 lines.append(f"{rewritten(source, self.places.replace(loop.frame))} = batch")
         if hook == TAIL and self.places.names.passed:
-            lines += [f'{self._local(name)} = outputs["{self._local(name)}"]' for name in self.places.names.passed]
+            lines += [f'{self._local(name)} = outputs["{key}"]' for name, key in self._passed().items()]
         return lines
 
     def _raw(self) -> str:
@@ -158,14 +158,18 @@ class Bodies:
         left_out = {id(node) for node in suite if id(node) not in wanted}
         chosen = [node for node in suite[first:] if id(node) in wanted or id(node) in self.hooks.dropped]
         last = max(chosen.index(item.node) for item in group)
+        replace = self.places.replace(frame, moves)
+        mean = self.hooks.automatic.mean if self.hooks.automatic is not None else None
+        readers = mean.readers if mean is not None and hook == TRAIN else ()
         return moved(
             frame.module,
             chosen[: last + 1],
-            self.places.replace(frame, moves),
+            replace,
             indent,
             self.hooks.dropped | left_out,
             floor,
             self.hooks.instead,
+            {id(node): self.places.divided(frame, replace) for node in readers},
         )
 
     def _assigned(self, item: Item, indent: str) -> str:
@@ -176,14 +180,23 @@ class Bodies:
         right = rewritten(item.frame.module.source(item.value), self.places.replace(item.frame))
         return f"{indent}{left} = {right}\n" if left != right else ""
 
+    def _passed(self) -> dict[str, str]:
+        """Names that `training_step` hands on, with their keys; `loss` is Lightning's, which it divides."""
+        batch = self.hooks.automatic
+        assert batch is not None
+        own = isinstance(batch.loss, ast.Name) and batch.loss.id == "loss"
+        own = own and (batch.accumulation is None or batch.mean.name == "loss")
+        keys = {name: self._local(name) for name in self.places.names.passed}
+        return {name: "batch_loss" if key == "loss" and not own else key for name, key in keys.items()}
+
     def _result(self) -> str:
         assert self.hooks.automatic is not None
         loss = self.hooks.automatic.loss
         text = rewritten(self.nest.train.frame.module.source(loss), self.places.replace(self.nest.train.frame))
-        passed = [self._local(name) for name in self.places.names.passed]
-        if not passed:
+        passed = self._passed()
+        if not set(passed.values()) - {"loss"}:
             return text
-        pairs = [f'"loss": {text}', *(f'"{name}": {name}' for name in passed if name != "loss" or text != "loss")]
+        pairs = [f'"loss": {text}', *(f'"{key}": {self._local(name)}' for name, key in passed.items() if key != "loss")]
         return "{" + ", ".join(pairs) + "}"
 
 

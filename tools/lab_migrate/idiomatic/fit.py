@@ -10,7 +10,6 @@ from lab_migrate.idiomatic.frame import Frame
 from lab_migrate.idiomatic.layout import WIDTH
 from lab_migrate.idiomatic.limits import Limit
 from lab_migrate.idiomatic.names import read_after_of
-from lab_migrate.idiomatic.text import rewritten
 from lab_migrate.idiomatic.write import Writer
 
 
@@ -51,10 +50,13 @@ def _settings(writer: Writer) -> list[str]:
     for word, limit in (("train", writer.hooks.train_limit), ("val", writer.hooks.validation_limit)):
         if limit is not None:
             frame = (writer.nest.train if word == "train" else writer.nest.validation).frame  # type: ignore[union-attr]
-            found.append(f"limit_{word}_batches={_limit(writer, limit, frame)}")
+            found.append(f"limit_{word}_batches={_limit(limit, frame)}")
     found.append("plugins=LightningEnvironment()")
     if "set_detect_anomaly" in writer.base.module.text:
         found.append("detect_anomaly=torch.is_anomaly_enabled()")
+    batch = writer.hooks.automatic
+    if batch is not None and batch.accumulation is not None:
+        found.append(f"accumulate_grad_batches={writer.nest.train.frame.in_base(batch.accumulation.count)}")
     found += writer.hooks.clip or ()
     if writer.nest.validation is not None:
         found += ["num_sanity_val_steps=0", "inference_mode=False"]
@@ -103,18 +105,12 @@ def _accelerator(writer: Writer) -> str:
     return '"cpu"' if made_here else f"next({model}.parameters()).device.type"
 
 
-def _limit(writer: Writer, limit: Limit, frame: Frame) -> str:
+def _limit(limit: Limit, frame: Frame) -> str:
     def text(node: ast.expr) -> str:
-        return rewritten(frame.module.source(node), lambda one: _in_base(writer, frame, one))
+        return frame.in_base(node) or ""
 
     if limit.count is not None:
         more = f" + {limit.inclusive}" if limit.inclusive else ""
         return f"max({text(limit.count)}{more}, 1)"
     conditions = " and ".join(text(one) for one in limit.conditions)
     return f"1 if {conditions} else None" if conditions else "1"
-
-
-def _in_base(writer: Writer, frame: Frame, node: ast.expr) -> str | None:
-    name = dotted(node)
-    canonical = frame.canonical(name) if name else ""
-    return canonical if canonical and canonical != name else None

@@ -10,6 +10,7 @@ import attrs
 from lab_migrate.analysis.scopes import names_in
 from lab_migrate.analysis.sources import Module
 from lab_migrate.analysis.symbols import Function, dotted
+from lab_migrate.idiomatic.text import rewritten
 
 
 @attrs.define(slots=False, eq=False)
@@ -48,6 +49,23 @@ class Frame:
         if head in self.bound:
             return f"{self.function.qualified}:{name}"
         return name
+
+    def in_base(self, node: ast.expr) -> str | None:
+        """An expression's text as the base frame would write it; None where it has names of this function alone."""
+
+        def meant(one: ast.expr) -> str | None:
+            name = dotted(one)
+            head, dot, rest = name.partition(".")
+            if not name or self.base is None:
+                return None
+            if head in self.arguments:
+                text = self.base.module.source(self.arguments[head])
+                return f"{text}{dot}{rest}" if dotted(self.arguments[head]) or not rest else f"({text}){dot}{rest}"
+            return None
+
+        if any(":" in self.canonical(one) for one in ast.walk(node) if isinstance(one, ast.Name)):
+            return None
+        return rewritten(self.module.source(node), meant)
 
 
 @attrs.frozen(eq=False)

@@ -59,6 +59,8 @@ def hooks_of(nest: Nest, roles: Roles, graph: CallGraph) -> Hooks:
             refuse_own_steps(nest, roles, graph)
         sorted_batch = automatic(nest, roles)
         refuse_looks_at_gradients(nest, sorted_batch, graph)
+        if sorted_batch.accumulation is not None and roles.wrapper is not None:
+            raise ManualOptimizationError(sorted_batch.accumulation.update, "the optimizer's wrapper steps in it")
         epoch_schedules = _epoch_schedules(nest, roles, sorted_batch)
         manual = None
     except ManualOptimizationError as error:
@@ -78,7 +80,7 @@ def hooks_of(nest: Nest, roles: Roles, graph: CallGraph) -> Hooks:
         assert loop is not None
         dropped |= {id(node) for node in loop.node.body if moves.is_identity(node)}
     if sorted_batch is not None:
-        dropped |= {id(item.node) for item in nest.before if _zeroes(item)}
+        dropped |= {id(item.node) for item in nest.before if _zeroes(item)} | sorted_batch.dropped
         step = [Item(nest.train.frame, node) for node in sorted_batch.step]
         tail = [Item(nest.train.frame, node) for node in sorted_batch.tail]
     else:

@@ -42,10 +42,12 @@ def limit_of(loop: Batches) -> Limit | None:
         counted = _counted(outer.test, loop)
         if counted is not None and count is None and len(chain) == 1:
             count, inclusive = counted
-        elif _is_constant(outer.test, stored):
+        elif is_constant(outer.test, stored):
             conditions.append(outer.test)
         else:
             raise _refused(loop, breaks[0])
+    if any(loop.frame.in_base(one) is None for one in [*conditions, *([count] if count is not None else [])]):
+        raise _refused(loop, breaks[0])
     return Limit(chain[-1], count, inclusive, tuple(conditions))
 
 
@@ -88,10 +90,10 @@ def _counted(test: ast.expr, loop: Batches) -> tuple[ast.expr, int] | None:
     if not isinstance(left, ast.Name) or left.id != loop.index:
         return None
     stored = {node.id for node in own_nodes([loop.node]) if isinstance(node, ast.Name) and _binds(node)}
-    return (test.comparators[0], more) if _is_constant(test.comparators[0], stored) else None
+    return (test.comparators[0], more) if is_constant(test.comparators[0], stored) else None
 
 
-def _is_constant(test: ast.expr, stored: set[str]) -> bool:
+def is_constant(test: ast.expr, stored: set[str]) -> bool:
     """Whether an expression has one value during the whole loop."""
     return not any(
         isinstance(node, ast.Call | ast.Subscript | ast.NamedExpr | ast.Await)

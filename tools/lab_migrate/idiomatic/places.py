@@ -28,6 +28,7 @@ class Places:
         self.nest, self.roles, self.hooks, self.base = nest, roles, hooks, nest.base
         self.names = Names()
         self.backwards = self._plain_backwards()
+        self.quotients = {id(node) for node in hooks.automatic.mean.quotients} if hooks.automatic else set()
         self.fixed = self._fixed()
         extra = [made.statement.value for made in moved]
         taken = {self.attribute(name) for name in roles.models}
@@ -53,7 +54,23 @@ class Places:
                 return f"self.manual_backward({text(node.func.value)})"
             if isinstance(node, ast.Constant):
                 return None
+            if id(node) in self.quotients and isinstance(node, ast.BinOp):
+                left = text(node.left)
+                return f"({left})" if "\n" in left and not isinstance(node.left, ast.Call) else left
             return self.said(frame, node)
+
+        return said
+
+    def divided(self, frame: Frame, replace: Replace) -> Replace:
+        """`replace` where the legacy loss is divided already, which the LightningModule's is not."""
+        batch = self.hooks.automatic
+        assert batch is not None
+        assert batch.accumulation is not None
+        name, count = batch.mean.name, rewritten(frame.module.source(batch.accumulation.count), replace)
+
+        def said(node: ast.expr) -> str | None:
+            text = replace(node)
+            return f"({text or name} / {count})" if isinstance(node, ast.Name) and node.id == name else text
 
         return said
 

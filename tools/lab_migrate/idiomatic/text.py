@@ -103,11 +103,12 @@ def moved(
     dropped: Collection[int] = (),
     floor: int = 0,
     instead: Mapping[int, str] | None = None,
+    others: Mapping[int, Replace] | None = None,
 ) -> str:
     """Statements of one suite at another indentation, each with the comments above it.
 
     `dropped` are the `id`s of statements to leave out, at any depth. `floor` is the line above the first statement's
-    comments (0: take none). `instead` has other lines for statements, by their `id`.
+    comments (0: take none). `instead` has other lines for statements, by their `id`, and `others` other replacements.
     """
     text = ""
     data = module.text.encode()
@@ -123,7 +124,7 @@ def moved(
             if above.strip() and follows and text.strip():
                 text += above
             continue
-        edits = edits_of(node, replace, module.offset, data)
+        edits = edits_of(node, (others or {}).get(id(node), replace), module.offset, data)
         edits += _without(module, node, dropped)
         edits += _instead(module, node, instead or {}, indent)
         start, end = module.start(node), module.end(node)

@@ -11,7 +11,7 @@ from idiomatic_programs import program, rewritten, run
 @st.composite
 def trainings(draw: st.DrawFn) -> str:
     """One training, in one function, in three, or as a script."""
-    accumulate = draw(st.sampled_from([0, 0, 0, 2]))
+    accumulate = draw(st.sampled_from([0, 0, 0, 2, 3]))
     clip = draw(st.sampled_from(["", "", "nn.utils.clip_grad_norm_(model.parameters(), 0.4)",
                                  "nn.utils.clip_grad_value_(model.parameters(), 0.1)",
                                  "norm = nn.utils.clip_grad_norm_(model.parameters(), limit)"]))  # fmt: skip
@@ -31,7 +31,8 @@ def trainings(draw: st.DrawFn) -> str:
     update += "scheduler.step()\n" if schedule == "step" else ""
     update += f"{zeroing}\n" if zero == "after" else ""
     body += "loss.backward()\n"
-    body += f"if (i + 1) % {accumulate} == 0:\n{_in(update)}" if accumulate else update
+    last = draw(st.sampled_from(["", " or i + 1 == len(loader)"]))
+    body += f"if (i + 1) % {accumulate} == 0{last}:\n{_in(update)}" if accumulate else update
     body += f"{figures}\n" if figures else ""
     body += "if dry:\n    break\n" if dry else ""
     batches = f"for i, (x, y) in enumerate(loader):\n{_in(body)}"

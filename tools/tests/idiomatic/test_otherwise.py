@@ -55,6 +55,11 @@ AUTOMATIC = {
     "an optimizer of its own that calls the closure first": own(
         ", closure=None", "loss = None\n        if closure is not None:\n            with torch.enable_grad():\n"
         "                loss = closure()"),
+    "a weighted loss, and what it was printed after the step": loop(
+        BATCH.replace("loss.backward()", "(loss * 2).backward()") + "print(loss.item(), model(x).sum().item())"),
+    "a limit that is an argument of the epoch's one call": "def train(most):\n"
+    + loop(f"{BATCH}if i + 1 == most:\n    break", start="").split("\n", 1)[1]
+    + f"\n\n{START}for epoch in range(2):\n    train(3)\n",
     "gradients of before that are zeroed": loop(
         ZEROED_AFTER, START + "model(data.tensors[0]).sum().backward()\noptimizer.zero_grad()\n"),
 }  # fmt: skip
