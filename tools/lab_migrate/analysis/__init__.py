@@ -9,7 +9,7 @@ Everything is built on `ast`; positions are lines (from 1) and byte columns of t
 
 from lab_migrate.analysis.calls import CallGraph
 from lab_migrate.analysis.events import Event
-from lab_migrate.analysis.loops import Reach, Shape, TrainingLoop, declared_loops, find_loops, find_updates_by_hand
+from lab_migrate.analysis.loops import Reach, Shape, TrainingLoop, declared_loops, find_loops
 from lab_migrate.analysis.sources import Module, Project, Unread, read_project
 from lab_migrate.analysis.symbols import Class, Function
 
@@ -26,6 +26,5 @@ __all__ = [
     "Unread",
     "declared_loops",
     "find_loops",
-    "find_updates_by_hand",
     "read_project",
 ]

@@ -11,6 +11,7 @@ import re
 
 import attrs
 
+from lab_migrate.analysis.by_hand import gradients_taken, updates_by_hand
 from lab_migrate.analysis.symbols import Function, dotted
 
 BACKWARD, STEP, ZERO = "backward", "step", "zero"
@@ -23,18 +24,21 @@ _NO_OPTIMIZER = re.compile(
 )
 _OPTIMIZER = re.compile(r"(opt|solver|scaler|trainer_[gd]$|adam|sgd|lbfgs|lion|muon)", re.IGNORECASE)
 _STEPS = {"step", "first_step", "second_step", "optimizer_step", "step_and_update_lr"}
-_UPDATE_IN_PLACE = {"add_", "sub_", "addcdiv_", "mul_", "lerp_", "copy_"}
 
 
 @attrs.frozen
 class Event:
-    """One backward, step or zeroing, in the code of one function. `receiver` is `loss` in `loss.backward()`."""
+    """One backward, step or zeroing, in the code of one function. `receiver` is `loss` in `loss.backward()`.
+
+    `by_hand` is a step that code makes itself, without an optimizer: the first line that changes a parameter.
+    """
 
     kind: str
     line: int
     column: int
     receiver: str
     node: ast.AST = attrs.field(eq=False, repr=False)
+    by_hand: bool = False
 
 
 def events_of(function: Function) -> list[Event]:
@@ -43,29 +47,27 @@ def events_of(function: Function) -> list[Event]:
 
 
 def events_in(nodes: list[ast.AST]) -> list[Event]:
-    """Events among these nodes."""
+    """Events among these nodes of one function; an update by hand is one where no optimizer steps there."""
     found = []
     for node in nodes:
         event = _event(node)
         if event is not None:
             found.append(event)
+    if not any(event.kind == STEP for event in found):
+        found += _by_hand(nodes)
     return found
 
 
-def updates_by_hand(nodes: list[ast.AST]) -> list[ast.Call | ast.AugAssign]:
-    """Places that change a parameter from its `.grad` without an optimizer: `p.data.add_(p.grad, …)`, `p -= lr * g`."""
-    found: list[ast.Call | ast.AugAssign] = []
-    for node in nodes:
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            if node.func.attr in _UPDATE_IN_PLACE and any(_mentions_grad(arg) for arg in node.args):
-                found.append(node)
-        elif isinstance(node, ast.AugAssign) and _mentions_grad(node.value) and not _mentions_grad(node.target):
-            found.append(node)
-    return found
-
-
-def _mentions_grad(node: ast.AST) -> bool:
-    return any(isinstance(inner, ast.Attribute) and inner.attr == "grad" for inner in ast.walk(node))
+def _by_hand(nodes: list[ast.AST]) -> list[Event]:
+    updates = updates_by_hand(nodes)
+    if not updates:
+        return []
+    first = updates[0]
+    taken = [
+        Event(BACKWARD, call.lineno, call.col_offset, ast.unparse(call.args[0]) if call.args else "", call)
+        for call in gradients_taken(nodes)
+    ]
+    return [*taken, Event(STEP, first.lineno, first.col_offset, "by hand", first, by_hand=True)]
 
 
 def _event(node: ast.AST) -> Event | None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import attrs
 
 from lab_migrate.analysis.calls import Call, CallGraph
-from lab_migrate.analysis.events import BACKWARD, STEP, ZERO, Event, events_in, events_of, updates_by_hand
+from lab_migrate.analysis.events import BACKWARD, STEP, ZERO, Event, events_in, events_of
 from lab_migrate.analysis.sources import Project, read_project
 from lab_migrate.analysis.symbols import Function, dotted, own_nodes
 
@@ -94,6 +94,11 @@ class TrainingLoop:
         """`path:line`."""
         return f"{self.path}:{self.line}"
 
+    @property
+    def by_hand(self) -> bool:
+        """Whether no optimizer steps: the code updates the parameters itself."""
+        return all(reach.event.by_hand for reach in self.step)
+
 
 def find_loops(project: Project | Path, graph: CallGraph | None = None) -> list[TrainingLoop]:
     """The training loops of a project, in order of path and line. Nothing is imported or run."""
@@ -115,12 +120,6 @@ def declared_loops(project: Project, names: Sequence[str], graph: CallGraph | No
         for function in project.functions
         if f"{function.module.name}.{function.qualified}" in names and (loops := list(_loops_in(function.body, ())))
     ]
-
-
-def find_updates_by_hand(project: Project, graph: CallGraph | None = None) -> list[tuple[Function, LoopNode, int]]:
-    """Loops with a backward pass but no optimizer, whose parameters are updated by hand, and the update's line."""
-    search = _Search(graph or CallGraph(project))
-    return [found for function in project.functions for found in search.by_hand(function)]
 
 
 class _Search:
@@ -155,14 +154,6 @@ class _Search:
                     self._kinds(function, [node for node in function.own if id(node) not in inside])
                 )
         return self._exposed[key]
-
-    def by_hand(self, function: Function) -> Iterator[tuple[Function, LoopNode, int]]:
-        """Innermost loops that update parameters by hand after a backward pass."""
-        for loop, _ in _loops_in(function.body, ()):
-            nodes = own_nodes(loop.body)
-            updates = updates_by_hand(nodes)
-            if updates and BACKWARD in self._kinds(function, nodes) and STEP not in self._kinds(function, nodes):
-                yield function, loop, updates[0].lineno
 
     def _training_loops(
         self, function: Function, body: list[ast.stmt], around: tuple[LoopNode, ...]
@@ -243,11 +234,14 @@ class _Search:
             if event.kind == kind:
                 yield Reach(event, function.path, function.qualified)
         seen: set[int] = set()
+        events = {id(event.node) for event in events_in(nodes)}
         for call in self._calls(function, nodes):
             for target in call.targets:
                 found = self._find(target, kind) if kind in self.exposed(target) else None
                 if found is None or id(found[0].node) in seen:
                     continue
+                if found[0].by_hand and id(call.node) in events:
+                    continue  # `optimizer.step()` of a class at hand: what it does inside is the same step
                 event, home, chain = found
                 seen.add(id(event.node))
                 first = f"{function.path}:{call.line} {target.qualified}"

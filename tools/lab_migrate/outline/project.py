@@ -9,7 +9,6 @@ from collections.abc import Collection, Sequence
 import attrs
 
 from lab_migrate.analysis import CallGraph, Module, Project, TrainingLoop, Unread, declared_loops, find_loops
-from lab_migrate.analysis.loops import find_updates_by_hand
 from lab_migrate.analysis.symbols import Function
 from lab_migrate.analysis.test_files import is_test
 from lab_migrate.convert.engine import apply
@@ -67,8 +66,9 @@ def outline(
         if error is not None:
             del edits[path]
             findings.append(error)
-    findings += [_converted(loop, made) for loop in possible if id(loop.node) in made.loops and loop.path in edits]
-    findings += _by_hand(project, graph, wanted)
+    converted = [loop for loop in possible if id(loop.node) in made.loops and loop.path in edits]
+    findings += [_converted(loop, made) for loop in converted]
+    findings += [_by_hand(loop) for loop in converted if loop.by_hand]
     findings += [_unread(unread) for unread in project.unread]
     files = {path: project.modules[path] for path in edits}
     return Outlining(edits, files, tuple(sorted(findings)), tuple(loops))
@@ -296,16 +296,14 @@ def _refused(loop: TrainingLoop, code: str, refusal: Refusal) -> Finding:
     )  # fmt: skip
 
 
-def _by_hand(project: Project, graph: CallGraph, wanted: set[str]) -> list[Finding]:
-    return [
-        Finding(
-            function.path, line, 1, "LM230", Status.UNSUPPORTED,
-            f"training loop at line {loop.lineno} left as it is: parameters are updated by hand, no optimizer steps",
-            "move the update into a torch.optim.Optimizer's step(), and convert again",
-        )
-        for function, loop, line in find_updates_by_hand(project, graph)
-        if function.path in wanted
-    ]  # fmt: skip
+def _by_hand(loop: TrainingLoop) -> Finding:
+    update = loop.step[0] if loop.step else None
+    return Finding(
+        loop.path, loop.line, loop.node.col_offset + 1, "LM230", Status.REVIEW,
+        f"no torch optimizer steps: {update.place if update else 'its code'} updates the parameters by hand, so each "
+        "iteration counts as one of Lightning's steps",
+        "read global_step as iterations; learning-rate monitors see nothing",
+    )  # fmt: skip
 
 
 def _refused_by_compiler(module: Module, edits: Sequence[Edit]) -> Finding | None:

@@ -7,7 +7,8 @@ from collections.abc import Collection, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 
-from lab_migrate.analysis import CallGraph, Module, Project, TrainingLoop, find_loops, find_updates_by_hand
+from lab_migrate.analysis import CallGraph, Module, Project, TrainingLoop, find_loops
+from lab_migrate.analysis.events import Event
 from lab_migrate.analysis.test_files import is_test
 from lab_migrate.findings import Finding, Status
 from lab_migrate.profile import OWN, Profile, read_own, shipped_profiles
@@ -54,7 +55,7 @@ def scan_project(root: Path) -> Inventory:
     skipped += [Skipped(path, "profile", f"{OWN} says so") for path in left_out]
     assumptions = _stated(_assumptions(reading.facts, views, tests), own)
     converted, refused = prospects(reading.project)
-    found = [_loop(loop, converted) for loop in loops] + _by_hand(reading.project, graph)
+    found = [_loop(loop, converted) for loop in loops]
     mend = [item for item in skipped if item.kind in _TO_MEND]
     roles = _roles(reading, graph, profiles)
     return Inventory(
@@ -214,8 +215,7 @@ def _assumptions(
 
 def _loop(loop: TrainingLoop, converted: frozenset[str]) -> Loop:
     calls = [
-        Evidence(reach.path, reach.line, f"{reach.event.receiver}.{_called(reach.event.node)}()", reach.function,
-                 " → ".join(reach.chain))
+        Evidence(reach.path, reach.line, _text(reach.event), reach.function, " → ".join(reach.chain))
         for reach in (*loop.backward, *loop.step)
     ]  # fmt: skip
     return Loop(
@@ -224,16 +224,11 @@ def _loop(loop: TrainingLoop, converted: frozenset[str]) -> Loop:
     )  # fmt: skip
 
 
-def _called(node: ast.AST) -> str:
-    return node.func.attr if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else ""
-
-
-def _by_hand(project: Project, graph: CallGraph) -> list[Loop]:
-    return [
-        Loop(function.path, node.lineno, function.qualified, 1, 0, "", "parameters updated by hand, no optimizer",
-             (Evidence(function.path, line, "", function.qualified, "update by hand"),))
-        for function, node, line in find_updates_by_hand(project, graph)
-    ]  # fmt: skip
+def _text(event: Event) -> str:
+    func = event.node.func if isinstance(event.node, ast.Call) else None
+    if event.by_hand or not isinstance(func, ast.Attribute):
+        return "update by hand"
+    return f"{event.receiver}.{func.attr}()"
 
 
 def _unread(item: Skipped) -> Finding:

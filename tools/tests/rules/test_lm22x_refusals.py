@@ -38,12 +38,14 @@ def test_it_is_refused_at_its_line_and_nothing_is_changed(project: Make, code: s
     assert conversion.needs_hand
 
 
-def test_an_update_by_hand_is_refused(project: Make) -> None:
-    """No optimizer, so nothing that Lightning could count or save."""
+def test_an_update_by_hand_is_outlined_and_said(project: Make) -> None:
+    """No optimizer that Lightning could count: iterations are, which is for a person to know."""
     text = "for x in loader:\n    model(x).mean().backward()\n    for p in ps:\n        p.data.add_(p.grad, alpha=-1)\n"
     conversion = convert_project(project({"train.py": text}))
-    assert [(finding.code, finding.line) for finding in conversion.findings] == [("LM230", 4)]
-    assert conversion.changes == ()
+    assert [(finding.code, finding.status) for finding in conversion.findings] == [
+        ("LM201", Status.SAFE), ("LM230", Status.REVIEW),
+    ]  # fmt: skip
+    assert "train.py:4" in conversion.findings[1].message
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,9 @@
 """Parameters are updated by hand
 
-A loop changes parameters from their gradients and no optimizer steps: `p.data.add_(p.grad, alpha=-lr)`. There is no
-step that Lightning could count, nor state that it could save. Nothing is changed: move the update into the `step()` of
-a `torch.optim.Optimizer`. Where an optimizer may step as well, the loop is converted, and each iteration counts as one
-step.
+A loop changes parameters from their gradients and no torch optimizer steps: `p.data.add_(p.grad, alpha=-lr)`, in the
+loop itself or in a home-grown optimizer's method. The loop is converted, its update verbatim; each iteration counts as
+one of Lightning's steps, and what the update carries (momentum, counters) is saved and resumed with what the loop
+carries. The idiomatic way is refused: move the update into the `step()` of a `torch.optim.Optimizer` first.
 """
 
 from __future__ import annotations

@@ -18,20 +18,47 @@ for x, y in loader:
 """,
     ),
     (
-        "an optimizer class",
+        "an optimizer class of the project's, which steps",
         """\
-class O:
+class O(torch.optim.Optimizer):
     def step(self):
-        loss.backward()
-        p.data.add_(p.grad)
+        for p in self.ps:
+            p.data.add_(p.grad)
+optimizer = O()
+for x in loader:
+    f(x).backward()
+    optimizer.step()
 """,
     ),
     (
-        "gradients that are added up",
+        "gradients that are added up, scaled, zeroed or measured",
         """\
-def go():
-    loss.backward()
-    q.grad.add_(p.grad)
+for x in loader:
+    f(x).backward()
+    for p, q in zip(ps, qs):
+        q.grad.add_(p.grad)
+        p.grad.data.mul_(0.5)
+        total += p.grad.norm() ** 2
+        p.grad.zero_()
+""",
+    ),
+    (
+        "an attack on an input",
+        """\
+for x in loader:
+    f(x + delta).backward()
+    delta.data.add_(alpha * delta.grad.sign())
+    delta.grad.zero_()
+""",
+    ),
+    (
+        "weights that are decayed or masked where there is a gradient",
+        """\
+for x in loader:
+    f(x).backward()
+    for p in ps:
+        if p.grad is not None:
+            p.data.mul_(mask)
 """,
     ),
 ]
@@ -39,19 +66,64 @@ SHOWN = [
     (
         "an update in the script",
         """\
-import torch
-loss.backward()
-for p in ps:
-    p.data.add_(p.grad, alpha=-lr)  # !
+for x in loader:
+    f(x).backward()
+    for p in ps:
+        p.data.add_(p.grad, alpha=-lr)  # !
 """,
     ),
     (
         "an update by assignment",
         """\
-import torch
 def go():
-    loss.backward()
-    w -= lr * w.grad  # !
+    for step in range(10):
+        f(w).backward()
+        w -= lr * w.grad  # !
+        w.grad.zero_()
+""",
+    ),
+    (
+        "an update of data",
+        """\
+for x in loader:
+    f(x).backward()
+    for p in ps:
+        p.data = p.data - lr * p.grad  # !
+""",
+    ),
+    (
+        "a home-grown optimizer that owns backward, with a name of its own for it",
+        """\
+class Momentum:
+    def minimize(self, loss):
+        loss.backward()
+        for p, v in zip(self.params, self.velocity):
+            v.mul_(0.9).add_(p.grad)
+            p.sub_(self.lr * v)  # !
+class Trainer:
+    def __init__(self, model):
+        self.optimizer = Momentum()
+    def run(self):
+        while self.steps:
+            self.optimizer.minimize(f(x))
+""",
+    ),
+    (
+        "an update from torch.autograd.grad",
+        """\
+for x in loader:
+    grads = torch.autograd.grad(f(x), params)
+    with torch.no_grad():
+        for p, g in zip(params, grads):
+            p -= lr * g  # !
+""",
+    ),
+    (
+        "torch's foreach functions",
+        """\
+for x in loader:
+    f(x).backward()
+    torch._foreach_add_(params, [p.grad for p in params], alpha=-lr)  # !
 """,
     ),
 ]
