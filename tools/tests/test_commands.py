@@ -252,3 +252,12 @@ def test_every_command_has_help(command: Command, name: str) -> None:
     said = command(name, "--help").out
     assert "Example:" in said or name == "scan"
     assert "--json" in said
+
+
+def test_what_was_not_converted_is_not_verified(command: Command, project: Make, tmp_path: Path) -> None:
+    """Both runs would be of the same code: no verdict, and no success, even of a copy that was converted before."""
+    root = project({"train.py": "import torch\n\nprint(torch.ones(1))\n"})
+    ran = command("convert", root, "--out", tmp_path / "out", "--verify", "python train.py")
+    assert ran.exit_code == 1
+    assert "Not verified" in ran.out
+    assert "IDENTICAL" not in ran.out

@@ -1,27 +1,35 @@
 """What a loop carries from one iteration to the next besides models and optimizers: counters, meters, histories.
 
-Found in the loop's own names and, through them, in the attributes of the program's own objects. Only what has changed
-since the loop began is kept: a setting that a resumed run changes on purpose stays changed.
+Found in the loop's own names and, through them, in the attributes of the program's own objects, a home-grown
+optimizer's momentum among them. Only what has changed since the loop began is kept: a setting that a resumed run
+changes on purpose stays changed.
 """
 
 from __future__ import annotations
 
 import types
-from collections import OrderedDict, defaultdict, deque
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import attrs
 import numpy as np
 import torch
+from torch import Tensor
+
+from lab_adapters.outlined.packing import MISSING, PLAIN, Packing, Unpacking, mark
 
 #: How far attributes and entries are followed from a loop's names.
 DEPTH = 4
-#: A container with more entries is data.
-LARGEST = 10_000
+#: A container with more entries holds data, not objects with a state of their own.
+LARGEST = 64
 
-_PLAIN = (type(None), bool, int, float, str, bytes)
-_MISSING = object()
+
+#: Values, and what is known by a name of its own; models save themselves.
+_NO_OBJECT = (
+    *PLAIN, Tensor, np.generic, np.ndarray, set, deque, list, tuple, dict,
+    type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType, torch.nn.Module,
+)  # fmt: skip
 
 
 @attrs.frozen(eq=False)
@@ -38,15 +46,19 @@ class Slot:
             try:
                 return self.holder.cell_contents
             except ValueError:
-                return _MISSING
-        return self.holder.get(self.name, _MISSING)
+                return MISSING
+        if isinstance(self.holder, dict):
+            return self.holder.get(self.name, MISSING)
+        return getattr(self.holder, str(self.name), MISSING)
 
     def put(self, value: Any) -> None:
         """Assign it."""
         if isinstance(self.holder, types.CellType):
             self.holder.cell_contents = value
-        else:
+        elif isinstance(self.holder, dict):
             self.holder[self.name] = value
+        else:
+            object.__setattr__(self.holder, str(self.name), value)
 
 
 class Carried:
@@ -56,34 +68,48 @@ class Carried:
         self._before: dict[str, Any] = {}
 
     def remember(self, bodies: list[Any]) -> None:
-        """Take what new names hold now as what they held before."""
+        """Take what names that are new hold now as what they held before."""
         for slot in slots(bodies):
-            self._before.setdefault(slot.path, _mark(slot.get()))
+            if slot.path not in self._before:
+                self._before[slot.path] = mark(slot.get())
 
-    def state(self, bodies: list[Any]) -> dict[str, Any]:
-        """Path -> value of all that has changed and can be saved without pickling code."""
+    def state(self, bodies: list[Any], names: Mapping[int, str] | None = None) -> dict[str, Any]:
+        """Path -> value of all that has changed and can be saved without pickling code.
+
+        `names` are those of the models' tensors, by identity: in the program's own containers they stay the models'.
+        """
         found = {}
+        packing = Packing(names or {})
         for slot in slots(bodies):
-            value = slot.get()
-            if slot.path in self._before and self._before[slot.path] == _mark(value):
+            value, before = slot.get(), self._before.get(slot.path)
+            if before is not None and before == mark(value):
                 continue
-            packed = pack(value)
-            if packed is not _MISSING:
+            packed = packing.pack(value, before)
+            if packed is not MISSING:
                 found[slot.path] = packed
         return found
 
-    def restore(self, bodies: list[Any], state: dict[str, Any]) -> None:
-        """Put it back; containers and objects keep their identity."""
-        for slot in slots(bodies):
-            if slot.path in state:
-                value = unpack(state[slot.path])
-                if not _fill(slot.get(), value):
-                    slot.put(value)
+    def restore(self, bodies: list[Any], state: dict[str, Any], tensors: Mapping[str, Tensor] | None = None) -> None:
+        """Put it back; containers, objects, and tensors that were there before the loop keep their identity."""
+        unpacking = Unpacking(tensors or {})
+        there = {slot.path: slot for slot in slots(bodies)}
+        for path, packed in state.items():
+            slot = there.get(path)
+            value = unpacking.unpack(packed, slot.get() if slot is not None else None)
+            if slot is not None and value is not slot.get():
+                slot.put(value)
 
 
 def slots(bodies: list[Any]) -> Iterator[Slot]:
-    """Every slot that holds, or may hold, a plain value."""
+    """Every slot that holds, or may hold, a plain value; two of one name have different paths."""
     seen: set[int] = set()
+    globals_seen: set[tuple[int, str]] = set()
+    taken: dict[str, int] = {}
+
+    def path(name: str) -> str:
+        taken[name] = taken.get(name, 0) + 1
+        return name if taken[name] == 1 else f"{name}#{taken[name]}"
+
     for body in bodies:
         function = getattr(body, "__func__", body)
         if not isinstance(function, types.FunctionType):
@@ -92,12 +118,12 @@ def slots(bodies: list[Any]) -> Iterator[Slot]:
         for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
             if id(cell) not in seen:
                 seen.add(id(cell))
-                yield from _below(Slot(name, cell, None), DEPTH, seen)
+                yield from _below(Slot(path(name), cell, None), DEPTH, seen)
         for name in sorted(_names(code)):
             key = id(function.__globals__), name
-            if name in function.__globals__ and hash(key) not in seen:
-                seen.add(hash(key))
-                yield from _below(Slot(name, function.__globals__, name), DEPTH, seen)
+            if name in function.__globals__ and key not in globals_seen:
+                globals_seen.add(key)
+                yield from _below(Slot(path(name), function.__globals__, name), DEPTH, seen)
 
 
 def _names(code: types.CodeType) -> set[str]:
@@ -112,18 +138,42 @@ def _below(slot: Slot, depth: int, seen: set[int]) -> Iterator[Slot]:
     value = slot.get()
     if isinstance(value, type | types.ModuleType | types.FunctionType | types.BuiltinFunctionType | torch.nn.Module):
         return
-    if value is _MISSING or isinstance(
-        value, (*_PLAIN, torch.Tensor, np.generic, np.ndarray, list, dict, set, tuple, deque)
-    ):
+    if value is MISSING or isinstance(value, (*PLAIN, Tensor, np.generic, np.ndarray, set)):
         yield slot
+    elif isinstance(value, list | tuple | deque | dict):
+        yield slot
+        if depth and len(value) <= LARGEST:
+            pairs = value.items() if isinstance(value, dict) else enumerate(value)
+            for key, inner in list(pairs):
+                yield from _attributes(f"{slot.path}[{key!r}]", inner, depth - 1, seen)
+    else:
+        yield from _attributes(slot.path, value, depth, seen)
+
+
+def _attributes(path: str, value: Any, depth: int, seen: set[int]) -> Iterator[Slot]:
+    """Those of an object of the program's own, or of one in a container of its own."""
+    if isinstance(value, list | tuple | dict) and depth and len(value) <= LARGEST:
+        for key, inner in list(value.items() if isinstance(value, dict) else enumerate(value)):
+            yield from _attributes(f"{path}[{key!r}]", inner, depth - 1, seen)
         return
-    if not depth or id(value) in seen or _is_foreign(value) or _keeps_itself(value):
+    if not depth or id(value) in seen or isinstance(value, _NO_OBJECT) or _is_foreign(value) or _keeps_itself(value):
         return
     seen.add(id(value))
     own = getattr(value, "__dict__", None)
     if isinstance(own, dict):
         for name in list(own):
-            yield from _below(Slot(f"{slot.path}.{name}", own, name), depth - 1, seen)
+            yield from _below(Slot(f"{path}.{name}", own, name), depth - 1, seen)
+    for name in _slots(type(value)):
+        if hasattr(value, name):
+            yield from _below(Slot(f"{path}.{name}", value, name), depth - 1, seen)
+
+
+def _slots(kind: type) -> list[str]:
+    names: list[str] = []
+    for cls in kind.__mro__:
+        own = vars(cls).get("__slots__", ())
+        names += [own] if isinstance(own, str) else list(own)
+    return [name for name in names if name not in ("__dict__", "__weakref__") and not name.startswith("__")]
 
 
 def _is_foreign(value: Any) -> bool:
@@ -141,90 +191,3 @@ def _is_foreign(value: Any) -> bool:
 def _keeps_itself(value: Any) -> bool:
     """It is saved by its own `state_dict`."""
     return all(callable(getattr(type(value), name, None)) for name in ("state_dict", "load_state_dict"))
-
-
-# ---- plain values
-
-
-def pack(value: Any) -> Any:
-    """A value as a checkpoint can hold it and `weights_only` can load it, or a marker where there is no such form."""
-    if isinstance(value, _PLAIN):
-        return value
-    if isinstance(value, torch.Tensor):
-        return value.detach().clone()
-    if isinstance(value, np.generic):
-        return (
-            {"kind": "numpy scalar", "value": value.item(), "dtype": value.dtype.str}
-            if value.dtype.kind in "biuf"
-            else _MISSING
-        )
-    if isinstance(value, np.ndarray):
-        return {"kind": "array", "value": torch.from_numpy(value.copy())} if value.dtype.kind in "biuf" else _MISSING
-    kinds: dict[type[Any], str] = {
-        list: "list",
-        tuple: "tuple",
-        set: "set",
-        deque: "deque",
-        dict: "dict",
-        OrderedDict: "dict",
-        defaultdict: "dict",
-    }
-    kind = kinds.get(type(value))
-    if kind is None or len(value) > LARGEST:
-        return _MISSING
-    if kind == "dict":
-        pairs = [(pack(key), pack(inner)) for key, inner in value.items()]
-        if any(part is _MISSING for pair in pairs for part in pair):
-            return _MISSING
-        return {"kind": "dict", "value": [list(pair) for pair in pairs]}
-    packed = [pack(inner) for inner in value]
-    return _MISSING if any(inner is _MISSING for inner in packed) else {"kind": kind, "value": packed}
-
-
-def unpack(packed: Any) -> Any:
-    """What `pack` packed."""
-    if not isinstance(packed, dict):
-        return packed
-    kind, value = packed["kind"], packed["value"]
-    if kind == "numpy scalar":
-        return np.dtype(packed["dtype"]).type(value)
-    if kind == "array":
-        return value.numpy()
-    if kind == "dict":
-        return {unpack(key): unpack(inner) for key, inner in value}
-    made = [unpack(inner) for inner in value]
-    return {"list": list, "tuple": tuple, "set": set, "deque": deque}[kind](made)
-
-
-def _fill(target: Any, value: Any) -> bool:
-    """Put a container's new contents into the container that is there."""
-    if isinstance(target, list | deque) and isinstance(value, list | deque):
-        target.clear()
-        target.extend(value)
-        return True
-    if isinstance(target, dict | set) and isinstance(value, dict | set):
-        target.clear()
-        target.update(value)
-        return True
-    return False
-
-
-def _mark(value: Any) -> Any:
-    """Something that tells later whether a value has changed, without keeping a copy of its tensors."""
-    if isinstance(value, float):
-        return value.hex()
-    if isinstance(value, _PLAIN):
-        return type(value), value
-    if isinstance(value, torch.Tensor):
-        return "tensor", id(value), value._version
-    if isinstance(value, np.ndarray) and value.size <= LARGEST:
-        return "array", value.shape, value.tobytes()
-    if isinstance(value, dict) and len(value) <= LARGEST:
-        return "dict", tuple((_mark(key), _mark(inner)) for key, inner in value.items())
-    if isinstance(value, list | tuple | deque) and len(value) <= LARGEST:
-        return type(value), tuple(map(_mark, value))
-    if isinstance(value, set) and len(value) <= LARGEST:
-        return "set", frozenset(map(_mark, value))
-    if isinstance(value, np.generic):
-        return "numpy scalar", value.tobytes()
-    return "opaque", id(value)

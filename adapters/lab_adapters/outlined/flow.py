@@ -68,6 +68,7 @@ def steps(body: Body, items: Iterable[Any]) -> Steps:
     if places is None:
         return (yield from _steps(body, items))
     place = places.start(body)
+    running.driver.carried.remember([one.body for one in places.running])
     nested = inspect.isgeneratorfunction(body)
     note = place.enter if nested else place.count
     try:

@@ -73,6 +73,7 @@ class OutlinedModule(pl.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add all that is not a model."""
         found = self._found()
+        names = {id(tensor): name for name, tensor in _tensors(found).items()}
         checkpoint[OUTLINED_KEY] = {
             "optimizers": {path: optimizer.state_dict() for path, optimizer in found.optimizers.items()},
             # Schedules warn where they step before their optimizer ever did.
@@ -84,7 +85,7 @@ class OutlinedModule(pl.LightningModule):
                 for name, parameter in model.named_parameters()
                 if parameter.grad is not None
             },
-            "carried": self.driver.carried.state(self._bodies()),
+            "carried": self.driver.carried.state(self._bodies(), names),
             "places": self.driver.places.state(),
             "rng": generator_states(),
             "batches": self.trainer.fit_loop.epoch_loop.batch_progress.state_dict()["current"]["processed"],
@@ -115,7 +116,7 @@ class OutlinedModule(pl.LightningModule):
             for name, parameter in model.named_parameters():
                 grad = state["grads"].get(f"{path}.{name}")
                 parameter.grad = grad.to(parameter.device) if grad is not None else None
-        self.driver.carried.restore(self._bodies(), state["carried"])
+        self.driver.carried.restore(self._bodies(), state["carried"], _tensors(found))
         set_generator_states(state["rng"])
 
     def _bodies(self) -> list[Any]:
@@ -124,6 +125,15 @@ class OutlinedModule(pl.LightningModule):
     def _found(self) -> Found:
         """Looked for anew, since optimizers may come late; the scope of the whole loop first, so that paths stay."""
         return find(self.driver.scope(), *map(scope_of, self._bodies()))
+
+
+def _tensors(found: Found) -> dict[str, torch.Tensor]:
+    """The models' parameters and buffers, by the models' paths and their own names in them."""
+    return {
+        f"{path}.{name}": tensor
+        for path, model in found.modules.items()
+        for name, tensor in (*model.named_parameters(), *model.named_buffers())
+    }
 
 
 def _load_models(found: Found, state: Mapping[str, torch.Tensor]) -> None:

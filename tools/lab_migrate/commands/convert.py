@@ -20,6 +20,8 @@ from lab_migrate.verify import Verification
 from lab_migrate.verify import verify as run_both
 from lab_parity.report.terminal import render
 
+#: The exit code of what could not be proven.
+INCONCLUSIVE = 3
 #: The code of a loop that became a LightningModule.
 IDIOMATIC = "LM301"
 
@@ -122,7 +124,7 @@ def convert(
     proof = None
     if out is not None:
         conversion.write(out)
-        proof = _verified(project, out, verify, verify_steps) if verify is not None else None
+        proof = _verified(project, out, verify, verify_steps) if verify is not None and conversion.changes else None
         if tier == "auto" and proof is not None and _steps_down(conversion, proof):
             if not json:
                 console().print(render(proof.verdict))
@@ -161,12 +163,17 @@ def convert(
         console().print(f"Also written: {', '.join(sorted(handed.written))}.")
     for name in handed.taken if not json else ():
         console().print(f"Not written, since the project has one: {name}")
+    unproven = verify is not None and proof is None
+    if unproven and not json:
+        console().print("Not verified: nothing was converted, so both runs would be of the same code.")
     if proof is not None and not json:
         console().print(render(proof.verdict))
         for line in proof.beside:
             console().print(Text(f"Beside the training, {line}"))
         console().print(f"Traces: {proof.legacy} and {proof.migrated}")
     failed = 1 if conversion.needs_hand or (check and conversion.changes) else 0
+    if unproven:
+        raise typer.Exit(failed or INCONCLUSIVE)
     raise typer.Exit(max(failed, proof.verdict.exit_code) if proof is not None else failed)
 
 

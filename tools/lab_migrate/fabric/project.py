@@ -57,6 +57,8 @@ class _File:
         """Collect the edits; the line and the reason where that is not possible."""
         places: dict[int, tuple[Place, list[str]]] = {}
         for loop in self.loops:
+            if loop.by_hand:
+                return loop.line, f"no optimizer steps: {loop.step[0].place} updates the parameters by hand"
             backward = [reach for reach in loop.backward if reach.path == self.module.path]
             if not backward:
                 return loop.line, "its backward pass stands in another file"

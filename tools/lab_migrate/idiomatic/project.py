@@ -83,6 +83,12 @@ def _file(module: Module, loops: list[TrainingLoop], graph: CallGraph) -> tuple[
     findings: list[Finding] = []
     lightning = lightning_name(module)
     for loop in loops:
+        if loop.by_hand:
+            raise NotIdiomaticError(
+                "LM302", module.path, loop.step[0].event.node if loop.step[0].direct else loop.node,
+                f"no optimizer steps: {loop.step[0].place} updates the parameters by hand",
+                "move the update into the step() of a torch.optim.Optimizer, or keep the faithful way",
+            )  # fmt: skip
         nest = find_nest(loop, graph)
         if nest.base.module is not module:
             raise NotIdiomaticError(

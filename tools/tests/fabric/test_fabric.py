@@ -142,6 +142,8 @@ def test_auto_takes_fabric_where_neither_way_fits() -> None:
          "where opt is made cannot be told"),
         ("params = [torch.zeros(1, requires_grad=True)]\nopt = torch.optim.SGD(params, lr=1)\nfor x, y in data:\n"
          "    (params[0] * x.sum()).backward()\n    opt.step()\n", "which model opt updates cannot be told"),
+        ("for x, y in data:\n    model(x).sum().backward()\n    for p in model.parameters():\n"
+         "        p.data -= 0.1 * p.grad\n", "updates the parameters by hand"),
     ],
 )  # fmt: skip
 def test_refused_with_the_line_and_unchanged(body: str, reason: str) -> None:

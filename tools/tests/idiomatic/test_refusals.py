@@ -35,6 +35,11 @@ REFUSED = {
         + STEP.replace("optimizer", "inner") + "for epoch in range(2):\n    train()\n",
     ),
     "two trainings in a file": ("LM302", PLAIN + PLAIN),
+    "an update by hand": (
+        "LM302",
+        PLAIN.replace("        optimizer.step()", "        with torch.no_grad():\n            for p in model.parameters():\n"
+                      "                p -= 0.01 * p.grad"),
+    ),
     "return out of a batch": (
         "LM302",
         f"{START}def fit():\n    for epoch in range(2):\n        if epoch > 5:\n            return\n"

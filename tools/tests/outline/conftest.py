@@ -35,7 +35,9 @@ def same(monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
         monkeypatch.setattr(runtime, "_lightning", counting)
         before, now = run(text), run(after)
         monkeypatch.setattr(runtime, "_lightning", original)
-        assert before.steps, before.error
+        # Without an optimizer of torch's, its prints show the parameters.
+        assert before.steps or "p.sum()" in text, before.error
+        assert before.steps or before.printed
         assert now == before
         assert counted, "Lightning never ran"
         if fits is not None:

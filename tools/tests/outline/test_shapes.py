@@ -405,6 +405,55 @@ PROGRAMS = {
             return 1
         print(sum([epoch() for _ in range(2)]))
     """,
+    "parameters updated by hand": """
+        for x, y in loader:
+            loss = loss_of(x, y)
+            loss.backward()
+            with torch.no_grad():
+                for p in model.parameters():
+                    p -= 0.1 * p.grad
+                    p.grad = None
+        print(loss.item(), [p.sum().item() for p in model.parameters()])
+    """,
+    "gradients taken, parameters updated by hand": """
+        params = list(model.parameters())
+        for x, y in loader:
+            grads = torch.autograd.grad(loss_of(x, y), params)
+            with torch.no_grad():
+                for p, g in zip(params, grads):
+                    p.sub_(0.1 * g)
+        print([p.sum().item() for p in params])
+    """,
+    "a home-grown optimizer with a name of its own for its step": """
+        class Momentum:
+            def __init__(self, params):
+                self.params = list(params)
+                self.velocity = [torch.zeros_like(p) for p in self.params]
+                self.calls = 0
+            def minimize(self, loss):
+                (loss / 2).backward()
+                self.calls += 1
+                if self.calls % 2 == 0:
+                    self.update()
+                return self.calls % 2 == 0
+            @torch.no_grad()
+            def update(self):
+                for p, v in zip(self.params, self.velocity):
+                    v.mul_(0.9).add_(p.grad)
+                    p.sub_(0.1 * v)
+                    p.grad.zero_()
+        class Trainer:
+            def __init__(self, optimizer):
+                self.optimizer, self.done = optimizer, 0
+            def run(self, batches):
+                while self.done < 4:
+                    self.done += self.optimizer.minimize(loss_of(*next(batches)))
+                    print(self.done, [p.sum().item() for p in model.parameters()])
+        def endless():
+            while True:
+                yield from loader
+        Trainer(Momentum(model.parameters())).run(endless())
+    """,
     "evaluation between steps, drawing from the same generator": """
         def evaluate():
             model.eval()

@@ -1,0 +1,205 @@
+"""Plain values and tensors as a checkpoint can hold them and `torch.load(weights_only=True)` can read them.
+
+A program knows its tensors as objects: the parameters in its own list are the model's, two names may be one tensor,
+and what is updated in place must stay where it is. So a model's tensor is saved as its name, a tensor that is met
+again as the first one's number, and one that was there before the loop is filled rather than replaced.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections import OrderedDict, defaultdict, deque
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+import numpy as np
+import torch
+from torch import Tensor
+
+#: A container with more entries is data.
+LARGEST = 10_000
+PLAIN = (type(None), bool, int, float, str, bytes)
+#: In place of a value that is not there, or that has no plain form.
+MISSING = object()
+
+_KINDS: dict[type[Any], str] = {
+    list: "list", tuple: "tuple", set: "set", deque: "deque", dict: "dict", OrderedDict: "dict", defaultdict: "dict",
+}  # fmt: skip
+
+
+@attrs.define(eq=False)
+class Packing:
+    """Packs the values of one checkpoint. `names` are the models' tensors, by identity."""
+
+    names: Mapping[int, str] = attrs.field(factory=dict)
+    _seen: dict[int, int] = attrs.field(factory=dict)
+    #: What was numbered lives until the end, so that no identity is given twice.
+    _kept: list[Tensor] = attrs.field(factory=list)
+
+    def pack(self, value: Any, before: Any = None) -> Any:
+        """The value's plain form, or `MISSING`. `before` is its mark when the loop began, if it was there."""
+        if isinstance(value, PLAIN):
+            return value
+        if isinstance(value, Tensor):
+            return self._tensor(value, before)
+        if isinstance(value, np.generic):
+            plain = value.dtype.kind in "biuf"
+            return {"kind": "numpy scalar", "value": value.item(), "dtype": value.dtype.str} if plain else MISSING
+        if isinstance(value, np.ndarray):
+            plain = value.dtype.kind in "biuf"
+            return {"kind": "array", "value": torch.from_numpy(value.copy())} if plain else MISSING
+        kind = _KINDS.get(type(value))
+        if kind is None or len(value) > LARGEST:
+            return MISSING
+        marks = before[1] if isinstance(before, tuple) and len(before) == 2 and isinstance(before[1], tuple) else ()
+        marks = marks if len(marks) == len(value) else (None,) * len(value)
+        if kind == "dict":
+            pairs = [
+                (self.pack(key), self.pack(inner, mark[1] if mark is not None else None))
+                for (key, inner), mark in zip(value.items(), marks, strict=True)
+            ]
+            if any(part is MISSING for pair in pairs for part in pair):
+                return MISSING
+            return {"kind": "dict", "value": [list(pair) for pair in pairs]}
+        marks = marks if kind != "set" else (None,) * len(value)
+        packed = [self.pack(inner, mark) for inner, mark in zip(value, marks, strict=True)]
+        return MISSING if any(inner is MISSING for inner in packed) else {"kind": kind, "value": packed}
+
+    def _tensor(self, value: Tensor, before: Any) -> Any:
+        if id(value) in self.names:
+            return {"kind": "of a model", "value": self.names[id(value)]}
+        if id(value) in self._seen:
+            return {"kind": "again", "value": self._seen[id(value)]}
+        self._seen[id(value)] = len(self._seen)
+        self._kept.append(value)
+        stays = isinstance(before, TensorMark) and before.ref() is value
+        grad = value.grad if value.is_leaf else None
+        return {
+            "kind": "tensor",
+            "value": value.detach().clone(),
+            "number": self._seen[id(value)],
+            "stays": stays,
+            "requires_grad": value.is_leaf and value.requires_grad,
+            "grad": grad.detach().clone() if grad is not None else None,
+        }
+
+
+@attrs.define(eq=False)
+class Unpacking:
+    """Unpacks the values of one checkpoint, in the order in which they were packed. `tensors` are the models'."""
+
+    tensors: Mapping[str, Tensor] = attrs.field(factory=dict)
+    _made: dict[int, Tensor] = attrs.field(factory=dict)
+
+    def unpack(self, packed: Any, target: Any = None) -> Any:
+        """The value; what stands there now, `target`, is filled where the program may know it by other names.
+
+        Raises `KeyError` for a tensor of a model that is not there.
+        """
+        if isinstance(packed, Tensor):  # written before tensors were numbered
+            return packed
+        if not isinstance(packed, dict):
+            return packed
+        kind, value = packed["kind"], packed["value"]
+        if kind == "of a model":
+            if value not in self.tensors:
+                raise KeyError(
+                    f"checkpoint: expected the model's tensor {value}, found {', '.join(self.tensors)[:200]}"
+                )
+            return self.tensors[value]
+        if kind == "again":
+            return self._made[value]
+        if kind == "tensor":
+            made = self._made[packed["number"]] = _tensor(packed, target)
+            return made
+        if kind == "numpy scalar":
+            return np.dtype(packed["dtype"]).type(value)
+        if kind == "array":
+            return value.numpy()
+        if kind == "dict":
+            return self._dict(value, target)
+        there = list(target) if isinstance(target, list | tuple | deque) else []
+        there += [None] * (len(value) - len(there))
+        made_of = [self.unpack(inner, old) for inner, old in zip(value, there, strict=False)]
+        if kind in ("list", "deque") and isinstance(target, list | deque):
+            target.clear()
+            target.extend(made_of)
+            return target
+        if kind == "set" and isinstance(target, set):
+            target.clear()
+            target.update(made_of)
+            return target
+        return {"list": list, "tuple": tuple, "set": set, "deque": deque}[kind](made_of)
+
+    def _dict(self, pairs: list[list[Any]], target: Any) -> dict[Any, Any]:
+        there = target if isinstance(target, dict) else {}
+        made = {}
+        for packed, inner in pairs:
+            key = self.unpack(packed)
+            made[key] = self.unpack(inner, there.get(key))
+        if not isinstance(target, dict):
+            return made
+        target.clear()
+        target.update(made)
+        return target
+
+
+def _tensor(packed: dict[str, Any], target: Any) -> Tensor:
+    value: Tensor = packed["value"]
+    fits = isinstance(target, Tensor) and target.shape == value.shape and target.dtype == value.dtype
+    if packed["stays"] and fits:
+        with torch.no_grad():
+            target.copy_(value)
+        made: Tensor = target
+    else:
+        made = value.clone().requires_grad_(packed["requires_grad"])
+    grad = packed["grad"]
+    if made.is_leaf:
+        made.grad = grad.to(made.device) if grad is not None else None
+    return made
+
+
+@attrs.frozen(eq=False)
+class TensorMark:
+    """Which tensor it was, how often it had been changed, and its gradient."""
+
+    ref: weakref.ref[Tensor]
+    version: int
+    grad: TensorMark | None = None
+
+    @classmethod
+    def of(cls, value: Tensor) -> TensorMark:
+        """The mark of a tensor as it is now."""
+        grad = value.grad if value.is_leaf else None
+        return cls(weakref.ref(value), value._version, None if grad is None else cls.of(grad))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, TensorMark):
+            return NotImplemented
+        same = self.ref() is not None and self.ref() is other.ref()
+        return same and self.version == other.version and self.grad == other.grad
+
+    def __hash__(self) -> int:
+        return id(self.ref())
+
+
+def mark(value: Any) -> Any:
+    """Something that tells later whether a value has changed, without keeping a copy of its tensors."""
+    if isinstance(value, float):
+        return value.hex()
+    if isinstance(value, PLAIN):
+        return type(value), value
+    if isinstance(value, Tensor):
+        return TensorMark.of(value)
+    if isinstance(value, np.ndarray) and value.size <= LARGEST:
+        return "array", value.shape, value.tobytes()
+    if isinstance(value, dict) and len(value) <= LARGEST:
+        return dict, tuple((mark(key), mark(inner)) for key, inner in value.items())
+    if isinstance(value, list | tuple | deque) and len(value) <= LARGEST:
+        return type(value), tuple(map(mark, value))
+    if isinstance(value, set) and len(value) <= LARGEST:
+        return "set", frozenset(map(mark, value))
+    if isinstance(value, np.generic):
+        return "numpy scalar", value.tobytes()
+    return "opaque", id(value)

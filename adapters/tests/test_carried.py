@@ -1,0 +1,184 @@
+"""What an outlined loop carries is saved and put back as the objects that the program has, bitwise."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import pytest
+import torch
+from torch import Tensor
+
+from lab_adapters import outlined
+
+Said = list[str]
+Training = Callable[[Said], None]
+
+
+class Momentum:
+    """A home-grown optimizer: parameters and state in lists, updated in place."""
+
+    def __init__(self, params: Any) -> None:
+        self.params = list(params)
+        self.velocity = [torch.zeros_like(p) for p in self.params]
+        self.calls = 0
+
+    def minimize(self, loss: Tensor) -> None:
+        """Accumulates over two calls."""
+        loss.backward()
+        self.calls += 1
+        if self.calls % 2:
+            return
+        with torch.no_grad():
+            for p, v in zip(self.params, self.velocity, strict=True):
+                assert p.grad is not None
+                v.mul_(0.9).add_(p.grad)
+                p.sub_(0.1 * v)
+                p.grad.zero_()
+
+
+class ByParameter(Momentum):
+    """The same with its state under the parameters themselves, made when it is first needed."""
+
+    def __init__(self, params: Any) -> None:
+        self.params = list(params)
+        self.state: dict[Tensor, dict[str, Tensor]] = defaultdict(dict)
+        self.calls = 0
+
+    def minimize(self, loss: Tensor) -> None:
+        """At each call."""
+        loss.backward()
+        with torch.no_grad():
+            for p in self.params:
+                assert p.grad is not None
+                v = self.state[p].setdefault("velocity", torch.zeros_like(p))
+                v.mul_(0.9).add_(p.grad)
+                p.sub_(0.1 * v)
+                p.grad = None
+
+
+class Slotted:
+    """The same with its state in slots."""
+
+    __slots__ = ("calls", "params", "velocity")
+    __init__ = Momentum.__init__
+    minimize = Momentum.minimize
+
+
+def by_optimizer(kind: Any, several: bool = False) -> Training:
+    """A model trained by one, alone or the second in a list of objects; an average beside it; a hidden state."""
+
+    def run(said: Said) -> None:
+        torch.manual_seed(0)
+        model = torch.nn.Linear(3, 3)
+        optimizers = [kind(model.parameters())] if several else None
+        optimizer = optimizers[0] if optimizers else kind(model.parameters())
+        average = [p.detach().clone() for p in model.parameters()]
+        alias = {"average": average[0]}
+        hidden = torch.zeros(3)
+        clipped = list(model.parameters())
+
+        def training_step(_: int) -> None:
+            nonlocal hidden
+            hidden = torch.tanh(model(torch.randn(4, 3) + hidden)).mean(0).detach()
+            loss = model(torch.randn(4, 3) + hidden).pow(2).mean()
+            (optimizers[0] if optimizers else optimizer).minimize(loss)
+            with torch.no_grad():
+                for mean, p in zip(average, clipped, strict=True):
+                    mean.lerp_(p, 0.1)
+            said.append(f"{loss.item().hex()} {alias['average'].sum().item().hex()} {average[0].sum().item().hex()}")
+
+        outlined.fit(training_step, range(8))
+
+    return run
+
+
+def without_a_model(said: Said) -> None:
+    """Plain tensors as parameters, one updated in place and one made anew at each step."""
+    torch.manual_seed(0)
+    kept = torch.randn(3, requires_grad=True)
+    made = torch.randn(3, requires_grad=True)
+
+    def training_step(index: int) -> None:
+        nonlocal made
+        loss = (kept * made * torch.randn(3)).sum().pow(2)
+        loss.backward()
+        if index % 3 == 2:
+            assert kept.grad is not None
+            assert made.grad is not None
+            with torch.no_grad():
+                kept.sub_(0.1 * kept.grad)
+            made = (made - 0.1 * made.grad).detach().requires_grad_()
+            kept.grad = None
+        said.append(loss.item().hex())
+
+    outlined.fit(training_step, range(8))
+
+
+class Settings:
+    """What a person may change between a run and its continuation."""
+
+    def __init__(self, rate: float) -> None:
+        self.rate = rate
+        self.seen = 0
+
+
+def test_a_setting_that_a_resumed_run_changes_stays_changed(tmp_path: Path) -> None:
+    """Only what the loop itself has changed is put back."""
+    saved = tmp_path / "now.ckpt"
+
+    class Save(pl.Callback):
+        def on_train_batch_end(self, trainer: pl.Trainer, module: Any, out: Any, batch: Any, index: int) -> None:
+            if index == 1:
+                trainer.save_checkpoint(saved)
+
+    def run(rate: float) -> list[tuple[float, int]]:
+        settings = Settings(rate)
+        said: list[tuple[float, int]] = []
+
+        def training_step(_: int) -> None:
+            settings.seen += 1
+            said.append((settings.rate, settings.seen))
+
+        outlined.fit(training_step, range(4))
+        return said
+
+    with outlined.trainer_settings(callbacks=[Save()]):
+        run(0.1)
+    with outlined.trainer_settings(ckpt_path=str(saved)):
+        assert run(0.5) == [(0.1, 1), (0.1, 2), (0.5, 3), (0.5, 4)]
+
+
+TRAININGS = {
+    "state in lists": by_optimizer(Momentum),
+    "state by parameter": by_optimizer(ByParameter),
+    "state in slots": by_optimizer(Slotted),
+    "an optimizer in a list": by_optimizer(Momentum, several=True),
+    "parameters of no model": without_a_model,
+}
+
+
+@pytest.mark.parametrize("at", [1, 3, 4])
+@pytest.mark.parametrize("name", TRAININGS)
+def test_a_training_that_updates_by_hand_resumes_bitwise(tmp_path: Path, name: str, at: int) -> None:
+    """Mid-accumulation too: the parameters in the program's own lists stay the model's, and aliases stay aliases."""
+    saved = tmp_path / "now.ckpt"
+
+    class Save(pl.Callback):
+        def on_train_batch_end(self, trainer: pl.Trainer, module: Any, out: Any, batch: Any, index: int) -> None:
+            if index + 1 == at:
+                trainer.save_checkpoint(saved)
+
+    whole: Said = []
+    with outlined.trainer_settings(callbacks=[Save()]):
+        TRAININGS[name](whole)
+    resumed: Said = []
+    with outlined.trainer_settings(ckpt_path=str(saved)):
+        TRAININGS[name](resumed)
+    # What was said before the checkpoint is carried, too: a list of the program's like any other.
+    assert resumed == whole
+    assert len(whole) == 8
+    torch.load(saved, weights_only=True)
