@@ -20,6 +20,7 @@ from lab_migrate.errors import UsageError
 from lab_migrate.project import copy_project
 from lab_migrate.proving import PINNED
 from lab_migrate.recording import Recording, record_command
+from lab_migrate.witness import came_by_lightning, with_witness
 from lab_parity import Verdict
 
 
@@ -44,7 +45,8 @@ def verify(
     """Record `command` in a copy of `project` and in one of `converted`, below the folder `work`, and compare.
 
     With `steps`, each run is ended after so many optimizer steps, with exit code 0.
-    Where they differ, the legacy program is run once more: one that does not repeat itself gives no verdict.
+    Where they differ, the legacy program is run once more: one that does not repeat itself gives no verdict; nor does a
+    migrated run that never came by Lightning, since none of the converted code ran.
     A command that begins with `python` runs this Python, which has the recorder. Raises `UsageError` where a run fails
     or there is nothing to record.
     """
@@ -69,6 +71,8 @@ def verify(
         )
         if again.rung != "identical":
             verdict = _unrepeatable(verdict, again)
+    elif not came_by_lightning(_notes(work, "migrated")):
+        verdict = _not_reached(verdict)
     return Verification(done["legacy"], done["migrated"], verdict, tuple(told(*left)))
 
 
@@ -81,7 +85,7 @@ def _recorded(
     done = record_command(
         words, work / f"{side}.trace", cwd=place, project=place, capture=True,
         until=steps - 1 if steps is not None else None,
-        extra={name: os.environ.get(name, value) for name, value in PINNED.items()},
+        extra=with_witness(_environment(), _notes(work, side)),
     )  # fmt: skip
     shutil.move(place, work / side)
     if done.exit_code:
@@ -90,6 +94,26 @@ def _recorded(
             f"{done.output[-3000:]}".rstrip()
         )
     return done
+
+
+def _environment() -> dict[str, str]:
+    names = {**PINNED, "PYTHONPATH": ""}
+    return {name: os.environ.get(name, value) for name, value in names.items()}
+
+
+def _notes(work: Path, side: str) -> Path:
+    return work / f"{side}.witness"
+
+
+def _not_reached(verdict: Verdict) -> Verdict:
+    return attrs.evolve(
+        verdict,
+        rung="inconclusive",
+        reasons=(
+            "none of the converted code ran: neither Lightning's Trainer.fit nor Fabric.backward was called. "
+            "Verify with a command that trains by what was converted, or convert what this command trains by (--entry)",
+        ),
+    )
 
 
 def _unrepeatable(verdict: Verdict, again: Verdict) -> Verdict:

@@ -137,3 +137,13 @@ def test_what_was_printed_and_written_is_told_beside_the_verdict(project: Make, 
         "printed: 1 of 1 line differ, first line 1: 'done' against 'ready'",
         "files written: 1, the same bytes",
     )
+
+
+def test_a_command_that_runs_none_of_the_converted_code_proves_nothing(project: Make, tmp_path: Path) -> None:
+    """Two trainings in a project, one converted, the other verified: no verdict. Its own command gives one."""
+    root = project({"train.py": TRAIN, "other.py": TRAIN})
+    convert_project(root, entry="train.py").write(tmp_path / "out")
+    proof = verify(root, tmp_path / "out", "python other.py", tmp_path / "work")
+    assert proof.verdict.rung == "inconclusive"
+    assert "none of the converted code ran" in proof.verdict.reasons[0]
+    assert verify(root, tmp_path / "out", "python train.py", tmp_path / "again").verdict.rung == "identical"

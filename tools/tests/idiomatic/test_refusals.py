@@ -37,8 +37,10 @@ REFUSED = {
     "two trainings in a file": ("LM302", PLAIN + PLAIN),
     "an update by hand": (
         "LM302",
-        PLAIN.replace("        optimizer.step()", "        with torch.no_grad():\n            for p in model.parameters():\n"
-                      "                p -= 0.01 * p.grad"),
+        PLAIN.replace(
+            "        optimizer.step()",
+            "        for p in model.parameters():\n            p.data -= 0.01 * p.grad",
+        ),
     ),
     "return out of a batch": (
         "LM302",
