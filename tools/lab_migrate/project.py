@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import shutil
 import tokenize
 import warnings
@@ -31,6 +32,7 @@ OUTPUT = frozenset({"runs", "build", "dist", "lightning_logs", "wandb", "mlruns"
 HUGE_BYTES = 2_000_000
 #: Levels of a syntax tree: 48 are the most in some 4,000 real files, and Python's own stack ends near 1,000.
 DEEPEST = 150
+_ASYNC_ARGUMENT = re.compile(r"\basync\s*=")
 
 
 @attrs.frozen(order=True)
@@ -169,7 +171,7 @@ def parse_source(text: str) -> ast.Module:
             warnings.simplefilter("ignore")
             tree = ast.parse(text)
     except SyntaxError as error:
-        raise NotReadable("syntax", str(error.msg), error.lineno or 0) from error
+        raise NotReadable("syntax", str(error.msg) + _known_cause(error), error.lineno or 0) from error
     except (RecursionError, MemoryError) as error:
         raise NotReadable("syntax", "nested deeper than Python's parser goes") from error
     except ValueError as error:
@@ -201,6 +203,13 @@ def copy_project(root: Path, out: Path) -> None:
         }
 
     shutil.copytree(root, out, symlinks=True, ignore=leave_out, dirs_exist_ok=True)
+
+
+def _known_cause(error: SyntaxError) -> str:
+    """What Python itself does not say of a line that once was good Python."""
+    if _ASYNC_ARGUMENT.search(error.text or ""):
+        return " (`async` is a keyword since Python 3.7; torch calls this argument `non_blocking`)"
+    return ""
 
 
 def _encoding(data: bytes) -> str:

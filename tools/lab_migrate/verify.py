@@ -47,19 +47,22 @@ def verify(
     With `steps`, each run is ended after so many optimizer steps, with exit code 0.
     Where they differ, the legacy program is run once more: one that does not repeat itself gives no verdict; nor does a
     migrated run that never came by Lightning, since none of the converted code ran.
-    A command that begins with `python` runs this Python, which has the recorder. Raises `UsageError` where a run fails
-    or there is nothing to record.
+    A command that begins with `python` runs this Python, which has the recorder; `NAME=value` before it sets a
+    variable. Raises `UsageError` where a run fails or there is nothing to record.
     """
     words = shlex.split(command)
     if not words:
         raise UsageError("--verify: expected a command, e.g. 'python train.py --epochs 1', found none")
+    variables, words = _variables(words)
+    if not words:
+        raise UsageError(f"--verify: expected a command after {' '.join(variables)}, found none")
     if words[0] in ("python", "python3"):
         words[0] = sys.executable
     done: dict[str, Path] = {}
     left: list[Effects] = []
     for side, folder in {"legacy": project, "migrated": converted}.items():
         say(f"training as {'it was' if side == 'legacy' else 'migrated'}")
-        ran = _recorded(words, command, side, folder, project, work, steps)
+        ran = _recorded(words, variables, command, side, folder, project, work, steps)
         done[side] = ran.trace
         left.append(effects_of(ran.printed, work / side, folder))
     say("comparing")
@@ -67,7 +70,8 @@ def verify(
     if verdict.rung == "diverged":
         say("training as it was, again")
         again = verdict_on(
-            done["legacy"], _recorded(words, command, "legacy-again", project, project, work, steps).trace
+            done["legacy"],
+            _recorded(words, variables, command, "legacy-again", project, project, work, steps).trace,
         )
         if again.rung != "identical":
             verdict = _unrepeatable(verdict, again)
@@ -76,8 +80,26 @@ def verify(
     return Verification(done["legacy"], done["migrated"], verdict, tuple(told(*left)))
 
 
+def _variables(words: list[str]) -> tuple[dict[str, str], list[str]]:
+    """`NAME=value` words before a command, as a shell reads them, and the command."""
+    variables: dict[str, str] = {}
+    for at, word in enumerate(words):
+        name, equals, value = word.partition("=")
+        if not equals or not name.isidentifier():
+            return variables, words[at:]
+        variables[name] = value
+    return variables, []
+
+
 def _recorded(
-    words: list[str], command: str, side: str, folder: Path, project: Path, work: Path, steps: int | None
+    words: list[str],
+    variables: dict[str, str],
+    command: str,
+    side: str,
+    folder: Path,
+    project: Path,
+    work: Path,
+    steps: int | None,
 ) -> Recording:
     # The same path on both sides, so that a program that prints or seeds by its path does the same.
     place = work / "run"
@@ -85,7 +107,7 @@ def _recorded(
     done = record_command(
         words, work / f"{side}.trace", cwd=place, project=place, capture=True,
         until=steps - 1 if steps is not None else None,
-        extra=with_witness(_environment(), _notes(work, side)),
+        extra=with_witness(_environment() | variables, _notes(work, side)),
     )  # fmt: skip
     shutil.move(place, work / side)
     if done.exit_code:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from lab_migrate.convert import convert_project
+from lab_migrate.errors import UsageError
 from lab_migrate.handover import hand_over
 from lab_migrate.verify import verify
 
@@ -147,3 +148,14 @@ def test_a_command_that_runs_none_of_the_converted_code_proves_nothing(project: 
     assert proof.verdict.rung == "inconclusive"
     assert "none of the converted code ran" in proof.verdict.reasons[0]
     assert verify(root, tmp_path / "out", "python train.py", tmp_path / "again").verdict.rung == "identical"
+
+
+def test_variables_before_the_command_are_set_for_both_runs(project: Make, tmp_path: Path) -> None:
+    """As a shell reads them; a command of nothing else is refused."""
+    root = project({"train.py": TRAIN.replace("torch.randn(5,", "torch.randn(int(os.environ['COUNT']),", 1)})
+    (root / "train.py").write_text("import os\n" + (root / "train.py").read_text())
+    convert_project(root).write(tmp_path / "out")
+    with pytest.raises(UsageError, match="expected a command after COUNT, found none"):
+        verify(root, tmp_path / "out", "COUNT=4", tmp_path / "none")
+    proof = verify(root, tmp_path / "out", "COUNT=4 python train.py", tmp_path / "work")
+    assert (proof.verdict.rung, proof.verdict.coverage.steps) == ("identical", 4)

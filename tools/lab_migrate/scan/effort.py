@@ -22,7 +22,10 @@ def effort_of(
     `trainers` are the uses of installed frameworks' trainers: a project that only calls one has no loop of its own.
     """
     if not loops and not trainers:
-        return Effort("nothing to migrate", ("no training loop was found, nor a trainer of a framework we know",))
+        found = "no training loop was found, nor a trainer of a framework we know"
+        if unread:
+            return Effort("unknown", (found, f"but {_count(unread, 'Python file')} could not be read"))
+        return Effort("nothing to migrate", (found,))
     hand = [assumption for assumption in assumptions if assumption.hand]
     reasons = []
     if loops:

@@ -180,6 +180,8 @@ def _effort(inventory: Inventory) -> Section:
         entry = min(training, key=_how_unlikely)
         others = f" (or another of {len(training)} entry points)" if len(training) > 1 else ""
         notes.append(f"Next: lab-migrate convert {inventory.root} --entry {entry.path}{others}")
+    elif any(loop.converts for loop in inventory.loops):
+        notes.append(f"Next: lab-migrate convert {inventory.root} (no script of the project leads to the loop)")
     return Section("Effort", notes=tuple(notes))
 
 

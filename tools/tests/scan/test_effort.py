@@ -40,3 +40,26 @@ def test_a_project_that_calls_a_frameworks_trainer_is_to_be_migrated(project: Ma
     assert "transformers.Trainer (train.py:4)" in found.effort.reasons[0]
     notes = [note for section in sections(found) for note in section.notes]
     assert any(note.endswith("--entry train.py") for note in notes), notes
+
+
+def test_a_project_whose_training_could_not_be_read_is_not_called_done(project: Make) -> None:
+    """Old code passes `async=True`, which is no Python any more: the line says what to write instead."""
+    source = "for x in loader:\n    x = x.cuda(async=True)\n    model(x).backward()\n    optimizer.step()\n"
+    found = scan_project(project({"cifar.py": source, "model.py": "import torch\n"}))
+    assert found.effort.size == "unknown"
+    assert found.effort.reasons[-1] == "but 1 Python file could not be read"
+    assert found.findings[0].message == (
+        "not read: line 2: invalid syntax (`async` is a keyword since Python 3.7; torch calls this argument "
+        "`non_blocking`)"
+    )
+
+
+def test_a_loop_that_no_script_leads_to_is_converted_without_an_entry(project: Make) -> None:
+    """A library whose training is started from a notebook: the next step is said, too."""
+    source = (
+        "import torch\n\ndef fit(model, optimizer, loader):\n    for x in loader:\n        optimizer.zero_grad()\n"
+        "        model(x).mean().backward()\n        optimizer.step()\n"
+    )
+    root = project({"trainer.py": source})
+    notes = sections(scan_project(root))[-1].notes
+    assert notes[-1] == f"Next: lab-migrate convert {root} (no script of the project leads to the loop)"

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from lab_migrate.scan.inventory import Evidence
 from lab_migrate.scan.syntax import SourceFile
 
-FAITHFUL = "kept, with a finding; one process is the same either way"
+FAITHFUL = "kept: every process runs its own Lightning loop, and the code goes on reducing"
 IDIOMATIC = "replaced by a Lightning strategy"
 _NAMES = (
     "init_process_group", "DistributedDataParallel", "DDP", "DataParallel", "FullyShardedDataParallel", "FSDP",
