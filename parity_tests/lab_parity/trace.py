@@ -24,6 +24,8 @@ What a row is about lies in the batch's custom metadata `lab_parity` (JSON), as 
     notes    what could not be recorded
     status, detail, taken   of the end: "finished" by itself, "exception", "signal" or "stopped", with its message, and
                             the number of optimizer steps that were taken, recorded or not
+    under, first            of the end: {framework: steps that its loop was around}, and the line that the first step
+                            came from; see record/under.py
 
 `lab_parity.check` is the digest of the columns and of the JSON: a damaged batch is noticed. No end batch means
 that the run was cut short; all steps up to the last whole one are readable. Nothing in a trace is executed.
@@ -96,13 +98,16 @@ class Scope:
 class End:
     """How a run ended: `finished` by itself, `exception`, `signal`, `stopped` (as asked), or `cut short` (no end).
 
-    `taken` is the number of optimizer steps, recorded or not; -1 where nobody knows.
+    `taken` is the number of optimizer steps, recorded or not; -1 where nobody knows. `under` says how many of them were
+    taken inside a framework's loop (see record/under.py), and `first` from which line the first one came.
     """
 
     status: str
     detail: str = ""
     notes: tuple[str, ...] = ()
     taken: int = -1
+    under: Mapping[str, int] = attrs.field(factory=dict)
+    first: str = ""
 
 
 @attrs.frozen(slots=True, eq=False)
@@ -321,7 +326,10 @@ def _item(
 
 
 def _end(head: Mapping[str, Any]) -> End:
-    return End(str(head["status"]), str(head["detail"]), tuple(map(str, head.get("notes", ()))), int(head["taken"]))
+    return End(
+        str(head["status"]), str(head["detail"]), tuple(map(str, head.get("notes", ()))), int(head["taken"]),
+        {str(name): int(steps) for name, steps in head.get("under", {}).items()}, str(head.get("first", "")),
+    )  # fmt: skip
 
 
 def _verified(

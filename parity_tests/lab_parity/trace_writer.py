@@ -89,6 +89,8 @@ class TraceWriter:
         taken = end.taken if end.taken >= 0 else self._last + 1
         head = {"kind": "end", "number": self._steps, "status": end.status, "detail": end.detail, "taken": taken}
         head |= {"notes": list(end.notes)} if end.notes else {}
+        head |= {"under": dict(end.under)} if end.under else {}
+        head |= {"first": end.first} if end.first else {}
         self._write(head, [])
         self._writer.close()
         index = {"at": self._file.tell(), "blocks": [block.to_json() for block in self._blocks], "end": head}

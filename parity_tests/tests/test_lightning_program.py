@@ -60,3 +60,7 @@ def test_automatic_optimization_is_identical_to_the_plain_loop(tmp_path: Path) -
     assert (verdict.rung, verdict.reasons) == ("identical", ())
     assert verdict.coverage.steps == 10
     assert verdict.coverage.batches == 10
+    plain, under = (lab_parity.read(tmp_path / name).end() for name in ("plain", "lightning"))
+    # The one-line summary of whose loop it was, which tells a converted program from one that ran as before.
+    assert (plain.under, under.under) == ({}, {"lightning": 10})
+    assert plain.first.startswith("parity_tests/tests/test_lightning_program.py:")

@@ -20,8 +20,8 @@ from lab_migrate.errors import UsageError
 from lab_migrate.project import copy_project
 from lab_migrate.proving import PINNED
 from lab_migrate.recording import Recording, record_command
-from lab_migrate.witness import came_by_lightning, with_witness
-from lab_parity import Verdict
+from lab_parity import TraceError, Verdict, read
+from lab_parity.ranks import ranks_beside
 
 
 @attrs.frozen
@@ -46,7 +46,7 @@ def verify(
 
     With `steps`, each run is ended after so many optimizer steps, with exit code 0.
     Where they differ, the legacy program is run once more: one that does not repeat itself gives no verdict; nor does a
-    migrated run that never came by Lightning, since none of the converted code ran.
+    migrated run of which no step was taken under Lightning, since none of the converted code ran.
     A command that begins with `python` runs this Python, which has the recorder; `NAME=value` before it sets a
     variable. Raises `UsageError` where a run fails or there is nothing to record.
     """
@@ -75,8 +75,7 @@ def verify(
         )
         if again.rung != "identical":
             verdict = _unrepeatable(verdict, again)
-    elif not came_by_lightning(_notes(work, "migrated")):
-        verdict = _not_reached(verdict)
+    verdict = _under_lightning(verdict, done["migrated"])
     return Verification(done["legacy"], done["migrated"], verdict, tuple(told(*left)))
 
 
@@ -107,7 +106,7 @@ def _recorded(
     done = record_command(
         words, work / f"{side}.trace", cwd=place, project=place, capture=True,
         until=steps - 1 if steps is not None else None,
-        extra=with_witness(_environment() | variables, _notes(work, side)),
+        extra={name: os.environ.get(name, value) for name, value in PINNED.items()} | variables,
     )  # fmt: skip
     shutil.move(place, work / side)
     if done.exit_code:
@@ -116,26 +115,6 @@ def _recorded(
             f"{done.output[-3000:]}".rstrip()
         )
     return done
-
-
-def _environment() -> dict[str, str]:
-    names = {**PINNED, "PYTHONPATH": ""}
-    return {name: os.environ.get(name, value) for name, value in names.items()}
-
-
-def _notes(work: Path, side: str) -> Path:
-    return work / f"{side}.witness"
-
-
-def _not_reached(verdict: Verdict) -> Verdict:
-    return attrs.evolve(
-        verdict,
-        rung="inconclusive",
-        reasons=(
-            "none of the converted code ran: neither Lightning's Trainer.fit nor Fabric.backward was called. "
-            "Verify with a command that trains by what was converted, or convert what this command trains by (--entry)",
-        ),
-    )
 
 
 def _unrepeatable(verdict: Verdict, again: Verdict) -> Verdict:
@@ -147,5 +126,33 @@ def _unrepeatable(verdict: Verdict, again: Verdict) -> Verdict:
         reasons=(
             f"the legacy program does not repeat itself, run twice by the same command: {where} "
             "Seed every generator that it draws from (torch, numpy, random), then verify again",
+        ),
+    )
+
+
+def _under_lightning(verdict: Verdict, trace: Path) -> Verdict:
+    """Two equal runs of the original prove nothing: at least one step has to be taken inside Lightning's loop."""
+    ends = []
+    for path in ranks_beside(trace).values():
+        try:
+            ends.append(read(path).end())
+        except (TraceError, FileNotFoundError):
+            return verdict
+    taken = sum(max(end.taken, 0) for end in ends)
+    under = sum(max(end.under.values(), default=0) for end in ends)
+    if not taken or under >= taken or verdict.rung == "inconclusive":
+        return verdict
+    if under:
+        note = f"{under} of {taken} steps of the migrated run were taken under Lightning, the others as before"
+        return attrs.evolve(verdict, notes=(*verdict.notes, note))
+    first = next((end.first for end in ends if end.first), "")
+    where = f" (its first step came from {first})" if first else ""
+    return attrs.evolve(
+        verdict,
+        rung="inconclusive",
+        reasons=(
+            f"none of the converted code ran: no step was taken under Lightning{where}. "
+            "Where that file is not the copy's, the command imports the original, as after pip install -e: verify with "
+            "'PYTHONPATH=. python …'. Else convert what this command trains by (--entry)",
         ),
     )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import textwrap
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -111,6 +113,31 @@ def test_a_program_that_does_not_repeat_itself_gives_no_verdict(project: Make, t
     proof = verify(root, tmp_path / "out", "python train.py", tmp_path / "work")
     assert proof.verdict.rung == "inconclusive"
     assert "does not repeat itself" in proof.verdict.reasons[0]
+
+
+def test_a_command_that_trains_by_the_original_gives_no_verdict(
+    project: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after `pip install -e`: the migrated script imports the package from where it was; twice the same is no proof."""
+    script = "import training\n\ntraining.main()\n"
+    root = project({"run/train.py": script, "training.py": "def main():\n" + textwrap.indent(TRAIN, "    ")})
+    convert_project(root).write(tmp_path / "out")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")]))
+    proof = verify(root, tmp_path / "out", "python run/train.py", tmp_path / "work")
+    assert proof.verdict.rung == "inconclusive"
+    assert "none of the converted code ran" in proof.verdict.reasons[0]
+    assert "training.py:" in proof.verdict.reasons[0]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([".", os.environ.get("PYTHONPATH", "")]))
+    assert verify(root, tmp_path / "out", "python run/train.py", tmp_path / "work2").verdict.rung == "identical"
+
+
+def test_a_loop_that_was_left_as_it_is_is_told_beside_those_that_were_converted(project: Make, tmp_path: Path) -> None:
+    """The verdict holds for all of it, and says how much of it is Lightning's."""
+    root = project({"train.py": TRAIN + "model(batch).sum().backward()\noptimizer.step()\n"})
+    convert_project(root).write(tmp_path / "out")
+    proof = verify(root, tmp_path / "out", "python train.py", tmp_path / "work")
+    assert proof.verdict.rung == "identical"
+    assert any("steps of the migrated run were taken under Lightning" in note for note in proof.verdict.notes)
 
 
 def test_a_long_training_is_verified_by_its_first_steps(project: Make, tmp_path: Path) -> None:

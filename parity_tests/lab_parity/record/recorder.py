@@ -31,6 +31,7 @@ from lab_parity.record.phases.rng import Generators
 from lab_parity.record.phases.state import state_rows
 from lab_parity.record.sites import UpdateSite, watch
 from lab_parity.record.transplant import Transplant
+from lab_parity.record.under import Under
 from lab_parity.record.view import OptimizerView, Views
 from lab_parity.trace import End, Row, Scope
 from lab_parity.trace_writer import TraceWriter
@@ -90,6 +91,7 @@ class Recorder:
         self._generators = Generators(self._scope.every)
         self._fingerprint = fingerprint_for(self._scope)
         self._taken = 0
+        self._under = Under()
         self._capture = Capture(capture, lambda: self._taken, self._generators.states)
         self._by_hand = ByHand(self._see_by_hand, self._write_by_hand)
         self._seen_by_hand: _Update | None = None
@@ -125,7 +127,9 @@ class Recorder:
         self._undo.clear()
         if self._active():
             self._notes.guard(self._by_hand.settle)
-            self._open().close(attrs.evolve(end, notes=tuple(self._notes.take()), taken=self._taken))
+            under, first = self._under.steps, self._under.first
+            end = attrs.evolve(end, notes=tuple(self._notes.take()), taken=self._taken, under=under, first=first)
+            self._open().close(end)
 
     def before_update(self, site: UpdateSite, optimizer: Any) -> None:
         """A home-grown update begins; it is recorded in place of a torch step around it, which knows less."""
@@ -208,6 +212,7 @@ class Recorder:
             self._micro.take()
         if update.moves and self._views.count(update.optimizer):
             self._taken += 1
+            self._under.step()
 
     def _see(self, update: _Update, groups: Any, view: _Look) -> None:
         # An update without a single gradient changes nothing: it is no step. A view of odd groups says what is odd.
