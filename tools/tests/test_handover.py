@@ -118,7 +118,7 @@ def test_a_program_that_does_not_repeat_itself_gives_no_verdict(project: Make, t
 def test_a_command_that_trains_by_the_original_gives_no_verdict(
     project: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As after `pip install -e`: the migrated script imports the package from where it was; twice the same is no proof."""
+    """As after `pip install -e`: the migrated script imports where it was before: no proof."""
     script = "import training\n\ntraining.main()\n"
     root = project({"run/train.py": script, "training.py": "def main():\n" + textwrap.indent(TRAIN, "    ")})
     convert_project(root).write(tmp_path / "out")

@@ -49,6 +49,7 @@ class _Update:
     optimizer: Any
     replaced: bool = False
     moves: bool = False
+    under: frozenset[str] = frozenset()
     view: OptimizerView | None = None
     rows: list[Row] = attrs.field(factory=list)
     texts: dict[bytes, str] = attrs.field(factory=dict)
@@ -212,7 +213,7 @@ class Recorder:
             self._micro.take()
         if update.moves and self._views.count(update.optimizer):
             self._taken += 1
-            self._under.step()
+            self._under.count(update.under)
 
     def _see(self, update: _Update, groups: Any, view: _Look) -> None:
         # An update without a single gradient changes nothing: it is no step. A view of odd groups says what is odd.
@@ -220,6 +221,7 @@ class Recorder:
         if update.replaced or not (odd or self._notes.guard(_has_gradient, groups)):
             return
         update.moves = not odd
+        update.under = self._under.look()
         if self._views.due(update.optimizer, self._scope.every):
             self._notes.guard(lambda: self._see_before(update, view(None)))
 

@@ -22,16 +22,18 @@ class Under:
     def __init__(self) -> None:
         self.steps: dict[str, int] = {}
         self.first = ""
-        self._seen = False
 
-    def step(self) -> None:
-        """A step has just been taken, by what called this."""
-        if not self._seen:
-            self._seen, self.first = True, Places().here().line
+    def look(self) -> frozenset[str]:
+        """The frameworks that are at work around what called this."""
+        self.first = self.first or Places().here().line
         found: set[str] = set()
         frame: FrameType | None = sys._getframe(1)
         while frame is not None:
             found.add(str(frame.f_globals.get("__name__")).partition(".")[0])
             frame = frame.f_back
-        for name in found.intersection(FRAMEWORKS):
+        return frozenset(found.intersection(FRAMEWORKS))
+
+    def count(self, seen: frozenset[str]) -> None:
+        """A step has been taken, around which these were seen."""
+        for name in seen:
             self.steps[name] = self.steps.get(name, 0) + 1
