@@ -3,8 +3,8 @@
 A block is up to `BLOCK_STEPS` consecutive steps. Its root is the digest of its steps' leaves (a Merkle tree of three
 levels: observation, step, block), and a leaf is the digest of the step's observations under canonical names, in their
 alphabetical order: neither what holds the model nor the order of its parameters shows. What a comparison may excuse
-(generators that nobody seeded, hyperparameters that one side lacks, buffers outside the trained module) has
-digests of its own beside the root.
+(generators that nobody seeded, hyperparameters that one side lacks; as "outside" buffers beside the trained module and
+what was called around the update) has digests of its own beside the root.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import numpy.typing as npt
 from xxhash import xxh3_128
 
 from lab_parity.canonical import canonical_keys, prefix_of
+from lab_parity.consequence import CALLED
 from lab_parity.digest import digest_bytes
 from lab_parity.keys import Key
 
@@ -167,7 +168,7 @@ def _plan(optimizer: str, layout: str, keys: Sequence[Key], prefix: str) -> _Pla
             generators.setdefault(key.name, []).append(place)
         elif key.phase == "optimizer" and key.field == "hyper":
             groups["hyper"].append(place)
-        elif key.phase == "buffer" and not keys[place].name.startswith(prefix):
+        elif key.phase in CALLED or (key.phase == "buffer" and not keys[place].name.startswith(prefix)):
             groups["outside"].append(place)
         else:
             groups["core"].append(place)

@@ -13,7 +13,7 @@ from lab_parity.keys import Key
 
 __all__ = ["BY_PARAMETER", "canonical_keys", "prefix_of"]
 
-BY_PARAMETER = frozenset({"config", "grad", "reduce", "clip", "optimizer", "param", "buffer", "ema"})
+BY_PARAMETER = frozenset({"config", "grad", "reduce", "optimizer", "param", "buffer", "ema"})
 """The phases whose observations are named after a parameter or buffer."""
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from lab_parity.blocks import Block
+from lab_parity.consequence import CALLED, counts
 from lab_parity.ledger import Drawn, drawn_differently, drawn_until
 from lab_parity.pairing import Pairing, same_settings, settings_of
 from lab_parity.phases import PHASES
@@ -208,6 +209,8 @@ class _Comparison:
             for left, right in differ
             if keys[left].phase in self._phases and not self._excused(keys[left], a, b, left, right)
         ]
+        if any(keys[left].phase in CALLED for left, _ in differ):
+            differ = self._with_consequence(a, b, keys, differ)
         self._agreed |= {pairs.keys[place].name for place in pairs.generators if not unequal[place]}
         after_all_micro_steps = not differ or (keys[differ[0][0]].micro < 0 and keys[differ[0][0]].phase != "config")
         if a.micro_steps != b.micro_steps and after_all_micro_steps and "loss" in self._phases:
@@ -231,6 +234,22 @@ class _Comparison:
             return True
         return self._same_hyper(key, a, b, left, right)
 
+    def _with_consequence(
+        self, a: Step, b: Step, keys: Sequence[Key], differ: list[tuple[int, int]]
+    ) -> list[tuple[int, int]]:
+        """Without the settings around an update that differ and change nothing; these are noted."""
+        all_keys = {keys[left] for left, _ in differ}
+        kept = []
+        for left, right in differ:
+            key = keys[left]
+            if key.phase not in CALLED or counts(key, all_keys):
+                kept.append((left, right))
+            else:
+                values = [f"{value:g}" for value in (a.values[left], b.values[right]) if not np.isnan(value)]
+                how = f"is {' against '.join(values)}" if len(values) == 2 else "differs"
+                self.notes.setdefault(f"{key.name} {key.field} {how}, to no consequence in the steps compared")
+        return kept
+
     def _same_hyper(self, key: Key, a: Step, b: Step, left: int, right: int) -> bool:
         """Hyperparameters agree when those that both sides have agree; the others are noted."""
         if key.phase != "optimizer" or key.field != "hyper":
@@ -247,7 +266,7 @@ class _Comparison:
         self.affected = dict(Counter(keys[left].phase for left, _ in differ))
         left, right = differ[0]
         key = keys[left]
-        what = "the bits differ"
+        what = "the numbers differ" if key.phase in CALLED else "the bits differ"
         values = tuple(None if np.isnan(v) else float(v) for v in (a.values[left], b.values[right]))
         tensor = " ".join(part for part in (key.name, key.field) if part)
         if key.field == "hyper":

@@ -43,23 +43,27 @@ def drawn_until(before: Iterable[Drawn], now: Iterable[Drawn], micro: int | None
 def drawn_differently(a: Iterable[Drawn], b: Iterable[Drawn], generator: str) -> list[str]:
     """What one side drew and the other did not, a sentence each, in the order of the draws; empty where all agree.
 
-    Draws are matched by what drew, since lines and names of modules may differ between the two programs.
+    Draws are matched by what drew, since lines and names of modules may differ between the two programs. A line that
+    only one side has comes first: one that both have may draw more often because of other numbers drawn before it.
     """
     mine, other = ([entry for entry in side if entry.generator == generator and entry.line] for side in (a, b))
-    said = []
+    shared = {entry.line for entry in mine} & {entry.line for entry in other}
+    first: list[str] = []
+    said: list[str] = []
     for what in dict.fromkeys(entry.what for entry in (*mine, *other)):
         left, right = ([entry for entry in side if entry.what == what] for side in (mine, other))
         more = _calls(right) - _calls(left)
         if more:
             side, longer, shorter = ("migrated", right, left) if more > 0 else ("legacy", left, right)
             times = "time" if abs(more) == 1 else "times"
-            said.append(f"The {side} run called {what} {abs(more)} more {times}, {_where(longer, shorter)}.")
+            sentence = f"The {side} run called {what} {abs(more)} more {times}, {_where(longer, shorter)}."
+            (said if all(entry.line in shared for entry in longer) else first).append(sentence)
         elif _words(left) != _words(right):
             said.append(
                 f"{what} drew {_words(right)} numbers in the migrated run instead of {_words(left)}, "
                 f"{_where(right, left)}."
             )
-    return said
+    return [*first, *said]
 
 
 def _calls(entries: Sequence[Drawn]) -> int:

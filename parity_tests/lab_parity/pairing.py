@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lab_parity.canonical import BY_PARAMETER, canonical_keys, prefix_of
+from lab_parity.consequence import CALLED
 from lab_parity.keys import Key
 from lab_parity.trace import Step
 
@@ -128,7 +129,8 @@ class Pairing:
             where = {key: place for place, key in enumerate(keys_b)}
             both = [(place, where[key]) for place, key in enumerate(keys_a) if key in where]
             matched = [keys_a[place] for place, _ in both]
-            self.tensors |= {(a.optimizer, key.name) for key in matched if key.phase in BY_PARAMETER}
+            # What is reduced is a parameter's gradient, or the name of a call.
+            self.tensors |= {(a.optimizer, key.name) for key in matched if key.phase in BY_PARAMETER - {"reduce"}}
             self._note_unmatched("first", self.a, keys_a, set(keys_b))
             self._note_unmatched("second", self.b, keys_b, set(keys_a))
             self._known[layouts] = Pairs(
@@ -154,6 +156,9 @@ class Pairing:
             elif key.phase == "buffer" and key.name in side.outside:
                 # The training framework's own, or of a module beside the trained one.
                 self.notes.setdefault(f"buffer {key.name}, outside the trained module, is only in the {which} trace")
+            elif key.phase in CALLED:
+                # The other side may do the same without torch's function; what comes of it is compared.
+                self.notes.setdefault(f"{key.phase} by {key.name} is only in the {which} trace")
             elif key.phase == "ema":
                 self.notes.setdefault(f"an average of the parameters is only in the {which} trace")
             else:

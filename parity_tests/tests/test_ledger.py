@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -128,6 +129,20 @@ def test_a_draw_inside_a_model_names_the_module() -> None:
     assert one(found).module == "1.1"
 
 
+def test_a_function_that_the_program_put_in_place_of_torchs_is_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its caller is: a wrapper would be named for every draw, and say nothing."""
+    original = torch.rand
+
+    @functools.wraps(original)
+    def on_the_cpu(*args: Any, **kwargs: Any) -> torch.Tensor:
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(torch, "rand", on_the_cpu)
+    with booked() as found:
+        torch.rand(1)
+    assert "in test_a_function_that_the_program_put" in one(found).line
+
+
 def test_everything_is_put_back() -> None:
     """The functions of random, numpy.random and torch are what they were."""
 
@@ -240,6 +255,15 @@ def test_ledgers_differ_in_what_drew_not_in_where(a: list[Drawn], b: list[Drawn]
     found = " ".join(drawn_differently(a, b, "torch"))
     assert bool(found) == bool(said)
     assert all(part in found for part in said)
+
+
+def test_a_line_that_only_one_side_has_is_told_before_one_that_draws_more_often() -> None:
+    """An augmentation that draws again where a first number says so draws more often because of the extra draw."""
+    both = [drawn("randint", "crop.py:14", 2), drawn("rand", "crop.py:11", 4)]
+    more = [drawn("randint", "crop.py:14", 3), drawn("rand", "crop.py:11", 4), drawn("rand", "train.py:9")]
+    found = drawn_differently(both, more, "torch")
+    assert [sentence.split(" ")[4] for sentence in found] == ["rand", "randint"]
+    assert "train.py:9" in found[0]
 
 
 def test_a_draw_after_the_last_look_of_a_step_is_named_in_the_next(tmp_path: Path) -> None:

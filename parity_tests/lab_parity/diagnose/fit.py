@@ -114,7 +114,9 @@ def least_squares(targets: Sequence[Tensor], columns: Sequence[Sequence[Tensor]]
 
     `columns` are lists like `targets`. A column of zeros gets the coefficient 0.
     """
-    scaled = torch.cat([target / n for target, n in zip(targets, noise, strict=True)]) if targets else torch.zeros(0)
+    if not targets:
+        return measure(targets, targets, noise, [0.0] * len(columns))
+    scaled = torch.cat([target / n for target, n in zip(targets, noise, strict=True)])
     matrix = [torch.cat([part / n for part, n in zip(column, noise, strict=True)]) for column in columns]
     lengths = [float(column.norm()) or 1.0 for column in matrix]
     if scaled.numel() == 0 or not columns or not bool(torch.isfinite(scaled).all()):

@@ -9,6 +9,7 @@ import attrs
 import numpy as np
 import numpy.typing as npt
 
+from lab_parity.consequence import CALLED
 from lab_parity.errors import ParityError
 from lab_parity.pairing import Pairing, Pairs, same_settings, settings_of
 from lab_parity.sketch import distance, size
@@ -143,7 +144,12 @@ class _Sums:
         return known[1], known[2]
 
     def _excused(self, key: Key, a: Step, b: Step, pairs: Pairs, n: int) -> bool:
-        """As for a bitwise comparison: a generator that nobody seeded, a setting that one side lacks."""
+        """As for a bitwise comparison: a generator that nobody seeded, a setting that one side lacks.
+
+        Also what is called around the update, of which the gradients and hyperparameters that come of it are judged.
+        """
+        if key.phase in CALLED:
+            return True
         if key.phase == "rng":
             unseeded = not (np.isnan(a.values[pairs.a[n]]) and np.isnan(b.values[pairs.b[n]]))
             return unseeded and key.name not in self._agreed
@@ -155,7 +161,7 @@ class _Sums:
 
 
 def _is_exact(key: Key) -> bool:
-    return key.phase in _EXACT or key.field == "hyper"
+    return key.phase in _EXACT | CALLED or key.field == "hyper"
 
 
 def _relative(a: Step, b: Step, left: npt.NDArray[np.intp], right: npt.NDArray[np.intp]) -> npt.NDArray[np.float64]:

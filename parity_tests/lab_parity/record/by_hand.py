@@ -28,6 +28,7 @@ class ByHand:
         self._see = see
         self._write = write
         self._leaves: list[weakref.ref[Tensor]] = []
+        self._held: list[Tensor] = []
         self._before: list[bytes] = []
         self._over = False
 
@@ -42,8 +43,14 @@ class ByHand:
             return
         leaves = [leaf for leaf in _leaves(roots) if leaf.grad is not None and leaf.untyped_storage().size()]
         self._leaves = list(map(weakref.ref, leaves))
+        self._held = leaves  # until it is known whether they change: a program may end right after its last update
         self._before = list(map(digest_tensor, leaves))
         if leaves:
+            self._see(self)
+
+    def look_again(self) -> None:
+        """The program has changed the gradients that the last backward pass left."""
+        if self._before:
             self._see(self)
 
     def settle(self) -> None:
@@ -53,11 +60,12 @@ class ByHand:
             leaves = self.groups[0]["params"]
             if len(leaves) == len(before) and list(map(digest_tensor, leaves)) != before:
                 self._write(self)
+        self._held = []
 
     def give_way(self) -> None:
         """An optimizer that is known makes the updates."""
         self._over = True
-        self._leaves, self._before = [], []
+        self._leaves, self._held, self._before = [], [], []
 
 
 def _leaves(roots: Any) -> Iterator[Tensor]:

@@ -66,7 +66,7 @@ class Ledger:
 
     def book(self, generator: str, what: str, words: int | None, seen: bool = True) -> None:
         """`what` drew `words` 32-bit words (None: unknown), at the place from which this is called."""
-        key = (self._micro(), generator, what, self._places.here() if seen else NOWHERE)
+        key = (self._micro(), generator, what, self._places.here(what) if seen else NOWHERE)
         entry = self._booked.setdefault(key, [0, 0])
         entry[0] += 1
         entry[1] = -1 if words is None or entry[1] < 0 else entry[1] + words

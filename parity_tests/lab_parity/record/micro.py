@@ -19,6 +19,7 @@ from lab_parity.record.naming import is_wrapper
 from lab_parity.record.notes import Notes
 from lab_parity.record.phases.batch import Seen, argument_digests, tensors_in
 from lab_parity.record.phases.loss import loss_rows
+from lab_parity.record.phases.reduce import Facts, wrapper_facts, wrapper_rows
 from lab_parity.record.phases.rng import Generators
 from lab_parity.trace import Key, Row
 
@@ -35,6 +36,7 @@ class _Forward:
     seen: Seen
     rng: list[Row]
     kept: KeptForward | None = None
+    wrapper: Facts = ()
     reached: bool = False
     watched: bool = False
 
@@ -63,6 +65,7 @@ class MicroSteps:
         self._forwards: list[_Forward] = []
         self._outermost: nn.Module | None = None
         self._entered: _Forward | None = None
+        self._wrapper: Facts = ()
         self._in_backward = False
 
     def watch(self) -> list[Callable[[], None]]:
@@ -92,7 +95,10 @@ class MicroSteps:
         # This runs for every submodule. A compiler reads along, and must see nothing of this object.
         if torch.compiler.is_compiling() or self._outermost is not None:
             return
-        if self._in_backward or not torch.is_grad_enabled() or _passes_through(module) or not self._active():
+        if self._in_backward or not torch.is_grad_enabled() or not self._active():
+            return
+        if _passes_through(module):
+            self._wrapper = wrapper_facts(module) or self._wrapper
             return
         self._outermost = module
         self._entered = self._notes.guard(self._enter, module, args)
@@ -100,7 +106,8 @@ class MicroSteps:
     def _enter(self, module: nn.Module, args: tuple[Any, ...]) -> _Forward:
         self._by_hand.settle()
         rows = self._generators.rows(self._count)
-        return _Forward(argument_digests(args), rows, self._capture.enter(module, args))
+        wrapper, self._wrapper = self._wrapper, ()
+        return _Forward(argument_digests(args), rows, self._capture.enter(module, args), wrapper)
 
     def _after_forward(self, module: nn.Module, args: Any, *rest: Any) -> None:
         if torch.compiler.is_compiling() or module is not self._outermost:
@@ -165,6 +172,8 @@ class MicroSteps:
                 for phase, where, digest in forward.seen
             ]
         self._rows += loss
+        facts = next((forward.wrapper for forward in trained if forward.wrapper), ())
+        self._rows += wrapper_rows(number, facts)
         self._notes.guard(self._capture.after_backward, number, [forward.kept for forward in trained])
         self._count += 1
 

@@ -6,7 +6,7 @@ import os
 import random
 import sys
 import weakref
-from types import FrameType
+from types import CodeType, FrameType
 from typing import NamedTuple
 
 import numpy as np
@@ -40,13 +40,17 @@ class Places:
     def __init__(self) -> None:
         self._paths: weakref.WeakKeyDictionary[nn.Module, dict[int, str]] = weakref.WeakKeyDictionary()
 
-    def here(self) -> Place:
-        """The place from which this was called: the innermost line that is neither torch's nor numpy's nor ours."""
+    def here(self, what: str = "") -> Place:
+        """The place from which `what` was called: the innermost line that is neither torch's nor numpy's nor ours.
+
+        Nor is it the line inside a function that the program has put in the place of `what`.
+        """
         frame: FrameType | None = sys._getframe(1)
         line, inner, outer = "", None, None
+        stand_in = _code_of(what)
         while frame is not None:
             code = frame.f_code
-            if not line and not code.co_filename.startswith(_LIBRARIES):
+            if not line and code is not stand_in and not code.co_filename.startswith(_LIBRARIES):
                 line = f"{_short(code.co_filename)}:{frame.f_lineno} in {code.co_name}"
             if code.co_name == "forward" and code.co_varnames[:1] == ("self",):
                 module = frame.f_locals.get("self")
@@ -60,6 +64,13 @@ class Places:
         if id(module) not in known:
             known = self._paths[root] = {id(part): path for path, part in modules(root)}
         return known.get(id(module)) or type(module).__name__
+
+
+def _code_of(name: str) -> CodeType | None:
+    """The code behind a function's dotted name, or "Tensor.normal_"; None for a built-in one."""
+    home, _, leaf = name.rpartition(".")
+    code = getattr(getattr(torch.Tensor if home == "Tensor" else sys.modules.get(home), leaf, None), "__code__", None)
+    return code if isinstance(code, CodeType) else None
 
 
 def _short(path: str) -> str:

@@ -17,13 +17,14 @@ from lab_parity.environment import describe_environment
 from lab_parity.errors import ParityError
 from lab_parity.ranks import process_path, rank_path
 from lab_parity.record.by_hand import ByHand
+from lab_parity.record.calls import Calls
 from lab_parity.record.capture import Capture
 from lab_parity.record.fingerprint import fingerprint_for, on_device, settled_rows
 from lab_parity.record.ledger import Ledger
 from lab_parity.record.micro import MicroSteps
 from lab_parity.record.notes import Notes
 from lab_parity.record.phases.buffer import buffer_rows
-from lab_parity.record.phases.ema import average_rows
+from lab_parity.record.phases.ema import average_rows, watch_averages
 from lab_parity.record.phases.grad import grad_rows
 from lab_parity.record.phases.hyper import hyper_rows
 from lab_parity.record.phases.param import param_rows
@@ -97,6 +98,7 @@ class Recorder:
         self._by_hand = ByHand(self._see_by_hand, self._write_by_hand)
         self._seen_by_hand: _Update | None = None
         self._micro = MicroSteps(self._notes, self._generators, self._capture, self._by_hand, self._listening)
+        self._calls = Calls(self._notes, self._listening, self._by_hand.look_again)
         self._ledger = Ledger(self._notes, lambda: self._micro.count) if self._scope.ledger else None
         self._updates: list[_Update] = []
         self._undo: list[Callable[[], None]] = []
@@ -109,7 +111,9 @@ class Recorder:
     def start(self) -> None:
         """Put the hooks in place. Raises SiteError when an imported module lacks its site's method."""
         self._undo.append(watch(self._sites, self))
-        self._undo += [*self._generators.watch(), *self._micro.watch(), *self._capture.watch()]
+        self._undo += [*self._generators.watch(), *self._micro.watch(), *self._capture.watch(), *self._calls.watch()]
+        averaging = self._views.averaging
+        self._undo.append(watch_averages(lambda average, trained: self._notes.guard(averaging, average, trained)))
         if self._ledger is not None:
             self._undo += self._ledger.watch()
             self._notes.around = torch._C.DisableTorchFunction  # the recorder's own calls are of no interest
@@ -211,6 +215,7 @@ class Recorder:
             self._notes.guard(lambda: self._write(update, view(update.view)))
         elif update.moves:
             self._micro.take()
+            self._calls.forget()
         if update.moves and self._views.count(update.optimizer):
             self._taken += 1
             self._under.count(update.under)
@@ -239,9 +244,12 @@ class Recorder:
     def _write(self, update: _Update, view: OptimizerView) -> None:
         drawn = self._ledger.take() if self._ledger is not None else ()
         micro, count = self._micro.take()
-        split = next((n for n, row in enumerate(update.rows) if row.key.phase != "config"), 0)
+        before, behind = self._calls.take(update.optimizer, view)
+        initial, gradients, hyper = (
+            [row for row in update.rows if row.key.phase == phase] for phase in ("config", "grad", "optimizer")
+        )
         rows = [
-            *update.rows[:split], *micro, *update.rows[split:],
+            *initial, *micro, *before, *gradients, *behind, *hyper,
             *state_rows(view, self._fingerprint), *param_rows(view, "param", self._fingerprint),
             *buffer_rows(view, self._fingerprint), *average_rows(view, self._fingerprint),
         ]  # fmt: skip

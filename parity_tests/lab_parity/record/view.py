@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 
 from lab_parity.errors import SiteError
 from lab_parity.record.by_hand import ByHand
-from lab_parity.record.naming import Live, Names, buffers, twins
+from lab_parity.record.naming import Live, Names, buffers, modules, twins
 from lab_parity.record.sites import UpdateSite
 
 __all__ = ["Group", "OptimizerView", "Views"]
@@ -33,7 +33,8 @@ class Group:
 class OptimizerView:
     """One optimizer at one moment; `state` maps a parameter's name to its state tensors and numbers.
 
-    `averages` are the modules that were copies of a trained one, and trained by nobody, when it first stepped.
+    `averages` are the modules that were copies of a trained one, and trained by nobody, when it first stepped, and
+    those that said later that they average it.
     `prefixes` stand before the paths in each of `roots`.
     """
 
@@ -122,6 +123,14 @@ class Views:
             known.label = f"opt{self._labels}"
             self._labels += 1
         return known.label
+
+    def averaging(self, average: nn.Module, trained: nn.Module) -> None:
+        """`average` says that it averages `trained`."""
+        for known in self._known.values():
+            if any(average is other for other in alive(known.averages)):
+                continue
+            if any(trained is module for root in alive(known.roots) for _, module in modules(root)):
+                known.averages.append(weakref.ref(average))
 
     def _view(
         self, optimizer: Any, groups: Sequence[Mapping[str, Any]], state: Mapping[Any, Any], seen: OptimizerView | None

@@ -18,7 +18,10 @@ PHASES = ("grad", "clip")
 
 
 def find(scene: Scene) -> Iterator[Cause]:
-    """Compares what lies between the backward passes and the update on both sides."""
+    """Reads what torch's functions were asked for; or compares what lies between the backward passes and the update."""
+    if scene.first.phase == "clip":
+        yield from _asked(scene)
+        return
     if not scene.captured:
         return
     yield from _between_micro_steps(scene)
@@ -54,6 +57,34 @@ def find(scene: Scene) -> Iterator[Cause]:
         affected=b.on,
         evidence=("the last backward pass left the same gradients on both sides, bit by bit",),
     )
+
+
+def _asked(scene: Scene) -> Iterator[Cause]:
+    """The setting that differs first, from both traces."""
+    name, _, field = scene.first.tensor.rpartition(" ")
+    a, b = scene.first.a, scene.first.b
+    if a is None or b is None:
+        return
+    calls = [
+        sum(key.phase == "clip" and key.field == "gradients" for key in run.history.keys)
+        for run in (scene.legacy, scene.migrated)
+    ]
+    said = {
+        "max_norm": f"The legacy run clips the global norm at {number(a)}, the migrated one at {number(b)}.",
+        "clip_value": f"The legacy run clips each element at {number(a)}, the migrated one at {number(b)}.",
+        "gradients": f"The legacy run clips {number(a)} gradients together, the migrated one {number(b)}"
+        + (f", in {calls[1]} calls instead of {calls[0]}." if calls[0] != calls[1] else "."),
+        "norm_type": f"The legacy run clips by the norm of order {number(a)}, the migrated one by that of {number(b)}.",
+    }
+    if field in said:
+        yield Cause(
+            "clip",
+            said[field],
+            f"{field} of {name}",
+            size=b if field != "gradients" else None,
+            read=True,
+            evidence=("read from both traces",),
+        )
 
 
 def _form(run: Run, micro_steps: int, factor: float = 1.0) -> Clip | None:

@@ -9,7 +9,7 @@ from lab_parity.diagnose.cause import Cause
 from lab_parity.diagnose.scene import Scene
 from lab_parity.diagnose.words import number
 
-PHASES = ("optimizer",)
+PHASES = ("optimizer", "schedule")
 _FURTHEST = 16
 _CLOSE = 1e-9
 
@@ -28,6 +28,22 @@ def find(scene: Scene) -> Iterator[Cause]:
         a, b = ([float(v) for v in side if isinstance(v, (int, float))] for side in sides)
         at = sum(step.optimizer == label for step in scene.legacy.history.steps[: scene.first.step])
         yield from _compared(setting.name, a, b, at)
+    if scene.first.phase == "schedule" and not scene.settings:
+        yield from _not_yet(scene)
+
+
+def _not_yet(scene: Scene) -> Iterator[Cause]:
+    """A schedule stands elsewhere, and the rates still agree."""
+    name, _, field = scene.first.tensor.rpartition(" ")
+    a, b = scene.first.a, scene.first.b
+    if field == "last_epoch" and a is not None and b is not None:
+        yield _cause(
+            f"{name} stands at {number(b)} instead of {number(a)}: it was stepped {'more' if b > a else 'less'} often, "
+            "or from another start; the rates agree so far.",
+            "the learning rate",
+            b - a,
+            0,
+        )
 
 
 def _compared(name: str, a: Sequence[float], b: Sequence[float], at: int) -> Iterator[Cause]:
@@ -36,7 +52,7 @@ def _compared(name: str, a: Sequence[float], b: Sequence[float], at: int) -> Ite
     for size in range(1, _FURTHEST):
         for shift in (size, -size):
             if _agree(a, b, at, shift):
-                when = "ahead of" if shift > 0 else "behind"
+                when = "ahead" if shift > 0 else "behind"
                 yield _cause(
                     f"From step {at} on {name} is what the legacy run has {abs(shift)} step{'s' * (size > 1)} "
                     f"{'later' if shift > 0 else 'earlier'}: the schedule is {when} by {abs(shift)}.",

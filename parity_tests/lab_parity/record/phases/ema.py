@@ -1,14 +1,18 @@
 """Averages of the parameters, as the step found them: an average is updated after the step that it belongs to.
 
 Seen are modules that were bitwise copies of the trained one when its optimizer first stepped (torch's AveragedModel, a
-copied model, a target network), not averages that a program keeps in dicts of its own or loads from a checkpoint.
+copied model, a target network), and an AveragedModel that is made later, once it has been updated; not averages that a
+program keeps in dicts of its own or loads from a checkpoint.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from lab_parity.keys import Key
 from lab_parity.record.fingerprint import Fingerprint
@@ -16,7 +20,7 @@ from lab_parity.record.naming import parameters
 from lab_parity.record.view import OptimizerView
 from lab_parity.trace import Row
 
-__all__ = ["average_rows", "averages"]
+__all__ = ["average_rows", "averages", "watch_averages"]
 
 
 def average_rows(view: OptimizerView, fingerprint: Fingerprint) -> list[Row]:
@@ -29,3 +33,20 @@ def averages(view: OptimizerView) -> Iterator[tuple[str, Tensor]]:
     for number, module in enumerate(view.averages):
         for name, parameter in parameters(module):
             yield (f"{name}@{number}" if number else name), parameter
+
+
+def watch_averages(updated: Callable[[nn.Module, nn.Module], object]) -> Callable[[], None]:
+    """Call `updated(average, trained)` after each update of an AveragedModel; returns what ends that."""
+    original = AveragedModel.update_parameters
+
+    @functools.wraps(original)
+    def update_parameters(self: AveragedModel, model: nn.Module, *args: Any, **kwargs: Any) -> None:
+        original(self, model, *args, **kwargs)
+        updated(self, model)
+
+    setattr(AveragedModel, "update_parameters", update_parameters)  # noqa: B010
+
+    def stop() -> None:
+        setattr(AveragedModel, "update_parameters", original)  # noqa: B010
+
+    return stop

@@ -1,0 +1,38 @@
+"""What a program calls between a backward pass and an update, or between two updates: reduction, clips, schedules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from lab_parity.record.notes import Notes
+from lab_parity.record.phases.clip import Clips
+from lab_parity.record.phases.reduce import Reductions
+from lab_parity.record.phases.schedule import Schedules
+from lab_parity.record.view import OptimizerView
+from lab_parity.trace import Row
+
+__all__ = ["Calls"]
+
+
+class Calls:
+    """Collects them until an update; `active` says whether one may come that is recorded, `clipped` hears of clips."""
+
+    def __init__(self, notes: Notes, active: Callable[[], bool], clipped: Callable[[], None]) -> None:
+        self._clips = Clips(notes, active, clipped)
+        self._reductions = Reductions(notes, active)
+        self._schedules = Schedules(notes, active)
+
+    def watch(self) -> list[Callable[[], None]]:
+        """Put the hooks in place; returns what takes them away."""
+        return [*self._clips.watch(), *self._reductions.watch(), *self._schedules.watch()]
+
+    def take(self, optimizer: Any, view: OptimizerView) -> tuple[list[Row], list[Row]]:
+        """Rows that belong before the gradients of an update, and rows that belong behind them."""
+        asked, norms = self._clips.take(view.tensors)
+        return [*self._reductions.take(view.parameters()), *asked], [*norms, *self._schedules.take(optimizer)]
+
+    def forget(self) -> None:
+        """An update was not recorded; where a schedule stands counts for the next one, too."""
+        self._clips.forget()
+        self._reductions.forget()
