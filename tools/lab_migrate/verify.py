@@ -24,6 +24,14 @@ from lab_parity import TraceError, Verdict, read
 from lab_parity.ranks import ranks_beside
 
 
+class RunFailedError(UsageError):
+    """The command ended with an error in one of the two projects; `side` is "legacy" or "migrated"."""
+
+    def __init__(self, side: str, message: str) -> None:
+        super().__init__(message)
+        self.side = side
+
+
 @attrs.frozen
 class Verification:
     """Two traces and the verdict on them; `beside` says whether both printed and wrote the same."""
@@ -48,7 +56,7 @@ def verify(
     Where they differ, the legacy program is run once more: one that does not repeat itself gives no verdict; nor does a
     migrated run of which no step was taken under Lightning, since none of the converted code ran.
     A command that begins with `python` runs this Python, which has the recorder; `NAME=value` before it sets a
-    variable. Raises `UsageError` where a run fails or there is nothing to record.
+    variable. Raises `RunFailedError` where a run fails, `UsageError` where there is nothing to record.
     """
     words = shlex.split(command)
     if not words:
@@ -110,9 +118,10 @@ def _recorded(
     )  # fmt: skip
     shutil.move(place, work / side)
     if done.exit_code:
-        raise UsageError(
+        raise RunFailedError(
+            side,
             f"--verify: the {side} run failed with exit code {done.exit_code}: {command}\n"
-            f"{done.output[-3000:]}".rstrip()
+            f"{done.output[-3000:]}".rstrip(),
         )
     return done
 

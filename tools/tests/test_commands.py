@@ -261,3 +261,33 @@ def test_what_was_not_converted_is_not_verified(command: Command, project: Make,
     assert ran.exit_code == 1
     assert "Not verified" in ran.out
     assert "IDENTICAL" not in ran.out
+
+
+@pytest.mark.parametrize(
+    ("objection", "says"),
+    [
+        ("assert not lit", "The idiomatic way fails; converted the faithful way instead."),
+        ("optimizer.param_groups[0]['lr'] *= 2 if lit else 1", "The idiomatic way trains differently; converted the"),
+    ],
+)
+def test_auto_steps_down_where_the_idiomatic_way_fails_or_differs(
+    command: Command, project: Make, tmp_path: Path, objection: str, says: str
+) -> None:
+    """A program that notices that it was rewritten: what happened is said, and the faithful way is proven instead."""
+    source = (
+        "import torch\nfrom torch.utils.data import DataLoader\n\nlit = any(line.startswith('class Lit') for line in "
+        "open(__file__))\ntorch.manual_seed(0)\n\n\ndef main():\n    model = torch.nn.Linear(3, 1)\n"
+        "    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)\n"
+        "    loader = DataLoader(torch.rand(8, 3), batch_size=4)\n"
+        f"    {objection}\n"
+        "    for epoch in range(2):\n        for x in loader:\n            optimizer.zero_grad()\n"
+        "            loss = model(x).sum()\n            loss.backward()\n            optimizer.step()\n\n\nmain()\n"
+    )
+    out = tmp_path / "out"
+    ran = command(
+        "convert", project({"train.py": source}), "--out", out, "--tier", "auto", "--verify", "python train.py"
+    )
+    assert says in ran.out
+    assert "IDENTICAL" in ran.out
+    assert ran.exit_code == 0
+    assert "outlined.fit" in (out / "train.py").read_text()

@@ -16,7 +16,7 @@ from lab_migrate.convert import Conversion, all_rules, convert_project
 from lab_migrate.errors import UsageError
 from lab_migrate.handover import Handover, hand_over
 from lab_migrate.output import console, print_diff, print_findings, print_json, table
-from lab_migrate.verify import Verification
+from lab_migrate.verify import RunFailedError, Verification
 from lab_migrate.verify import verify as run_both
 from lab_parity.report.terminal import render
 
@@ -124,11 +124,20 @@ def convert(
     proof = None
     if out is not None:
         conversion.write(out)
-        proof = _verified(project, out, verify, verify_steps) if verify is not None and conversion.changes else None
-        if tier == "auto" and proof is not None and _steps_down(conversion, proof):
+        why = None
+        if verify is not None and conversion.changes:
+            try:
+                proof = _verified(project, out, verify, verify_steps)
+                if tier == "auto" and _steps_down(conversion, proof):
+                    why = "trains differently", render(proof.verdict)
+            except RunFailedError as error:
+                if tier != "auto" or error.side != "migrated" or not _is_rewritten(conversion):
+                    raise
+                why = "fails", Text(str(error))
+        if why is not None:
             if not json:
-                console().print(render(proof.verdict))
-                console().print("The idiomatic way trains differently; converted the faithful way instead.")
+                console().print(why[1])
+                console().print(f"The idiomatic way {why[0]}; converted the faithful way instead.")
             shutil.rmtree(out)
             conversion = convert_project(project, level, only or (), skip or (), entry, packages, "faithful", target)
             conversion.write(out)
@@ -179,8 +188,11 @@ def convert(
 
 def _steps_down(conversion: Conversion, proof: Verification) -> bool:
     """Whether what was rewritten idiomatically is not the same training; an outlined one has no tier below."""
-    rewritten = any(finding.code == IDIOMATIC for finding in conversion.findings)
-    return rewritten and proof.verdict.rung != "identical"
+    return _is_rewritten(conversion) and proof.verdict.rung != "identical"
+
+
+def _is_rewritten(conversion: Conversion) -> bool:
+    return any(finding.code == IDIOMATIC for finding in conversion.findings)
 
 
 def _verified(project: Path, out: Path, command: str, steps: int | None) -> Verification:

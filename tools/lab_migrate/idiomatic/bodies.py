@@ -17,7 +17,7 @@ from lab_migrate.idiomatic.hooks import (
     ZERO,
     Hooks,
 )
-from lab_migrate.idiomatic.mentions import targets_of
+from lab_migrate.idiomatic.mentions import flow_of, targets_of
 from lab_migrate.idiomatic.names import TAIL, TRAIN, VALIDATE
 from lab_migrate.idiomatic.nest import Nest
 from lab_migrate.idiomatic.places import Places
@@ -69,6 +69,9 @@ class Bodies:
 
     def _prelude(self, hook: str) -> list[str]:
         lines: list[str] = []
+        shared = sorted(flow_of(self.hooks.items.get(hook, [])).stored & self.places.shared)
+        if shared:
+            lines.append(f"global {', '.join(shared)}")
         used = self._used(hook)
         epoch = self.base.canonical(self.nest.epoch)
         if epoch in used and not self.places.epoch_text():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import textwrap
 
 from lab_migrate.analysis.scopes import names_in
 from lab_migrate.analysis.symbols import dotted, own_nodes
@@ -84,11 +83,13 @@ class Configure:
         for name in [*self.roles.optimizers, *schedules]:
             made = self.roles.made.get(name)
             if made is not None and any(made is one for one in self.moved):
-                text = self._in_text(made, replace)
-                if len(self.roles.optimizers) + len(schedules) == 1:
-                    return method(self.unit, "configure_optimizers", "self", [f"return {text}"])
-                lines.append(f"{name.rpartition('.')[2]} = {text}")
+                alone = len(self.roles.optimizers) + len(schedules) == 1
                 values[name] = name.rpartition(".")[2]
+                head = "return " if alone else f"{values[name]} = "
+                text = self._in_text(made, replace, len(self.unit) * 2 + len(head))
+                if alone:
+                    return method(self.unit, "configure_optimizers", "self", [head + text])
+                lines.append(head + text)
             else:
                 values[name] = self._place_for_configure(name)
                 if self.roles.wrapper is not None and name in self.roles.optimizers:
@@ -117,6 +118,8 @@ class Configure:
     def _in_configure(self) -> Replace:
         inner = self.places.replace(self.base)
         local = set(self.roles.optimizers)
+        # The Trainer has no loader yet when it asks for the optimizers.
+        loaders = self.places.loaders()
 
         def said(node: ast.expr) -> str | None:
             name = self.base.canonical(node) if dotted(node) else ""
@@ -124,17 +127,39 @@ class Configure:
                 return name.rpartition(".")[2]
             if name in local:
                 return self._place_for_configure(name)
+            if name in loaders:
+                return self._place_for_configure(name)
+            if isinstance(node, ast.Call) and dotted(node.func) == "len" and len(node.args) == 1:
+                counted = self.base.canonical(node.args[0])
+                if counted in loaders and not self.base.is_script:
+                    return self._count(counted)
             return inner(node)
 
         return said
 
-    def _in_text(self, made: Made, replace: Replace) -> str:
-        text = rewritten(self.base.module.source(made.statement.value), replace)
-        lines = text.split("\n")
-        if len(lines) == 1:
+    def _count(self, loader: str) -> str:
+        """What stands for `len(loader)`: a number that the class is made with."""
+        captured = self.places.names.captured
+        taken = {*captured.values(), *self.places.names.carried.values()}
+        name = "batches_per_epoch"
+        if captured.get(f"len({loader})") is None:
+            while name in taken:
+                name += "_"
+            captured[f"len({loader})"] = name
+        return f"self.{captured[f'len({loader})']}"
+
+    def _in_text(self, made: Made, replace: Replace, column: int) -> str:
+        """The call's text; its further lines keep their place under the first, which starts at `column` now."""
+        value, statement = made.statement.value, made.statement
+        text = rewritten(self.base.module.source(value), replace)
+        first, *rest = text.split("\n")
+        if not rest:
             return text
-        rest = textwrap.dedent("\n".join(lines[1:]))
-        closing = rest.split("\n")[-1].strip() in (")", "])", "),")
-        more = self.unit * (2 if closing else 3)
-        body = [f"{more}{line}" if line.strip() else "" for line in rest.split("\n")]
-        return "\n".join([lines[0], *body])
+        if any("\t" in line[: len(line) - len(line.lstrip())] for line in rest):
+            return "\n".join([first, *(self.unit * 3 + line.lstrip() if line.strip() else "" for line in rest)])
+        blanks = [len(line) - len(line.lstrip()) for line in rest if line.strip()]
+        # What stands under an opening bracket moves with it; what is indented by the statement moves with that.
+        under_bracket = min(blanks) > value.col_offset
+        shift = column - value.col_offset if under_bracket else len(self.unit) * 2 - statement.col_offset
+        moved = [" " * max(len(line) - len(line.lstrip()) + shift, 0) + line.lstrip() for line in rest]
+        return "\n".join([first, *(line if line.strip() else "" for line in moved)])

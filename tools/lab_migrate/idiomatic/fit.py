@@ -6,6 +6,7 @@ import ast
 import textwrap
 
 from lab_migrate.analysis.symbols import dotted
+from lab_migrate.idiomatic.elsewhere import runs_after
 from lab_migrate.idiomatic.frame import Frame
 from lab_migrate.idiomatic.layout import WIDTH
 from lab_migrate.idiomatic.limits import Limit
@@ -23,6 +24,8 @@ def fit_lines(writer: Writer, indent: str, module_name: str, trainer_name: str) 
     if writer.nest.validation is not None:
         loaders.append(writer.nest.validation.frame.canonical(writer.nest.validation.loader))
     lines.append(f"{trainer_name}.fit({', '.join([module_name, *loaders])})")
+    if _accelerator(writer) != '"cpu"' and any(runs_after(name, writer.nest) for name in writer.roles.models):
+        lines.append(f"{module_name}.to({trainer_name}.strategy.root_device)  # Lightning left it on the CPU")
     lines += [f"{name} = {module_name}.{writer.names.carried[name]}" for name in writer.names.exported]
     if writer.nest.epoch in read_after_of(writer.nest):
         first = f" + {_first(writer)}" if _first(writer) else ""

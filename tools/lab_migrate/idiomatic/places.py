@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 
+from lab_migrate.analysis.scopes import names_in
 from lab_migrate.analysis.symbols import dotted, own_nodes
 from lab_migrate.idiomatic.batches import Batches
 from lab_migrate.idiomatic.frame import Frame
@@ -26,6 +27,10 @@ class Places:
 
     def __init__(self, nest: Nest, roles: Roles, hooks: Hooks, moved: list[Made]) -> None:
         self.nest, self.roles, self.hooks, self.base = nest, roles, hooks, nest.base
+        #: Names of the file that the functions declare `global`, and so do the hooks that assign them.
+        self.shared: set[str] = set()
+        if not nest.base.is_script:
+            self.shared = {name for frame in nest.frames for name in names_in(frame.function.body).globals_}
         self.names = Names()
         self.backwards = self._plain_backwards()
         self.quotients = {id(node) for node in hooks.automatic.mean.quotients} if hooks.automatic else set()
@@ -138,6 +143,10 @@ class Places:
             if loop.index and loop.start == 0 and not self._used_outside(loop, loop.index):
                 fixed[loop.frame.canonical(loop.index)] = "batch_idx"
         return {name: text for name, text in fixed.items() if name}
+
+    def loaders(self) -> set[str]:
+        """The batches' loaders, by the names of the base frame."""
+        return {self._loader(loop) for loop in self.loops()}
 
     def _loader(self, loop: Batches) -> str:
         name = loop.frame.canonical(loop.loader)

@@ -29,6 +29,8 @@ from lab_migrate.idiomatic.write import Writer
 _UNFORESEEN = (
     AssertionError, AttributeError, LookupError, RecursionError, StopIteration, SyntaxError, TypeError, ValueError,
 )  # fmt: skip
+#: What is put around a model is not what it is called after.
+_WRAPPERS = frozenset({"DataParallel", "DistributedDataParallel", "compile", "convert_sync_batchnorm", "script"})
 
 
 @attrs.frozen
@@ -131,11 +133,12 @@ def _file(module: Module, loops: list[TrainingLoop], graph: CallGraph) -> tuple[
 def class_name(nest: Nest, roles: Roles) -> str:
     """`LitNet` for a model made by `Net(…)`, else `LitModel`; another one where the file has that name."""
     made = [
-        _maker(node.value)
+        maker
         for node in nest.base.module.symbols.top.own + nest.base.function.own
         if isinstance(node, ast.Assign)
         and any(dotted(target) == roles.models[0] for target in node.targets)
         and isinstance(node.value, ast.Call)
+        and (maker := _maker(node.value, roles.models[0])) != roles.models[0]
     ]
     name = made[0] if len(set(made)) == 1 and made[0][:1].isupper() and len(roles.models) == 1 else "Model"
     taken = {node.id for node in ast.walk(nest.base.module.tree) if isinstance(node, ast.Name)}
@@ -146,13 +149,18 @@ def class_name(nest: Nest, roles: Roles) -> str:
     return candidate
 
 
-def _maker(value: ast.expr) -> str:
-    """`Net(…).to(device)` is made by `Net`."""
-    while isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute):
-        if not isinstance(value.func.value, ast.Call):
-            break
-        value = value.func.value
-    return dotted(value.func).rpartition(".")[2] if isinstance(value, ast.Call) else ""
+def _maker(value: ast.expr, model: str) -> str:
+    """`Net(…).to(device)` and `DataParallel(Net(…))` are made by `Net`; `model.cuda()` is by `model` itself."""
+    while isinstance(value, ast.Call):
+        if isinstance(value.func, ast.Attribute) and isinstance(value.func.value, ast.Call):
+            value = value.func.value
+        elif dotted(value.func).rpartition(".")[2] in _WRAPPERS and value.args:
+            value = value.args[0]
+        elif isinstance(value.func, ast.Attribute) and dotted(value.func.value) == model:
+            value = value.func.value
+        else:
+            return dotted(value.func).rpartition(".")[2]
+    return model if dotted(value) == model else ""
 
 
 def _said(nest: Nest, roles: Roles, hooks: Hooks) -> list[Finding]:

@@ -28,9 +28,12 @@ def find_nest(training: TrainingLoop, graph: CallGraph) -> Nest:
         _not_handed_on(owner, graph)
         return _Reader(graph, training, base, training.around[0], None).read()
     _not_handed_on(owner, graph)
+    if isinstance(owner.node, ast.Module):
+        raise no_nest(owner, loop, "no loop over epochs stands around it")
     callers = [call for call in graph.callers_of(owner) if call.direct and isinstance(call.node, ast.Call)]
     if len(callers) != 1:
-        raise no_nest(owner, loop, f"its function is called from {len(callers)} places")
+        many = f"its function is called from {len(callers)} places"
+        raise no_nest(owner, loop, many if callers else "nothing in the project calls its function directly")
     call = callers[0]
     _not_handed_on(call.caller, graph)
     epochs = _loop_around(call.caller, call.node)
@@ -174,7 +177,7 @@ def _no_jumps(nest: Nest) -> None:
         for node in own_nodes([item.node]):
             if isinstance(node, ast.Return) and item.result is not None:
                 continue
-            if isinstance(node, ast.Global) and nest.base.is_script:
+            if isinstance(node, ast.Global) and (nest.base.is_script or not nest.base.bound & set(node.names)):
                 continue
             if isinstance(node, ast.Return | ast.Yield | ast.YieldFrom | ast.Await | ast.Global | ast.Nonlocal):
                 raise no_nest(item.frame.function, node, f"`{type(node).__name__.lower()}` in the epoch")

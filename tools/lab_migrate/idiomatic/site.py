@@ -7,10 +7,12 @@ import ast
 from lab_migrate.analysis.sources import Module
 from lab_migrate.analysis.symbols import dotted
 from lab_migrate.convert.rule import Edit
+from lab_migrate.idiomatic.elsewhere import runs_after, runs_before
 from lab_migrate.idiomatic.fit import fit_lines
 from lab_migrate.idiomatic.frame import Item
 from lab_migrate.idiomatic.layout import is_literal
 from lab_migrate.idiomatic.mentions import flow_of
+from lab_migrate.idiomatic.roles import made_by
 from lab_migrate.idiomatic.write import Writer
 
 
@@ -164,8 +166,8 @@ def _device_moves(writer: Writer) -> list[Edit]:
     module, base = writer.base.module, writer.base
     edits: list[Edit] = []
     gone: set[int] = set()
-    for name in writer.roles.models:
-        if _runs_before(writer, name):
+    for name in [*writer.roles.models, *_losses(writer)]:
+        if runs_before(name, writer.nest):
             continue
         for node in base.function.own:
             if isinstance(node, ast.Expr) and _is_move(node.value, writer) and _receiver(node.value) == name:
@@ -222,11 +224,23 @@ def _is_move(value: ast.expr, writer: Writer) -> bool:
     return is_device(value.args[0], writer.base.canonical(value.args[0]), writer.roles)
 
 
-def _runs_before(writer: Writer, name: str) -> bool:
-    return any(
-        isinstance(node, ast.Call) and dotted(node.func) == name and node.lineno < writer.nest.epochs.lineno
-        for node in writer.base.function.own
-    )
+def _losses(writer: Writer) -> list[str]:
+    """What the LightningModule is given that is a module of PyTorch's own: Lightning moves it, too."""
+    found = []
+    for name in writer.names.captured:
+        made = made_by(name, writer.base)
+        call: ast.expr | None = made.call if made is not None and made.owner is writer.base.function else None
+        while (
+            isinstance(call, ast.Call)
+            and isinstance(call.func, ast.Attribute)
+            and isinstance(call.func.value, ast.Call)
+        ):
+            call = call.func.value
+        head, _, rest = dotted(call.func).partition(".") if isinstance(call, ast.Call) else ("", "", "")
+        imported = writer.base.module.symbols.imports.get(head, head)
+        if f"{imported}.{rest}".startswith("torch.nn.") and not runs_after(name, writer.nest):
+            found.append(name)
+    return found
 
 
 def _is_only_use(writer: Writer, statement: ast.Assign) -> bool:

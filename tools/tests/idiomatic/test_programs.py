@@ -436,3 +436,108 @@ def test_a_method_and_a_script_with_global_names(same: Same) -> None:
             test(epoch)
         print(best)
     """)
+
+
+def test_a_global_name_stays_the_files_own(same: Same) -> None:
+    """Declared in the function that trains, or in one that it calls: every hook that assigns it declares it, too."""
+    after = same("""
+        best, steps = 0, 0
+
+        def train(model, loader, optimizer):
+            global steps
+            for x, y in loader:
+                optimizer.zero_grad()
+                loss = F.cross_entropy(model(x), y)
+                loss.backward()
+                optimizer.step()
+                steps += 1
+
+        def main():
+            global best
+            model = Net()
+            optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+            loader = DataLoader(data, batch_size=4, shuffle=True)
+            for epoch in range(3):
+                train(model, loader, optimizer)
+                is_best = steps > best
+                best = max(steps, best)
+                print(epoch, is_best, best)
+
+        main()
+        print(best, steps)
+    """)
+    assert "def on_train_batch_end(self, outputs, x, batch_idx):\n" not in after
+    assert after.count("        global best\n") == 1
+    assert after.count("        global steps\n") == 1
+
+
+def test_a_schedule_that_counts_the_batches_is_told_their_number(same: Same) -> None:
+    """Lightning asks for the optimizers before the Trainer has a loader. Lines under a bracket stay under it."""
+    after = same("""
+        def main(epochs):
+            model = Net()
+            loader = DataLoader(data, batch_size=4, shuffle=True)
+            optimizer = torch.optim.SGD(model.parameters(), 0.1,
+                                        momentum=0.9,
+                                        weight_decay=1e-4)
+            schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, len(loader) * epochs)
+            for epoch in range(epochs):
+                for x, y in loader:
+                    optimizer.zero_grad()
+                    loss = F.cross_entropy(model(x), y)
+                    loss.backward()
+                    optimizer.step()
+                    schedule.step()
+                print(epoch, len(loader))
+
+        main(3)
+    """)
+    assert "CosineAnnealingLR(optimizer, self.batches_per_epoch * self.epochs)" in after
+    assert "lit = LitNet(model, epochs, len(loader))" in after
+    assert (
+        "        optimizer = torch.optim.SGD(self.model.parameters(), 0.1,\n"
+        "                                    momentum=0.9,\n" in after
+    )
+
+
+def test_a_model_that_runs_before_or_after_the_epochs_is_where_it_was(same: Same) -> None:
+    """Its move stays where something runs it before; after the fit it is moved back, for Lightning takes it away."""
+    tail = """
+        def main():
+            model = torch.nn.DataParallel(Net())
+            model.cuda()
+            criterion = nn.CrossEntropyLoss().cuda()
+            loader = DataLoader(data, batch_size=4, shuffle=True)
+            optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+            {before}
+            for epoch in range(2):
+                for x, y in loader:
+                    x = x.cuda()
+                    y = y.cuda()
+                    optimizer.zero_grad()
+                    loss = criterion(model(x), y)
+                    loss.backward()
+                    optimizer.step()
+                print(epoch)
+            {after}
+
+        def check(model, loader):
+            model.eval()
+            print(sum(model(x.cuda()).sum().item() for x, _ in loader))
+            model.train()
+
+        # There is no such device here.
+        torch.Tensor.cuda = torch.nn.Module.cuda = lambda self: self
+        main()
+    """
+    plain = same(tail.format(before="print(sum(p.numel() for p in model.parameters()))", after="print(model)"))
+    assert "model.cuda()" not in plain
+    assert "criterion = nn.CrossEntropyLoss()\n" in plain
+    assert "root_device" not in plain
+    assert "class LitNet(L.LightningModule):" in plain
+    before = same(tail.format(before="check(model, loader)", after="print(model)"))
+    assert "    model.cuda()\n" in before
+    assert "root_device" not in before
+    after = same(tail.format(before="print(model)", after="check(model, loader)"))
+    assert "model.cuda()" not in after
+    assert "    lit.to(trainer.strategy.root_device)  # Lightning left it on the CPU\n" in after
