@@ -9,21 +9,20 @@ from __future__ import annotations
 import ast
 from functools import cached_property
 
-from lab_migrate.analysis.definitions import MAX_DEPTH, Definitions, enclosing_class, scopes
+from lab_migrate.analysis.class_values import ClassValues
+from lab_migrate.analysis.definitions import MAX_DEPTH, enclosing_class, scopes
 from lab_migrate.analysis.sources import Project
 from lab_migrate.analysis.symbols import Class, Function, dotted
 
 __all__ = ["Instances"]
 
 
-class Instances(Definitions):
+class Instances(ClassValues):
     """Classes of values."""
 
     def __init__(self, project: Project) -> None:
         super().__init__(project)
         self._types: dict[tuple[int, str, int], tuple[Class, ...]] = {}
-        #: What is being worked out, so that a value made of itself ends.
-        self.open: set[tuple[int, str]] = set()
 
     def types(self, function: Function, value: ast.expr, depth: int = 0) -> tuple[Class, ...]:
         """Classes of the project whose instance an expression may be; empty where nothing is known."""
@@ -49,9 +48,11 @@ class Instances(Definitions):
         elif isinstance(call.func, ast.Attribute):
             if call.func.attr in ("to", "cuda", "cpu", "float", "double", "half", "eval", "train"):
                 return self.types(function, call.func.value, depth + 1)
+            if call.func.attr in ("build", "create") and (registered := self.registered(call.func.value)):
+                return tuple(registered)
             found = self.imported(function.module, self.full_name(function, call.func))
         else:
-            return ()
+            return self.classes(function, call.func, depth + 1)
         if isinstance(found, Class):
             return (found,)
         if isinstance(found, Function):
@@ -61,7 +62,7 @@ class Instances(Definitions):
                 if isinstance(node, ast.Return) and node.value is not None
                 for cls in self.types(found, node.value, depth + 1)
             )
-        return ()
+        return self.classes(function, call.func, depth + 1)
 
     def _type_of_name(self, function: Function, name: str, depth: int) -> tuple[Class, ...]:
         if name in ("self", "cls"):

@@ -61,6 +61,49 @@ for epoch in range(3):
 """
 
 
+#: An algorithm whose class is known at run time only, and its `update`, a name that says nothing by itself.
+ALGORITHM = """class ERM:
+    def update(self, batch):
+        self.network(batch).mean().backward()
+        self.optimizer.step()
+
+
+class Meter:
+    def update(self, value):
+        self.total += value
+
+
+def get(name):
+    return globals()[name]
+"""
+CHOSEN = """import algorithms
+from algorithms import *
+
+cls = {choice}
+algorithm = cls(hparams)
+for batch in loader:
+    algorithm.update(batch)
+"""
+REGISTERED = """REGISTRY = Registry("algorithms")
+
+
+@REGISTRY.register()
+class ERM:
+    def update(self, batch):
+        self.network(batch).mean().backward()
+        self.optimizer.step()
+
+
+def build(cfg):
+    return REGISTRY.get(cfg.name)(cfg)
+
+
+algorithm = {made}
+for batch in loader:
+    algorithm.update(batch)
+"""
+
+
 def found(root: Path) -> list[tuple[str, int]]:
     """Place and line of every loop that is outlined."""
     findings = convert_project(root).findings
@@ -76,6 +119,39 @@ def test_a_method_handed_to_somebody_else_is_followed(project: Make) -> None:
     """Where the class of its object is known; never by its name alone."""
     assert found(project({"cli.py": HANDED})) == [("cli.py", 12)]
     assert found(project({"cli.py": HANDED.replace("trainer = Trainer()", "trainer = load()")})) == []
+
+
+def test_a_class_that_is_no_algorithm_trains_nothing(project: Make) -> None:
+    """A meter's `update` is none, and neither is that of a class that nothing is known of."""
+    meter = CHOSEN.format(choice="algorithms.Meter")
+    assert found(project({"algorithms.py": ALGORITHM, "train.py": meter})) == []
+    foreign = CHOSEN.format(choice="getattr(torchmetrics, name)").replace(
+        "from algorithms import *", "import torchmetrics"
+    )
+    assert found(project({"algorithms.py": ALGORITHM, "train.py": foreign})) == []
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        "algorithms.get(name)",
+        "getattr(algorithms, name)",
+        "vars(algorithms)[name]",
+        "algorithms.__dict__[name]",
+        "{'erm': algorithms.ERM, 'meter': algorithms.Meter}[name]",
+        "algorithms.ERM if name == 'erm' else algorithms.Meter",
+    ],
+)
+def test_a_class_chosen_at_run_time_may_be_any_of_its_table(project: Make, choice: str) -> None:
+    """Then a method of any of them may be what the loop calls, however common its name."""
+    root = project({"algorithms.py": ALGORITHM, "train.py": CHOSEN.replace("{choice}", choice)})
+    assert found(root) == [("train.py", 6)]
+
+
+@pytest.mark.parametrize("made", ["build(cfg)", "REGISTRY.build(cfg)", "REGISTRY.get('ERM')(cfg)"])
+def test_a_registered_class_may_be_what_its_registry_gives(project: Make, made: str) -> None:
+    """By the decorator that it was registered with."""
+    assert found(project({"train.py": REGISTERED.replace("{made}", made)})) == [("train.py", 16)]
 
 
 @pytest.mark.parametrize("name", ["add_test.py", "test_copy.py"])
