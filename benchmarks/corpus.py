@@ -10,10 +10,7 @@ since another CPU may round differently; `identical` means that the traces are t
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -21,13 +18,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import attrs
+from corpus_cases import chosen, drive, markdown, parser
 
 from lab_migrate.convert import Conversion, convert_project
 from lab_migrate.convert.engine import OUTLINING
 
 #: Cases whose driver builds the trainer itself: the file that holds its loop.
 LIBRARY_ENTRY = "(driver)"
-TIMEOUT_S = 600
 #: What a conversion did, by the code that says so.
 WAYS = {"LM301": "idiomatic", OUTLINING: "faithful", "LM310": "fabric"}
 
@@ -47,24 +44,22 @@ class Row:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the cases; the exit code is 1 where one of them diverged or failed without a finding that says so."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--corpus", type=Path, required=True)
-    parser.add_argument("--home", type=Path, required=True)
-    parser.add_argument("--python", default=sys.executable)
-    parser.add_argument("--out", type=Path)
-    parser.add_argument("--tier", default="faithful")
-    parser.add_argument("--target", default="lightning")
-    parser.add_argument("cases", nargs="*")
-    given = parser.parse_args(arguments)
-    cases = json.loads((given.corpus / "corpus.json").read_text())["cases"]
+    given = asked(arguments)
     rows = []
-    for case in cases:
-        if not given.cases or case["name"] in given.cases:
-            rows.append(measure(case, given.corpus, given.home.resolve(), given.python, given.tier, given.target))
-            print(*attrs.astuple(rows[-1]), flush=True)
+    for case in chosen(given):
+        rows.append(measure(case, given.corpus, given.home.resolve(), given.python, given.tier, given.target))
+        print(*attrs.astuple(rows[-1]), flush=True)
     if given.out is not None:
         given.out.write_text(table(rows), encoding="utf-8")
     return int(any(row.verdict not in ("identical", "refused") for row in rows))
+
+
+def asked(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """What was asked for."""
+    made = parser(__doc__ or "")
+    made.add_argument("--tier", default="faithful")
+    made.add_argument("--target", default="lightning")
+    return made.parse_args(arguments)
 
 
 def measure(
@@ -108,9 +103,8 @@ def table(rows: Sequence[Row]) -> str:
         "Made by `python benchmarks/corpus.py`; see there. `edits` counts changed places, `seconds` is what the",
         "conversion took. `identical`: losses, learning rates, gradients, parameters and optimizer state are the same",
         "bits at every optimizer step, through the case's own unmodified driver.", "",
-        "| case | split | tier | edits | findings | verdict | seconds |", "|---|---|---|---|---|---|---|",
+        *markdown([field.name for field in attrs.fields(Row)], map(attrs.astuple, rows)),
     ]  # fmt: skip
-    lines += ["| " + " | ".join(str(value) for value in attrs.astuple(row)) + " |" for row in rows]
     same = sum(row.verdict == "identical" for row in rows)
     return "\n".join([*lines, "", f"{same} of {len(rows)} identical.", ""])
 
@@ -122,22 +116,10 @@ def _edits(conversion: Conversion) -> int:
 def _trace(name: str, corpus: Path, home: Path, sources: Path, work: Path, python: str) -> bytes | str:
     """What the case's driver wrote, or how it failed."""
     trace = work / f"{sources.name}.jsonl"
-    environment = {
-        **os.environ, "CORPUS_HOME": str(home), "CORPUS_SRC": str(sources), "CORPUS_WORK": str(work / "run"),
-        "CORPUS_TRACE": str(trace), "PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1",
-    }  # fmt: skip
-    # A file, not a pipe: loader workers that outlive their driver would hold a pipe open for ever.
-    said = work / f"{sources.name}.log"
-    try:
-        with said.open("wb") as log:
-            done = subprocess.run(
-                [python, f"{name}.py"], cwd=corpus / "drivers", env=environment, check=False, stdout=log, stderr=log,
-                timeout=TIMEOUT_S,
-            )  # fmt: skip
-    except subprocess.TimeoutExpired:
-        return f"no end after {TIMEOUT_S} s"
-    if done.returncode or not trace.exists():
-        return f"exit code {done.returncode}: {said.read_text(errors='replace').strip().splitlines()[-1:]}"
+    more = {"CORPUS_SRC": str(sources), "CORPUS_TRACE": str(trace)}
+    failed = drive(name, corpus, home, python, work / "run", more, work / f"{sources.name}.log")
+    if failed or not trace.exists():
+        return failed or "it wrote no trace"
     return trace.read_bytes()
 
 

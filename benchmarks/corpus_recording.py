@@ -10,10 +10,6 @@ code is 1 where a rerun was not identical, or an extra draw was not found and na
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -21,10 +17,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import attrs
+from corpus_cases import chosen, drive, markdown, parser
 
 from lab_parity import ParityError, Scope, UpdateSite, Verdict, compare, diagnose, read, recording_environment
 
-TIMEOUT_S = 900
 #: Cases whose updates no torch optimizer makes, and what a user would tell the recorder.
 SITES: dict[str, list[UpdateSite]] = {}
 
@@ -44,19 +40,12 @@ class Row:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the cases, print and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--corpus", type=Path, required=True)
-    parser.add_argument("--home", type=Path, required=True)
-    parser.add_argument("--python", default=sys.executable)
-    parser.add_argument("--out", type=Path)
-    parser.add_argument("cases", nargs="*")
-    given = parser.parse_args(arguments)
+    given = parser(__doc__ or "").parse_args(arguments)
     rows = []
-    for case in json.loads((given.corpus / "corpus.json").read_text())["cases"]:
-        if not given.cases or case["name"] in given.cases:
-            started = time.monotonic()
-            rows.append(measure(case["name"], given.corpus, given.home.resolve(), given.python))
-            print(*attrs.astuple(rows[-1]), f"({time.monotonic() - started:.0f} s)", sep=" | ", flush=True)
+    for case in chosen(given):
+        started = time.monotonic()
+        rows.append(measure(case["name"], given.corpus, given.home.resolve(), given.python))
+        print(*attrs.astuple(rows[-1]), f"({time.monotonic() - started:.0f} s)", sep=" | ", flush=True)
     if given.out is not None:
         given.out.write_text(table(rows), encoding="utf-8")
     return int(any(row.rerun != "identical" or not good(row) for row in rows))
@@ -89,26 +78,12 @@ def measure(name: str, corpus: Path, home: Path, python: str) -> Row:
 
 def record(name: str, corpus: Path, home: Path, python: str, work: Path, trace: Path) -> str:
     """Run a case; how it failed, or an empty string."""
-    environment: dict[str, str] = {
-        **os.environ, "CORPUS_HOME": str(home), "CORPUS_WORK": str(work / "run"), "PYTHONHASHSEED": "0",
-        "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": "",
-    }  # fmt: skip
+    more = {"PYTHONPATH": ""}
     if trace.stem == "extra":
-        environment["CORPUS_PERTURB"] = "1"
-    environment |= recording_environment(trace, SITES.get(name, ()), scope=Scope(ledger=True), environment=environment)
-    # A file, not a pipe: loader workers that outlive their driver would hold a pipe open for ever.
-    said = trace.with_suffix(".log")
-    try:
-        with said.open("wb") as log:
-            done = subprocess.run(
-                [python, f"{name}.py"], cwd=corpus / "drivers", env=environment, check=False, stdout=log, stderr=log,
-                timeout=TIMEOUT_S,
-            )  # fmt: skip
-    except subprocess.TimeoutExpired:
-        return f"no end after {TIMEOUT_S} s"
-    if done.returncode or not trace.exists():
-        return f"exit code {done.returncode}: {said.read_text(errors='replace').strip().splitlines()[-1:]}"
-    return ""
+        more["CORPUS_PERTURB"] = "1"
+    more |= recording_environment(trace, SITES.get(name, ()), scope=Scope(ledger=True), environment=more)
+    failed = drive(name, corpus, home, python, work / "run", more, trace.with_suffix(".log"))
+    return failed or ("" if trace.exists() else "it wrote no trace")
 
 
 def said(verdict: Verdict) -> str:
@@ -129,9 +104,8 @@ def table(rows: Sequence[Row]) -> str:
         "Made by `python benchmarks/corpus_recording.py`; see there. Each case is recorded unmodified, with a ledger,",
         "twice as it is and once with one extra `torch.rand(1)` after its first optimizer step, which its driver",
         "(`_shim.py`) draws.", "",
-        "| " + " | ".join(head.values()) + " |", "|" + "---|" * len(head),
+        *markdown(list(head.values()), map(attrs.astuple, rows)),
     ]  # fmt: skip
-    lines += ["| " + " | ".join(str(value).replace("|", "·") for value in attrs.astuple(row)) + " |" for row in rows]
     same, found = sum(row.rerun == "identical" for row in rows), sum(map(good, rows))
     return "\n".join([*lines, "", f"{same} of {len(rows)} identical when run again; {found} extra draws named.", ""])
 
