@@ -15,14 +15,18 @@ import ast
 
 import attrs
 
+from lab_migrate.analysis import CallGraph
 from lab_migrate.analysis.events import BACKWARD, STEP, ZERO, Event, events_in
 from lab_migrate.analysis.symbols import dotted, own_nodes
 from lab_migrate.idiomatic.accumulate import Accumulation, Mean, accumulation_of, mean_of, zeroes_first
+from lab_migrate.idiomatic.autocast import is_untouched
 from lab_migrate.idiomatic.frame import Frame
 from lab_migrate.idiomatic.nest import Nest
+from lab_migrate.idiomatic.precision import Precision, precision_of
 from lab_migrate.idiomatic.quiet import is_quiet
 from lab_migrate.idiomatic.refused import ManualOptimizationError
 from lab_migrate.idiomatic.roles import Roles
+from lab_migrate.idiomatic.scaled import Scaled
 
 
 @attrs.define(eq=False)
@@ -38,21 +42,29 @@ class Automatic:
     schedules: list[str]
     accumulation: Accumulation | None = None
     mean: Mean = attrs.field(factory=Mean)
+    #: Autocast and scaler that the Trainer has, or why the legacy autocast stays where it is.
+    precision: Precision | None = None
+    kept_autocast: str = ""
     #: Parts of statements that Lightning does.
     dropped: set[int] = attrs.field(factory=set)
 
 
-def automatic(nest: Nest, roles: Roles) -> Automatic:
+def automatic(nest: Nest, roles: Roles, graph: CallGraph) -> Automatic:
     """Sort a batch's statements. Raises `ManualOptimizationError`."""
-    return _Sorter(nest, roles).sort()
+    precision, kept = precision_of(nest, roles, graph)
+    found = _Sorter(nest, roles, precision).sort()
+    found.kept_autocast = kept
+    return found
 
 
 class _Sorter:
-    def __init__(self, nest: Nest, roles: Roles) -> None:
+    def __init__(self, nest: Nest, roles: Roles, precision: Precision | None) -> None:
         self.nest = nest
         self.roles = roles
+        self.precision = precision
+        self.scaled = Scaled(precision.scaler if precision is not None else "", nest.train.frame)
         self.frame: Frame = nest.train.frame
-        self.found = Automatic([], ast.Constant(None), [], None, None, [])
+        self.found = Automatic([], ast.Constant(None), [], None, None, [], precision=precision)
         self.place = "before"
         self.zeroed = False
         #: Whether what is sorted stands under the condition of the accumulation.
@@ -70,7 +82,8 @@ class _Sorter:
         if len(self.roles.models) > 1:
             raise ManualOptimizationError(self.nest.train.node, "several models train or are zeroed")
         self.found.accumulation = accumulation = accumulation_of(self.nest)
-        for node in self.nest.train.node.body:
+        body = self.nest.train.node.body
+        for node in self.precision.body(body) if self.precision is not None else body:
             if accumulation is not None and node is accumulation.update:
                 self._update(accumulation.update)
             elif accumulation is not None and zeroes_first(node, accumulation, self.nest.train):
@@ -83,6 +96,7 @@ class _Sorter:
             raise ManualOptimizationError(self.nest.train.node, "backward and step are no plain statements")
         if not self.zeroed:
             raise ManualOptimizationError(self.nest.train.node, "a batch's gradients are added to those before it")
+        self.scaled.check(self.found.clip is not None, self.nest.train.node)
         if accumulation is not None:
             loss, step = self.found.loss, self.found.step
             self.found.loss, self.found.mean = mean_of(loss, step, accumulation, self.nest)
@@ -110,6 +124,8 @@ class _Sorter:
             raise ManualOptimizationError(events[0].node, f"its {events[0].kind} depends on a condition or a loop")
         if events:
             self._event(events[0], node)
+        elif self.scaled.statement(node, self.place, self.inside == (self.found.accumulation is not None)):
+            pass
         elif schedule is not None:
             self._schedule_steps(schedule, node)
         elif _clips(node):
@@ -132,9 +148,10 @@ class _Sorter:
             if call.args or call.keywords:
                 raise ManualOptimizationError(node, "backward takes arguments")
             assert isinstance(call.func, ast.Attribute)
-            self.found.loss, self.place = call.func.value, "backward"
+            self.found.loss, self.place = self.scaled.loss(call.func.value, node), "backward"
         elif event.kind == STEP:
-            if self.place != "backward" or call.args or call.keywords or not event.receiver:
+            scaled = self.scaled.steps(call, self.roles.optimizers)
+            if self.place != "backward" or (call.args and not scaled) or call.keywords or not event.receiver:
                 raise ManualOptimizationError(node, "the optimizer steps in a form of its own")
             assert isinstance(call.func, ast.Attribute)
             wrapper = self.roles.wrapper
@@ -181,6 +198,8 @@ class _Sorter:
 
     def _may_come_earlier(self, node: ast.stmt) -> bool:
         """Whether a statement after backward or step computes the same before them."""
+        if self.precision is not None and not is_untouched(node):
+            return False
         if self.found.tail or self._reads_after_schedule(node) or not is_quiet(node, self.frame, self.roles):
             return False
         made = {

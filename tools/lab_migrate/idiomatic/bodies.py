@@ -137,7 +137,7 @@ class Bodies:
         text = ""
         group: list[Item] = []
         for item in [*items, None]:
-            if item is not None and item.result is None and (not group or item.frame is group[-1].frame):
+            if item is not None and item.result is None and (not group or self._beside(item, group[-1])):
                 group.append(item)
                 continue
             text += self._group(hook, group, indent)
@@ -147,6 +147,11 @@ class Bodies:
             elif item is not None:
                 group = [item]
         return text
+
+    def _beside(self, item: Item, other: Item) -> bool:
+        """Whether two items stand in one suite."""
+        same = item.frame is other.frame
+        return same and any(one is other.node for one in _suite_of(self.nest, item.frame, item.node))
 
     def _group(self, hook: str, group: list[Item], indent: str) -> str:
         if not group:

@@ -11,6 +11,7 @@ from lab_migrate.idiomatic.frame import Frame
 from lab_migrate.idiomatic.layout import WIDTH
 from lab_migrate.idiomatic.limits import Limit
 from lab_migrate.idiomatic.names import read_after_of
+from lab_migrate.idiomatic.precision import setting_of
 from lab_migrate.idiomatic.write import Writer
 
 
@@ -31,6 +32,14 @@ def fit_lines(writer: Writer, indent: str, module_name: str, trainer_name: str) 
         first = f" + {_first(writer)}" if _first(writer) else ""
         lines.append(f"{writer.nest.epoch} = {trainer_name}.current_epoch{first} - 1")
     return "".join(f"{indent}{line}\n" for line in lines)
+
+
+def precision_setting(writer: Writer) -> tuple[str, str]:
+    """The Trainer's `precision`, and a precision plugin; both may be empty."""
+    batch = writer.hooks.automatic
+    if batch is None or batch.precision is None:
+        return "", ""
+    return setting_of(batch.precision, _accelerator(writer), writer.nest.train.frame)
 
 
 def _first(writer: Writer) -> str:
@@ -54,7 +63,9 @@ def _settings(writer: Writer) -> list[str]:
         if limit is not None:
             frame = (writer.nest.train if word == "train" else writer.nest.validation).frame  # type: ignore[union-attr]
             found.append(f"limit_{word}_batches={_limit(limit, frame)}")
-    found.append("plugins=LightningEnvironment()")
+    precision, plugin = precision_setting(writer)
+    found.append(f"plugins=[LightningEnvironment(), {plugin}]" if plugin else "plugins=LightningEnvironment()")
+    found += [f"precision={precision}"] if precision else []
     if "set_detect_anomaly" in writer.base.module.text:
         found.append("detect_anomaly=torch.is_anomaly_enabled()")
     batch = writer.hooks.automatic

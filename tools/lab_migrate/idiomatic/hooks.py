@@ -57,7 +57,7 @@ def hooks_of(nest: Nest, roles: Roles, graph: CallGraph) -> Hooks:
     try:
         if roles.wrapper is None:
             refuse_own_steps(nest, roles, graph)
-        sorted_batch = automatic(nest, roles)
+        sorted_batch = automatic(nest, roles, graph)
         refuse_looks_at_gradients(nest, sorted_batch, graph)
         if sorted_batch.accumulation is not None and roles.wrapper is not None:
             raise ManualOptimizationError(sorted_batch.accumulation.update, "the optimizer's wrapper steps in it")
@@ -107,7 +107,10 @@ def hooks_of(nest: Nest, roles: Roles, graph: CallGraph) -> Hooks:
     if nest.validation is not None:
         frame = nest.validation.frame
         items[VALIDATION_START] = nest.between
-        items[VALIDATE] = [Item(frame, node) for node in nest.validation.node.body]
+        body = nest.validation.node.body
+        if sorted_batch is not None and sorted_batch.precision is not None:
+            body = sorted_batch.precision.body(body)
+        items[VALIDATE] = [Item(frame, node) for node in body]
         items[VALIDATION_END] = [item for item in nest.after if item.frame is frame is not nest.base]
     ended = items.get(VALIDATION_END, [])
     items[EPOCH_END] = [item for item in nest.after if item not in ended]

@@ -15,10 +15,11 @@ def lightning_name(module: Module) -> str:
     return next(name for name in ("L", "lightning", "lightning_") if name not in taken)
 
 
-def import_edit(module: Module, name: str, edits: list[Edit]) -> Edit:
+def import_edit(module: Module, name: str, edits: list[Edit], *, mixed: bool = False) -> Edit:
     """Before the first import of torch at the top level, else after the last import above the first edit."""
     newline = "\r\n" if module.lines[0].endswith(b"\r\n") else "\n"
     text = "import lightning" + (f" as {name}" if name != "lightning" else "") + newline
+    text += f"from lightning.pytorch.plugins import MixedPrecision{newline}" if mixed else ""
     text += "from lightning.pytorch.plugins.environments import LightningEnvironment"
     first_edit = min(edit.start for edit in edits)
     imports = [

@@ -119,7 +119,8 @@ def _file(module: Module, loops: list[TrainingLoop], graph: CallGraph) -> tuple[
         writer = Writer(nest, roles, hooks, class_name(nest, roles), lightning)
         edits += site_edits(writer)
         findings += _said(nest, roles, hooks)
-    edits.append(import_edit(module, lightning, edits))
+    mixed = any("MixedPrecision(" in edit.text for edit in edits)
+    edits.append(import_edit(module, lightning, edits, mixed=mixed))
     try:
         compile(apply(module.text, edits, module.path), module.path, "exec", dont_inherit=True)
     except (SyntaxError, ValueError) as error:
@@ -169,7 +170,12 @@ def _said(nest: Nest, roles: Roles, hooks: Hooks) -> list[Finding]:
     way = "automatic optimization"
     if hooks.manual is not None:
         way = f"manual optimization, since {hooks.manual.reason} (line {hooks.manual.line})"
+    found: list[Finding] = []
+    if hooks.automatic is not None and hooks.automatic.kept_autocast:
+        message = f"autocast stays in training_step: {hooks.automatic.kept_autocast}"
+        found.append(Finding(path, line, column, "LM301", Status.SAFE, message))
     return [
+        *found,
         Finding(
             path, line, column, "LM301", Status.REVIEW,
             f"training loop of {nest.training.function} became a LightningModule under {way}",

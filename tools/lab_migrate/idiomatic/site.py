@@ -40,13 +40,20 @@ def site_edits(writer: Writer) -> list[Edit]:
     start, end = _lines(module, epochs, epochs)
     fit = fit_lines(writer, indent, unused("lit", module), unused("trainer", module))
     edits.append(Edit(start, end, fit.replace("\n", newline)))
-    edits += _all_removed(module, [made.statement for made in writer.moved])
+    edits += _all_removed(module, [*(made.statement for made in writer.moved), *_scaler(writer)])
     edits += _device_moves(writer)
     edits += _none_before(writer, newline)
     for statement in writer.names.initial.values():
         if statement is not None and is_literal(statement.value) and _is_only_use(writer, statement):
             edits.append(_removed(module, statement))
     return _merged(edits)
+
+
+def _scaler(writer: Writer) -> list[ast.stmt]:
+    """The making of a scaler that Lightning has one like."""
+    precision = writer.hooks.automatic.precision if writer.hooks.automatic is not None else None
+    made = precision.made if precision is not None and precision.own_scaler else None
+    return [made.statement] if made is not None else []
 
 
 def _none_before(writer: Writer, newline: str) -> list[Edit]:
