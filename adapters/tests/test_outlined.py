@@ -276,3 +276,23 @@ def read_scalars(folder: Path) -> list[tuple[int, float]]:
     events = EventAccumulator(str(folder))
     events.Reload()
     return [(one.step, one.value) for one in events.Scalars("loss")]
+
+
+def test_an_error_shows_the_programs_frames_and_none_of_lightnings() -> None:
+    """What a person reads is where their code failed; a cause stays. An error of Lightning's own keeps its frames."""
+
+    def training_step(item: Any) -> None:
+        try:
+            raise KeyError("inner")
+        except KeyError as error:
+            raise ValueError("boom") from error
+
+    with pytest.raises(ValueError, match="boom") as caught:
+        outlined.fit(training_step, [1])
+    modules = [frame.frame.f_globals["__name__"].partition(".")[0] for frame in caught.traceback]
+    assert modules.count("lightning") == 0
+    assert modules[-1] == __name__.partition(".")[0]
+    assert isinstance(caught.value.__cause__, KeyError)
+    with pytest.raises(ValueError, match="accelerator") as theirs:
+        outlined.fit(training_step, [1], accelerator="abacus")
+    assert "lightning" in [frame.frame.f_globals["__name__"].partition(".")[0] for frame in theirs.traceback]

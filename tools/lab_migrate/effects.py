@@ -14,6 +14,8 @@ __all__ = ["Effects", "effects_of", "told"]
 
 #: A file that is larger is compared by its size only.
 LARGEST = 1 << 30
+#: A text file that is larger is not looked into.
+LARGEST_TEXT = 1 << 24
 SHOWN = 3
 _WIDTH = 60
 _DIGITS = re.compile(r"\d+")
@@ -67,11 +69,15 @@ def _written(legacy: Effects, migrated: Effects) -> str:
     pairs = _paired(legacy.files, migrated.files)
     if not pairs:
         return ""
-    apart = [
-        one or f"{other} (migrated only)" if other is None or one is None else one
-        for one, other in pairs
-        if one is None or other is None or not _same(legacy.files[one], migrated.files[other])
-    ]
+    apart: list[str] = []
+    for one, other in pairs:
+        if one is None:
+            apart.append(f"{other} (migrated only)")
+        elif other is None:
+            apart.append(f"{one} (legacy only)")
+        elif not _same(legacy.files[one], migrated.files[other]):
+            numbers = _without_numbers(legacy.files[one]) == _without_numbers(migrated.files[other]) is not None
+            apart.append(f"{one} (in numbers only)" if numbers else one)
     if not apart:
         return f"files written: {len(pairs)}, the same bytes"
     more = f" and {len(apart) - SHOWN} more" if len(apart) > SHOWN else ""
@@ -94,6 +100,16 @@ def _same(one: Path, other: Path) -> bool:
     if not other.is_file() or one.stat().st_size != other.stat().st_size:
         return False
     return one.stat().st_size > LARGEST or one.read_bytes() == other.read_bytes()
+
+
+def _without_numbers(path: Path) -> str | None:
+    """A small text file's text, its digits masked; None for anything else."""
+    if path.stat().st_size > LARGEST_TEXT:
+        return None
+    try:
+        return _DIGITS.sub("0", path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError:
+        return None
 
 
 def _side_by_side(one: str | None, other: str | None) -> tuple[str, str]:

@@ -60,4 +60,16 @@ def test_files_that_differ_or_are_on_one_side_only_are_named(tmp_path: Path) -> 
     """Names that differ in their numbers only, as event files do, are the same file."""
     legacy = effects_of(*ran(tmp_path / "a", best__pt="x", events17__log="e", only__txt="1"))
     migrated = effects_of(*ran(tmp_path / "b", best__pt="y", events18__log="e", more__txt="1"))
-    assert told(legacy, migrated) == ["files written: 3 of 4 differ: best.pt, only.txt, more.txt (migrated only)"]
+    assert told(legacy, migrated) == [
+        "files written: 3 of 4 differ: best.pt, only.txt (legacy only), more.txt (migrated only)"
+    ]
+
+
+def test_a_log_that_differs_in_its_numbers_only_is_told_so(tmp_path: Path) -> None:
+    """As one with times; bytes that are no text are not looked into."""
+    legacy = effects_of(*ran(tmp_path / "a", train__log="at 12:30 loss 1.5\n"))
+    migrated = effects_of(*ran(tmp_path / "b", train__log="at 12:31 loss 1.5\n"))
+    assert told(legacy, migrated) == ["files written: 1 of 1 differ: train.log (in numbers only)"]
+    (tmp_path / "a" / "ran" / "train.log").write_bytes(b"\xff\xfe1")
+    (tmp_path / "b" / "ran" / "train.log").write_bytes(b"\xff\xfe2")
+    assert told(legacy, migrated) == ["files written: 1 of 1 differ: train.log"]

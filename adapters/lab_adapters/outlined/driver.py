@@ -24,6 +24,7 @@ from lab_adapters.outlined.found import find, scope_of
 from lab_adapters.outlined.module import OutlinedModule
 from lab_adapters.outlined.places import Places
 from lab_adapters.outlined.scalars import scalars_to_loggers
+from lab_adapters.outlined.tracebacks import hide_ours
 
 #: More iterations than any training has; an outlined loop ends by itself.
 ENDLESS = 2**53
@@ -169,7 +170,11 @@ def drive(legacy: Steps, scope: Callable[[], dict[str, Any]], trainer: dict[str,
     try:
         _lightning(driver, {**getattr(_given, "trainer", {}), **trainer})
     except InterruptedProgramError as carried:
+        hide_ours(carried.error)
         raise carried.error from None
+    except BaseException as error:
+        hide_ours(error)
+        raise
     finally:
         hook.remove()
         # Where Lightning stopped first, `finally` blocks around the legacy loops run now.
@@ -230,7 +235,8 @@ def _lightning(driver: Driver, settings: dict[str, Any]) -> None:
     callbacks = [*(given if isinstance(given, list | tuple) else [given]), interruption]
     handler = signal.getsignal(signal.SIGINT)
     with quiet(), _same_anomaly_mode() as anomaly:
-        arguments = faithful(device, accelerator=accelerator, detect_anomaly=anomaly, callbacks=callbacks, **settings)
+        wanted = {"accelerator": accelerator, "detect_anomaly": anomaly, **settings, "callbacks": callbacks}
+        arguments = faithful(device, **wanted)
         trainer = pl.Trainer(**arguments)
         # A program that never asked for it is not to survive a SIGTERM.
         trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
