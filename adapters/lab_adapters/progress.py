@@ -19,19 +19,30 @@ def count_step(trainer: pl.Trainer) -> None:
     progress.increment_completed()
 
 
-def resume_at(checkpoint: dict[str, Any], trainer: pl.Trainer, step: int, batches: int | None = None) -> None:
-    """Set a checkpoint's progress counters to "in the one epoch, after `batches` batches" (as many as steps, if None).
+def resume_at(
+    checkpoint: dict[str, Any],
+    trainer: pl.Trainer,
+    step: int,
+    batches: int | None = None,
+    epoch: int = 0,
+    within: int | None = None,
+) -> None:
+    """Set a checkpoint's progress counters to "after `batches` batches" (as many as steps, if None).
 
-    What Lightning saved may say more: a run that had reached its last step says "last batch" or "epoch completed",
-    and resuming it with more steps would end at once, silently. A legacy checkpoint says nothing at all.
+    They lie in `epoch`, by default the only one, of which `within` batches (all, if None) are done. What Lightning
+    saved may say more: a run that had reached its last step says "last batch" or "epoch completed", and resuming it
+    with more steps would end at once, silently. A legacy checkpoint says nothing at all.
     """
     loops = trainer.fit_loop.state_dict()
     batches = step if batches is None else batches
-    counted = {"ready": batches, "completed": batches, "started": batches, "processed": batches}
-    for reach in ("total", "current"):
-        loops["epoch_loop.batch_progress"][reach].update(counted)
+    within = batches if within is None else within
+    for reach, count in (("total", batches), ("current", within)):
+        loops["epoch_loop.batch_progress"][reach].update(ready=count, completed=count, started=count, processed=count)
         loops["epoch_loop.manual_optimization.optim_step_progress"][reach].update(ready=step, completed=step)
-        loops["epoch_progress"][reach].update(ready=1, started=1)
-    loops["epoch_loop.state_dict"]["_batches_that_stepped"] = batches
-    checkpoint.update(epoch=0, global_step=step)
+        loops["epoch_loop.automatic_optimization.optim_progress"]["optimizer"]["step"][reach].update(
+            ready=step, completed=step
+        )
+        loops["epoch_progress"][reach].update(ready=epoch + 1, started=epoch + 1, processed=epoch, completed=epoch)
+    loops["epoch_loop.state_dict"]["_batches_that_stepped"] = batches if trainer.accumulate_grad_batches == 1 else step
+    checkpoint.update(epoch=epoch, global_step=step)
     checkpoint.setdefault("loops", {})["fit_loop"] = loops

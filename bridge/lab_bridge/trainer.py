@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +19,8 @@ from lab_adapters.loader import TokenLoader
 from lab_adapters.progress_bar import with_calm_bar
 from lab_adapters.slim_loop import slim
 from lab_adapters.step_module import StepModule
-from lab_bridge.idiomatic import Objection, objections
-from lab_bridge.idiomatic.module import Batches, IdiomaticModule
+from lab_bridge.idiomatic import NotIdiomaticError, Objection, objections
+from lab_bridge.idiomatic.module import IdiomaticModule
 from lab_bridge.idiomatic.semantics import semantics_of
 from lab_bridge.legacy_checkpoint import LabCheckpoint
 from lab_bridge.operative import write_operative_config
@@ -39,9 +41,9 @@ class Trainer(legacy_lab.Trainer):
     where anything speaks against it) or "stock". `update` is how Lab's own optimizers update (`lab_bridge.update`):
     "foreach", bitwise Lab's loop; "loop", Lab's loop; "fused", faster and not bitwise.
 
-    `tier` is "faithful"; "idiomatic": Lightning's automatic optimization with its own accumulation and clipping, or
-    `ValueError` with the rules that object (`lab_bridge.idiomatic`); or "auto": idiomatic where no rule objects, and
-    `objections` says why not.
+    `tier` is "faithful"; "idiomatic": automatic optimization with Lightning's own accumulation, clipping, precision,
+    schedulers and average, or `ValueError` with the rules that object (`lab_bridge.idiomatic`); or "auto": idiomatic
+    where no rule objects, and `objections` says why not. `kept` says which of these parts stayed Lab's, and why.
 
     `train(resume=…)` takes Lab's checkpoints and Lightning's; `save` writes Lab's, which `legacy_lab` resumes from.
     """
@@ -62,6 +64,7 @@ class Trainer(legacy_lab.Trainer):
         super().__init__(*args, **kwargs)
         self.tier = tier
         self.objections: tuple[Objection, ...] = ()
+        self.kept: tuple[Objection, ...] = ()
         choose_update(self.optimizer, update)
         self.loop = loop
         self.lightning_arguments = dict(lightning or {})
@@ -84,17 +87,22 @@ class Trainer(legacy_lab.Trainer):
             self.lightning = pl.Trainer(**self._arguments(module))
             if self.loop == "slim":
                 slim(self.lightning)
-            self.lightning.fit(module, batches, ckpt_path=self._resume)
+            with module.schedules_lent() if isinstance(module, IdiomaticModule) else nullcontext():
+                self.lightning.fit(module, batches, ckpt_path=self._resume)
 
     def _module(self) -> tuple[StepModule, Any]:
         if self.tier != "faithful":
-            self.objections = objections(semantics_of(self, resumes=self._resume is not None))
+            semantics = semantics_of(self)
+            self.objections, self.kept = objections(semantics), ()
             if not self.objections:
-                return IdiomaticModule(self), Batches(self)
-            said = "; ".join(str(objection) for objection in self.objections)
+                module = IdiomaticModule(self, semantics)
+                self.kept = module.kept
+                for part in self.kept:
+                    log.info("%s stays Lab's: %s", part.keeps, part)
+                return module, module.batches
             if self.tier == "idiomatic":
-                raise ValueError(f"Trainer.tier: expected a training that Lightning's own way has the bits of: {said}")
-            log.info("the faithful tier: %s", said)
+                raise NotIdiomaticError(self.objections)
+            log.info("the faithful tier: %s", "; ".join(map(str, self.objections)))
         return StepModule(self), TokenLoader(self.steps)
 
     def latest(self) -> Path:
@@ -108,9 +116,23 @@ class Trainer(legacy_lab.Trainer):
             "default_root_dir": self.run_dir,
             "enable_progress_bar": sys.stderr.isatty(),
         }
+        own: list[Any] = []
+        extra: list[Any] = []
         if isinstance(module, IdiomaticModule):
-            settings |= module.arguments()
+            settings |= module.arguments
+            own, extra = module.callbacks, module.plugins
+            self._refuse_twice([*module.arguments, "precision"])
         settings.update(self.lightning_arguments)
-        settings["callbacks"] = with_calm_bar(settings.pop("callbacks", None), settings["enable_progress_bar"])
-        plugins = [*settings.pop("plugins", []), LegacyCheckpointIO(LabCheckpoint())]
+        given = with_calm_bar(settings.pop("callbacks", None), settings["enable_progress_bar"])
+        settings["callbacks"] = [*own, *given]
+        plugins = [*settings.pop("plugins", []), *extra, LegacyCheckpointIO(LabCheckpoint())]
         return faithful(self.device, plugins=plugins, **settings)
+
+    def _refuse_twice(self, settings: Sequence[str]) -> None:
+        """What Lab's config says is not said to Lightning once more, and other."""
+        twice = sorted(set(settings) & set(self.lightning_arguments))
+        if twice:
+            raise ValueError(
+                f"Trainer.lightning: expected nothing that the config says, found {', '.join(twice)}; "
+                "change the config, or leave tier='idiomatic'"
+            )

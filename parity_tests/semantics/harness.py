@@ -19,6 +19,7 @@ from torch import distributed as dist
 import lab_bridge
 import legacy_lab
 from lab_adapters.slim_loop import SlimEpochLoop
+from lab_bridge.idiomatic import NotIdiomaticError
 from lab_parity import UpdateSite, Verdict, compare, record
 from lab_parity.digest import digest_tensor
 from legacy_lab.data.epochs import Epochs
@@ -26,6 +27,7 @@ from legacy_lab.data.prefetch import Prefetch
 
 # The project's own names have to be known before its settings are read.
 from semantics import project
+from semantics.table import IDIOMATIC
 
 SITES = [UpdateSite("legacy_lab.optim.optimizer:Optimizer.update")]
 LEVELS = ("L1", "L1 stock loop", "L2")
@@ -71,14 +73,26 @@ class Parity:
         for level in levels:
             migrated = self.train(level, bindings, prepare, resume)
             assert level not in LEVELS[:2] or loop_of(migrated.trainer) == level, f"{level}: another loop ran"
-            verdict = compare(legacy.trace, migrated.trace)
-            assert verdict.rung == "identical", f"{level}: {_said(verdict)}"
-            assert verdict.coverage.steps >= steps, f"{level}: only {verdict.coverage.steps} steps were compared"
-            assert legacy.logged == migrated.logged, f"{level}: other metrics were logged"
-            differing = different(legacy.state, migrated.state)
-            assert not differing, f"{level}: the state at the end differs in {differing}"
-            self.found[level] = verdict.rung
+            self.found[level] = _same(legacy, migrated, steps)
+        if tuple(levels) == LEVELS:
+            self.found[IDIOMATIC] = self.idiomatic(legacy, bindings, prepare, resume, steps)
         return legacy
+
+    def idiomatic(
+        self,
+        legacy: Run,
+        bindings: Sequence[str],
+        prepare: Prepare | None = None,
+        resume: str | Path | None = None,
+        steps: int = LEAST_STEPS,
+    ) -> str:
+        """The same under automatic optimization, or refused: what the table says of it."""
+        try:
+            migrated = self.train(IDIOMATIC, bindings, prepare, resume)
+        except NotIdiomaticError as error:
+            return f"refused: {', '.join(objection.rule for objection in error.objections)}"
+        kept = sorted({str(part.keeps) for part in migrated.trainer.kept})
+        return _same(legacy, migrated, steps) + (f", {' and '.join(kept)} Lab's" if kept else "")
 
     def diverges(
         self,
@@ -152,7 +166,7 @@ def build(level: str, **arguments: Any) -> Any:
     """The trainer of a level: Lab's own builds the parts that level L2 wraps."""
     if level in ("legacy", "L2"):
         return legacy_lab.Trainer(**arguments)
-    tier = "idiomatic" if "idiomatic" in level else "faithful"
+    tier = "idiomatic" if level == IDIOMATIC else "faithful"
     return lab_bridge.Trainer(loop="stock" if "stock" in level else "slim", tier=tier, **arguments)
 
 
@@ -191,6 +205,17 @@ def different(a: Any, b: Any, path: str = "") -> list[str]:
         same = isinstance(a, torch.Tensor) and isinstance(b, torch.Tensor) and digest_tensor(a) == digest_tensor(b)
         return [] if same else [path]
     return [] if a == b or (a != a and b != b) else [path]
+
+
+def _same(legacy: Run, migrated: Run, steps: int) -> str:
+    """Demand the same trace, log and state at the end; the verdict."""
+    level, verdict = migrated.level, compare(legacy.trace, migrated.trace)
+    assert verdict.rung == "identical", f"{level}: {_said(verdict)}"
+    assert verdict.coverage.steps >= steps, f"{level}: only {verdict.coverage.steps} steps were compared"
+    assert legacy.logged == migrated.logged, f"{level}: other metrics were logged"
+    differing = different(legacy.state, migrated.state)
+    assert not differing, f"{level}: the state at the end differs in {differing}"
+    return str(verdict.rung)
 
 
 def _said(verdict: Verdict) -> str:

@@ -15,8 +15,12 @@ from torch import Tensor, nn
 
 from legacy_lab.data.epochs import Epochs
 from legacy_lab.objectives.classifier import Classifier
+from legacy_lab.optim.accumulation import Accumulation
+from legacy_lab.optim.optimizer import Optimizer
 from legacy_lab.train.anneal import Anneal
+from legacy_lab.train.ema import EMA
 from legacy_lab.train.hooks import Hook
+from legacy_lab.train.steppers import Plain
 
 #: A perceptron with batch norm and dropout on 30 made-up examples; 7 batches an epoch, 9 steps.
 BASE = (
@@ -237,6 +241,107 @@ class Spike(Hook):
                 bias[0] = torch.inf
             elif torch.isinf(bias[0]):
                 bias[0] = 0.25
+
+
+@gin.configurable
+class Signs(Optimizer):
+    """An optimizer of the project's own: each parameter goes against its gradient's sign, averaged over time."""
+
+    def __init__(self, model: nn.Module, lr: float = 0.01, beta: float = 0.9) -> None:
+        super().__init__(model, lr, beta=beta)
+
+    def update(self) -> None:
+        """One step of `lr`."""
+        for group in self.groups:
+            for name, parameter in zip(group["names"], group["params"], strict=True):
+                if parameter.grad is not None:
+                    (m,) = self.slot(name, parameter, "m")
+                    m.mul_(group["beta"]).add_(parameter.grad, alpha=1 - group["beta"])
+                    parameter.sub_(m.sign(), alpha=group["lr"])
+
+
+@gin.configurable
+class Impatient(Signs):
+    """Updates twice with the same gradients."""
+
+    def finish(self) -> bool:
+        """Once more than Lab's."""
+        self.apply()
+        return super().finish()
+
+
+@gin.configurable
+class Twofold(Plain):
+    """Two steps for one."""
+
+    def __call__(self, trainer: Any) -> Any:
+        """The metrics of the second."""
+        super().__call__(trainer)
+        return super().__call__(trainer)
+
+
+@gin.configurable
+class Halved(Accumulation):
+    """Half of each loss."""
+
+    def share(self, loss: Tensor) -> Tensor:
+        """Of what Lab takes."""
+        return super().share(loss) / 2
+
+
+@gin.configurable
+class Hasty(EMA):
+    """Follows twice at every step."""
+
+    def update(self, model: nn.Module) -> None:
+        """As Lab's, twice."""
+        super().update(model)
+        super().update(model)
+
+
+@gin.configurable
+class Draws(Hook):
+    """Draws before each step."""
+
+    def before_step(self, trainer: Any) -> None:
+        """One number."""
+        torch.rand(1)
+
+
+@gin.configurable
+class LateDraws(Hook):
+    """The mistake of drawing when a step's batch is there already."""
+
+    def before_train(self, trainer: Any) -> None:
+        """Stand between the loader and the step."""
+        loader = trainer.loader
+
+        class Late:
+            """Draws behind each batch."""
+
+            def next_batch(self) -> Any:
+                """A batch."""
+                batch = loader.next_batch()
+                torch.rand(1)
+                return batch
+
+            def __getattr__(self, name: str) -> Any:
+                return getattr(loader, name)
+
+        trainer.loader = Late()
+
+
+@gin.configurable
+class DrawsAfter(Hook):
+    """Draws after each loss, or (not `within`) after each step only."""
+
+    def __init__(self, within: bool = True) -> None:
+        self.within = within
+
+    def after_batch(self, trainer: Any) -> None:
+        """One number."""
+        if self.within or not trainer.mid_step:
+            torch.rand(1)
 
 
 @gin.configurable

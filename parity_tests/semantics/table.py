@@ -9,15 +9,21 @@ from types import FunctionType
 
 import attrs
 
+#: The level of automatic optimization, under which a row says what becomes of it.
+IDIOMATIC = "L1 idiomatic"
+
+COLUMNS = ("semantic", "seam", "L1", "L2", "idiomatic", "wrong twin", "test")
+
 HEAD = """# Semantics
 
 Every training semantic below is trained by a tiny Lab project under `legacy_lab` and again at each level of a
 migration, at least eight optimizer steps, recorded, and compared bit by bit: batches, generators, losses, gradients,
 hyperparameters, optimizer state, parameters, buffers, logged metrics and the state at the end. *L1* is the drop-in
-Trainer, on its slim loop and on Lightning's own; *L2* the explicit adapters of `lab_fit.py`. *Wrong twin* is a
-migration with a deliberate mistake, and where the comparison found it first (`phase@step`): a test that cannot fail
-proves nothing. *Seam* is what holds the semantic under Lightning. What follows is alone in its project but for a few
-settings; `parity_tests/whole_projects` puts them together at random (docs/whole-projects.md).
+Trainer, on its slim loop and on Lightning's own; *L2* the explicit adapters of `lab_fit.py`; *idiomatic* the drop-in
+under automatic optimization, with what stays Lab's there, or refused by a rule of `lab_bridge.idiomatic`. *Wrong twin*
+is a migration with a deliberate mistake, and where the comparison found it first (`phase@step`): a test that cannot
+fail proves nothing. *Seam* is what holds the semantic under Lightning. What follows is alone in its project but for a
+few settings; `parity_tests/whole_projects` puts them together at random (docs/whole-projects.md).
 
 Made from the tests; do not edit:
 
@@ -38,13 +44,13 @@ class Row:
     line: int = 0  #: where in its file the test stands
 
 
-def read(markdown: str) -> dict[str, tuple[str, str]]:
-    """What a table says of each test: its semantic and its seam."""
+def cells(markdown: str) -> dict[str, dict[str, str]]:
+    """A table's cells, by test and column."""
     rows = {}
     for line in markdown.splitlines():
-        cells = [cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
-        if len(cells) == 6 and cells[5].startswith("`test_"):
-            rows[cells[5].strip("`")] = (cells[0], cells[1])
+        found = [cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+        if len(found) == len(COLUMNS) and found[-1].startswith("`test_"):
+            rows[found[-1].strip("`")] = dict(zip(COLUMNS, found, strict=True))
     return rows
 
 
@@ -62,16 +68,22 @@ def markdown(rows: Iterable[Row]) -> str:
     lines = [HEAD]
     groups: dict[str, list[Row]] = {}
     # A test with parameters is one row: those that failed would have kept the table from being written.
+    rows = list(rows)
+    said: dict[tuple[str, str], dict[str, None]] = {}
+    for one in rows:
+        if IDIOMATIC in one.found:
+            said.setdefault((one.group, one.test), {})[one.found[IDIOMATIC]] = None
     for one in {(one.group, one.test): one for one in rows}.values():
         groups.setdefault(one.group, []).append(one)
     for group in sorted(groups):
         lines.append(f"## {group.capitalize()}\n")
-        lines.append("| semantic | seam | L1 | L2 | wrong twin | test |")
-        lines.append("|---|---|---|---|---|---|")
+        lines.append(f"| {' | '.join(COLUMNS)} |")
+        lines.append("|---" * len(COLUMNS) + "|")
         for one in sorted(groups[group], key=lambda one: one.line):
             twin = f"{one.twin.rstrip('.')}: {one.found['twin']}" if "twin" in one.found else ""
             level1 = one.found.get("L1", "–")
-            cells = (one.semantic, one.seam, level1, one.found.get("L2", "–"), twin, f"`{one.test}`")
-            lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+            tier = "; ".join(sorted(said.get((one.group, one.test), {"–": None})))
+            written = (one.semantic, one.seam, level1, one.found.get("L2", "–"), tier, twin, f"`{one.test}`")
+            lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in written) + " |")
         lines.append("")
     return "\n".join(lines)

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from lab_bridge.checkpoint import CheckpointError, convert
-from semantics.harness import LEVELS, Parity, Run, different
+from lab_bridge.idiomatic import NotIdiomaticError
+from semantics.harness import IDIOMATIC, LEVELS, Parity, Run, different
 from semantics.test_adversarial import GAN
 from semantics.test_loaders import EPOCHS, TORCH
 
@@ -31,6 +32,42 @@ RICH = [
     "Ramp.steps = 20",
     "Adam.clip_norm = 0.3",
 ]
+#: Settings of which Lightning has every part: an average, schedules, clipping, precision, windows.
+COMMON = [
+    "Trainer.ema = @EMA()",
+    "Trainer.eval_every = 2",
+    "Trainer.evaluation = @Evaluation()",
+    "Evaluation.eval_mode = False",
+    "Trainer.precision = @Autocast()",
+    "Adam.gradients = @Gradients()",
+    "Gradients.clip = @ClipTorchNorm()",
+    "ClipTorchNorm.limit = 0.3",
+    "Adam.accumulate = @Accumulation()",
+    "Accumulation.every = 2",
+    "Ramp.of = 'lr'",
+    "Ramp.start = 0.02",
+    "Ramp.end = 0.001",
+    "Ramp.steps = 4",
+]
+LIGHTNINGS = {
+    # Windows reach over the ends of epochs.
+    "one epoch": [
+        *COMMON, "Adam.schedule = [@early/Timed(), @late/Timed()]", "early/Timed.schedule = @Ramp()",
+        "early/Timed.every = 2", "late/Timed.schedule = @late/Ramp()", "late/Ramp.of = 'decay'",
+        "late/Timed.when = 'after'",
+    ],
+    # Lightning's epochs are the loader's, of six batches.
+    "epochs": [
+        *COMMON, "Accumulation.leftover = 'step'", "Adam.schedule = [@early/Timed(), @late/Timed()]",
+        "early/Timed.schedule = @Ramp()", "early/Timed.per = 'epoch'", "late/Timed.schedule = @late/Ramp()",
+        "late/Ramp.of = 'decay'", "late/Timed.when = 'after'", "train/Loader.batch_size = 5",
+    ],
+    # Of seven, so that an epoch's last window is cut short.
+    "leftovers": [
+        *COMMON, "Accumulation.leftover = 'step'", "Adam.schedule = @Timed()", "Timed.schedule = @Ramp()",
+        "Timed.every = 2",
+    ],
+}  # fmt: skip
 LOADERS = {
     "endless": [],
     "sized": [*TORCH, "Formed.noise = 0.1"],
@@ -106,7 +143,11 @@ def resumes(parity: Parity, bindings: list[str], whole: Run, path: Path, levels:
     """Demand that each level goes on from a file as the whole run did."""
     for level in levels:
         torch.rand(7)
-        resumed = parity.train(level, bindings, resume=path)
+        try:
+            resumed = parity.train(level, bindings, resume=path)
+        except NotIdiomaticError as error:
+            parity.found[level] = f"refused: {', '.join(objection.rule for objection in error.objections)}"
+            continue
         differing = different(whole.state, resumed.state)
         assert not differing, f"{path.name} resumed at {level}: the state at the end differs in {differing[:8]}"
         parity.found[level.replace("legacy", "L1")] = "identical"
@@ -152,6 +193,36 @@ def test_cut_anywhere(parity: Parity, batch: int) -> None:
         parity.found["twin"] = "state at the end"
 
 
+@pytest.mark.parametrize("name", LIGHTNINGS)
+@pytest.mark.parametrize("batch", [1, 3, 6, 7, 14])
+def test_cut_anywhere_under_automatic_optimization(parity: Parity, name: str, batch: int) -> None:
+    """Written after any batch under automatic optimization, in Lab's format or by Lightning, and resumed everywhere.
+
+    Seam: Lab's counters say where in its epoch and window Lightning's loop is, and where its schedulers are.
+
+    Twin: Lightning's window begins anew, as if no loss of it had been taken.
+    """
+    bindings, path = cut(parity, LIGHTNINGS[name], "legacy", batch)
+    written = torch.load(path, weights_only=True)
+    whole = parity.train("legacy", bindings)
+    resumes(parity, bindings, whole, path, (IDIOMATIC,))
+    bindings, path = cut(parity, LIGHTNINGS[name], IDIOMATIC, batch)
+    assert not different(written, torch.load(path, weights_only=True)), "another file was written"
+    resumes(parity, bindings, whole, path, ("legacy", IDIOMATIC))
+    bindings, path = cut(parity, LIGHTNINGS[name], IDIOMATIC, batch, lightning=True)
+    resumes(parity, bindings, whole, path, ("L1", "L2", IDIOMATIC))
+    translated = parity.folder / "translated.lab"
+    convert(path, translated)
+    resumes(parity, bindings, whole, translated, ("legacy",))
+    assert parity.found[IDIOMATIC] == "identical"
+    if batch == 3 and name == "one epoch":
+        state = torch.load(path, weights_only=True)
+        state["optimizer_states"][0]["legacy"]["micro_steps"] -= 1
+        torch.save(state, path)
+        assert different(whole.state, parity.train(IDIOMATIC, bindings, resume=path).state), "the twin was not found"
+        parity.found["twin"] = "state at the end"
+
+
 @pytest.mark.parametrize("batch", [3, 7])
 @pytest.mark.parametrize("level", LEVELS)
 def test_lightnings_file_of_a_step_that_is_not_done(parity: Parity, level: str, batch: int) -> None:
@@ -177,7 +248,7 @@ def test_every_loader_in_mid_epoch(parity: Parity, loader: str, batch: int) -> N
     Twin: the generators that its epoch began with are others.
     """
     bindings, path = cut(parity, [*LOADERS[loader], "Trainer.steps = 12"], "legacy", batch)
-    resumes(parity, bindings, parity.train("legacy", bindings), path, ("L1", "L2"))
+    resumes(parity, bindings, parity.train("legacy", bindings), path, ("L1", "L2", IDIOMATIC))
     bindings, path = cut(parity, [*LOADERS[loader], "Trainer.steps = 12"], "L1", batch)
     whole = parity.train("legacy", bindings)
     resumes(parity, bindings, whole, path, ("legacy",))
@@ -196,7 +267,7 @@ def test_every_part_that_has_a_state(parity: Parity, part: str) -> None:
     Seam: every part's state lies in the legacy checkpoint and in the legacy part of Lightning's.
     """
     bindings, path = cut(parity, PARTS[part], "legacy", 5)
-    resumes(parity, bindings, parity.train("legacy", bindings), path, ("L1", "L2"))
+    resumes(parity, bindings, parity.train("legacy", bindings), path, ("L1", "L2", IDIOMATIC))
     bindings, path = cut(parity, PARTS[part], "L1", 5)
     resumes(parity, bindings, parity.train("legacy", bindings), path, ("legacy",))
 

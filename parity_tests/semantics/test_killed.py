@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from semantics.harness import Parity, build, configure, different, lab_fit
-from semantics.run_until_killed import SETTINGS
+from semantics.run_until_killed import settings
 
 PATIENCE = 120.0  # seconds; the process has torch and Lightning to import on a busy machine
 
@@ -45,9 +45,9 @@ def checkpoints(folder: Path) -> list[Path]:
     return sorted([*folder.glob("step_*.lab"), *folder.glob("lightning/*.ckpt")], key=lambda path: path.stat().st_mtime)
 
 
-def resumed(level: str, folder: Path, steps: int) -> dict[str, Any]:
+def resumed(level: str, folder: Path, steps: int, bindings: list[str]) -> dict[str, Any]:
     """The state after so many steps, of a run that goes on with the newest checkpoint of its folder."""
-    configure([*SETTINGS, f"Trainer.steps = {steps}"], folder)
+    configure([*bindings, f"Trainer.steps = {steps}"], folder)
     trainer = build(level)
     if level == "L2":
         lab_fit().fit(trainer, resume="latest")
@@ -64,6 +64,7 @@ def resumed(level: str, folder: Path, steps: int) -> dict[str, Any]:
         ("legacy", ("legacy", "L1", "L1 stock loop", "L2")),
         ("L1", ("legacy", "L1")),
         ("L1, Lightning's files", ("L1", "L1 stock loop")),
+        ("L1 idiomatic, Lightning's files", ("L1 idiomatic", "L1")),
         ("L2", ("legacy", "L2")),
     ],
 )
@@ -80,14 +81,15 @@ def test_kill_minus_nine_and_resume(parity: Parity, level: str, resumers: tuple[
     found = torch.load(newest, weights_only=True)
     step = found.get("step", found.get("global_step"))
     steps = step + 10
-    configure([*SETTINGS, f"Trainer.steps = {steps}"], parity.folder / "whole")
+    bindings = settings(level)
+    configure([*bindings, f"Trainer.steps = {steps}"], parity.folder / "whole")
     whole = build("legacy")
     whole.train()
     for resumer in resumers:
         copy = shutil.copytree(folder, parity.folder / f"resumed-{resumer}")
-        differing = different(whole.state(), resumed(resumer, copy, steps))
+        differing = different(whole.state(), resumed(resumer, copy, steps, bindings))
         assert not differing, f"killed after {newest.name}, resumed at {resumer}: differs in {differing[:8]}"
         parity.found[resumer.replace("legacy", "L1")] = "identical"
-    shorter = resumed(resumers[-1], shutil.copytree(folder, parity.folder / "shorter"), steps - 1)
+    shorter = resumed(resumers[-1], shutil.copytree(folder, parity.folder / "shorter"), steps - 1, bindings)
     assert different(whole.state()["model"], shorter["model"]), "the wrong twin was not found"
     parity.found["twin"] = "state at the end"

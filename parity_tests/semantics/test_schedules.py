@@ -51,16 +51,17 @@ def test_per_micro_batch(parity: Parity, when: str) -> None:
     parity.diverges(right, [*ramp(when=when), "Adam.accumulate = 2"], phase="optimizer")
 
 
-def test_per_epoch(parity: Parity) -> None:
+@pytest.mark.parametrize("every", [1, 2])
+def test_per_epoch(parity: Parity, every: int) -> None:
     """Advanced at the end of each epoch.
 
     Seam: the legacy loader signals the end; Lightning runs one epoch throughout.
 
     Twin: advanced by updates.
     """
-    right = ramp(per="epoch")
+    right = [*ramp(per="epoch"), f"Adam.accumulate = {every}"]
     parity.identical(*right)
-    parity.diverges(right, ramp(), phase="optimizer", step=1)
+    parity.diverges(right, [*ramp(), f"Adam.accumulate = {every}"], phase="optimizer", step=1)
 
 
 def test_every_n(parity: Parity) -> None:

@@ -29,7 +29,8 @@ from whole_projects.strategy import LabProject, lab_projects
 
 def run_slice(number: int, size: int) -> dict[str, Any]:
     """`size` projects drawn from a seed, and what came of them."""
-    found: dict[str, Any] = {"slice": number, "proven": 0, "refused": 0, "steps": 0, "resumed": 0, "projects": []}
+    found: dict[str, Any] = {"slice": number, "proven": 0, "refused": 0, "steps": 0, "resumed": 0, "idiomatic": 0}
+    found["projects"] = []
     smallest: list[tuple[LabProject, str]] = []
 
     @seed(number)
@@ -45,7 +46,7 @@ def run_slice(number: int, size: int) -> dict[str, Any]:
     def every_project(project: LabProject) -> None:
         with TemporaryDirectory() as folder:
             try:
-                steps = prove(project, Path(folder))
+                proof = prove(project, Path(folder))
             except RefusedError:
                 found["refused"] += 1
                 return
@@ -54,7 +55,8 @@ def run_slice(number: int, size: int) -> dict[str, Any]:
                 raise
         if not smallest:
             found["proven"] += 1
-            found["steps"] += steps
+            found["steps"] += proof.steps
+            found["idiomatic"] += proof.idiomatic
             found["resumed"] += project.cut is not None
             found["projects"].append(hashlib.sha256(repr(project).encode()).hexdigest()[:12])
 
@@ -101,12 +103,14 @@ def _missing(log: Path, slices: int, again: bool) -> list[int]:
 def _sum_up(log: Path) -> int:
     last = _last(log)
     distinct = {project for one in last.values() for project in one["projects"]}
-    total = {key: sum(one[key] for one in last.values()) for key in ("proven", "refused", "steps", "resumed")}
+    counts = ("proven", "refused", "steps", "resumed", "idiomatic")
+    total = {key: sum(one.get(key, 0) for one in last.values()) for key in counts}
     differing = [one for one in last.values() if "differs" in one]
     print(
         f"{len(last)} slices: {total['proven']} projects proven identical ({len(distinct)} distinct), "
-        f"{total['resumed']} of them also cut and resumed; {total['steps']} optimizer steps compared at each of three "
-        f"levels; {total['refused']} refused by Lab and every level alike; {len(differing)} slices found a difference"
+        f"{total['resumed']} of them also cut and resumed, {total['idiomatic']} also under automatic optimization; "
+        f"{total['steps']} optimizer steps compared at each level; {total['refused']} refused by Lab and every level "
+        f"alike; {len(differing)} slices found a difference"
     )
     for one in differing:
         print(f"slice {one['slice']}: {one['differs']['said']}", *one["differs"]["lines"], sep="\n    ")

@@ -6,38 +6,52 @@ import gc
 from collections.abc import Sequence
 from pathlib import Path
 
+import attrs
 import torch
 
+from lab_bridge.idiomatic import NotIdiomaticError
 from lab_parity import compare
-from semantics.harness import LEVELS, Parity, Run, clean, different
+from semantics.harness import IDIOMATIC, LEVELS, Parity, Run, clean, different
 from whole_projects import parts
 from whole_projects.strategy import LabProject
 
-__all__ = ["RefusedError", "prove"]
+__all__ = ["Proof", "RefusedError", "prove"]
 
 
 class RefusedError(Exception):
     """Lab itself cannot train the project, and no level did."""
 
 
-def prove(project: LabProject, folder: Path, levels: Sequence[str] = LEVELS) -> int:
-    """How many optimizer steps were compared, at least one. Raises `AssertionError` for the first difference.
+@attrs.frozen
+class Proof:
+    """How many optimizer steps were compared, at least one, and whether automatic optimization had a part in it."""
 
-    Raises `RefusedError` where Lab raises, or does not update once; every level must then do the same.
+    steps: int
+    idiomatic: bool
+
+
+def prove(project: LabProject, folder: Path, levels: Sequence[str] = (*LEVELS, IDIOMATIC)) -> Proof:
+    """Train it at every level. Raises `AssertionError` for the first difference.
+
+    Raises `RefusedError` where Lab raises, or does not update once; every level must then do the same. Only automatic
+    optimization may refuse what Lab trains, and says why.
     """
     assert parts.Images
     parity = Parity(folder)
     try:
         legacy = _train(parity, project, "legacy")
-        steps = 0
+        steps, idiomatic = 0, False
         for level in levels:
             migrated = _train(parity, project, level)
+            if isinstance(migrated, NotIdiomaticError):
+                continue
             steps = _same(legacy, migrated, level)
+            idiomatic = level == IDIOMATIC
             if project.cut is not None:
                 _resumes(parity, project, legacy, migrated)
         if not steps:
             raise RefusedError(_said(legacy))
-        return steps
+        return Proof(steps, idiomatic)
     finally:
         clean()
         gc.collect()

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, assume, event, find, given, seed, settings
 
 from lab_adapters.block_module import BlockModule
 from lab_adapters.lean_module import LeanModule
-from whole_projects.proof import RefusedError, prove
+from whole_projects.proof import Proof, RefusedError, prove
 from whole_projects.strategy import LabProject, lab_projects
 
 #: `nightly.py` draws thousands, from seeds 0 on; here are a few, from others.
@@ -24,7 +24,7 @@ CI = settings(max_examples=20, deadline=None, database=None, suppress_health_che
 @pytest.mark.parametrize("number", SEEDS)
 def test_a_generated_project_is_identical_at_every_level(number: int) -> None:
     """Blocks × objective × loader × optimizer × schedule × precision × accumulation × hooks × evaluation × resume."""
-    proven: list[int] = []
+    proven: list[Proof] = []
 
     @seed(number)
     @CI
@@ -39,6 +39,7 @@ def test_a_generated_project_is_identical_at_every_level(number: int) -> None:
 
     every_project()
     assert len(proven) >= 15, "too many projects are refused for this to prove anything"
+    assert sum(proof.idiomatic for proof in proven) >= 3, "automatic optimization refuses too many"
 
 
 #: The smallest projects that once differed, and what was wrong.
@@ -89,7 +90,7 @@ FINDS = {
 @pytest.mark.parametrize("project", FINDS.values(), ids=[name.replace(" ", "-")[:40] for name in FINDS])
 def test_what_was_found_once_stays_mended(project: LabProject, tmp_path: Path) -> None:
     """Each find of the generator."""
-    assert prove(project, tmp_path) >= 1
+    assert prove(project, tmp_path).steps >= 1
 
 
 def _zeroing(module: Any, set_to_none: bool = True) -> None:

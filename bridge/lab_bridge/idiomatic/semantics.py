@@ -2,27 +2,55 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import attrs
+from torch import distributed as dist
 
-__all__ = ["PLAIN_OPTIMIZERS", "Semantics", "semantics_of"]
+__all__ = ["CLIPS", "PLAIN_OPTIMIZERS", "Semantics", "Time", "semantics_of"]
 
 #: Optimizers of Lab's whose `step` is the base class's: backward, accumulate, schedule, clip, update, zero.
 PLAIN_OPTIMIZERS = ("Adam", "LAMB", "RAdam", "SGD", "Torch")
+
+#: Ways of clipping that Lightning has in the same bits, by Lightning's names.
+CLIPS = {"ClipTorchNorm": "norm", "ClipValue": "value"}
+
+#: What an optimizer of a project's own may define without changing when anything happens.
+ITS_OWN = ("__init__", "update", "apply", "slot", "state", "load_state", "named_parameters", "reduce", "clip", "zero")
+
+#: What of the trainer Lightning's loop stands in for: a project's own would not be called.
+REPLACED = ("train_step", "compute")
+
+
+@attrs.frozen
+class Time:
+    """When a schedule is asked, and what it is known to move (empty: that is not known)."""
+
+    per: str
+    when: str
+    every: int
+    moves: frozenset[str] = frozenset()
 
 
 @attrs.frozen(kw_only=True)
 class Semantics:
     """The assumptions that the rules look at; each is named after the setting of Lab's that it comes from.
 
-    `batches_per_epoch` is None for a loader that does not say; `times` are (per, when, every) of each schedule, `moves`
-    the hyperparameters that schedules move as far as that is known; `hooks` are the classes of the hooks, and
-    `early_hooks` of those that do something before a step's first batch or between its losses.
+    `native` is whether the training is to be written anew, not to be run as it is. Classes are given by name, those of
+    the project's own with their module. `batches_per_epoch` is None for a loader that does not say; `times` says
+    when schedules are asked; `moves` the hyperparameters that they move as far as that is known; `early_hooks` are
+    hooks that do something before a step's first batch. `own_step` and `own_trainer` are methods that the project
+    has replaced. `ranks` is how many processes train.
     """
 
     optimizer: str
+    native: bool = False
+    own_step: tuple[str, ...] = ()
+    own_clip: bool = False
+    own_trainer: tuple[str, ...] = ()
+    accumulation: str = "Accumulation"
     every: int = 1
     form: str = "mean"
     leftover: str = "carry"
@@ -34,8 +62,10 @@ class Semantics:
     masters: bool = False
     zeroes: str = "optimizer"
     reduce_at: str = "update"
-    times: tuple[tuple[str, str, int], ...] = ()
+    ranks: int = 1
+    times: tuple[Time, ...] = ()
     moves: tuple[str, ...] = ()
+    average: str | None = None
     stepper: str = "Plain"
     skip_nan: bool = False
     precision: str | None = None
@@ -48,11 +78,16 @@ class Semantics:
     hooks: tuple[str, ...] = ()
     early_hooks: tuple[str, ...] = ()
     reads_the_trainer: bool = False
-    resumes: bool = False
+
+    @property
+    def passes(self) -> bool:
+        """Whether Lightning's epochs can be the loader's: no window reaches over an epoch's end."""
+        size = self.batches_per_epoch
+        return size is not None and (self.leftover == "step" or size % self.every == 0)
 
 
-def semantics_of(trainer: Any, resumes: bool = False) -> Semantics:
-    """Read them off a Lab trainer, or off the typed config of one: both name their parts alike."""
+def semantics_of(trainer: Any) -> Semantics:
+    """Read them off a Lab trainer, or off the typed config of one (`native`): both name their parts alike."""
     optimizer = trainer.optimizer
     accumulation: Any = getattr(optimizer, "accumulation", None) or getattr(optimizer, "accumulate", 1)
     gradients = getattr(optimizer, "gradients", None)
@@ -60,12 +95,18 @@ def semantics_of(trainer: Any, resumes: bool = False) -> Semantics:
     clip_norm = getattr(optimizer, "clip_norm", None)
     schedules = list(_schedules(optimizer))
     loader, evaluation, precision = trainer.loader, trainer.evaluation, trainer.precision
+    native = hasattr(type(trainer), "__attrs_attrs__")
     return Semantics(
         optimizer=_named(optimizer),
+        native=native,
+        own_step=() if native else _own_step(optimizer),
+        own_clip=not native and _replaces(optimizer, ("clip",)) != (),
+        own_trainer=() if native else _replaces(trainer, REPLACED),
+        accumulation="Accumulation" if isinstance(accumulation, int) else _named(accumulation),
         every=getattr(accumulation, "every", accumulation),
         form=getattr(accumulation, "form", "mean"),
         leftover=getattr(accumulation, "leftover", "carry"),
-        batches_per_epoch=getattr(loader, "batches_per_epoch", None),
+        batches_per_epoch=getattr(loader, "size" if _named(loader) == "Epochs" else "batches_per_epoch", None),
         clip="ClipNorm" if clip_norm is not None else _name(clipping),
         clip_reach=getattr(clipping, "reach", "optimizer"),
         clip_scaled=getattr(gradients, "clip_scaled", False),
@@ -73,8 +114,10 @@ def semantics_of(trainer: Any, resumes: bool = False) -> Semantics:
         masters=getattr(gradients, "masters", False),
         zeroes=getattr(gradients, "zeroes", "optimizer"),
         reduce_at=getattr(gradients, "reduce_at", "update"),
-        times=tuple((timed.per, timed.when, timed.every) for timed in schedules if type(timed).__name__ == "Timed"),
+        ranks=dist.get_world_size() if not native and dist.is_available() and dist.is_initialized() else 1,
+        times=tuple(_time(timed) for timed in schedules),
         moves=tuple(timed.of for timed in _inner(schedules) if hasattr(timed, "of")),
+        average=_name(trainer.ema),
         stepper=_name(trainer.stepper) or "Plain",
         skip_nan=getattr(trainer.stepper, "skip_nan", False),
         precision=_name(precision),
@@ -84,23 +127,61 @@ def semantics_of(trainer: Any, resumes: bool = False) -> Semantics:
         eval_mode=getattr(evaluation, "eval_mode", True),
         eval_averaged=getattr(evaluation, "averaged", True),
         eval_generators=getattr(evaluation, "generators", "shared"),
-        hooks=tuple(type(hook).__name__ for hook in trainer.hooks),
+        hooks=tuple(_named(hook) for hook in trainer.hooks),
         early_hooks=tuple(type(hook).__name__ for hook in trainer.hooks if _is_early(hook)),
         reads_the_trainer=type(loader).__name__ == "Mixture" or hasattr(loader, "attach"),
-        resumes=resumes,
     )
 
 
 def _name(part: Any) -> str | None:
-    return None if part is None else type(part).__name__
+    return None if part is None else _named(part)
 
 
-def _named(optimizer: Any) -> str:
+def _named(part: Any) -> str:
     """Its class where that is Lab's own; else the class with its module, which no rule knows."""
-    cls = type(optimizer)
+    cls = type(part)
     live = cls.__module__.startswith("legacy_lab.")
     typed = hasattr(cls, "__attrs_attrs__")
     return cls.__name__ if live or typed else f"{cls.__module__}.{cls.__qualname__}"
+
+
+def _own_step(optimizer: Any) -> tuple[str, ...]:
+    """What stands between a loss and an update and is not Lab's base optimizer's; `step` for one not built on it."""
+    from legacy_lab.optim.optimizer import Optimizer
+
+    if not isinstance(optimizer, Optimizer):
+        return ("step",)
+    methods = (name for name, member in vars(Optimizer).items() if inspect.isfunction(member))
+    return _replaces(optimizer, [name for name in methods if name not in ITS_OWN])
+
+
+def _replaces(part: Any, names: Sequence[str]) -> tuple[str, ...]:
+    """Those of the methods that are not Lab's, or the drop-in's, but the project's: in a class or on the instance."""
+
+    def home(name: str) -> str:
+        if name in vars(part):
+            return ""
+        return next((cls.__module__ for cls in type(part).__mro__ if name in vars(cls)), "legacy_lab")
+
+    return tuple(name for name in names if home(name).split(".")[0] not in ("legacy_lab", "lab_bridge"))
+
+
+def _time(schedule: Any) -> Time:
+    moves = set()
+    for part in _inner([schedule]):
+        if hasattr(part, "schedule") or hasattr(part, "schedules"):
+            continue
+        known = "lr" if type(part).__name__ == "WarmupCosine" else getattr(part, "of", None)
+        if known is None:
+            return Time(*_asked(schedule))
+        moves.add("betas" if known == "beta1" else known)
+    return Time(*_asked(schedule), frozenset(moves))
+
+
+def _asked(schedule: Any) -> tuple[str, str, int]:
+    if type(schedule).__name__ == "Timed":
+        return schedule.per, schedule.when, schedule.every
+    return "update", "before", 1
 
 
 def _schedules(optimizer: Any) -> Iterator[Any]:
@@ -120,9 +201,10 @@ def _inner(schedules: Sequence[Any]) -> Iterator[Any]:
 
 
 def _is_early(hook: Any) -> bool:
-    """Whether a live hook overrides what comes before a batch or between losses; `Anneal` is known to only set."""
+    """Whether a live hook does something before a step's first batch; `Anneal`, which only sets a weight, may wait."""
+    from legacy_lab.train.anneal import Anneal
     from legacy_lab.train.hooks import Hook
 
     if not isinstance(hook, Hook):
         return type(hook).__name__ not in ("StopOnNaN", "Keep")
-    return any(getattr(type(hook), name) is not getattr(Hook, name) for name in ("before_step", "after_batch"))
+    return type(hook).before_step not in (Hook.before_step, Anneal.before_step)

@@ -9,6 +9,8 @@ ROW = "test_sum, test_sum_then_gradients_over_k"
 
 def objection(semantics: Semantics) -> str | None:
     """Why, or None."""
+    if semantics.accumulation != "Accumulation":
+        return f"the optimizer accumulates by {semantics.accumulation}, which is the project's own"
     if semantics.form == "mean":
         return None
     return f"Accumulation.form is {semantics.form!r}; Lightning divides each loss, which only 'mean' does"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from lab_bridge.idiomatic.semantics import Semantics
 
-ROW = "test_over_a_wider_set_than_the_optimizers"
+ROW = "test_over_a_wider_set_than_the_optimizers, test_gradients_beyond_the_optimizers_pile_up"
+KEEPS = "clipping"
 
 
 def objection(semantics: Semantics) -> str | None:

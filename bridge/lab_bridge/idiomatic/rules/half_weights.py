@@ -5,6 +5,7 @@ from __future__ import annotations
 from lab_bridge.idiomatic.semantics import Semantics
 
 ROW = "test_fp32_masters"
+KEEPS = "precision"
 
 
 def objection(semantics: Semantics) -> str | None:

@@ -9,6 +9,8 @@ ROW = "test_lbfgs_by_closure, test_sam, test_lookahead, test_several_critic_step
 
 def objection(semantics: Semantics) -> str | None:
     """Why, or None."""
-    if semantics.optimizer in PLAIN_OPTIMIZERS:
-        return None
-    return f"{semantics.optimizer} has a step of its own, which Lightning would not call"
+    if semantics.own_step:
+        return f"{semantics.optimizer} has a {semantics.own_step[0]} of its own, which Lightning would not call"
+    if semantics.native and semantics.optimizer not in PLAIN_OPTIMIZERS:
+        return f"{semantics.optimizer} has a step of its own, which Lightning would not call"
+    return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from lab_bridge.idiomatic.semantics import Semantics
 
 ROW = "test_the_limit_is_scheduled"
+KEEPS = "clipping"
 
 
 def objection(semantics: Semantics) -> str | None:

@@ -1,16 +1,40 @@
-"""Schedules that are not asked before every update."""
+"""Schedules that are asked when Lightning does not step a scheduler."""
 
 from __future__ import annotations
 
-from lab_bridge.idiomatic.semantics import Semantics
+from collections.abc import Sequence
 
-ROW = "test_after_the_update, test_per_micro_batch, test_per_epoch, test_every_n"
+from lab_bridge.idiomatic.semantics import Semantics, Time
+
+ROW = "test_per_micro_batch, test_per_epoch, test_several_each_at_its_own_time"
+KEEPS = "schedules"
 
 
 def objection(semantics: Semantics) -> str | None:
     """Why, or None."""
-    unusual = [time for time in semantics.times if time != ("update", "before", 1)]
-    if not unusual:
+    if semantics.native:
+        unusual = [time for time in semantics.times if (time.per, time.when, time.every) != ("update", "before", 1)]
+        if not unusual:
+            return None
+        return f"a schedule is asked {unusual[0].when} every {unusual[0].per}, at each {unusual[0].every}."
+    if any(time.per == "loss" for time in semantics.times):
+        return "a schedule is asked at every loss; Lightning steps schedulers by updates or epochs"
+    by_epochs = [time for time in semantics.times if time.per == "epoch"]
+    if not by_epochs:
         return None
-    per, when, every = unusual[0]
-    return f"a schedule is asked {when} every {per}, at each {every}.; Lightning's scheduler moves with every update"
+    size = semantics.batches_per_epoch
+    if size is None or size % semantics.every:
+        return (
+            f"a schedule is asked by epochs of {size or 'unknown'} batches, which is no multiple of {semantics.every}"
+        )
+    by_updates = [time for time in semantics.times if time.per != "epoch"]
+    if by_updates and not _apart(by_epochs, by_updates):
+        return "schedules by epochs and by updates may move the same hyperparameter"
+    return None
+
+
+def _apart(some: Sequence[Time], others: Sequence[Time]) -> bool:
+    """Whether all are known, and no two of different kinds move the same."""
+    if not all(time.moves for time in (*some, *others)):
+        return False
+    return not frozenset().union(*(t.moves for t in some)) & frozenset().union(*(t.moves for t in others))

@@ -1,0 +1,59 @@
+"""A project's own code around and inside of a step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from semantics.harness import LEVELS, Parity
+
+NOISY = ["train/Loader.dataset = @Formed()", "Formed.noise = 0.1"]
+
+
+def test_a_hook_before_the_batch(parity: Parity) -> None:
+    """A hook that draws before a step's first batch, for whose examples noise is drawn as well.
+
+    Seam: the legacy step calls hooks, then asks for the batch.
+
+    Twin: it draws when the batch is there.
+    """
+    right = [*NOISY, "Trainer.hooks = [@Draws()]"]
+    parity.identical(*right)
+    parity.diverges(right, [*NOISY, "Trainer.hooks = [@LateDraws()]"], phase=["rng", "batch"], step=0)
+
+
+def test_a_hook_after_each_loss(parity: Parity) -> None:
+    """A hook that draws after each loss, inside of a step and behind it.
+
+    Seam: the legacy stepper calls it, and the drop-in after all that follows a step.
+
+    Twin: it is called once a step.
+    """
+    right = [*NOISY, "Trainer.hooks = [@DrawsAfter()]", "Adam.accumulate = 2"]
+    parity.identical(*right)
+    parity.diverges(right, [*right, "DrawsAfter.within = False"], phase=["rng", "batch"], step=0)
+
+
+def test_a_step_of_the_projects_own(parity: Parity) -> None:
+    """A trainer of the project's own, which drops a weight's sign between the batch's loss and the average.
+
+    Seam: the drop-in calls `train_step`, whoever wrote it.
+
+    Twin: it is not called.
+    """
+
+    def own_step(trainer: Any) -> None:
+        legacy_step = trainer.train_step
+
+        def train_step() -> Any:
+            metrics = legacy_step()
+            with torch.no_grad():
+                trainer.model.blocks[0].map.bias.abs_()
+            return metrics
+
+        trainer.train_step = train_step
+
+    legacy = parity.identical(levels=LEVELS[:2], prepare=own_step)
+    parity.found["L1 idiomatic"] = parity.idiomatic(legacy, [], own_step)
+    parity.diverges([], [], phase=["loss", "grad"], prepare=own_step, spoil=lambda trainer: None)
