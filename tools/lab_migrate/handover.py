@@ -16,6 +16,7 @@ from rich.console import Console
 
 from lab_migrate.convert import Conversion
 from lab_migrate.scan import scan_project
+from lab_migrate.scan.inventory import Evidence
 from lab_migrate.verify import Verification
 from lab_parity.report.terminal import render
 
@@ -103,12 +104,36 @@ def _guide(
         if not one.loops
         or any((path, int(line)) in loops for path, _, line in (at.rpartition(":") for at in one.loops))
     ]
+    left = [
+        attrs.evolve(one, evidence=evidence)
+        for one in concerned
+        if (evidence := _still_there(one.evidence, conversion)) or not one.evidence
+    ]
     return _templates().get_template(f"{GUIDE}.jinja").render(
         version=metadata.version("lab-migrate"), legacy=conversion.root, entry=entry, command=command, proof=proof,
         steps=steps, rendered=_rendered(proof) if proof is not None else "", test=TEST if TEST in also else NATIVE_TEST,
-        changes=conversion.changes, also=also, findings=conversion.findings, assumptions=concerned,
+        changes=conversion.changes, also=also, findings=conversion.findings, assumptions=left,
         outlined=any("outlined." in change.after for change in conversion.changes),
     )  # fmt: skip
+
+
+def _still_there(evidence: Sequence[Evidence], conversion: Conversion) -> tuple[Evidence, ...]:
+    """The lines that the conversion has left, where they stand now; what it has rewritten is done."""
+    changed = {change.path: change.after.splitlines() for change in conversion.changes}
+    taken: set[tuple[str, int]] = set()
+    found: list[Evidence] = []
+    for one in evidence:
+        if one.path not in changed or not one.text:
+            found.append(one)
+            continue
+        # Names of a LightningModule's own count as what they were.
+        text = one.text.removesuffix("…").replace("self.", "")
+        for number, line in enumerate(changed[one.path], 1):
+            if (one.path, number) not in taken and line.strip().replace("self.", "").startswith(text):
+                taken.add((one.path, number))
+                found.append(attrs.evolve(one, line=number))
+                break
+    return tuple(found)
 
 
 def _rendered(proof: Verification) -> str:

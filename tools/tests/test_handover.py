@@ -81,7 +81,8 @@ def test_the_guide_says_what_changed_what_was_found_and_what_lightning_has(proje
     assert "Not verified yet" in guide
     assert "| `train.py` | changed |" in guide
     assert "| train.py:6:1 | LM201 | safe |" in guide
-    assert "- **Gradients are clipped** (`train.py:9`): gradient_clip_val" in guide
+    # Where the line stands in the migrated file, which has one more above it.
+    assert "- **Gradients are clipped** (`train.py:10`): gradient_clip_val" in guide
     assert "\n\n\n" not in guide
 
 
@@ -186,3 +187,33 @@ def test_variables_before_the_command_are_set_for_both_runs(project: Make, tmp_p
         verify(root, tmp_path / "out", "COUNT=4", tmp_path / "none")
     proof = verify(root, tmp_path / "out", "COUNT=4 python train.py", tmp_path / "work")
     assert (proof.verdict.rung, proof.verdict.coverage.steps) == ("identical", 4)
+
+
+def test_the_guide_names_nothing_that_the_conversion_has_done(project: Make, tmp_path: Path) -> None:
+    """A batch that Lightning moves is not to be moved by hand; a checkpoint of the program's own is still there."""
+    source = """import torch
+from torch.utils.data import DataLoader
+
+device = torch.device("cpu")
+model = torch.nn.Linear(2, 1).to(device)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+loader = DataLoader(torch.randn(8, 2), batch_size=4)
+for epoch in range(2):
+    for x in loader:
+        x = x.to(device)
+        optimizer.zero_grad()
+        loss = model(x).square().mean()
+        loss.backward()
+        optimizer.step()
+    torch.save(model.state_dict(), "model.pt")
+"""
+    root = project({"train.py": source})
+    guides = {}
+    for tier in ("faithful", "idiomatic"):
+        conversion = convert_project(root, tier=tier)
+        conversion.write(tmp_path / tier)
+        hand_over(conversion, tmp_path / tier, "train.py")
+        guides[tier] = (tmp_path / tier / "MIGRATION.md").read_text()
+    assert "The code moves its batches to the device itself" in guides["faithful"]
+    assert "The code moves its batches to the device itself" not in guides["idiomatic"]
+    assert "The code saves and resumes by itself" in guides["idiomatic"]
