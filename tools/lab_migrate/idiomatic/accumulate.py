@@ -51,7 +51,7 @@ def accumulation_of(nest: Nest) -> Accumulation | None:
     Raises `ManualOptimizationError` where it steps at other batches than Lightning would.
     """
     loop = nest.train
-    update = next((node for node in loop.node.body if isinstance(node, ast.If) and _steps(node)), None)
+    update = next((node for node in loop.body if isinstance(node, ast.If) and _steps(node)), None)
     if update is None:
         return None
     if update.orelse or any(event.kind == BACKWARD for event in events_in(own_nodes([update]))):

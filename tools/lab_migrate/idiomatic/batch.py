@@ -21,7 +21,7 @@ from lab_migrate.analysis.symbols import dotted, own_nodes
 from lab_migrate.idiomatic.accumulate import Accumulation, Mean, accumulation_of, mean_of, zeroes_first
 from lab_migrate.idiomatic.autocast import is_untouched
 from lab_migrate.idiomatic.frame import Frame
-from lab_migrate.idiomatic.nest import Nest
+from lab_migrate.idiomatic.nest import Nest, in_inner_loop
 from lab_migrate.idiomatic.precision import Precision, precision_of
 from lab_migrate.idiomatic.quiet import is_quiet
 from lab_migrate.idiomatic.refused import ManualOptimizationError
@@ -82,7 +82,7 @@ class _Sorter:
         if len(self.roles.models) > 1:
             raise ManualOptimizationError(self.nest.train.node, "several models train or are zeroed")
         self.found.accumulation = accumulation = accumulation_of(self.nest)
-        body = self.nest.train.node.body
+        body = self.nest.train.body
         for node in self.precision.body(body) if self.precision is not None else body:
             if accumulation is not None and node is accumulation.update:
                 self._update(accumulation.update)
@@ -132,6 +132,8 @@ class _Sorter:
             self._clip(node)
         elif any(isinstance(one, ast.Continue | ast.Return | ast.Yield | ast.Global | ast.Nonlocal) for one in inner):
             raise ManualOptimizationError(node, "a batch may end early")
+        elif self.nest.steps is not None and self.place != "stepped" and _leaves(node):
+            raise ManualOptimizationError(node, "it may end before its step")
         elif self.place == "before" or (not self.inside and self._may_come_earlier(node)):
             self.found.step.append(node)
         elif self.place == "backward":
@@ -198,7 +200,7 @@ class _Sorter:
 
     def _may_come_earlier(self, node: ast.stmt) -> bool:
         """Whether a statement after backward or step computes the same before them."""
-        if self.precision is not None and not is_untouched(node):
+        if (self.precision is not None and not is_untouched(node)) or _leaves(node):
             return False
         if self.found.tail or self._reads_after_schedule(node) or not is_quiet(node, self.frame, self.roles):
             return False
@@ -228,6 +230,11 @@ class _Sorter:
             return False
         rates = [*self.roles.schedules, *self.roles.optimizers]
         return any(self.frame.canonical(one) in rates for one in ast.walk(node) if dotted(one))
+
+
+def _leaves(node: ast.stmt) -> bool:
+    """Whether a statement may break out of the loop around it."""
+    return any(isinstance(one, ast.Break) and not in_inner_loop([node], one) for one in own_nodes([node]))
 
 
 def _binds(node: ast.Name) -> bool:

@@ -18,15 +18,25 @@ _NO_GRAD = ("torch.no_grad", "torch.inference_mode", "no_grad", "inference_mode"
 
 @attrs.define(eq=False)
 class Batches:
-    """A loop over a loader. `index` is the counter's name (empty: none), which begins at `start`."""
+    """A loop over a loader. `index` is the counter's name (empty: none), which begins at `start`.
+
+    `pulls` are statements of its body that fetch the batch; those that only make what they fetch from are `making`.
+    """
 
     frame: Frame
-    node: ast.For
+    node: ast.For | ast.While
     loader: ast.expr
     target: ast.expr
     index: str
     start: int
     bar: bool
+    pulls: tuple[ast.stmt, ...] = ()
+    making: tuple[ast.stmt, ...] = ()
+
+    @property
+    def body(self) -> list[ast.stmt]:
+        """What is done with each batch."""
+        return [node for node in self.node.body if not any(node is pull for pull in self.pulls)]
 
 
 def batches_of(frame: Frame, node: ast.stmt) -> Batches:

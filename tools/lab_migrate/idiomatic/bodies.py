@@ -19,7 +19,7 @@ from lab_migrate.idiomatic.hooks import (
 )
 from lab_migrate.idiomatic.mentions import flow_of, targets_of
 from lab_migrate.idiomatic.names import TAIL, TRAIN, VALIDATE
-from lab_migrate.idiomatic.nest import Nest
+from lab_migrate.idiomatic.nest import Nest, Steps
 from lab_migrate.idiomatic.places import Places
 from lab_migrate.idiomatic.roles import Roles
 from lab_migrate.idiomatic.text import moved, rewritten
@@ -82,6 +82,11 @@ class Bodies:
         if own and hook != VALIDATE and used & set(self.roles.optimizers):
             every = ", ".join(self.places.fixed[name] for name in self.roles.optimizers)
             lines.append(f"{every} = self.optimizers({self._raw()})")
+        steps = self.nest.steps
+        if steps is not None and steps.counter and hook in (TRAIN, TAIL):
+            carried = steps.counter in self.places.names.carried
+            if hook == TRAIN if carried else steps.counter in used:
+                lines.append(f"{self._counter(steps)} = {self._steps_done(steps, hook)}")
         if hook in (TRAIN, TAIL, VALIDATE):
             loop = self.nest.validation if hook == VALIDATE else self.nest.train
             assert loop is not None
@@ -103,6 +108,19 @@ class Bodies:
         if hook == TAIL and self.places.names.passed:
             lines += [f'{self._local(name)} = outputs["{key}"]' for name, key in self._passed().items()]
         return lines
+
+    def _counter(self, steps: Steps) -> str:
+        return self.places.said(self.base, ast.Name(steps.counter, ast.Load())) or steps.counter
+
+    def _steps_done(self, steps: Steps, hook: str) -> str:
+        """The number of the step that a batch belongs to: Lightning has counted it by the end of the batch."""
+        first = (
+            ""
+            if steps.first is None
+            else rewritten(self.base.module.source(steps.first), self.places.replace(self.base))
+        )
+        first = "" if first == "0" else f" + {first}"
+        return f"self.global_step{first if steps.first is not None else ''}{' - 1' if hook == TAIL else ''}"
 
     def _raw(self) -> str:
         calls = [reach.event.node for reach in self.nest.training.step if reach.direct]

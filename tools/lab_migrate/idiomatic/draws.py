@@ -15,6 +15,7 @@ from lab_migrate.analysis.symbols import Function, dotted, own_nodes
 from lab_migrate.idiomatic.batches import Batches
 from lab_migrate.idiomatic.frame import Frame, Item
 from lab_migrate.idiomatic.nest import Nest
+from lab_migrate.idiomatic.quiet import is_quiet_call
 from lab_migrate.idiomatic.reach import reached
 from lab_migrate.idiomatic.refused import NotIdiomaticError
 from lab_migrate.idiomatic.roles import Roles
@@ -30,6 +31,32 @@ def refuse_early_draws(nest: Nest, roles: Roles, dropped: Collection[int], graph
         for item in items:
             if loop is not None and id(item.node) not in dropped:
                 _refuse(item, loop, roles, graph)
+    if nest.steps is not None:
+        pull = nest.train.pulls[0]
+        for node in nest.train.node.body[: nest.train.node.body.index(pull)]:
+            _refuse(Item(nest.base, node), nest.train, roles, graph)
+        if isinstance(pull, ast.Try):
+            _refuse_making_between(nest)
+
+
+def _refuse_making_between(nest: Nest) -> None:
+    """What is made after the legacy iterator would be made before Lightning's, and may draw."""
+    (made,) = nest.train.making
+    for node in nest.base.function.own:
+        between = made.lineno < getattr(node, "lineno", 0) < nest.epochs.lineno
+        if between and isinstance(node, ast.Call) and not is_quiet_call(node) and not _makes_nothing(node, nest):
+            raise NotIdiomaticError(
+                "LM304", nest.base.module.path, node,
+                f"{dotted(node.func)}() may draw after the loader was asked for its iterator",
+                "make the iterator right before the loop, or keep the faithful way",
+            )  # fmt: skip
+
+
+def _makes_nothing(call: ast.Call, nest: Nest) -> bool:
+    head, _, rest = dotted(call.func).partition(".")
+    full = ".".join(filter(None, [nest.base.module.symbols.imports.get(head, head), rest]))
+    last = full.rpartition(".")[2]
+    return full.startswith("torch.optim") or last in ("train", "cuda", "zero_grad", "parameters", "tqdm", "trange")
 
 
 def _refuse(item: Item, loop: Batches, roles: Roles, graph: CallGraph) -> None:

@@ -8,9 +8,10 @@ import textwrap
 from lab_migrate.analysis.symbols import dotted
 from lab_migrate.idiomatic.elsewhere import runs_after
 from lab_migrate.idiomatic.frame import Frame
-from lab_migrate.idiomatic.layout import WIDTH
+from lab_migrate.idiomatic.layout import WIDTH, is_literal
 from lab_migrate.idiomatic.limits import Limit
 from lab_migrate.idiomatic.names import read_after_of
+from lab_migrate.idiomatic.nest import Steps
 from lab_migrate.idiomatic.precision import setting_of
 from lab_migrate.idiomatic.write import Writer
 
@@ -58,7 +59,8 @@ def _call(writer: Writer, head: str, arguments: list[str], indent: str) -> list[
 
 
 def _settings(writer: Writer) -> list[str]:
-    found = [f"max_epochs={_epochs(writer)}", f"accelerator={_accelerator(writer)}", "devices=1"]
+    length = _steps(writer, writer.nest.steps) if writer.nest.steps is not None else f"max_epochs={_epochs(writer)}"
+    found = [length, f"accelerator={_accelerator(writer)}", "devices=1"]
     for word, limit in (("train", writer.hooks.train_limit), ("val", writer.hooks.validation_limit)):
         if limit is not None:
             frame = (writer.nest.train if word == "train" else writer.nest.validation).frame  # type: ignore[union-attr]
@@ -80,9 +82,30 @@ def _settings(writer: Writer) -> list[str]:
     return found
 
 
+def _steps(writer: Writer, steps: Steps) -> str:
+    """How long a training without epochs is."""
+    if steps.stop is None:
+        return "max_epochs=-1"
+    source = writer.base.module.source
+    first = steps.first
+    if isinstance(first, ast.Name) and not steps.counter:
+        initial = writer.names.initial.get(first.id)
+        first = initial.value if initial is not None and is_literal(initial.value) else first
+        low = writer.base.module.source(first) if hasattr(first, "lineno") else ast.unparse(first)
+    else:
+        low = source(first) if first is not None else "0"
+    more = " + 1" if steps.inclusive else ""
+    return (
+        f"max_steps={source(steps.stop)}{more}"
+        if low == "0"
+        else f"max_steps=max({source(steps.stop)}{more} - {low}, 0)"
+    )
+
+
 def _epochs(writer: Writer) -> str:
     source = writer.base.module.source
     first, stop = writer.nest.first, writer.nest.stop
+    assert stop is not None
     if first is None or (isinstance(first, ast.Constant) and first.value == 0):
         return source(stop)
     if isinstance(stop, ast.BinOp) and isinstance(stop.op, ast.Add) and ast.dump(stop.right) == ast.dump(first):

@@ -24,7 +24,7 @@ def refuse_looks_at_gradients(nest: Nest, batch: Automatic, graph: CallGraph) ->
     parts: list[tuple[Frame, list[ast.stmt]]] = [(frame, batch.step), (frame, batch.tail)]
     parts += [(item.frame, [item.node]) for item in nest.items]
     if nest.validation is not None:
-        parts.append((nest.validation.frame, nest.validation.node.body))
+        parts.append((nest.validation.frame, nest.validation.body))
     for where, body in parts:
         found = reached(body, where, graph, _looks)
         if found is not None:
@@ -33,7 +33,7 @@ def refuse_looks_at_gradients(nest: Nest, batch: Automatic, graph: CallGraph) ->
 
 def refuse_gradients_from_before(nest: Nest, graph: CallGraph) -> None:
     """Raises `NotIdiomaticError` where a batch may add to gradients made before the first: a fit zeroes them."""
-    events = sorted(events_in(own_nodes(nest.train.node.body)), key=lambda event: (event.line, event.column))
+    events = sorted(events_in(own_nodes(nest.train.body)), key=lambda event: (event.line, event.column))
     if not events or events[0].kind == ZERO or any(_zeroes(item) for item in nest.before):
         return
     for item in _above(nest):

@@ -20,6 +20,7 @@ from lab_migrate.idiomatic.nest import Nest, in_inner_loop
 from lab_migrate.idiomatic.own_step import refuse_own_steps
 from lab_migrate.idiomatic.refused import ManualOptimizationError, NotIdiomaticError
 from lab_migrate.idiomatic.roles import Roles, nodes_of
+from lab_migrate.idiomatic.steps import refuse_counted_by_batches
 
 EPOCH_START, EPOCH_END = "on_train_epoch_start", "on_train_epoch_end"
 CLIP, ZERO = "configure_gradient_clipping", "optimizer_zero_grad"
@@ -70,7 +71,9 @@ def hooks_of(nest: Nest, roles: Roles, graph: CallGraph) -> Hooks:
     dropped |= {id(item.node) for item in nest.items if isinstance(item.node, ast.Global)}
     mode = _training_modes(nest, roles, graph)
     dropped |= mode
-    train_limit = limit_of(nest.train)
+    if nest.steps is not None and manual is not None:
+        raise refuse_counted_by_batches(nest, manual.reason)
+    train_limit = limit_of(nest.train) if nest.steps is None else None
     validation_limit = limit_of(nest.validation) if nest.validation else None
     dropped |= {id(limit.dropped) for limit in (train_limit, validation_limit) if limit}
     train_moves = Moves(nest.train, roles)
@@ -78,16 +81,16 @@ def hooks_of(nest: Nest, roles: Roles, graph: CallGraph) -> Hooks:
     for moves in filter(None, (train_moves, validation_moves)):
         loop = nest.train if moves is train_moves else nest.validation
         assert loop is not None
-        dropped |= {id(node) for node in loop.node.body if moves.is_identity(node)}
+        dropped |= {id(node) for node in loop.body if moves.is_identity(node)}
     if sorted_batch is not None:
         dropped |= {id(item.node) for item in nest.before if _zeroes(item)} | sorted_batch.dropped
         step = [Item(nest.train.frame, node) for node in sorted_batch.step]
         tail = [Item(nest.train.frame, node) for node in sorted_batch.tail]
     else:
-        step, tail = [Item(nest.train.frame, node) for node in nest.train.node.body], []
+        step, tail = [Item(nest.train.frame, node) for node in nest.train.body], []
         if any(
-            isinstance(node, ast.Continue) and not in_inner_loop(nest.train.node.body, node)
-            for node in own_nodes(nest.train.node.body)
+            isinstance(node, ast.Continue) and not in_inner_loop(nest.train.body, node)
+            for node in own_nodes(nest.train.body)
         ):
             raise NotIdiomaticError(
                 "LM303", nest.train.frame.module.path, nest.train.node, "a batch may end early with `continue`",
@@ -107,7 +110,7 @@ def hooks_of(nest: Nest, roles: Roles, graph: CallGraph) -> Hooks:
     if nest.validation is not None:
         frame = nest.validation.frame
         items[VALIDATION_START] = nest.between
-        body = nest.validation.node.body
+        body = nest.validation.body
         if sorted_batch is not None and sorted_batch.precision is not None:
             body = sorted_batch.precision.body(body)
         items[VALIDATE] = [Item(frame, node) for node in body]
@@ -120,9 +123,11 @@ def hooks_of(nest: Nest, roles: Roles, graph: CallGraph) -> Hooks:
         hook: [item for item in listed if id(item.node) not in dropped or item.result is not None]
         for hook, listed in items.items()
     }
+    stops = _stops(items[EPOCH_END] if nest.steps is None else items[TAIL])
+    keeps_mode = nest.validation is not None and not _evaluates(nest, roles)
     return Hooks(
-        items, sorted_batch, manual, epoch_schedules, dropped, _stops(items[EPOCH_END]), clip, train_limit,
-        validation_limit, train_moves, validation_moves, nest.validation is not None and not _evaluates(nest, roles),
+        items, sorted_batch, manual, epoch_schedules, dropped, stops, clip, train_limit, validation_limit, train_moves,
+        validation_moves, keeps_mode,
     )  # fmt: skip
 
 
@@ -153,14 +158,14 @@ def _epoch_schedules(nest: Nest, roles: Roles, sorted_batch: Automatic) -> list[
         if not full.startswith("torch.optim"):
             raise ManualOptimizationError(made.statement, f"{maker} is no schedule of PyTorch's")
     if found:
-        for node in [*sorted_batch.tail, *(nest.validation.node.body if nest.validation else [])]:
+        for node in [*sorted_batch.tail, *(nest.validation.body if nest.validation else [])]:
             frame = nest.train.frame if node in sorted_batch.tail else nest.validation.frame  # type: ignore[union-attr]
             _reads_rate(frame, node, roles)
     return found
 
 
 def _stops(items: list[Item]) -> dict[int, str]:
-    """A `break` after an epoch stops the Trainer, which finishes the epoch first; what follows it is skipped."""
+    """A `break` after an epoch, or after a counted step, stops the Trainer, which ends the hook and the epoch first."""
     found: dict[int, str] = {}
     for item in items:
         for node in own_nodes([item.node]):
@@ -185,7 +190,7 @@ def _ends_with(statement: ast.stmt, last: ast.AST) -> bool:
 
 def _stepped(nest: Nest, roles: Roles) -> set[str]:
     found: set[str] = set()
-    frames = [(nest.train.frame, node) for node in own_nodes(nest.train.node.body)]
+    frames = [(nest.train.frame, node) for node in own_nodes(nest.train.body)]
     frames += [(item.frame, node) for item in nest.items for node in own_nodes([item.node])]
     for frame, node in frames:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "step":

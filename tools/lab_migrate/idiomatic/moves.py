@@ -17,7 +17,7 @@ class Moves:
         self.frame = loop.frame
         self.roles = roles
         self.names = {node.id for node in ast.walk(loop.target) if isinstance(node, ast.Name)}
-        for statement in loop.node.body:
+        for statement in loop.body:
             if isinstance(statement, ast.Assign) and self._is_part(statement.value):
                 for target in statement.targets:
                     self.names |= {node.id for node in ast.walk(target) if isinstance(node, ast.Name)}

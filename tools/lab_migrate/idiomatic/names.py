@@ -152,7 +152,7 @@ def read_after_of(nest: Nest) -> set[str]:
 def _counters(nest: Nest) -> set[str]:
     """Names that the loops count and unpack in."""
     loops = [nest.train, *([nest.validation] if nest.validation is not None else [])]
-    found = {nest.base.canonical(nest.epoch)}
+    found = {nest.base.canonical(nest.epoch), *([nest.steps.counter] if nest.steps is not None else [])}
     for loop in loops:
         found |= {*targets_of(loop.frame, loop.target), *([loop.frame.canonical(loop.index)] if loop.index else [])}
     return found

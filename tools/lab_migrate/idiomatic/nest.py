@@ -20,16 +20,29 @@ from lab_migrate.idiomatic.batches import Batches
 from lab_migrate.idiomatic.frame import Frame, Item
 
 
+@attrs.frozen(eq=False)
+class Steps:
+    """A training without epochs: `counter` is the name that its `for` counts in (empty: none), from `first` on.
+
+    `stop` is where it ends; None where only a `break` ends it. `inclusive` is 1 where the number `stop` is reached.
+    """
+
+    counter: str
+    first: ast.expr | None
+    stop: ast.expr | None
+    inclusive: int = 0
+
+
 @attrs.define(eq=False)
 class Nest:
     """One training."""
 
     training: TrainingLoop
     base: Frame
-    epochs: ast.For
+    epochs: ast.For | ast.While
     epoch: str
     first: ast.expr | None
-    stop: ast.expr
+    stop: ast.expr | None
     train: Batches
     before: list[Item]
     between: list[Item]
@@ -37,6 +50,8 @@ class Nest:
     after: list[Item]
     #: Calls of the base frame whose functions were taken apart.
     calls: list[tuple[Call, Frame]]
+    #: Set where one loop pulls its batches and counts steps; it is then `epochs` and the training's loop at once.
+    steps: Steps | None = None
 
     @property
     def items(self) -> list[Item]:

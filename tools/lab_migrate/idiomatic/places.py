@@ -36,6 +36,8 @@ class Places:
         self.quotients = {id(node) for node in hooks.automatic.mean.quotients} if hooks.automatic else set()
         self.fixed = self._fixed()
         extra = [made.statement.value for made in moved]
+        first = nest.steps.first if nest.steps is not None and nest.steps.counter else None
+        extra += [first] if first is not None else []
         taken = {self.attribute(name) for name in roles.models}
         self.names = names_of(nest, hooks.items, self._given(), set(self.fixed), taken, extra)
 
@@ -177,6 +179,7 @@ class Places:
             if loop is None or (hook == TAIL and not self.hooks.items.get(TAIL)):
                 continue
             given[hook] = targets_of(loop.frame, loop.target)
+            given[hook] += [self.nest.steps.counter] if self.nest.steps is not None and self.nest.steps.counter else []
             if loop.index and loop.frame.canonical(loop.index) not in self.fixed:
                 given[hook].append(loop.frame.canonical(loop.index))
         return given

@@ -52,12 +52,10 @@ class Precision:
 def precision_of(nest: Nest, roles: Roles, graph: CallGraph) -> tuple[Precision | None, str]:
     """The precision, or why the autocast stays where it is; empty where there is none."""
     loop = nest.train
-    found = autocasts(loop.node.body, loop.frame)
+    found = autocasts(loop.body, loop.frame)
     if not found:
         return None, ""
-    everywhere = [
-        node for node in own_nodes(loop.node.body) if isinstance(node, ast.With) and is_autocast(node, loop.frame)
-    ]
+    everywhere = [node for node in own_nodes(loop.body) if isinstance(node, ast.With) and is_autocast(node, loop.frame)]
     if len(found) != 1 or len(everywhere) != 1:
         return None, "autocast covers parts of a batch"
     autocast = found[0]
@@ -65,14 +63,14 @@ def precision_of(nest: Nest, roles: Roles, graph: CallGraph) -> tuple[Precision 
         return None, why
     if len(roles.models) != 1:
         return None, "several models run under it"
-    if why := _beside(loop.node.body, autocast):
+    if why := _beside(loop.body, autocast):
         return None, why
     every = [autocast]
     if nest.validation is not None:
-        inner = autocasts(nest.validation.node.body, nest.validation.frame)
+        inner = autocasts(nest.validation.body, nest.validation.frame)
         if [_said(one.node, nest.validation.frame) for one in inner] != [_said(autocast.node, loop.frame)]:
             return None, "the validation does not run under the same autocast, and Lightning's would"
-        if why := _beside(nest.validation.node.body, inner[0]):
+        if why := _beside(nest.validation.body, inner[0]):
             return None, why
         every.append(inner[0])
     calls = [node for node in own_nodes(autocast.node.body) if _runs(node, loop.frame, roles)]
@@ -89,7 +87,7 @@ def _scaled(precision: Precision, nest: Nest) -> tuple[Precision | None, str]:
     frame = nest.train.frame
     scalers = {
         name: made
-        for node in own_nodes(nest.train.node.body)
+        for node in own_nodes(nest.train.body)
         if isinstance(node, ast.Name) and (name := frame.canonical(node)) and (made := made_by(name, nest.base))
         if full_name(made.call.func, nest.base) in _SCALERS
     }

@@ -24,7 +24,7 @@ _MODULES = {"math", "time", "np", "numpy", "wandb", "logging", "logger"}
 def is_quiet(node: ast.stmt, frame: Frame, roles: Roles) -> bool:
     """Whether a statement neither changes a tensor nor depends on what backward and step change."""
     for one in own_nodes([node]):
-        if isinstance(one, ast.Call) and not _is_quiet_call(one):
+        if isinstance(one, ast.Call) and not is_quiet_call(one):
             return False
         if isinstance(one, ast.Attribute) and one.attr == "grad":
             return False
@@ -39,7 +39,8 @@ def is_quiet(node: ast.stmt, frame: Frame, roles: Roles) -> bool:
     return True
 
 
-def _is_quiet_call(call: ast.Call) -> bool:
+def is_quiet_call(call: ast.Call) -> bool:
+    """Whether a call, by its name, only looks."""
     if isinstance(call.func, ast.Name):
         return call.func.id in _BUILTINS
     if not isinstance(call.func, ast.Attribute):

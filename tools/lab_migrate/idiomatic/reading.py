@@ -14,11 +14,15 @@ from lab_migrate.idiomatic.called import frame_of, returns_early
 from lab_migrate.idiomatic.frame import Frame, Item
 from lab_migrate.idiomatic.nest import Nest, in_inner_loop
 from lab_migrate.idiomatic.refused import no_nest
+from lab_migrate.idiomatic.steps import pulls_batches, step_nest
 
 
 def find_nest(training: TrainingLoop, graph: CallGraph) -> Nest:
     """The nest around a training loop. Raises `NotIdiomaticError`."""
     loop, owner = training.node, training.owner
+    if pulls_batches(loop):
+        _not_handed_on(owner, graph)
+        return step_nest(training, graph)
     if not isinstance(loop, ast.For):
         raise no_nest(owner, loop, "its batches come from no `for` over a loader")
     if training.around:

@@ -40,7 +40,7 @@ def site_edits(writer: Writer) -> list[Edit]:
     start, end = _lines(module, epochs, epochs)
     fit = fit_lines(writer, indent, unused("lit", module), unused("trainer", module))
     edits.append(Edit(start, end, fit.replace("\n", newline)))
-    edits += _all_removed(module, [*(made.statement for made in writer.moved), *_scaler(writer)])
+    edits += _all_removed(module, [*(made.statement for made in writer.moved), *_scaler(writer), *nest.train.making])
     edits += _device_moves(writer)
     edits += _none_before(writer, newline)
     for statement in writer.names.initial.values():

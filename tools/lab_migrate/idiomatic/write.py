@@ -60,7 +60,7 @@ class Writer:
             return False
         called = {
             self.nest.validation.frame.canonical(node.func)
-            for node in own_nodes(self.nest.validation.node.body)
+            for node in own_nodes(self.nest.validation.body)
             if isinstance(node, ast.Call)
         }
         for name in called & set(self.names.captured):
