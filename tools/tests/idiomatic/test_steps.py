@@ -74,8 +74,8 @@ LIGHTNINGS = {
     "a schedule, clipping, a learning rate that is told": (
         counting(
             "for step in range(15):", CYCLE + "scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.1, 20)\n",
-            step=STEP.replace("optimizer.step()", "nn.utils.clip_grad_norm_(model.parameters(), 0.4)\noptimizer.step()\n"
-                              "scheduler.step()"),
+            step=STEP.replace("optimizer.step()", "nn.utils.clip_grad_norm_(model.parameters(), 0.4)\n"
+                              "optimizer.step()\nscheduler.step()"),
             tail="print(step, scheduler.get_last_lr())\n"),
         "max_steps=15,"),
     "in a function, with a rate that is set before the batch is pulled": (
