@@ -79,3 +79,10 @@ def parity(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Parity]:
     function = request.function
     row = table.row(function.__module__, function.__name__, function.__doc__, found.found, function)
     request.node.user_properties.append((PROPERTY, json.dumps(attrs.asdict(row))))
+
+
+@pytest.fixture
+def trains(tmp_path: Path) -> Iterator[Parity]:
+    """Trains and compares, for a test that is no row of the table."""
+    yield Parity(tmp_path)
+    clean()

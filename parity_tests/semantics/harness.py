@@ -71,6 +71,10 @@ class Parity:
         """Demand that every level trains the bits of Lab: trace, what was logged, and the state at the end."""
         legacy = self.train("legacy", bindings, prepare, resume)
         for level in levels:
+            if level == IDIOMATIC:
+                self.found[level] = self.idiomatic(legacy, bindings, prepare, resume, steps)
+                assert not self.found[level].startswith("refused"), self.found[level]
+                continue
             migrated = self.train(level, bindings, prepare, resume)
             assert level not in LEVELS[:2] or loop_of(migrated.trainer) == level, f"{level}: another loop ran"
             self.found[level] = _same(legacy, migrated, steps)

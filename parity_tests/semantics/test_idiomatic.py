@@ -54,9 +54,6 @@ TRAININGS: dict[str, tuple[str, ...]] = {
 RATES = {"SGD": "SGD.lr = 0.11", "Signs": "Signs.lr = 0.011", "WarmupCosine": "WarmupCosine.lr = 0.021",
          "Ramp": "Ramp.start = 0.021", "": "Adam.lr = 0.011"}  # fmt: skip
 
-#: Rules whose rows the table shows under another rule that objects as well, or keeps another part.
-UNSEEN = {"own_average"}
-
 #: Rule -> assumptions that it objects to; all else is as in a plain training.
 OBJECTIONS: dict[str, dict[str, object]] = {
     "accumulation_form": {"form": "sum", "every": 2},
@@ -127,7 +124,7 @@ def test_what_lightning_has_is_lightnings(parity: Parity) -> None:
     assert len(trainer.optimizer.schedules) == 2, "Lab's optimizer did not get its schedules back"
 
 
-def test_lightnings_monitor_sees_the_rate_of_the_next_update(parity: Parity) -> None:
+def test_lightnings_monitor_sees_the_rate_of_the_next_update(trains: Parity) -> None:
     """`LearningRateMonitor` reads what Lightning's schedulers have set.
 
     Seam: the optimizer's groups are those of the next update, as with torch's own schedulers.
@@ -144,14 +141,14 @@ def test_lightnings_monitor_sees_the_rate_of_the_next_update(parity: Parity) -> 
             self.seen.append(trainer.optimizers[0].param_groups[0]["lr"])
 
     rates = Rates()
-    parity.train(IDIOMATIC, ["Adam.schedule = @Ramp()", *RAMP], lightning={"callbacks": [rates]})
+    trains.train(IDIOMATIC, ["Adam.schedule = @Ramp()", *RAMP], lightning={"callbacks": [rates]})
     assert rates.seen == [0.02 + (0.002 - 0.02) * min(1.0, step / 6) for step in range(9)]
 
 
-def test_what_the_config_says_is_not_said_again_to_lightning(parity: Parity) -> None:
+def test_what_the_config_says_is_not_said_again_to_lightning(trains: Parity) -> None:
     """`Trainer(lightning={"accumulate_grad_batches": 4})` would train something else than the config."""
     with pytest.raises(ValueError, match="expected nothing that the config says, found accumulate_grad_batches"):
-        parity.train(IDIOMATIC, [], lightning={"accumulate_grad_batches": 4})
+        trains.train(IDIOMATIC, [], lightning={"accumulate_grad_batches": 4})
 
 
 @pytest.mark.parametrize("rule", OBJECTIONS)
@@ -187,7 +184,7 @@ def test_every_rule_names_rows_that_show_it() -> None:
         module = importlib.import_module(f"lab_bridge.idiomatic.rules.{rule}")
         for row in module.ROW.split(", "):
             assert row in table, f"{rule}: {row} is no row"
-            if "native" not in OBJECTIONS.get(rule, {}) and rule not in UNSEEN:
+            if "native" not in OBJECTIONS.get(rule, {}):
                 assert rule in table[row] or str(getattr(module, "KEEPS", None)) in table[row], f"{rule}: {row}"
 
 
@@ -207,10 +204,10 @@ def test_every_rule_has_a_case_here() -> None:
         (["Adam.accumulate = @Halved()", "Halved.every = 2"], "accumulation_form"),
     ],
 )
-def test_a_class_of_the_projects_own_is_not_taken_for_labs(parity: Parity, bindings: list[str], rule: str) -> None:
+def test_a_class_of_the_projects_own_is_not_taken_for_labs(trains: Parity, bindings: list[str], rule: str) -> None:
     """A subclass that replaces what Lightning's loop would do is refused, whatever it is a subclass of."""
     with pytest.raises(NotIdiomaticError) as refused:
-        parity.train(IDIOMATIC, bindings)
+        trains.train(IDIOMATIC, bindings)
     assert [objection.rule for objection in refused.value.objections] == [rule]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lab_bridge.idiomatic.semantics import PLAIN_OPTIMIZERS, Semantics
 
-ROW = "test_lbfgs_by_closure, test_sam, test_lookahead, test_several_critic_steps"
+ROW = "test_sam, test_lookahead, test_several_critic_steps"
 
 
 def objection(semantics: Semantics) -> str | None:

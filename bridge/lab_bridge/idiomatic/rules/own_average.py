@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lab_bridge.idiomatic.semantics import Semantics
 
-ROW = "test_own_formula_with_warmup"
+ROW = "test_an_average_of_the_projects_own_stays"
 KEEPS = "average"
 
 
