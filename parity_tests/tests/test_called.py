@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import subprocess
 import sys
 from collections.abc import Callable
@@ -123,6 +124,16 @@ def test_torchs_functions_are_what_they_were_and_warn_as_they_did(tmp_path: Path
     with lab_parity.record(tmp_path / "a"), pytest.warns(UserWarning, match="empty generator"):
         clip_grad_norm_((parameter for parameter in ()), 1.0)
     assert functions() == before
+
+
+def test_a_function_that_has_taken_torchs_place_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And put back."""
+    stand_in = functools.partial(clip_grad_norm_, norm_type=1.0)
+    monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", stand_in)
+    with lab_parity.record(tmp_path / "a"):
+        train(lambda model: torch.nn.utils.clip_grad_norm_(model.parameters(), 0.05), steps=1)
+    assert rows(tmp_path / "a", "clip")[0]["clip_grad_norm_", "max_norm"] == 0.05
+    assert torch.nn.utils.clip_grad_norm_ is stand_in
 
 
 @pytest.mark.parametrize(

@@ -245,11 +245,11 @@ class Recorder:
         drawn = self._ledger.take() if self._ledger is not None else ()
         micro, count = self._micro.take()
         before, behind = self._calls.take(update.optimizer, view)
-        initial, gradients, hyper = (
-            [row for row in update.rows if row.key.phase == phase] for phase in ("config", "grad", "optimizer")
-        )
+        phases = [row.key.phase for row in update.rows]
+        config, grad = phases.count("config"), phases.count("grad")  # in that order, and the hyperparameters behind
         rows = [
-            *initial, *micro, *before, *gradients, *behind, *hyper,
+            *update.rows[:config], *micro, *before, *update.rows[config : config + grad], *behind,
+            *update.rows[config + grad :],
             *state_rows(view, self._fingerprint), *param_rows(view, "param", self._fingerprint),
             *buffer_rows(view, self._fingerprint), *average_rows(view, self._fingerprint),
         ]  # fmt: skip

@@ -106,19 +106,25 @@ class Clips:
 
 
 def _replace(name: str, around: Callable[..., Any]) -> Callable[[], None]:
-    """Put `around` between torch's public function and what it calls, so that every name of the function has it."""
+    """Put `around` between torch's public function and what it calls, so that every name of the function has it.
+
+    Where something else has taken the function's place, only calls through `torch.nn.utils` are seen.
+    """
     public = getattr(torch.nn.utils, name)
     # torch's `_no_grad` keeps the function that it wraps in a cell, which all who have imported the wrapper share.
-    (cell,) = public.__closure__
-    original = cell.cell_contents
+    cells: tuple[Any, ...] = getattr(public, "__closure__", None) or ()
+    cell = cells[0] if len(cells) == 1 and getattr(cells[0].cell_contents, "__name__", "") == name else None
+    original = public if cell is None else cell.cell_contents
+
+    def put(function: Callable[..., Any]) -> None:
+        if cell is None:
+            setattr(torch.nn.utils, name, function)
+        else:
+            cell.cell_contents = function
 
     @functools.wraps(original)
     def watched(*args: Any, **kwargs: Any) -> Any:
         return around(original, *args, **kwargs)
 
-    cell.cell_contents = watched
-
-    def stop() -> None:
-        cell.cell_contents = original
-
-    return stop
+    put(watched)
+    return lambda: put(original)
