@@ -8,11 +8,10 @@ import attrs
 
 from lab_migrate.analysis.events import events_in
 from lab_migrate.analysis.symbols import dotted, own_nodes
+from lab_migrate.idiomatic.bars import BARS, Bar, bar_named
 from lab_migrate.idiomatic.frame import Frame
 from lab_migrate.idiomatic.refused import NotIdiomaticError, no_nest
 
-#: What draws a progress bar around what it iterates over.
-BARS = ("tqdm", "tqdm.tqdm", "tqdm.auto.tqdm", "trange", "track", "progress_bar", "tqdm.notebook.tqdm")
 _NO_GRAD = ("torch.no_grad", "torch.inference_mode", "no_grad", "inference_mode")
 
 
@@ -20,6 +19,7 @@ _NO_GRAD = ("torch.no_grad", "torch.inference_mode", "no_grad", "inference_mode"
 class Batches:
     """A loop over a loader. `index` is the counter's name (empty: none), which begins at `start`.
 
+    `bar`: a progress bar is drawn around it, which is Lightning's to draw; `drawn` is one that the code writes to.
     `pulls` are statements of its body that fetch the batch; those that only make what they fetch from are `making`.
     """
 
@@ -32,6 +32,7 @@ class Batches:
     bar: bool
     pulls: tuple[ast.stmt, ...] = ()
     making: tuple[ast.stmt, ...] = ()
+    drawn: Bar | None = None
 
     @property
     def body(self) -> list[ast.stmt]:
@@ -44,7 +45,13 @@ def batches_of(frame: Frame, node: ast.stmt) -> Batches:
     if not isinstance(node, ast.For) or node.orelse:
         raise no_nest(frame.function, node, "it is no plain `for`")
     source, target, index, start, bar = node.iter, node.target, "", 0, False
-    while isinstance(source, ast.Call) and source.args:
+    drawn: Bar | None = None
+    while True:
+        if drawn is None and (named := bar_named(source, frame)) is not None:
+            drawn, bar, source = named, named.is_silent, named.call.args[0]
+            continue
+        if not isinstance(source, ast.Call) or not source.args:
+            break
         name = dotted(source.func)
         if name == "enumerate" and not index and isinstance(target, ast.Tuple) and len(target.elts) == 2:
             counter = target.elts[0]
@@ -63,7 +70,7 @@ def batches_of(frame: Frame, node: ast.stmt) -> Batches:
             "LM304", frame.module.path, node, f"its batches come from {ast.unparse(source)[:60]}, which is no loader",
             "iterate over a DataLoader that has a name",
         )  # fmt: skip
-    return Batches(frame, node, source, target, index, start, bar)
+    return Batches(frame, node, source, target, index, start, bar, drawn=drawn)
 
 
 def validating(node: ast.stmt, frame: Frame) -> Batches | None:

@@ -29,7 +29,8 @@ _SIGNATURES = {
     BEFORE_STEP: "self, optimizer",
     CLIP: "self, optimizer, gradient_clip_val=None, gradient_clip_algorithm=None",
     ZERO: "self, epoch, batch_idx, optimizer",
-    TRAIN: "self, {batch}, batch_idx", TAIL: "self, outputs, {batch}, batch_idx", VALIDATE: "self, {batch}, batch_idx",
+    TRAIN: "self, {batch}, batch_idx", VALIDATE: "self, {batch}, batch_idx",
+    TAIL: "self, {outputs}, {batch}, batch_idx",
 }  # fmt: skip
 
 
@@ -56,7 +57,7 @@ class Bodies:
             body += f"{indent}return {self._result()}\n"
         if not body.strip():
             return ""
-        signature = _SIGNATURES[hook].format(batch=self._batch_name(hook))
+        signature = _SIGNATURES[hook].format(batch=self._batch_name(hook), outputs=self._outputs())
         return f"{self.unit}def {hook}({signature}):\n{body}"
 
     def _batch_name(self, hook: str) -> str:
@@ -106,7 +107,7 @@ class Bodies:
                 source = source[1:-1] if _wrapped(target, source) else source
                 lines.append(f"{rewritten(source, self.places.replace(loop.frame))} = batch")
         if hook == TAIL and self.places.names.passed:
-            lines += [f'{self._local(name)} = outputs["{key}"]' for name, key in self._passed().items()]
+            lines += [f'{self._local(name)} = {self._outputs()}["{key}"]' for name, key in self._passed().items()]
         return lines
 
     def _counter(self, steps: Steps) -> str:
@@ -121,6 +122,11 @@ class Bodies:
         )
         first = "" if first == "0" else f" + {first}"
         return f"self.global_step{first if steps.first is not None else ''}{' - 1' if hook == TAIL else ''}"
+
+    def _outputs(self) -> str:
+        """What `on_train_batch_end` calls the result of the step: a name that the legacy code does not have there."""
+        used = {self._local(name) for name in self._used(TAIL)}
+        return next(name for name in ("outputs", "results", "step_results") if name not in used)
 
     def _raw(self) -> str:
         calls = [reach.event.node for reach in self.nest.training.step if reach.direct]
@@ -144,7 +150,10 @@ class Bodies:
         return found
 
     def _nodes(self, item: Item) -> Iterable[tuple[Frame, ast.AST]]:
-        if item.result is not None and item.base is not None:
+        if item.line is not None:
+            mentioned = [*item.line.reads, *([item.line.binds] if item.line.binds is not None else [])]
+            yield from ((item.frame, node) for one in mentioned for node in ast.walk(one))
+        elif item.result is not None and item.base is not None:
             assert item.value is not None
             yield from ((item.base, node) for node in ast.walk(item.result))
             yield from ((item.frame, node) for node in ast.walk(item.value))
@@ -155,12 +164,15 @@ class Bodies:
         text = ""
         group: list[Item] = []
         for item in [*items, None]:
-            if item is not None and item.result is None and (not group or self._beside(item, group[-1])):
+            own = item is None or item.result is not None or item.line is not None
+            if item is not None and not own and (not group or self._beside(item, group[-1])):
                 group.append(item)
                 continue
             text += self._group(hook, group, indent)
             group = []
-            if item is not None and item.result is not None:
+            if item is not None and item.line is not None:
+                text += f"{indent}{item.line.text(self.places.replace(item.frame))}\n"
+            elif item is not None and item.result is not None:
                 text += self._assigned(item, indent)
             elif item is not None:
                 group = [item]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Callable
 from functools import cached_property
 
 import attrs
@@ -10,7 +11,7 @@ import attrs
 from lab_migrate.analysis.scopes import names_in
 from lab_migrate.analysis.sources import Module
 from lab_migrate.analysis.symbols import Function, dotted
-from lab_migrate.idiomatic.text import rewritten
+from lab_migrate.idiomatic.text import Replace, rewritten
 
 
 @attrs.define(slots=False, eq=False)
@@ -69,14 +70,29 @@ class Frame:
 
 
 @attrs.frozen(eq=False)
+class Line:
+    """A line that stands nowhere in the source: its text, given what stands for names, what it reads, what it binds."""
+
+    text: Callable[[Replace], str]
+    reads: tuple[ast.expr, ...]
+    binds: ast.Name | None
+
+
+@attrs.frozen(eq=False)
 class Item:
     """One statement of the nest, in its frame. Where `result` is set, the statement is `result = value` across frames:
-    `value` is what a function returned, `result` (of the base frame) the target at its call."""
+    `value` is what a function returned, `result` (of the base frame) the target at its call. Where `line` is set, that
+    line is written, and `node` only says where."""
 
     frame: Frame
     node: ast.stmt
     result: ast.expr | None = None
     base: Frame | None = None
+    line: Line | None = None
+
+    def is_of(self, name: ast.Name) -> bool:
+        """Whether this is a line that stands where a name does."""
+        return self.line is not None and isinstance(self.node, ast.Expr) and self.node.value is name
 
     @property
     def value(self) -> ast.expr | None:

@@ -96,6 +96,8 @@ def hooks_of(nest: Nest, roles: Roles, graph: CallGraph) -> Hooks:
                 "LM303", nest.train.frame.module.path, nest.train.node, "a batch may end early with `continue`",
                 "write the rest of the body under an `if`, or keep the faithful way",
             )  # fmt: skip
+    if nest.train.drawn is not None and not nest.train.drawn.is_silent:
+        (tail if sorted_batch is not None else step).append(nest.train.drawn.moved_on())
     items = {EPOCH_START: nest.before, TRAIN: step}
     clip = None
     if sorted_batch is not None:
@@ -114,6 +116,8 @@ def hooks_of(nest: Nest, roles: Roles, graph: CallGraph) -> Hooks:
         if sorted_batch is not None and sorted_batch.precision is not None:
             body = sorted_batch.precision.body(body)
         items[VALIDATE] = [Item(frame, node) for node in body]
+        if nest.validation.drawn is not None and not nest.validation.drawn.is_silent:
+            items[VALIDATE].append(nest.validation.drawn.moved_on())
         items[VALIDATION_END] = [item for item in nest.after if item.frame is frame is not nest.base]
     ended = items.get(VALIDATION_END, [])
     items[EPOCH_END] = [item for item in nest.after if item not in ended]

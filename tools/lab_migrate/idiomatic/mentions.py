@@ -62,7 +62,11 @@ class Flow:
     def items(self, items: Iterable[Item]) -> None:
         """Items run."""
         for item in items:
-            if item.result is not None and item.base is not None:
+            if item.line is not None:
+                self.loads(item.frame, *item.line.reads)
+                if item.line.binds is not None:
+                    self.target(item.frame, item.line.binds)
+            elif item.result is not None and item.base is not None:
                 self.loads(item.frame, item.value)
                 self.target(item.base, item.result)
             else:

@@ -9,7 +9,8 @@ from lab_migrate.analysis import CallGraph, TrainingLoop
 from lab_migrate.analysis.calls import Call
 from lab_migrate.analysis.events import events_in
 from lab_migrate.analysis.symbols import Function, dotted, own_nodes
-from lab_migrate.idiomatic.batches import BARS, Batches, batches_of, validating
+from lab_migrate.idiomatic.bars import BARS, bar_around
+from lab_migrate.idiomatic.batches import Batches, batches_of, validating
 from lab_migrate.idiomatic.called import frame_of, returns_early
 from lab_migrate.idiomatic.frame import Frame, Item
 from lab_migrate.idiomatic.nest import Nest, in_inner_loop
@@ -89,6 +90,7 @@ class _Reader:
                     after.append(item)
         if train is None:
             raise no_nest(self.base.function, epochs, "the batches' loop is not a plain statement of the epoch")
+        _bars_of_their_own(train, validation, before, between, after)
         if validation is None:
             after, between = between, []
         nest = Nest(
@@ -105,6 +107,13 @@ class _Reader:
             return
         if may_validate and (loop := validating(node, self.base)) is not None:
             yield loop
+            return
+        bar = bar_around(node, self.base)
+        if bar is not None and isinstance(node, ast.With) and self._holds(node, self.base, may_validate):
+            yield bar.opened()
+            for inner in node.body:
+                yield from self._expanded(inner, may_validate)
+            yield bar.closed()
             return
         called = _called(node)
         if called is not None and self.call is not None and called is self.call.node:
@@ -141,8 +150,25 @@ class _Reader:
             raise no_nest(function, function.node, "the epochs are counted in another file")
         frame = frame_of(call, self.base)
         self.calls.append((call, frame))
-        for statement in _without_docstring(function.body):
-            if statement is self.training.node:
+        yield from self._statements(_without_docstring(function.body), node, function, frame, validates)
+
+    def _holds(self, node: ast.With, frame: Frame, may_validate: bool | None) -> bool:
+        """Whether a loop that becomes a hook stands right in this statement."""
+        return any(
+            one is self.training.node or (may_validate and validating(one, frame) is not None) for one in node.body
+        )
+
+    def _statements(
+        self, body: list[ast.stmt], node: ast.stmt, function: Function, frame: Frame, validates: bool | None
+    ) -> Iterator[Item | Batches]:
+        """What a function does that is called by `node` in the epoch."""
+        for statement in body:
+            bar = bar_around(statement, frame)
+            if bar is not None and isinstance(statement, ast.With) and self._holds(statement, frame, validates):
+                yield bar.opened()
+                yield from self._statements(statement.body, node, function, frame, validates)
+                yield bar.closed()
+            elif statement is self.training.node:
                 yield batches_of(frame, self.training.node)
             elif validates and (loop := validating(statement, frame)) is not None:
                 yield loop
@@ -157,6 +183,23 @@ class _Reader:
                     raise no_nest(function, statement, "what it returns is computed and thrown away")
             else:
                 yield Item(frame, statement)
+
+
+def _bars_of_their_own(
+    train: Batches, validation: Batches | None, before: list[Item], between: list[Item], after: list[Item]
+) -> None:
+    """Bars that a loop iterates over by their names are opened above it, told how long it is, and closed below."""
+    for loop, above, below in ((train, before, between), (validation, between, after)):
+        bar = loop.drawn if loop is not None else None
+        if loop is None or bar is None:
+            continue
+        places = [at for at, item in enumerate(above) if item.node is bar.made or item.is_of(bar.name)]
+        if len(places) != 1:
+            raise no_nest(loop.frame.function, loop.node, f"its progress bar {bar.name.id} is made elsewhere")
+        above[places[0] : places[0] + 1] = [] if bar.is_silent else [bar.opened(loop.loader)]
+        below[:] = [item for item in below if not item.is_of(bar.name)]
+        if not bar.is_silent:
+            below.insert(0, bar.closed())
 
 
 def _range_of(epochs: ast.stmt, frame: Frame) -> tuple[ast.expr | None, ast.expr]:

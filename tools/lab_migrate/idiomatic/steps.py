@@ -20,7 +20,8 @@ import attrs
 
 from lab_migrate.analysis import CallGraph, TrainingLoop
 from lab_migrate.analysis.symbols import Function, dotted, own_nodes
-from lab_migrate.idiomatic.batches import BARS, Batches
+from lab_migrate.idiomatic.bars import BARS
+from lab_migrate.idiomatic.batches import Batches
 from lab_migrate.idiomatic.frame import Frame
 from lab_migrate.idiomatic.nest import Nest, Steps
 from lab_migrate.idiomatic.refused import NotIdiomaticError, no_nest
