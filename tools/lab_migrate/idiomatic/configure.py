@@ -7,7 +7,7 @@ import ast
 from lab_migrate.analysis.scopes import names_in
 from lab_migrate.analysis.symbols import dotted, own_nodes
 from lab_migrate.idiomatic.hooks import Hooks
-from lab_migrate.idiomatic.layout import method
+from lab_migrate.idiomatic.layout import method, relaid
 from lab_migrate.idiomatic.nest import Nest
 from lab_migrate.idiomatic.places import Places
 from lab_migrate.idiomatic.roles import Made, Roles
@@ -35,7 +35,7 @@ def _moves(made: Made, every: list[Made], nest: Nest, roles: Roles) -> bool:
         return False
     if not isinstance(target, ast.Name) or made.owner is not nest.base.function:
         return False
-    if not _is_plain(made.statement, nest):
+    if not is_plain(made.statement, nest):
         return False
     inside = {id(node) for node in own_nodes([nest.epochs])}
     ours = {id(node) for made_ in every for node in ast.walk(made_.statement)}
@@ -48,17 +48,18 @@ def _moves(made: Made, every: list[Made], nest: Nest, roles: Roles) -> bool:
         late = node.lineno > made.statement.lineno and isinstance(node.ctx, ast.Store)
         if late and node.id in needs:
             return False
-    return not (nest.base.is_script and _read_by_functions(target.id, nest))
+    return not (nest.base.is_script and read_by_functions(target.id, nest))
 
 
-def _is_plain(statement: ast.stmt, nest: Nest) -> bool:
+def is_plain(statement: ast.stmt, nest: Nest) -> bool:
     """A statement of the function's own body, or of `if __name__ == "__main__":`."""
     body = nest.base.function.body
     mains = [node for node in body if isinstance(node, ast.If) and "__name__" in ast.unparse(node.test)]
     return any(statement in suite for suite in [body, *(node.body for node in mains)])
 
 
-def _read_by_functions(name: str, nest: Nest) -> bool:
+def read_by_functions(name: str, nest: Nest) -> bool:
+    """Whether a function that stays reads a global name."""
     taken = {id(frame.function.node) for frame in nest.frames}
     return any(
         name in (names := names_in(function.body)).read | names.captured and name not in function.parameters
@@ -86,7 +87,9 @@ class Configure:
                 alone = len(self.roles.optimizers) + len(schedules) == 1
                 values[name] = name.rpartition(".")[2]
                 head = "return " if alone else f"{values[name]} = "
-                text = self._in_text(made, replace, len(self.unit) * 2 + len(head))
+                text = relaid(
+                    rewritten(self.base.module.source(made.statement.value), replace), made.statement, self.unit, head
+                )
                 if alone:
                     return method(self.unit, "configure_optimizers", "self", [head + text])
                 lines.append(head + text)
@@ -147,19 +150,3 @@ class Configure:
                 name += "_"
             captured[f"len({loader})"] = name
         return f"self.{captured[f'len({loader})']}"
-
-    def _in_text(self, made: Made, replace: Replace, column: int) -> str:
-        """The call's text; its further lines keep their place under the first, which starts at `column` now."""
-        value, statement = made.statement.value, made.statement
-        text = rewritten(self.base.module.source(value), replace)
-        first, *rest = text.split("\n")
-        if not rest:
-            return text
-        if any("\t" in line[: len(line) - len(line.lstrip())] for line in rest):
-            return "\n".join([first, *(self.unit * 3 + line.lstrip() if line.strip() else "" for line in rest)])
-        blanks = [len(line) - len(line.lstrip()) for line in rest if line.strip()]
-        # What stands under an opening bracket moves with it; what is indented by the statement moves with that.
-        under_bracket = min(blanks) > value.col_offset
-        shift = column - value.col_offset if under_bracket else len(self.unit) * 2 - statement.col_offset
-        moved = [" " * max(len(line) - len(line.lstrip()) + shift, 0) + line.lstrip() for line in rest]
-        return "\n".join([first, *(line if line.strip() else "" for line in moved)])

@@ -8,7 +8,7 @@ import textwrap
 from lab_migrate.analysis.symbols import dotted
 from lab_migrate.idiomatic.elsewhere import runs_after
 from lab_migrate.idiomatic.frame import Frame
-from lab_migrate.idiomatic.layout import WIDTH, is_literal
+from lab_migrate.idiomatic.layout import WIDTH, is_literal, unused
 from lab_migrate.idiomatic.limits import Limit
 from lab_migrate.idiomatic.names import read_after_of
 from lab_migrate.idiomatic.nest import Steps
@@ -22,10 +22,18 @@ def fit_lines(writer: Writer, indent: str, module_name: str, trainer_name: str) 
     lines.append(f"{trainer_name} = {writer.lightning}.Trainer(")
     lines += [f"{writer.unit}{setting}," for setting in _settings(writer)]
     lines.append(")")
+    if writer.data is not None:
+        made = f"{writer.data.name}({', '.join(writer.data.parameters)})"
+        if len(indent) + len(f"{trainer_name}.fit({module_name}, datamodule={made})") > WIDTH:
+            name = unused("datamodule", writer.base.module)
+            lines += _call(writer, f"{name} = {writer.data.name}(", list(writer.data.parameters), indent)
+            made = name
+        lines.append(f"{trainer_name}.fit({module_name}, datamodule={made})")
     loaders = [writer.nest.train.frame.canonical(writer.nest.train.loader)]
     if writer.nest.validation is not None:
         loaders.append(writer.nest.validation.frame.canonical(writer.nest.validation.loader))
-    lines.append(f"{trainer_name}.fit({', '.join([module_name, *loaders])})")
+    if writer.data is None:
+        lines.append(f"{trainer_name}.fit({', '.join([module_name, *loaders])})")
     if _accelerator(writer) != '"cpu"' and any(runs_after(name, writer.nest) for name in writer.roles.models):
         lines.append(f"{module_name}.to({trainer_name}.strategy.root_device)  # Lightning left it on the CPU")
     lines += [f"{name} = {module_name}.{writer.names.carried[name]}" for name in writer.names.exported]

@@ -6,6 +6,7 @@ import ast
 import textwrap
 from collections.abc import Iterable
 
+from lab_migrate.analysis.sources import Module
 from lab_migrate.idiomatic.nest import Nest
 
 WIDTH = 110
@@ -19,6 +20,23 @@ def method(unit: str, name: str, signature: str, lines: Iterable[str]) -> str:
         inner = textwrap.fill(signature, WIDTH - len(unit) * 2)
         head = f"{unit}def {name}(\n{textwrap.indent(inner, unit * 2)}\n{unit}):"
     return f"{head}\n{body}"
+
+
+def relaid(text: str, statement: ast.Assign, unit: str, head: str) -> str:
+    """The text of a statement's value after `head` in a method: its further lines keep their place under the first."""
+    value = statement.value
+    first, *rest = text.split("\n")
+    if not rest:
+        return text
+    if any("\t" in line[: len(line) - len(line.lstrip())] for line in rest):
+        return "\n".join([first, *(unit * 3 + line.lstrip() if line.strip() else "" for line in rest)])
+    blanks = [len(line) - len(line.lstrip()) for line in rest if line.strip()]
+    # What stands under an opening bracket moves with it; what is indented by the statement moves with that.
+    under_bracket = min(blanks) > value.col_offset
+    column = len(unit) * 2 + len(head)
+    shift = column - value.col_offset if under_bracket else len(unit) * 2 - statement.col_offset
+    moved = [" " * max(len(line) - len(line.lstrip()) + shift, 0) + line.lstrip() for line in rest]
+    return "\n".join([first, *(line if line.strip() else "" for line in moved)])
 
 
 def unit_of(nest: Nest) -> str:
@@ -37,3 +55,14 @@ def is_literal(value: ast.expr) -> bool:
     if isinstance(value, ast.UnaryOp):
         return isinstance(value.operand, ast.Constant)
     return isinstance(value, ast.Constant)
+
+
+def unused(name: str, module: Module) -> str:
+    """A name that the file does not have yet."""
+    taken = {node.id for node in ast.walk(module.tree) if isinstance(node, ast.Name)}
+    taken |= set(module.symbols.imports)
+    candidate, count = name, 1
+    while candidate in taken:
+        count += 1
+        candidate = f"{name}_{count}"
+    return candidate

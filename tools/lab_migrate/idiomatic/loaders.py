@@ -27,7 +27,7 @@ def check_loader(loop: Batches, nest: Nest, graph: CallGraph) -> list[Finding]:
             isinstance(value, ast.Call) and dotted(value.func) in ("list", "tuple", "dict", "iter", "zip", "map")
         ):
             raise _refused(loop, value, "Lightning takes a list, tuple or dict for several loaders, not for batches")
-    if made is None or not _is_data_loader(made, nest):
+    if made is None or not is_data_loader(made, nest):
         return [
             Finding(
                 loop.frame.module.path, loop.node.lineno, loop.node.col_offset + 1, "LM304", Status.REVIEW,
@@ -65,7 +65,8 @@ def _values(name: str, nest: Nest) -> list[ast.expr]:
     ]
 
 
-def _is_data_loader(made: Made, nest: Nest) -> bool:
+def is_data_loader(made: Made, nest: Nest) -> bool:
+    """Whether something is made by PyTorch's DataLoader."""
     full = dotted(made.call.func)
     head, _, rest = full.partition(".")
     name = ".".join(filter(None, [nest.base.module.symbols.imports.get(head, head), rest]))

@@ -12,6 +12,8 @@ from lab_migrate.analysis.symbols import dotted
 from lab_migrate.convert.engine import apply
 from lab_migrate.convert.rule import Edit
 from lab_migrate.findings import Finding, Status
+from lab_migrate.idiomatic.datamodule import data_module
+from lab_migrate.idiomatic.frame import Frame
 from lab_migrate.idiomatic.hooks import Hooks, hooks_of
 from lab_migrate.idiomatic.imports import import_edit, lightning_name
 from lab_migrate.idiomatic.loaders import check_loader
@@ -20,7 +22,7 @@ from lab_migrate.idiomatic.own_step import own_step, takes_closure
 from lab_migrate.idiomatic.processes import refuse_processes
 from lab_migrate.idiomatic.reading import find_nest
 from lab_migrate.idiomatic.refused import NotIdiomaticError
-from lab_migrate.idiomatic.roles import Roles, roles_of
+from lab_migrate.idiomatic.roles import Roles, nodes_of, roles_of
 from lab_migrate.idiomatic.site import site_edits
 from lab_migrate.idiomatic.wrapper import wrapper_of
 from lab_migrate.idiomatic.write import Writer
@@ -116,7 +118,9 @@ def _file(module: Module, loops: list[TrainingLoop], graph: CallGraph) -> tuple[
         for batches in filter(None, (nest.train, nest.validation)):
             findings += check_loader(batches, nest, graph)
         hooks = hooks_of(nest, roles, graph)
-        writer = Writer(nest, roles, hooks, class_name(nest, roles), lightning)
+        name = class_name(nest, roles)
+        data = data_module(nest, graph, name.removeprefix("Lit") if name != "LitModel" else "")
+        writer = Writer(nest, roles, hooks, name, lightning, data)
         edits += site_edits(writer)
         findings += _said(nest, roles, hooks)
     mixed = any("MixedPrecision(" in edit.text for edit in edits)
@@ -150,6 +154,11 @@ def class_name(nest: Nest, roles: Roles) -> str:
     return candidate
 
 
+def _saves(call: ast.Call, frame: Frame) -> bool:
+    """Whether a call saves something of the training."""
+    return frame.canonical(call.func).rpartition(".")[2] in ("save", "save_checkpoint", "save_pretrained", "save_model")
+
+
 def _maker(value: ast.expr, model: str) -> str:
     """`Net(…).to(device)` and `DataParallel(Net(…))` are made by `Net`; `model.cuda()` is by `model` itself."""
     while isinstance(value, ast.Call):
@@ -174,6 +183,12 @@ def _said(nest: Nest, roles: Roles, hooks: Hooks) -> list[Finding]:
     if hooks.automatic is not None and hooks.automatic.kept_autocast:
         message = f"autocast stays in training_step: {hooks.automatic.kept_autocast}"
         found.append(Finding(path, line, column, "LM301", Status.SAFE, message))
+    saves = next((node for frame, node in nodes_of(nest) if isinstance(node, ast.Call) and _saves(node, frame)), None)
+    if saves is not None:
+        message = (
+            "the program saves by itself, as before; Lightning's own checkpoints, which resume the training, are off"
+        )
+        found.append(Finding(path, saves.lineno, saves.col_offset + 1, "LM301", Status.SAFE, message))
     return [
         *found,
         Finding(

@@ -10,7 +10,7 @@ from lab_migrate.convert.rule import Edit
 from lab_migrate.idiomatic.elsewhere import runs_after, runs_before
 from lab_migrate.idiomatic.fit import fit_lines
 from lab_migrate.idiomatic.frame import Item
-from lab_migrate.idiomatic.layout import is_literal
+from lab_migrate.idiomatic.layout import is_literal, unused
 from lab_migrate.idiomatic.mentions import flow_of
 from lab_migrate.idiomatic.roles import made_by
 from lab_migrate.idiomatic.write import Writer
@@ -40,7 +40,15 @@ def site_edits(writer: Writer) -> list[Edit]:
     start, end = _lines(module, epochs, epochs)
     fit = fit_lines(writer, indent, unused("lit", module), unused("trainer", module))
     edits.append(Edit(start, end, fit.replace("\n", newline)))
-    edits += _all_removed(module, [*(made.statement for made in writer.moved), *_scaler(writer), *nest.train.making])
+    edits += _all_removed(
+        module,
+        [
+            *(made.statement for made in writer.moved),
+            *_scaler(writer),
+            *nest.train.making,
+            *(writer.data.statements if writer.data else []),
+        ],
+    )
     edits += _device_moves(writer)
     edits += _none_before(writer, newline)
     for statement in writer.names.initial.values():
@@ -91,17 +99,6 @@ def _before_epochs(writer: Writer) -> list[ast.stmt]:
         suite = next(
             (part for part in inner if any(one is writer.nest.epochs for node in part for one in ast.walk(node))), []
         )
-
-
-def unused(name: str, module: Module) -> str:
-    """A name that the file does not have yet."""
-    taken = {node.id for node in ast.walk(module.tree) if isinstance(node, ast.Name)}
-    taken |= set(module.symbols.imports)
-    candidate, count = name, 1
-    while candidate in taken:
-        count += 1
-        candidate = f"{name}_{count}"
-    return candidate
 
 
 def _class_before(writer: Writer, source: str, newline: str) -> Edit:

@@ -8,6 +8,7 @@ from lab_migrate.analysis.symbols import dotted, own_nodes
 from lab_migrate.idiomatic.batches import Batches
 from lab_migrate.idiomatic.bodies import Bodies
 from lab_migrate.idiomatic.configure import Configure, moved_makers
+from lab_migrate.idiomatic.datamodule import DataModule
 from lab_migrate.idiomatic.hooks import ORDER, Hooks
 from lab_migrate.idiomatic.layout import is_literal, method, unit_of
 from lab_migrate.idiomatic.names import Names
@@ -17,11 +18,16 @@ from lab_migrate.idiomatic.roles import Roles, made_by
 
 
 class Writer:
-    """One nest as a LightningModule. `name` is the class's; `module` how the file knows `lightning`."""
+    """One nest as a LightningModule. `name` is the class's; `module` how the file knows `lightning`.
 
-    def __init__(self, nest: Nest, roles: Roles, hooks: Hooks, name: str, module: str) -> None:
+    `data` is the LightningDataModule beside it, where there is one.
+    """
+
+    def __init__(
+        self, nest: Nest, roles: Roles, hooks: Hooks, name: str, module: str, data: DataModule | None = None
+    ) -> None:
         self.nest, self.roles, self.hooks = nest, roles, hooks
-        self.name, self.lightning = name, module
+        self.name, self.lightning, self.data = name, module, data
         self.base = nest.base
         self.unit = unit_of(nest)
         self.moved = moved_makers(nest, roles, hooks)
@@ -33,7 +39,7 @@ class Writer:
         return self.places.loops()
 
     def source(self) -> str:
-        """The class, at the left margin."""
+        """The classes, at the left margin."""
         configured = Configure(self.nest, self.roles, self.hooks, self.places, self.moved, self.unit).source()
         bodies = Bodies(self.nest, self.roles, self.hooks, self.places, self.unit)
         parts = [f"class {self.name}({self.lightning}.LightningModule):", f'{self.unit}"""{self._docstring()}"""', ""]
@@ -52,7 +58,9 @@ class Writer:
             line = "pass  # gradients may wait for the next epoch's step"
             parts += ["", method(self.unit, "on_validation_model_zero_grad", "self", [line])]
         parts += ["", configured]
-        return "\n".join(part.rstrip("\n") for part in parts) + "\n"
+        text = "\n".join(part.rstrip("\n") for part in parts) + "\n"
+        data = self.data.source(self.lightning, self.unit, self.nest) if self.data is not None else ""
+        return f"{text}\n\n{data}" if data else text
 
     def _validates_with_others(self) -> bool:
         """Whether validation calls something that came in, and may be a module with a mode of its own."""
