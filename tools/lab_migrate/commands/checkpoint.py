@@ -107,6 +107,22 @@ def convert(
             "--like", help="A checkpoint of the other model: each of its weights must be filled.", show_default=False
         ),
     ] = None,
+    native: Annotated[
+        Path | None,
+        typer.Option(
+            "--native",
+            help="The Lab project: write what its conversion to level L3 resumes from (docs/native.md).",
+            show_default=False,
+        ),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            help="With --native: the gin file that was converted (default: the only one).",
+            show_default=False,
+        ),
+    ] = None,
     objects_as_data: AsDataOption = False,
     trust_pickle: TrustOption = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing target, in one step.")] = False,
@@ -116,6 +132,16 @@ def convert(
 
     Example: lab-migrate checkpoint convert step_00000100.lab step_00000100.ckpt
     """
+    if native is not None:
+        from lab_migrate.native.checkpoint import convert_to_native
+
+        with _told():
+            step = convert_to_native(source, target, native, config=config, force=force)
+        if json:
+            print_json({"source": str(source), "target": str(target), "step": step})
+        else:
+            console().print(f"Written to {target}: the native training goes on from it after step {step}.")
+        return
     with _told():
         done = convert_checkpoint(
             source,

@@ -5,11 +5,14 @@ from __future__ import annotations
 import textwrap
 from typing import Any
 
+from lab_bridge.config.schema import Schema
 from lab_migrate.native.lift import class_doc, method_source
 from lab_migrate.native.refused import NotNativeError
 
-__all__ = ["clip_of", "own_optimizer"]
+__all__ = ["clip_of", "counts_updates", "kept_fields", "own_optimizer"]
 
+#: Settings that say how gradients come to the update, not what it does with them.
+STRUCTURAL = {"accumulate", "clip_norm", "multipliers", "decay_multipliers", "schedule", "gradients", "model"}
 HOMES = {"Adam": "adam", "SGD": "sgd", "LAMB": "lamb", "RAdam": "radam"}
 
 
@@ -26,7 +29,7 @@ def own_optimizer(optimizer: Any, fields: list[dict[str, str]]) -> dict[str, Any
     )
     body = body.replace("self.slot(name, parameter, ", "self.slots(parameter, ")
     lines = body.replace("    step = self.steps + 1\n", "").replace("(self.steps + 1)", "step").splitlines()
-    counts = "self.steps" in method_source(target, "update")
+    counts = counts_updates(optimizer)
     if counts:
         at = next(at for at, line in enumerate(lines) if line.startswith("    for group"))
         lines[at + 1 : at + 1] = ['        group["updates"] += 1', '        step = group["updates"]']
@@ -39,6 +42,30 @@ def own_optimizer(optimizer: Any, fields: list[dict[str, str]]) -> dict[str, Any
         "body": [f"    {line}" if line else line for line in lines],
         "slots": True,
     }
+
+
+def kept_fields(optimizer: Any, schema: Schema) -> list[dict[str, str]]:
+    """The optimizer's plain hyperparameters, with their types and values."""
+    builder = schema.builder_of(optimizer)
+    assert builder is not None
+    if type(optimizer).__name__ == "Torch":
+        fields = [{"name": "lr", "type": "float", "value": repr(optimizer.lr)}]
+        for name, value in (optimizer.settings or {}).items():
+            kind = "tuple[float, ...]" if isinstance(value, list | tuple) else type(value).__name__
+            spelled = repr(tuple(value) if isinstance(value, list) else value)
+            fields.append({"name": name, "type": kind, "value": spelled})
+        return fields
+    return [
+        {"name": one.name, "type": one.type, "value": repr(getattr(optimizer, one.name))}
+        for one in builder.parameters
+        if one.name not in STRUCTURAL
+    ]
+
+
+def counts_updates(optimizer: Any) -> bool:
+    """Whether the update asks how many there were before it, so that the native optimizer's groups count them."""
+    kind = type(optimizer).__name__
+    return kind in HOMES and "self.steps" in method_source(f"legacy_lab.optim.{HOMES[kind]}.{kind}", "update")
 
 
 def clip_of(optimizer: Any) -> dict[str, Any] | None:

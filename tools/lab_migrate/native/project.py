@@ -22,9 +22,23 @@ from lab_migrate.native.refused import NotNativeError
 from lab_migrate.native.write import Written, written
 from lab_migrate.project import read_source
 
-__all__ = ["convert_native"]
+__all__ = ["Training", "convert_native", "read_training", "stem_of"]
 
 LOADERS = ("loader", "eval_loader")
+
+
+@attrs.frozen
+class Training:
+    """What a Lab project trains: its script, its config as objects, and what stands against a native form.
+
+    `config` is the gin file that the native training is named after. `trainer` is None where the config is faulty.
+    """
+
+    script: Entry
+    config: Path
+    document: Document | None
+    trainer: Any
+    findings: tuple[Finding, ...]
 
 
 def convert_native(
@@ -35,19 +49,41 @@ def convert_native(
     `config` is a gin file, by default the one that the script names or the only one there is. Nothing is written,
     imported or run. What has no native form is a finding, and then nothing changes. Raises `UsageError`.
     """
+    training = read_training(root, entry, config, bindings)
+    if training.findings or training.document is None:
+        return Conversion(root, "L3", (), training.findings)
+    script, document = training.script, training.document
+    try:
+        made = written(script, stem_of(training.config), _title(training.config), training.trainer, document.schema)
+    except NotNativeError as error:
+        return Conversion(root, "L3", (), (error.finding(root, _name_in(root, training.config)),))
+    return Conversion(root, "L3", _changes(root, script, made, document.files), (_said(script, made),))
+
+
+def read_training(
+    root: Path,
+    entry: str | None = None,
+    config: Path | None = None,
+    bindings: Sequence[str] = (),
+    named: Path | None = None,
+) -> Training:
+    """Read what a Lab project trains, without importing it; `named` is the config that names it, if not its own.
+
+    Raises `UsageError` where there is no one script or config.
+    """
     script = find_entry(root, entry)
-    own = _config_of(root, script)
+    own = named or _config_of(root, script)
     source = config if config is not None else own
     if source is None:
         raise UsageError(f"{root}: expected one gin config, found none or several; name it with --config")
-    name = (own or source).relative_to(root).as_posix() if (own or source).is_relative_to(root) else str(source)
+    name = _name_in(root, own or source)
     findings = [*script.findings, *legacy_imports(root, script.path)]
     try:
         document = _any_loader(read_config(source, root, bindings=bindings))
         trainer = _loaders_made(typed(document))
     except ConfigErrors as error:
         findings += [_problem(root, name, problem) for problem in error.problems]
-        return Conversion(root, "L3", (), tuple(sorted(findings)))
+        return Training(script, own or source, None, None, tuple(sorted(findings)))
     findings += [
         Finding(
             name, 0, 0, "LM402", Status.UNSUPPORTED, str(objection),
@@ -55,13 +91,11 @@ def convert_native(
         )
         for objection in objections(semantics_of(trainer))
     ]  # fmt: skip
-    if findings:
-        return Conversion(root, "L3", (), tuple(sorted(findings)))
-    try:
-        made = written(script, _stem(own or source), _title(own or source), trainer, document.schema)
-    except NotNativeError as error:
-        return Conversion(root, "L3", (), (error.finding(root, name),))
-    return Conversion(root, "L3", _changes(root, script, made, document.files), (_said(script, made),))
+    return Training(script, own or source, document, trainer, tuple(sorted(findings)))
+
+
+def _name_in(root: Path, config: Path) -> str:
+    return config.relative_to(root).as_posix() if config.is_relative_to(root) else str(config)
 
 
 def _any_loader(document: Document) -> Document:
@@ -119,7 +153,8 @@ def _problem(root: Path, config: str, problem: Any) -> Finding:
     return error.finding(root, config)
 
 
-def _stem(config: Path) -> str:
+def stem_of(config: Path) -> str:
+    """The name that a native training gets from its config's file."""
     return "".join(letter if letter.isalnum() else "_" for letter in config.stem.lower()).strip("_") or "training"
 
 

@@ -16,17 +16,16 @@ from lab_bridge.config.schema import Schema
 from lab_migrate.native.entry import Entry
 from lab_migrate.native.expressions import Expressions
 from lab_migrate.native.lift import Lifted, class_doc, lift, method_source
-from lab_migrate.native.optimizers import clip_of, own_optimizer
+from lab_migrate.native.optimizers import clip_of, kept_fields, own_optimizer
 from lab_migrate.native.refused import NotNativeError
 
-__all__ = ["Written", "written"]
+__all__ = ["Written", "class_name", "written"]
 
 STANDARD = (
     "from __future__ import annotations", "from collections.abc import Callable, Iterator, Mapping",
     "from fnmatch import fnmatchcase", "from typing import Any", "import math", "import attrs", "import lightning as L",
     "import torch", "from torch import Tensor, nn",
 )  # fmt: skip
-STRUCTURAL = {"accumulate", "clip_norm", "multipliers", "decay_multipliers", "schedule", "gradients", "model"}
 
 
 @attrs.frozen
@@ -40,7 +39,7 @@ class Written:
 
 def written(script: Entry, stem: str, title: str, trainer: Any, schema: Schema) -> Written:
     """Write a project. Raises `NotNativeError` for what has no native form."""
-    name = "".join(part.capitalize() for part in stem.split("_"))
+    name = class_name(stem)
     package = f"{stem}_training" if script.path == f"{stem}.py" else stem
     parts = _Parts(package, name, title, trainer, schema)
     context = parts.context()
@@ -58,6 +57,11 @@ def written(script: Entry, stem: str, title: str, trainer: Any, schema: Schema) 
         files[f"{package}/{one}"] = _rendered(one, {**context, **parts.own[one]})
     prefix = f"{folder}/" if folder else ""
     return Written(package, name, {prefix + path: text for path, text in _formatted(files, parts.modules).items()})
+
+
+def class_name(stem: str) -> str:
+    """What the module is called after `Lit`, and the datamodule before `Data`."""
+    return "".join(part.capitalize() for part in stem.split("_"))
 
 
 class _Parts:
@@ -83,7 +87,7 @@ class _Parts:
         every = getattr(accumulate, "every", accumulate)
         self._refuse()
         clip = clip_of(optimizer)
-        kept = _kept(optimizer, self.schema)
+        kept = kept_fields(optimizer, self.schema)
         common = {
             "package": self.package, "name": self.name, "doc": self.title, "every": every, "clip": clip,
             "steps": trainer.steps, "seed": trainer.seed, "eval_every": trainer.eval_every,
@@ -101,6 +105,8 @@ class _Parts:
         self._model()
         data = self._data(every, bool(trainer.eval_every))
         objective = self._objective()
+        kind = self.schema.builder_of(self.trainer.objective)
+        stateful = kind is not None and {"state", "load_state"} <= kind.methods
         self._optimizer(common, kept)
         if schedules:
             self.own["schedule.py"] = {
@@ -109,7 +115,7 @@ class _Parts:
                             "from torch.optim.lr_scheduler import LRScheduler"],
             }  # fmt: skip
         self.own["config.py"] = {"optimizer": {"name": type(optimizer).__name__, "fields": kept}, **data}
-        self.own["module.py"] |= {"objective": objective}
+        self.own["module.py"] |= {"objective": objective, "objective_state": stateful}
         self._callbacks(common)
         return common | {
             "callback_names": ["Generators"]
@@ -269,7 +275,7 @@ class _Parts:
             "imports": imports, "setup": setup, "uses_loader": "BatchLoader" in uses,
             "uses_batched": "Batched(" in uses, "as_it_is": "Batched(" in uses, "uses_stream": "Stream(" in uses,
             "dataset_types": "Any", "train_type": loader_type, "evaluation_type": loader_type,
-            "evaluation_state": evaluates and evaluation is not None,
+            "evaluation_state": evaluates,
             "data_doc": "What is trained on, and what is evaluated on." if evaluates else "What is trained on.",
             "train_doc": "The whole training's batches in one pass." if endless else "One pass over the data.",
             "evaluation_doc": "The batches of one evaluation.",
@@ -316,24 +322,6 @@ class _Parts:
             *STANDARD, f"from {self.package}.config import Averaging",
             f"from {self.package}.generators import generator_states, set_generator_states",
         ]}  # fmt: skip
-
-
-def _kept(optimizer: Any, schema: Schema) -> list[dict[str, str]]:
-    """The optimizer's plain hyperparameters, with their types and values."""
-    builder = schema.builder_of(optimizer)
-    assert builder is not None
-    if type(optimizer).__name__ == "Torch":
-        fields = [{"name": "lr", "type": "float", "value": repr(optimizer.lr)}]
-        for name, value in (optimizer.settings or {}).items():
-            kind = "tuple[float, ...]" if isinstance(value, list | tuple) else type(value).__name__
-            spelled = repr(tuple(value) if isinstance(value, list) else value)
-            fields.append({"name": name, "type": kind, "value": spelled})
-        return fields
-    return [
-        {"name": one.name, "type": one.type, "value": repr(getattr(optimizer, one.name))}
-        for one in builder.parameters
-        if one.name not in STRUCTURAL
-    ]
 
 
 def _flat(schedule: Any) -> list[Any]:

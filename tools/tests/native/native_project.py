@@ -77,3 +77,27 @@ class Margin:
         """Loss `()` and metrics."""
         loss = F.multi_margin_loss(model(batch["image"])[0], batch["label"], margin=self.margin)
         return loss, {"loss": loss.detach()}
+
+
+@gin.configurable
+class Drift:
+    """An objective that carries a running mean of its loss from step to step, and weighs the loss by it."""
+
+    def __init__(self) -> None:
+        self.mean = 1.0
+
+    def __call__(self, model: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Loss `()` and metrics."""
+        loss = F.cross_entropy(model(batch["image"])[0], batch["label"])
+        weighed = loss * self.mean
+        if model.training:
+            self.mean = 0.9 * self.mean + 0.1 * float(loss.detach())
+        return weighed, {"loss": loss.detach()}
+
+    def state(self) -> dict[str, Any]:
+        """The mean."""
+        return {"mean": self.mean}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on."""
+        self.mean = state["mean"]

@@ -66,6 +66,7 @@ def schema_of(sources: Sources, things: Iterable[Registered], base: Schema = _EM
             one.signature.open,
             one.untyped_result,
             one.returns is not None or (one.untyped_result and one.definition is not None),
+            methods=_methods(one, sources),
             doc=one.doc,
             place=one.place,
         )
@@ -229,6 +230,12 @@ def _stands_for(one: _Raw, roles: Mapping[str, Role], annotations: Annotations, 
     if own is not None and one.returns is not None:
         found += [name for name in _asked_for(annotations.spell(one.returns, own.module)) if name in roles]
     return _most_special(list(dict.fromkeys(found)), roles)
+
+
+def _methods(one: _Raw, sources: Sources) -> frozenset[str]:
+    if one.definition is None or not isinstance(one.definition.node, ast.ClassDef):
+        return frozenset()
+    return frozenset(methods(one.definition, sources))
 
 
 def _can_be_called(call: ast.FunctionDef | ast.AsyncFunctionDef | None, arity: int) -> bool:

@@ -1,0 +1,113 @@
+"""A checkpoint of Lab's, converted, is one that the native training resumes from, bitwise."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gin
+import pytest
+import torch
+from typer.testing import CliRunner
+
+import legacy_lab
+from lab_migrate.cli import app
+from lab_migrate.errors import UsageError
+from lab_migrate.native.checkpoint import convert_to_native
+from lab_parity.testing import assert_same_bits
+
+COSINE = ("Adam.schedule = @WarmupCosine()", "WarmupCosine.lr = 0.02", "WarmupCosine.total = 9")
+PROJECTS: dict[str, tuple[str, ...]] = {
+    "an average, an evaluation that goes on": (
+        "Trainer.ema = @EMA()", "EMA.buffers = True", "Trainer.eval_batches = 1", "Trainer.eval_every = 2",
+    ),
+    "a schedule, multipliers, windows over the ends of epochs": (
+        *COSINE, "Adam.multipliers = {'*.bias': 2.0, 'blocks.0.*': 0.5}", "Adam.accumulate = 3",
+    ),
+    "torch's optimizer, the last batch smaller": (
+        "Trainer.optimizer = @Torch", "Torch.settings = {'weight_decay': 0.1}", "train/Loader.drop_last = False",
+        "Torch.multipliers = {'*.bias': 2.0}", "Torch.schedule = @Ramp()", "Ramp.of = 'lr'", "Ramp.start = 0.02",
+        "Ramp.end = 0.001", "Ramp.steps = 6",
+    ),
+    "a loader of the project's own, an objective with a state": (
+        "Trainer.loader = @Draws", "Draws.dataset = @Specks()", "Trainer.objective = @Drift()",
+        "Trainer.optimizer = @RAdam",
+    ),
+}  # fmt: skip
+
+
+def trained(root: Path, folder: Path) -> list[Path]:
+    """Lab's checkpoints after every step."""
+    legacy_lab.load_config(root / "blobs.gin", ["Trainer.checkpoint_every = 1", f"Trainer.run_dir = '{folder}'"])
+    legacy_lab.Trainer().train()
+    gin.clear_config()
+    return sorted(folder.glob("step_*.lab"))
+
+
+def state_of(trainer: Any) -> dict[str, Any]:
+    """All that a native training changes."""
+    module = trainer.lightning_module
+    average = [callback.state_dict() for callback in trainer.callbacks if type(callback).__name__ == "Average"]
+    optimizer = trainer.optimizers[0].state_dict()
+    return {"model": module.state_dict(), "average": average, "optimizer": optimizer, "rng": torch.get_rng_state()}
+
+
+@pytest.mark.parametrize("name", PROJECTS)
+def test_a_native_run_goes_on_from_labs_checkpoint(native: Any, tmp_path: Path, name: str) -> None:
+    """From any step, also at an epoch's end and where an evaluation follows, to the end of the whole native run."""
+    root = native.written(*PROJECTS[name])
+    whole = state_of(native.train())
+    for path in trained(root, tmp_path / "lab")[:8]:
+        target = tmp_path / f"{path.stem}.ckpt"
+        step = convert_to_native(path, target, root)
+        resumed = native.train(resume=str(target))
+        assert resumed.global_step == 9
+        assert_same_bits(whole, state_of(resumed))
+        assert resumed.fit_loop.epoch_loop._batches_that_stepped == 9, f"loggers count otherwise after step {step}"
+
+
+def test_a_wrong_twin_is_seen(native: Any, tmp_path: Path) -> None:
+    """A checkpoint of the step before does not end in the same state: the comparison above can fail."""
+    root = native.written(*COSINE)
+    whole = state_of(native.train())
+    path = trained(root, tmp_path / "lab")[3]
+    convert_to_native(path, tmp_path / "x.ckpt", root)
+    made = torch.load(tmp_path / "x.ckpt", weights_only=True)
+    made["lr_schedulers"][0]["last_epoch"] -= 1
+    torch.save(made, tmp_path / "x.ckpt")
+    with pytest.raises(AssertionError):
+        assert_same_bits(whole, state_of(native.train(resume=str(tmp_path / "x.ckpt"))))
+
+
+def test_a_checkpoint_inside_a_step_is_refused(native: Any, tmp_path: Path) -> None:
+    """Lightning's checkpoints hold no gradients that wait for the rest of their window."""
+    root = native.project("Adam.accumulate = 3")
+    legacy_lab.load_config(root / "blobs.gin", [f"Trainer.run_dir = '{tmp_path / 'lab'}'"])
+    trainer = legacy_lab.Trainer()
+    trainer.before_train()
+    trainer.mid_step = True
+    trainer.optimizer.step(trainer.compute(trainer.loader.next_batch())[0])
+    trainer.save(tmp_path / "inside.lab")
+    gin.clear_config()
+    with pytest.raises(UsageError, match="in the middle of a window"):
+        convert_to_native(tmp_path / "inside.lab", tmp_path / "x.ckpt", root)
+    assert not (tmp_path / "x.ckpt").exists()
+
+
+def test_a_training_without_a_native_form_is_refused(native: Any, tmp_path: Path) -> None:
+    """The finding says which setting stands in the way."""
+    root = native.project("Trainer.precision = @HalfWeights()", "Trainer.steps = 1")
+    (path,) = trained(root, tmp_path / "lab")
+    with pytest.raises(UsageError, match=r"LM402.*HalfWeights"):
+        convert_to_native(path, tmp_path / "x.ckpt", root)
+
+
+def test_the_command_says_what_it_wrote(native: Any, tmp_path: Path) -> None:
+    """`checkpoint convert A B --native PROJECT`; an existing file is not replaced."""
+    root = native.project("Trainer.steps = 2")
+    path = trained(root, tmp_path / "lab")[-1]
+    words = ["checkpoint", "convert", str(path), str(tmp_path / "x.ckpt"), "--native", str(root)]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, done.output
+    assert "after step 2" in " ".join(done.output.split())
+    assert isinstance(CliRunner().invoke(app, words).exception, UsageError)
