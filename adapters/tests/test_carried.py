@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable
+import itertools
+import random
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -152,7 +155,136 @@ def test_a_setting_that_a_resumed_run_changes_stays_changed(tmp_path: Path) -> N
         assert run(0.5) == [(0.1, 1), (0.1, 2), (0.5, 3), (0.5, 4)]
 
 
+def loader_of(*, workers: int = 0) -> torch.utils.data.DataLoader[Any]:
+    """20 items, shuffled by the global generator, with a transform that draws from it as well."""
+
+    class Noisy(torch.utils.data.Dataset[Tensor]):
+        def __init__(self) -> None:
+            self.items, self.read = torch.arange(60.0).reshape(20, 3) / 60, 0
+
+        def __len__(self) -> int:
+            return 20
+
+        def __getitem__(self, index: int) -> Tensor:
+            self.read += 1
+            return self.items[index] + 0.01 * torch.rand(3) + 0.001 * self.read
+
+    return torch.utils.data.DataLoader(Noisy(), batch_size=4, shuffle=True, num_workers=workers)
+
+
+class Feed:
+    """Endless batches with generators of its own: torch's, numpy's new and old, Python's."""
+
+    def __init__(self) -> None:
+        self.torch = torch.Generator().manual_seed(1)
+        self.numpy, self.old = np.random.default_rng(1), np.random.RandomState(1)
+        self.python = random.Random(1)
+
+    def pull(self) -> Tensor:
+        """The next batch."""
+        drawn = self.numpy.random() + self.old.rand() + self.python.random()
+        return torch.randn(4, 3, generator=self.torch) + drawn
+
+
+class Restarting:
+    """An iterator class that makes its loader's iterator anew at the end."""
+
+    def __init__(self, loader: Any) -> None:
+        self.loader, self.it, self.epochs = loader, iter(loader), 0
+
+    def __next__(self) -> Tensor:
+        try:
+            return next(self.it)  # type: ignore[no-any-return]
+        except StopIteration:
+            self.it, self.epochs = iter(self.loader), self.epochs + 1
+            return next(self.it)  # type: ignore[no-any-return]
+
+
+def cycle(loader: Any) -> Iterator[Tensor]:
+    """The usual one."""
+    while True:
+        yield from loader
+
+
+class Agent(torch.nn.Module):
+    """A model that holds its optimizer, and what it has seen, itself; a part of it changes mode on the way."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.Dropout(0.5))
+        self.optimizer = torch.optim.Adam(self.parameters(), 0.1)
+        self.recent: deque[float] = deque(maxlen=3)
+
+    def learn(self, batch: Tensor) -> float:
+        """One update."""
+        loss = self.net(batch).pow(2).mean() + sum(self.recent)
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        self.recent.append(loss.item() / 10)
+        if len(self.recent) == 2:
+            self.net[1].eval()
+            self.net[0].bias.requires_grad_(False)
+        return float(loss.item())
+
+
+def by_batches(make: Callable[[], Callable[[], Tensor]]) -> Training:
+    """A model that holds its optimizer, trained on what the program itself pulls; other draws in between."""
+
+    def run(said: Said) -> None:
+        torch.manual_seed(0)
+        random.seed(0)
+        np.random.seed(0)
+        agent, pull = Agent(), make()
+
+        def training_step(_: int) -> None:
+            said.append(f"{agent.learn(pull()).hex()} {torch.rand(1).item().hex()} {random.random().hex()}")
+
+        outlined.fit(training_step, range(13))
+
+    return run
+
+
+def restarted() -> Callable[[], Tensor]:
+    """`except StopIteration: it = iter(loader)` in the step's own code."""
+    loader = loader_of()
+    it = iter(loader)
+
+    def pull() -> Tensor:
+        nonlocal it
+        try:
+            return next(it)  # type: ignore[no-any-return]
+        except StopIteration:
+            it = iter(loader)
+            return next(it)  # type: ignore[no-any-return]
+
+    return pull
+
+
+def of_feed() -> Callable[[], Tensor]:
+    """An endless feed."""
+    return Feed().pull
+
+
+def of_iterator(make: Callable[[], Any]) -> Callable[[], Callable[[], Tensor]]:
+    """`next(batches)`."""
+
+    def made() -> Callable[[], Tensor]:
+        batches = make()
+        return lambda: next(batches)
+
+    return made
+
+
 TRAININGS = {
+    "generators of its own": by_batches(of_feed),
+    "an iterator made again at the end": by_batches(restarted),
+    "an iterator class that restarts": by_batches(of_iterator(lambda: Restarting(loader_of()))),
+    "an endless generator over a loader": by_batches(of_iterator(lambda: cycle(loader_of()))),
+    "a loader's iterator with worker processes": by_batches(of_iterator(lambda: cycle(loader_of(workers=1)))),
+    "itertools over generators": by_batches(
+        of_iterator(lambda: itertools.islice(itertools.cycle(torch.randn(2, 3) for _ in range(3)), 100))
+    ),
     "state in lists": by_optimizer(Momentum),
     "state by parameter": by_optimizer(ByParameter),
     "state in slots": by_optimizer(Slotted),
@@ -161,7 +293,7 @@ TRAININGS = {
 }
 
 
-@pytest.mark.parametrize("at", [1, 3, 4])
+@pytest.mark.parametrize("at", [1, 3, 6])
 @pytest.mark.parametrize("name", TRAININGS)
 def test_a_training_that_updates_by_hand_resumes_bitwise(tmp_path: Path, name: str, at: int) -> None:
     """Mid-accumulation too: the parameters in the program's own lists stay the model's, and aliases stay aliases."""
@@ -180,5 +312,5 @@ def test_a_training_that_updates_by_hand_resumes_bitwise(tmp_path: Path, name: s
         TRAININGS[name](resumed)
     # What was said before the checkpoint is carried, too: a list of the program's like any other.
     assert resumed == whole
-    assert len(whole) == 8
+    assert len(whole) in (8, 13)
     torch.load(saved, weights_only=True)

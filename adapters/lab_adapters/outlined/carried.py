@@ -7,6 +7,7 @@ changes on purpose stays changed.
 
 from __future__ import annotations
 
+import sysconfig
 import types
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -16,8 +17,10 @@ import attrs
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader
 
-from lab_adapters.outlined.packing import MISSING, PLAIN, Packing, Unpacking, mark
+from lab_adapters.outlined.iterators import Replayed, is_raw
+from lab_adapters.outlined.packing import GENERATORS, MISSING, PLAIN, Packing, Unpacking, mark
 
 #: How far attributes and entries are followed from a loop's names.
 DEPTH = 4
@@ -25,11 +28,13 @@ DEPTH = 4
 LARGEST = 64
 
 
-#: Values, and what is known by a name of its own; models save themselves.
+_LEAVES = (*PLAIN, Tensor, np.generic, np.ndarray, set, Replayed, *GENERATORS)
+#: What has no attributes that are the program's own.
 _NO_OBJECT = (
-    *PLAIN, Tensor, np.generic, np.ndarray, set, deque, list, tuple, dict,
-    type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType, torch.nn.Module,
+    *_LEAVES, deque, list, tuple, dict, type, types.ModuleType, types.BuiltinFunctionType,
 )  # fmt: skip
+#: What a module keeps of itself, and saves or has no state.
+_OF_MODULES = frozenset(vars(torch.nn.Module())) - {"training"}
 
 
 @attrs.frozen(eq=False)
@@ -69,17 +74,22 @@ class Carried:
 
     def remember(self, bodies: list[Any]) -> None:
         """Take what names that are new hold now as what they held before."""
-        for slot in slots(bodies):
+        for slot in list(slots(bodies)):
+            if is_raw(slot.get()):
+                slot.put(Replayed(slot.get()))
             if slot.path not in self._before:
                 self._before[slot.path] = mark(slot.get())
 
-    def state(self, bodies: list[Any], names: Mapping[int, str] | None = None) -> dict[str, Any]:
+    def state(
+        self, bodies: list[Any], names: Mapping[int, str] | None = None, loaders: Mapping[int, str] | None = None
+    ) -> dict[str, Any]:
         """Path -> value of all that has changed and can be saved without pickling code.
 
         `names` are those of the models' tensors, by identity: in the program's own containers they stay the models'.
+        `loaders` are those of its DataLoaders, of which a loop may have made an iterator.
         """
         found = {}
-        packing = Packing(names or {})
+        packing = Packing(names or {}, loaders or {})
         for slot in slots(bodies):
             value, before = slot.get(), self._before.get(slot.path)
             if before is not None and before == mark(value):
@@ -89,41 +99,121 @@ class Carried:
                 found[slot.path] = packed
         return found
 
-    def restore(self, bodies: list[Any], state: dict[str, Any], tensors: Mapping[str, Tensor] | None = None) -> None:
+    def restore(
+        self,
+        bodies: list[Any],
+        state: dict[str, Any],
+        tensors: Mapping[str, Tensor] | None = None,
+        loaders: Mapping[str, Any] | None = None,
+    ) -> None:
         """Put it back; containers, objects, and tensors that were there before the loop keep their identity."""
-        unpacking = Unpacking(tensors or {})
+        unpacking = Unpacking(tensors or {}, loaders or {})
         there = {slot.path: slot for slot in slots(bodies)}
-        for path, packed in state.items():
+        # Iterators first: passing over items changes the datasets and generators that they draw from.
+        for path, packed in sorted(state.items(), key=lambda item: not _is_iterator(item[1])):
             slot = there.get(path)
-            value = unpacking.unpack(packed, slot.get() if slot is not None else None)
+            value = unpacking.unpack(packed, slot.get() if slot is not None else None, path)
             if slot is not None and value is not slot.get():
                 slot.put(value)
 
 
 def slots(bodies: list[Any]) -> Iterator[Slot]:
     """Every slot that holds, or may hold, a plain value; two of one name have different paths."""
-    seen: set[int] = set()
-    globals_seen: set[tuple[int, str]] = set()
-    taken: dict[str, int] = {}
-
-    def path(name: str) -> str:
-        taken[name] = taken.get(name, 0) + 1
-        return name if taken[name] == 1 else f"{name}#{taken[name]}"
-
+    walk = _Walk()
     for body in bodies:
         function = getattr(body, "__func__", body)
-        if not isinstance(function, types.FunctionType):
-            continue
+        if isinstance(function, types.FunctionType):
+            yield from walk.names(function, "", DEPTH)
+
+
+class _Walk:
+    """From the names of functions through objects, containers and the functions that they call."""
+
+    def __init__(self) -> None:
+        self._seen: set[int] = set()
+        self._globals: set[tuple[int, str]] = set()
+        self._taken: dict[str, int] = {}
+
+    def names(self, function: types.FunctionType, prefix: str, depth: int) -> Iterator[Slot]:
+        """Those that a function takes from around it."""
         code = function.__code__
         for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
-            if id(cell) not in seen:
-                seen.add(id(cell))
-                yield from _below(Slot(path(name), cell, None), DEPTH, seen)
+            if id(cell) not in self._seen:
+                self._seen.add(id(cell))
+                yield from self.below(Slot(self._path(f"{prefix}{name}"), cell, None), depth)
         for name in sorted(_names(code)):
             key = id(function.__globals__), name
-            if name in function.__globals__ and key not in globals_seen:
-                globals_seen.add(key)
-                yield from _below(Slot(path(name), function.__globals__, name), DEPTH, seen)
+            if name in function.__globals__ and key not in self._globals:
+                self._globals.add(key)
+                yield from self.below(Slot(self._path(name), function.__globals__, name), depth)
+
+    def _path(self, name: str) -> str:
+        self._taken[name] = self._taken.get(name, 0) + 1
+        return name if self._taken[name] == 1 else f"{name}#{self._taken[name]}"
+
+    def below(self, slot: Slot, depth: int) -> Iterator[Slot]:
+        """The slot itself, or what it leads to."""
+        value = slot.get()
+        if value is MISSING or isinstance(value, _LEAVES) or is_raw(value):
+            yield slot
+        elif isinstance(value, list | tuple | deque | dict):
+            yield slot
+            yield from self._entries(slot.path, value, depth)
+        else:
+            yield from self._attributes(slot.path, value, depth)
+
+    def _entries(self, path: str, value: Any, depth: int) -> Iterator[Slot]:
+        """Of objects in a container of the program's."""
+        if depth and len(value) <= LARGEST:
+            for key, inner in list(value.items() if isinstance(value, dict) else enumerate(value)):
+                if isinstance(inner, list | tuple | dict):
+                    yield from self._entries(f"{path}[{key!r}]", inner, depth - 1)
+                else:
+                    yield from self._attributes(f"{path}[{key!r}]", inner, depth - 1)
+
+    def _attributes(self, path: str, value: Any, depth: int) -> Iterator[Slot]:
+        if not depth or id(value) in self._seen or isinstance(value, _NO_OBJECT):
+            return
+        if isinstance(value, types.MethodType):
+            yield from self._attributes(path, value.__self__, depth)
+            value = value.__func__
+        if isinstance(value, types.FunctionType):
+            if id(value) not in self._seen and _is_the_programs(value):
+                self._seen.add(id(value))
+                yield from self.names(value, f"{path}.", depth - 1)
+            return
+        if isinstance(value, torch.nn.Module):
+            yield from self._of_module(path, value, depth)
+            return
+        if isinstance(value, DataLoader):
+            self._seen.add(id(value))
+            for name in ("dataset", "sampler", "batch_sampler", "collate_fn", "generator"):
+                yield from self.below(Slot(f"{path}.{name}", vars(value), name), depth - 1)
+            return
+        if id(value) in self._seen or _is_foreign(value) or _keeps_itself(value):
+            return
+        self._seen.add(id(value))
+        own = getattr(value, "__dict__", None)
+        if isinstance(own, dict):
+            for name in list(own):
+                yield from self.below(Slot(f"{path}.{name}", own, name), depth - 1)
+        for name in _slots(type(value)):
+            if hasattr(value, name):
+                yield from self.below(Slot(f"{path}.{name}", value, name), depth - 1)
+
+    def _of_module(self, path: str, module: torch.nn.Module, depth: int) -> Iterator[Slot]:
+        """Its mode, and attributes that the program has given it, through all its parts."""
+        for name, part in module.named_modules(prefix=path):
+            self._seen.add(id(part))
+            own = vars(part)
+            yield Slot(f"{name}.training", own, "training")
+            if not _is_foreign(part):
+                for attribute in [key for key in own if key not in _OF_MODULES and key != "training"]:
+                    yield from self.below(Slot(f"{name}.{attribute}", own, attribute), depth - 1)
+
+
+def _is_iterator(packed: Any) -> bool:
+    return isinstance(packed, dict) and packed["kind"] == "iterator"
 
 
 def _names(code: types.CodeType) -> set[str]:
@@ -134,38 +224,10 @@ def _names(code: types.CodeType) -> set[str]:
     return found
 
 
-def _below(slot: Slot, depth: int, seen: set[int]) -> Iterator[Slot]:
-    value = slot.get()
-    if isinstance(value, type | types.ModuleType | types.FunctionType | types.BuiltinFunctionType | torch.nn.Module):
-        return
-    if value is MISSING or isinstance(value, (*PLAIN, Tensor, np.generic, np.ndarray, set)):
-        yield slot
-    elif isinstance(value, list | tuple | deque | dict):
-        yield slot
-        if depth and len(value) <= LARGEST:
-            pairs = value.items() if isinstance(value, dict) else enumerate(value)
-            for key, inner in list(pairs):
-                yield from _attributes(f"{slot.path}[{key!r}]", inner, depth - 1, seen)
-    else:
-        yield from _attributes(slot.path, value, depth, seen)
-
-
-def _attributes(path: str, value: Any, depth: int, seen: set[int]) -> Iterator[Slot]:
-    """Those of an object of the program's own, or of one in a container of its own."""
-    if isinstance(value, list | tuple | dict) and depth and len(value) <= LARGEST:
-        for key, inner in list(value.items() if isinstance(value, dict) else enumerate(value)):
-            yield from _attributes(f"{path}[{key!r}]", inner, depth - 1, seen)
-        return
-    if not depth or id(value) in seen or isinstance(value, _NO_OBJECT) or _is_foreign(value) or _keeps_itself(value):
-        return
-    seen.add(id(value))
-    own = getattr(value, "__dict__", None)
-    if isinstance(own, dict):
-        for name in list(own):
-            yield from _below(Slot(f"{path}.{name}", own, name), depth - 1, seen)
-    for name in _slots(type(value)):
-        if hasattr(value, name):
-            yield from _below(Slot(f"{path}.{name}", value, name), depth - 1, seen)
+def _is_the_programs(function: types.FunctionType) -> bool:
+    """Not a library's: its state is its own business."""
+    place = function.__code__.co_filename
+    return "site-packages" not in place and not place.startswith(sysconfig.get_paths()["stdlib"])
 
 
 def _slots(kind: type) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
+import os
 import signal
 import threading
 import warnings
@@ -21,7 +22,8 @@ from lab_adapters.outlined.carried import Carried
 from lab_adapters.outlined.flow import Body, Raised, Step, Steps, running, steps
 from lab_adapters.outlined.flow import result as as_raised
 from lab_adapters.outlined.found import find, scope_of
-from lab_adapters.outlined.module import OutlinedModule
+from lab_adapters.outlined.iterators import loaders_iterated
+from lab_adapters.outlined.module import OUTLINED_KEY, OutlinedModule
 from lab_adapters.outlined.places import Places
 from lab_adapters.outlined.scalars import scalars_to_loggers
 from lab_adapters.outlined.tracebacks import hide_ours
@@ -47,9 +49,11 @@ class Driver:
     next one is taken.
     """
 
-    def __init__(self, legacy: Steps, scope: Callable[[], dict[str, Any]]) -> None:
+    def __init__(self, legacy: Steps, scope: Callable[[], dict[str, Any]], ordinal: int = 0) -> None:
         self.legacy = legacy
         self.scope = scope
+        #: Which of the program's trainings it is.
+        self.ordinal = ordinal
         self.found = find(scope())
         self.places = Places()
         self.carried = Carried()
@@ -135,13 +139,15 @@ def trainer_settings(**settings: Any) -> Iterator[None]:
     """Give every `fit` of this thread, in this block, arguments of `lightning.Trainer` and `ckpt_path`.
 
     For a program that is run from outside: `with trainer_settings(callbacks=[…]): runpy.run_path("train.py")`.
+    Of a program that trains several times, one after the other, `ckpt_path` is for the training that wrote it: those
+    before it are trained again, those after it begin as ever.
     """
-    kept = getattr(_given, "trainer", {})
-    _given.trainer = {**kept, **settings}
+    kept = getattr(_given, "trainer", {}), getattr(_given, "fits", 0)
+    _given.trainer, _given.fits = {**kept[0], **settings}, 0
     try:
         yield
     finally:
-        _given.trainer = kept
+        _given.trainer, _given.fits = kept
 
 
 def loop(function: Callable[..., Steps]) -> Callable[..., Any]:
@@ -164,11 +170,16 @@ def drive(legacy: Steps, scope: Callable[[], dict[str, Any]], trainer: dict[str,
     """Run the iterations that a generator hands over as Lightning's training steps; what the generator returns."""
     if getattr(running, "driver", None) is not None:
         return run_plain(legacy)
-    driver = Driver(legacy, scope)
+    given = dict(getattr(_given, "trainer", {}))
+    driver = Driver(legacy, scope, getattr(_given, "fits", 0))
+    _given.fits = driver.ordinal + 1
+    if "ckpt_path" in given and not _is_of(driver.ordinal, given["ckpt_path"]):
+        del given["ckpt_path"]
     hook = register_optimizer_step_post_hook(driver.count)
     running.driver, running.places = driver, driver.places
     try:
-        _lightning(driver, {**getattr(_given, "trainer", {}), **trainer})
+        with loaders_iterated():
+            _lightning(driver, {**given, **trainer})
     except InterruptedProgramError as carried:
         hide_ours(carried.error)
         raise carried.error from None
@@ -181,6 +192,20 @@ def drive(legacy: Steps, scope: Callable[[], dict[str, Any]], trainer: dict[str,
         driver.legacy.close()
         running.driver = running.places = None
     return driver.ended
+
+
+def _is_of(ordinal: int, ckpt_path: Any) -> bool:
+    """Whether a checkpoint was written in the program's training of this number."""
+    if not isinstance(ckpt_path, str | os.PathLike) or not os.path.isfile(ckpt_path):
+        return True  # "last", or a file that Lightning will say is missing
+    saved = torch.load(ckpt_path, map_location="meta", weights_only=True, mmap=True).get(OUTLINED_KEY, {})
+    wrote = saved.get("fit", ordinal)
+    if ordinal < wrote:
+        warnings.warn(
+            f"resume: {ckpt_path} is of this program's training {wrote + 1}; training {ordinal + 1} is run again",
+            stacklevel=2,
+        )
+    return bool(wrote == ordinal)
 
 
 def plain(body: Body, items: Iterable[Any]) -> Any:

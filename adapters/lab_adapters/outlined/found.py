@@ -13,6 +13,8 @@ import torch
 DEPTH = 3
 #: A container with more entries holds data, not roles.
 LARGEST = 64
+#: What a module keeps of itself.
+_OF_MODULES = frozenset(vars(torch.nn.Module()))
 
 
 @attrs.define
@@ -22,6 +24,7 @@ class Found:
     modules: dict[str, torch.nn.Module] = attrs.field(factory=dict)
     optimizers: dict[str, Any] = attrs.field(factory=dict)
     others: dict[str, Any] = attrs.field(factory=dict)
+    loaders: dict[str, Any] = attrs.field(factory=dict)
 
     @property
     def device(self) -> torch.device:
@@ -83,6 +86,10 @@ def _visit(path: str, value: Any, depth: int, found: Found, seen: set[int]) -> N
         return
     if isinstance(value, torch.nn.Module):
         found.modules[_free(path, found.modules)] = value
+        _visit_parts(path, value, depth, found, seen)
+        return
+    if isinstance(value, torch.utils.data.DataLoader):
+        found.loaders[_free(path, found.loaders)] = value
         return
     if isinstance(value, torch.optim.Optimizer):
         found.optimizers[_free(path, found.optimizers)] = value
@@ -93,6 +100,16 @@ def _visit(path: str, value: Any, depth: int, found: Found, seen: set[int]) -> N
     if depth:
         for name, inner in _parts(value):
             _visit(f"{path}{name}", inner, depth - 1, found, seen)
+
+
+def _visit_parts(path: str, module: torch.nn.Module, depth: int, found: Found, seen: set[int]) -> None:
+    """What a program has given its own module besides parameters and submodules: `self.optimizer = Adam(…)`."""
+    for name, part in module.named_modules(prefix=path):
+        seen.add(id(part))
+        if depth and not _is_foreign(type(part)):
+            for attribute, inner in list(vars(part).items()):
+                if attribute not in _OF_MODULES:
+                    _visit(f"{name}.{attribute}", inner, depth - 1, found, seen)
 
 
 def _free(path: str, taken: dict[str, Any]) -> str:

@@ -74,6 +74,7 @@ class OutlinedModule(pl.LightningModule):
         """Add all that is not a model."""
         found = self._found()
         names = {id(tensor): name for name, tensor in _tensors(found).items()}
+        loaders = {id(loader): path for path, loader in found.loaders.items()}
         checkpoint[OUTLINED_KEY] = {
             "optimizers": {path: optimizer.state_dict() for path, optimizer in found.optimizers.items()},
             # Schedules warn where they step before their optimizer ever did.
@@ -85,9 +86,15 @@ class OutlinedModule(pl.LightningModule):
                 for name, parameter in model.named_parameters()
                 if parameter.grad is not None
             },
-            "carried": self.driver.carried.state(self._bodies(), names),
+            "requires_grad": {
+                f"{path}.{name}": parameter.requires_grad
+                for path, model in found.modules.items()
+                for name, parameter in model.named_parameters()
+            },
+            "carried": self.driver.carried.state(self._bodies(), names, loaders),
             "places": self.driver.places.state(),
             "rng": generator_states(),
+            "fit": self.driver.ordinal,
             "batches": self.trainer.fit_loop.epoch_loop.batch_progress.state_dict()["current"]["processed"],
         }
 
@@ -116,7 +123,11 @@ class OutlinedModule(pl.LightningModule):
             for name, parameter in model.named_parameters():
                 grad = state["grads"].get(f"{path}.{name}")
                 parameter.grad = grad.to(parameter.device) if grad is not None else None
-        self.driver.carried.restore(self._bodies(), state["carried"], _tensors(found))
+        tensors = _tensors(found)
+        for name, trains in state.get("requires_grad", {}).items():
+            if name in tensors and tensors[name].is_leaf:
+                tensors[name].requires_grad_(trains)
+        self.driver.carried.restore(self._bodies(), state["carried"], tensors, found.loaders)
         set_generator_states(state["rng"])
 
     def _bodies(self) -> list[Any]:

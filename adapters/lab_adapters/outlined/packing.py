@@ -7,6 +7,7 @@ again as the first one's number, and one that was there before the loop is fille
 
 from __future__ import annotations
 
+import random
 import weakref
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Mapping
@@ -17,12 +18,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lab_adapters.outlined.iterators import Replayed, lost, replay
+
 #: A container with more entries is data.
 LARGEST = 10_000
 PLAIN = (type(None), bool, int, float, str, bytes)
 #: In place of a value that is not there, or that has no plain form.
 MISSING = object()
 
+GENERATORS = (torch.Generator, random.Random, np.random.RandomState, np.random.Generator)
 _KINDS: dict[type[Any], str] = {
     list: "list", tuple: "tuple", set: "set", deque: "deque", dict: "dict", OrderedDict: "dict", defaultdict: "dict",
 }  # fmt: skip
@@ -30,9 +34,11 @@ _KINDS: dict[type[Any], str] = {
 
 @attrs.define(eq=False)
 class Packing:
-    """Packs the values of one checkpoint. `names` are the models' tensors, by identity."""
+    """Packs the values of one checkpoint. `names` are those of the models' tensors and `loaders` those of loaders, by
+    identity."""
 
     names: Mapping[int, str] = attrs.field(factory=dict)
+    loaders: Mapping[int, str] = attrs.field(factory=dict)
     _seen: dict[int, int] = attrs.field(factory=dict)
     #: What was numbered lives until the end, so that no identity is given twice.
     _kept: list[Tensor] = attrs.field(factory=list)
@@ -49,6 +55,10 @@ class Packing:
         if isinstance(value, np.ndarray):
             plain = value.dtype.kind in "biuf"
             return {"kind": "array", "value": torch.from_numpy(value.copy())} if plain else MISSING
+        if isinstance(value, GENERATORS):
+            return {"kind": "generator", "value": _generator_state(value)}
+        if isinstance(value, Replayed):
+            return self._iterator(value)
         kind = _KINDS.get(type(value))
         if kind is None or len(value) > LARGEST:
             return MISSING
@@ -65,6 +75,12 @@ class Packing:
         marks = marks if kind != "set" else (None,) * len(value)
         packed = [self.pack(inner, mark) for inner, mark in zip(value, marks, strict=True)]
         return MISSING if any(inner is MISSING for inner in packed) else {"kind": kind, "value": packed}
+
+    def _iterator(self, value: Replayed) -> Any:
+        loader = self.loaders.get(id(value.loader)) if value.loader is not None else None
+        if value.loader is not None and loader is None:
+            return {"kind": "lost", "value": "iterator of a DataLoader"}
+        return {"kind": "iterator", "value": value.state(), "loader": loader, "created": value.created}
 
     def _tensor(self, value: Tensor, before: Any) -> Any:
         if id(value) in self.names:
@@ -90,9 +106,10 @@ class Unpacking:
     """Unpacks the values of one checkpoint, in the order in which they were packed. `tensors` are the models'."""
 
     tensors: Mapping[str, Tensor] = attrs.field(factory=dict)
+    loaders: Mapping[str, Any] = attrs.field(factory=dict)
     _made: dict[int, Tensor] = attrs.field(factory=dict)
 
-    def unpack(self, packed: Any, target: Any = None) -> Any:
+    def unpack(self, packed: Any, target: Any = None, name: str = "") -> Any:
         """The value; what stands there now, `target`, is filled where the program may know it by other names.
 
         Raises `KeyError` for a tensor of a model that is not there.
@@ -113,6 +130,13 @@ class Unpacking:
         if kind == "tensor":
             made = self._made[packed["number"]] = _tensor(packed, target)
             return made
+        if kind == "generator":
+            return _put_generator(target, value)
+        if kind == "iterator":
+            return self._iterator(packed, target, name)
+        if kind == "lost":
+            lost(name, value)
+            return target
         if kind == "numpy scalar":
             return np.dtype(packed["dtype"]).type(value)
         if kind == "array":
@@ -132,6 +156,18 @@ class Unpacking:
             return target
         return {"list": list, "tuple": tuple, "set": set, "deque": deque}[kind](made_of)
 
+    def _iterator(self, packed: dict[str, Any], target: Any, name: str) -> Any:
+        state, path = packed["value"], packed["loader"]
+        if path is not None:
+            if path not in self.loaders:
+                raise KeyError(f"checkpoint: {name}: expected the loader {path}, found {', '.join(self.loaders)}")
+            return replay(self.loaders[path], {**state, "created": packed["created"]}, name)
+        if isinstance(target, Replayed):
+            target.pass_over(state, name)
+        else:
+            lost(name, "iterator")
+        return target
+
     def _dict(self, pairs: list[list[Any]], target: Any) -> dict[Any, Any]:
         there = target if isinstance(target, dict) else {}
         made = {}
@@ -143,6 +179,36 @@ class Unpacking:
         target.clear()
         target.update(made)
         return target
+
+
+def _generator_state(value: Any) -> Any:
+    if isinstance(value, torch.Generator):
+        return value.get_state()
+    if isinstance(value, random.Random):
+        version, internal, gauss = value.getstate()
+        return [version, list(internal), gauss]
+    return _plain_state(value.get_state(legacy=False) if isinstance(value, np.random.RandomState)
+                        else value.bit_generator.state)  # fmt: skip
+
+
+def _plain_state(state: Any) -> Any:
+    """numpy's state dictionaries, their arrays as lists."""
+    if isinstance(state, dict):
+        return {key: _plain_state(inner) for key, inner in state.items()}
+    return state.tolist() if isinstance(state, np.ndarray) else state
+
+
+def _put_generator(target: Any, state: Any) -> Any:
+    if isinstance(target, torch.Generator):
+        target.set_state(state)
+    elif isinstance(target, random.Random):
+        target.setstate((state[0], tuple(state[1]), state[2]))
+    elif isinstance(target, np.random.RandomState):
+        state = {**state, "state": {**state["state"], "key": np.asarray(state["state"]["key"], dtype=np.uint32)}}
+        target.set_state(state)
+    elif isinstance(target, np.random.Generator):
+        target.bit_generator.state = state
+    return target
 
 
 def _tensor(packed: dict[str, Any], target: Any) -> Tensor:
@@ -202,4 +268,9 @@ def mark(value: Any) -> Any:
         return "set", frozenset(map(mark, value))
     if isinstance(value, np.generic):
         return "numpy scalar", value.tobytes()
+    if isinstance(value, GENERATORS):
+        state = _generator_state(value)
+        return "generator", state.numpy().tobytes() if isinstance(state, Tensor) else repr(state)
+    if isinstance(value, Replayed):
+        return "iterator", id(value), value.count
     return "opaque", id(value)

@@ -1,0 +1,181 @@
+"""Iterators that a program holds itself (`it = iter(loader)`, `batch = next(it)`), put back where they were on resume.
+
+An iterator cannot be saved; it is made again and passed over what was used up. What it drew from the global generators
+on the way it drew between other draws of the training, so the states before those draws are kept with its count. Of a
+plain DataLoader only the first is: its sampler draws then, and what later items draw changes none that follows.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import types
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader
+from torch.utils.data.dataloader import _BaseDataLoaderIter, _DatasetKind
+
+from lab_adapters.generators import generator_states, set_generator_states
+
+#: A state takes 12 kB. An iterator that draws more often than this on its own is not put back.
+MOST_DRAWS = 5_000
+
+_ITERABLES: tuple[Any, ...] = ([], (), {}, {}.values(), {}.items(), range(0), set())
+_KINDS = (
+    types.GeneratorType,
+    _BaseDataLoaderIter,
+    enumerate,
+    zip,
+    map,
+    filter,
+    *(type(iter(made)) for made in _ITERABLES),
+)
+
+
+def is_raw(value: Any) -> bool:
+    """Whether it is an iterator whose place nothing else tells: a generator, a DataLoader's, or Python's own."""
+    return isinstance(value, _KINDS) or type(value).__module__ == "itertools"
+
+
+class Replayed:
+    """An iterator in place of the program's own: the same items, counted.
+
+    `created` are the generators' states when it was made inside a loop over `loader`, else None: then the code before
+    the loop makes it again.
+    """
+
+    def __init__(self, raw: Any, loader: DataLoader[Any] | None = None, created: dict[str, Any] | None = None) -> None:
+        self.raw, self.loader, self.created = raw, loader, created
+        self.count = 0
+        self.draws: list[tuple[int, dict[str, Any]]] = []
+        self._lost = False
+
+    def __iter__(self) -> Replayed:
+        return self
+
+    def __next__(self) -> Any:
+        watched = not self._lost and not (self.count and _draws_its_order_first(self.raw))
+        before = _states() if watched else None
+        item = next(self.raw)
+        if before is not None and not _same(before, _states()):
+            self._note(before)
+        self.count += 1
+        return item
+
+    next = __next__
+
+    def send(self, value: Any) -> Any:
+        """Hand a generator a value; what it was given is not known on resume, so that it cannot be passed over."""
+        self._lost, self.draws = True, []
+        return self.raw.send(value)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__dict__["raw"], name)
+
+    def __len__(self) -> int:
+        return len(self.raw)
+
+    def _note(self, before: tuple[Any, ...]) -> None:
+        if len(self.draws) >= MOST_DRAWS:
+            self._lost, self.draws = True, []
+            return
+        after = _states()
+        _set(before)
+        self.draws.append((self.count, generator_states()))
+        _set(after)
+
+    # ---- checkpoints
+
+    def state(self) -> dict[str, Any]:
+        """Where it stands."""
+        return {"count": self.count, "draws": [list(draw) for draw in self.draws], "lost": self._lost}
+
+    def pass_over(self, state: dict[str, Any], name: str) -> None:
+        """Go to where `state` stands. Raises `ValueError` where that is not possible."""
+        if state["lost"]:
+            raise ValueError(
+                f"resume: {name}: expected an iterator that can be passed over what was used up, found one that was "
+                f"sent values or drew random numbers at more than {MOST_DRAWS} items; give it a generator of its own, "
+                "or let a DataLoader draw"
+            )
+        draws = dict(state["draws"])
+        while self.count < state["count"]:
+            if self.count in draws:
+                set_generator_states(draws[self.count])
+            try:
+                next(self.raw)
+            except StopIteration:
+                raise ValueError(
+                    f"resume: {name}: expected at least {state['count']} items, found {self.count}; "
+                    "resume with the data that the checkpoint was written with"
+                ) from None
+            self.count += 1
+        self.draws = [(index, states) for index, states in state["draws"]]
+
+
+def replay(loader: DataLoader[Any], state: dict[str, Any], name: str) -> Replayed:
+    """The iterator that a loop made of `loader`, made again and passed over what was used up."""
+    set_generator_states(state["created"])
+    made = Replayed(_iter(loader), loader, state["created"])
+    made.pass_over(state, name)
+    return made
+
+
+@contextlib.contextmanager
+def loaders_iterated() -> Iterator[None]:
+    """While it lasts, iterators of a DataLoader are counted from the start: a loop may make them itself."""
+    original: Callable[[Any], Any] = DataLoader.__iter__
+
+    def counted(loader: DataLoader[Any]) -> Any:
+        created = generator_states()
+        return Replayed(original(loader), loader, created)
+
+    DataLoader.__iter__ = counted  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        DataLoader.__iter__ = original  # type: ignore[method-assign]
+
+
+def _iter(loader: DataLoader[Any]) -> Any:
+    made = iter(loader)
+    return made.raw if isinstance(made, Replayed) else made
+
+
+def lost(name: str, kind: str) -> None:
+    """Say that an iterator which a loop made itself starts anew."""
+    warnings.warn(
+        f"resume: {name}: the loop itself made this {kind}, which nothing can put back; it starts anew", stacklevel=2
+    )
+
+
+def _draws_its_order_first(raw: Any) -> bool:
+    """Whether nothing that is drawn after the first item changes which items follow."""
+    if not isinstance(raw, _BaseDataLoaderIter) or raw._dataset_kind != _DatasetKind.Map:
+        return False
+    sampler: Any = getattr(raw, "_index_sampler", None)
+    parts = [sampler, getattr(sampler, "sampler", None)]
+    return all(part is None or type(part).__module__.startswith("torch.utils.data") for part in parts)
+
+
+def _states() -> tuple[Any, ...]:
+    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    return torch.get_rng_state(), random.getstate(), np.random.get_state(legacy=True), cuda
+
+
+def _same(a: tuple[Any, ...], b: tuple[Any, ...]) -> bool:
+    arrays = np.array_equal(a[2][1], b[2][1]) and a[2][2:] == b[2][2:]
+    cuda = all(torch.equal(one, other) for one, other in zip(a[3], b[3], strict=False)) and len(a[3]) == len(b[3])
+    return torch.equal(a[0], b[0]) and a[1] == b[1] and arrays and cuda
+
+
+def _set(states: tuple[Any, ...]) -> None:
+    torch.set_rng_state(states[0])
+    random.setstate(states[1])
+    np.random.set_state(states[2])
+    if states[3]:
+        torch.cuda.set_rng_state_all(states[3])
