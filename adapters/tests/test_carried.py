@@ -121,6 +121,78 @@ def without_a_model(said: Said) -> None:
     outlined.fit(training_step, range(8))
 
 
+_SCRIPT = """
+import torch
+from lab_adapters import outlined
+torch.manual_seed(0)
+model = torch.nn.Linear(2, 1)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+def epoch_loop(epoch):
+    def training_step(x):
+        global loss
+        loss = model(x).pow(2).mean()
+        loss.backward()
+        optimizer.step()
+    yield from outlined.steps(training_step, torch.randn(3, 4, 2))
+    said.append((epoch, loss.item()))
+outlined.fit(epoch_loop, range(2))
+"""
+
+
+@pytest.mark.parametrize("at", [2, 3, 4, 6])
+def test_a_script_resumes_at_the_end_of_an_epoch(tmp_path: Path, at: int) -> None:
+    """Where the code after the inner loop reads a global name that no batch of the resumed run has assigned yet."""
+    saved = tmp_path / "now.ckpt"
+
+    class Save(pl.Callback):
+        count = 0
+
+        def on_train_batch_end(self, trainer: pl.Trainer, *arguments: Any) -> None:
+            self.count += 1
+            if self.count == at:
+                trainer.save_checkpoint(saved)
+
+    said: list[tuple[int, float]] = []
+    with outlined.trainer_settings(callbacks=[Save()]):
+        exec(_SCRIPT, {"said": said})
+    again: list[tuple[int, float]] = []
+    with outlined.trainer_settings(ckpt_path=str(saved)):
+        exec(_SCRIPT, {"said": again})
+    assert len(said) == 2
+    assert again == said
+
+
+def test_a_checkpoint_is_for_the_training_that_wrote_it(tmp_path: Path) -> None:
+    """Of a program with several: those before it are trained again, those after it begin as ever."""
+    saved = tmp_path / "now.ckpt"
+
+    class Save(pl.Callback):
+        def on_train_batch_end(self, trainer: pl.Trainer, module: Any, out: Any, batch: Any, index: int) -> None:
+            if module.driver.ordinal == 1 and index == 1:
+                trainer.save_checkpoint(saved)
+
+    def one_fold() -> str:
+        model = torch.nn.Linear(2, 1)
+        optimizer = torch.optim.Adam(model.parameters(), lr=0.1)
+
+        def training_step(x: Tensor) -> None:
+            model(x).pow(2).mean().backward()
+            optimizer.step()
+            optimizer.zero_grad()
+
+        outlined.fit(training_step, torch.randn(4, 3, 2))
+        return f"{model.weight.sum().item().hex()} {torch.rand(1).item().hex()}"
+
+    def folds() -> list[str]:
+        torch.manual_seed(0)
+        return [one_fold() for _ in range(3)]
+
+    with outlined.trainer_settings(callbacks=[Save()]):
+        whole = folds()
+    with outlined.trainer_settings(ckpt_path=str(saved)), pytest.warns(UserWarning, match="training 1 is run again"):
+        assert folds() == whole
+
+
 class Settings:
     """What a person may change between a run and its continuation."""
 

@@ -111,10 +111,19 @@ class Carried:
         there = {slot.path: slot for slot in slots(bodies)}
         # Iterators first: passing over items changes the datasets and generators that they draw from.
         for path, packed in sorted(state.items(), key=lambda item: not _is_iterator(item[1])):
-            slot = there.get(path)
+            slot = there.get(path) or _unbound(path, bodies)
             value = unpacking.unpack(packed, slot.get() if slot is not None else None, path)
             if slot is not None and value is not slot.get():
                 slot.put(value)
+
+
+def _unbound(name: str, bodies: list[Any]) -> Slot | None:
+    """The slot of a global name that a body assigns, and has not yet in this run."""
+    for body in bodies:
+        function = getattr(body, "__func__", body)
+        if isinstance(function, types.FunctionType) and name in _names(function.__code__):
+            return Slot(name, function.__globals__, name)
+    return None
 
 
 def slots(bodies: list[Any]) -> Iterator[Slot]:
