@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ast
 
+from lab_migrate.analysis import CallGraph
 from lab_migrate.analysis.scopes import names_in
 from lab_migrate.analysis.symbols import dotted, own_nodes
 from lab_migrate.idiomatic.hooks import Hooks
+from lab_migrate.idiomatic.late import changed_late
 from lab_migrate.idiomatic.layout import method, relaid
 from lab_migrate.idiomatic.nest import Nest
 from lab_migrate.idiomatic.places import Places
@@ -14,11 +16,13 @@ from lab_migrate.idiomatic.roles import Made, Roles
 from lab_migrate.idiomatic.text import Replace, rewritten
 
 
-def moved_makers(nest: Nest, roles: Roles, hooks: Hooks) -> list[Made]:
-    """Optimizers and schedules whose making moves into `configure_optimizers`."""
-    names = [*roles.optimizers, *schedules_of(hooks)]
-    every = [roles.made[name] for name in names if name in roles.made]
-    return [made for made in every if _moves(made, every, nest, roles)]
+def moved_makers(nest: Nest, roles: Roles, hooks: Hooks, graph: CallGraph) -> list[Made]:
+    """Optimizers and schedules whose making moves into `configure_optimizers`, optimizers first."""
+    optimizers = [roles.made[name] for name in roles.optimizers if name in roles.made]
+    schedules = [roles.made[name] for name in schedules_of(hooks) if name in roles.made]
+    # A schedule that stays needs its optimizer where it is.
+    moved = [made for made in schedules if _moves(made, [*optimizers, *schedules], nest, roles, graph)]
+    return [*(made for made in optimizers if _moves(made, [*optimizers, *moved], nest, roles, graph)), *moved]
 
 
 def schedules_of(hooks: Hooks) -> list[str]:
@@ -28,8 +32,8 @@ def schedules_of(hooks: Hooks) -> list[str]:
     return [*hooks.automatic.schedules, *hooks.epoch_schedules]
 
 
-def _moves(made: Made, every: list[Made], nest: Nest, roles: Roles) -> bool:
-    """Whether an optimizer or schedule can as well be made when training begins."""
+def _moves(made: Made, ours: list[Made], nest: Nest, roles: Roles, graph: CallGraph) -> bool:
+    """Whether an optimizer or schedule can as well be made when training begins; `ours` may move with it."""
     target = made.statement.targets[0]
     if roles.wrapper is not None and dotted(target) in roles.optimizers:
         return False
@@ -38,10 +42,13 @@ def _moves(made: Made, every: list[Made], nest: Nest, roles: Roles) -> bool:
     if not is_plain(made.statement, nest):
         return False
     inside = {id(node) for node in own_nodes([nest.epochs])}
-    ours = {id(node) for made_ in every for node in ast.walk(made_.statement)}
+    theirs = {id(node) for one in ours for node in ast.walk(one.statement)}
     needs = names_in([made.statement.value]).read
+    read = set(roles.optimizers) - {dotted(one.statement.targets[0]) for one in ours if one.statement is made.statement}
+    if changed_late(made.statement, needs, needs & read, nest, graph, theirs):
+        return False
     for node in nest.base.function.own:
-        if not isinstance(node, ast.Name) or id(node) in inside or id(node) in ours:
+        if not isinstance(node, ast.Name) or id(node) in inside or id(node) in theirs:
             continue
         if node.id == target.id:
             return False

@@ -43,7 +43,9 @@ class Moves:
         return None
 
     def is_identity(self, statement: ast.stmt) -> bool:
-        """Whether a statement only gives parts of the batch their own names again."""
+        """Whether a statement only gives parts of the batch their own names again, perhaps under an `if`."""
+        if isinstance(statement, ast.If) and not statement.orelse and dotted(statement.test):
+            return all(self.is_identity(node) for node in statement.body)
         if not isinstance(statement, ast.Assign) or len(statement.targets) != 1:
             return False
         value = self._stripped(statement.value)

@@ -120,7 +120,7 @@ def _file(module: Module, loops: list[TrainingLoop], graph: CallGraph) -> tuple[
         hooks = hooks_of(nest, roles, graph)
         name = class_name(nest, roles)
         data = data_module(nest, graph, name.removeprefix("Lit") if name != "LitModel" else "")
-        writer = Writer(nest, roles, hooks, name, lightning, data)
+        writer = Writer(nest, roles, hooks, name, lightning, graph, data)
         edits += site_edits(writer)
         findings += _said(nest, roles, hooks)
     mixed = any("MixedPrecision(" in edit.text for edit in edits)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 
+from lab_migrate.analysis import CallGraph
 from lab_migrate.analysis.symbols import dotted, own_nodes
 from lab_migrate.idiomatic.batches import Batches
 from lab_migrate.idiomatic.bodies import Bodies
@@ -24,13 +25,20 @@ class Writer:
     """
 
     def __init__(
-        self, nest: Nest, roles: Roles, hooks: Hooks, name: str, module: str, data: DataModule | None = None
+        self,
+        nest: Nest,
+        roles: Roles,
+        hooks: Hooks,
+        name: str,
+        module: str,
+        graph: CallGraph,
+        data: DataModule | None = None,
     ) -> None:
         self.nest, self.roles, self.hooks = nest, roles, hooks
         self.name, self.lightning, self.data = name, module, data
         self.base = nest.base
         self.unit = unit_of(nest)
-        self.moved = moved_makers(nest, roles, hooks)
+        self.moved = moved_makers(nest, roles, hooks, graph)
         self.places = Places(nest, roles, hooks, self.moved)
         self.names: Names = self.places.names
 

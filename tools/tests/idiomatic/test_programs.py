@@ -687,3 +687,65 @@ def test_names_that_lightnings_hooks_have_for_themselves(same: Same) -> None:
         main(2, [lambda index, *tensors: print(index, *(tensor.sum().item() for tensor in tensors))])
     """)
     assert "def on_train_batch_end(self, results, batch, batch_idx):" in after
+
+
+@pytest.mark.parametrize(
+    ("late", "stays"),
+    [
+        ("print(sum(p.numel() for p in model.parameters()))", "none"),
+        ("for group in optimizer.param_groups:\n                group['lr'] = 0.01", "both"),
+        ("args['lr'] = 0.01", "optimizer"),
+        ("model.outer = nn.Linear(8, 2)", "optimizer"),
+        ("new_head(model)", "optimizer"),
+        ("shown(model)", "none"),
+    ],
+)
+def test_what_changes_between_the_optimizer_and_the_epochs_does_not_change_it(
+    same: Same, late: str, stays: str
+) -> None:
+    """An optimizer or schedule is made at the fit only where that is the same one."""
+    after = same(f"""
+        def new_head(net):
+            net.outer = nn.Linear(8, 2)
+
+        def shown(net):
+            print(len(list(net.parameters())))
+
+        def main(args):
+            model = Net()
+            loader = DataLoader(data, batch_size=4, shuffle=True)
+            optimizer = torch.optim.SGD(model.parameters(), lr=args["lr"])
+            schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda epoch: 0.5 ** epoch)
+            {late}
+            for epoch in range(3):
+                for x, y in loader:
+                    loss = F.cross_entropy(model(x), y)
+                    optimizer.zero_grad()
+                    loss.backward()
+                    optimizer.step()
+                schedule.step()
+
+        main(dict(lr=0.1))
+    """)
+    made = after[after.index("def main") :]
+    assert ("SGD(" in made) == (stays != "none")
+    assert ("LambdaLR(" in made) == (stays == "both")
+
+
+def test_a_move_under_a_condition_goes_with_it(same: Same) -> None:
+    """Nothing is left of `if cuda: x = x.cuda()` but what Lightning does."""
+    after = same("""
+        cuda = False
+        model = Net()
+        loader = DataLoader(data, batch_size=4, shuffle=True)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        for epoch in range(2):
+            for x, y in loader:
+                if cuda:
+                    x, y = x.cuda(), y.cuda()
+                loss = F.cross_entropy(model(x), y)
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+    """)
+    assert "if cuda" not in after
