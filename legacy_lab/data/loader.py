@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import gin
 import torch
@@ -20,6 +20,26 @@ class Dataset(Protocol):
 
     def batch(self, indices: Tensor) -> Any:
         """The examples at `indices`, stacked: tensors in a mapping, list, tuple or object with `to(device)`."""
+        ...
+
+
+@runtime_checkable
+class BatchSource(Protocol):
+    """What a trainer asks of a loader: batches without end, and for a checkpoint where it stands.
+
+    It also has `epoch_ended`, whether the batch that was dealt out last was an epoch's last.
+    """
+
+    def next_batch(self) -> Any:
+        """The next batch, on the device."""
+        ...
+
+    def state(self) -> dict[str, Any]:
+        """Plain numbers and tensors."""
+        ...
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on where `state` was taken."""
         ...
 
 

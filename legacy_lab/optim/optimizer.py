@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -17,10 +17,34 @@ from legacy_lab.optim.masters import Masters
 from legacy_lab.optim.schedule import Schedule
 from legacy_lab.optim.schedules.timed import Timed
 
-__all__ = ["Optimizer", "Schedule", "Schedules"]
+__all__ = ["AnyOptimizer", "Optimizer", "Schedule", "Schedules"]
 
 #: One schedule, asked before every update unless it is `Timed`, or several.
 Schedules = Schedule | Timed | Sequence[Schedule | Timed]
+
+
+@runtime_checkable
+class AnyOptimizer(Protocol):
+    """What a trainer asks of an optimizer: one of Lab's, several, or one around another.
+
+    It also has `groups`, the parameters with their effective hyperparameters.
+    """
+
+    def step(self, loss: Tensor) -> bool:
+        """Take a loss; True when a window is done."""
+        ...
+
+    def end_epoch(self) -> bool:
+        """The loader's epoch is over; True when that made an update."""
+        ...
+
+    def state(self) -> dict[str, Any]:
+        """Plain numbers and tensors."""
+        ...
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on where `state` was taken."""
+        ...
 
 
 class Optimizer:

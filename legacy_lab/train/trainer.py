@@ -11,8 +11,8 @@ import gin
 import torch
 from torch import Tensor, nn
 
-from legacy_lab.data.loader import Loader
-from legacy_lab.optim.optimizer import Optimizer
+from legacy_lab.data.loader import BatchSource
+from legacy_lab.optim.optimizer import AnyOptimizer
 from legacy_lab.track import Tracker
 from legacy_lab.train import checkpoint
 from legacy_lab.train.ema import EMA
@@ -43,10 +43,10 @@ class Trainer:
         self,
         model: Callable[[], nn.Module] = gin.REQUIRED,
         objective: Objective = gin.REQUIRED,
-        optimizer: Callable[[nn.Module], Optimizer] = gin.REQUIRED,
-        loader: Callable[[], Loader] = gin.REQUIRED,
+        optimizer: Callable[[nn.Module], AnyOptimizer] = gin.REQUIRED,
+        loader: Callable[[], BatchSource] = gin.REQUIRED,
         steps: int = gin.REQUIRED,
-        eval_loader: Callable[[], Loader] | None = None,
+        eval_loader: Callable[[], BatchSource] | None = None,
         eval_every: int = 0,
         eval_batches: int | None = None,
         hooks: Sequence[Hook] = (),
@@ -68,8 +68,8 @@ class Trainer:
             precision.prepare(self.model)
         for path in compiled:
             self.model.get_submodule(path).compile()
-        self.loader = loader()
-        self.eval_loader = eval_loader() if eval_loader is not None else None
+        self.loader: Any = loader()
+        self.eval_loader: Any = eval_loader() if eval_loader is not None else None
         self.optimizer = optimizer(self.model)
         self.objective, self.hooks, self.ema = objective, list(hooks), ema
         self.steps, self.eval_every, self.eval_batches = steps, eval_every, eval_batches

@@ -56,9 +56,10 @@ class ScaledPrecision(Precision):
 def precision_of(training: legacy_lab.Trainer, kept: frozenset[str]) -> Precision | None:
     """The plugin for a training, but for the parts that stay Lab's; None where there is nothing to do."""
     autocast = training.precision if isinstance(training.precision, Autocast) and "precision" not in kept else None
-    scaler: Any = training.optimizer.gradients.scaler
+    optimizer: Any = training.optimizer
+    scaler = optimizer.gradients.scaler
     if scaler is not None and ("scaling" in kept or autocast is None or autocast.dtype != torch.float16):
-        return ScaledPrecision(training.optimizer)
+        return ScaledPrecision(optimizer)
     if autocast is None or autocast.dtype not in NAMES:
         return None
     return AutocastPrecision(autocast, scaler.scaler if isinstance(scaler, TorchScaler) else None)

@@ -101,3 +101,50 @@ def test_an_override_passes_the_same_checks(tmp_path: Path, override: str, expec
     assert f"--set {override}" in str(error.value)
     assert expected in str(error.value)
     assert typed(read_config(path, overrides=["model.blocks[1].heads=2"])).model.blocks[1].heads == 2
+
+
+OWN_LOADER = """import gin
+import legacy_lab
+
+@gin.configurable
+class Endless:
+    def __init__(self, size: int = 4):
+        self.size = size
+    def next_batch(self): ...
+    def state(self): ...
+    def load_state(self, state): ...
+
+@gin.configurable
+class Half:
+    def next_batch(self): ...
+"""
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("Trainer.loader = @Mixture", "Mixture.loaders = [@Loader()]", "Mixture.start = (1.0,)",
+         "Mixture.end = (1.0,)", "Mixture.steps = 3"),
+        ("Trainer.loader = @Epochs", "Epochs.batches = @torch_loader()", "torch_loader.dataset = @Digits()",
+         "torch_loader.batch_size = 4"),
+        ("Trainer.loader = @Prefetch", "Prefetch.loader = @Loader()"),
+        ("Trainer.loader = @Endless", "Endless.size = 3"),
+        ("Trainer.eval_loader = @Endless",),
+        ("Trainer.optimizer = @SAM", "SAM.inner = @Adam"),
+        ("Trainer.optimizer = @Lookahead", "Lookahead.inner = @SGD"),
+        ("Trainer.optimizer = @Several", "Several.optimizers = {'blocks': @Adam}"),
+    ],
+)  # fmt: skip
+def test_whatever_plays_a_role_may_stand_there(tmp_path: Path, lines: tuple[str, ...]) -> None:
+    """A trainer asks for what deals out batches and for what takes steps, whatever class that is."""
+    (tmp_path / "own.py").write_text(OWN_LOADER, encoding="utf-8")
+    (tmp_path / "c.gin").write_text(VALID + "\n".join(lines) + "\n", encoding="utf-8")
+    assert type(typed(read_config(tmp_path / "c.gin"))).__name__ == "Trainer"
+
+
+def test_what_lacks_a_method_of_its_role_is_refused(tmp_path: Path) -> None:
+    """A loader that cannot say where it stands; an optimizer where another is to be built around one of Lab's."""
+    (tmp_path / "own.py").write_text(OWN_LOADER, encoding="utf-8")
+    assert any("expected a BatchSource, found Half" in line for line in said(tmp_path, "Trainer.loader = @Half"))
+    lines = said(tmp_path, "Trainer.optimizer = @Lookahead", "Lookahead.inner = @SAM", "SAM.inner = @Adam")
+    assert any("expected an Optimizer, found SAM" in line for line in lines)

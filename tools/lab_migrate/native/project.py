@@ -11,7 +11,6 @@ import attrs
 from lab_bridge.config.documents import Document
 from lab_bridge.config.front import read_config, typed
 from lab_bridge.config.problems import ConfigErrors
-from lab_bridge.config.schema import Schema
 from lab_bridge.idiomatic import objections
 from lab_bridge.idiomatic.semantics import semantics_of
 from lab_migrate.convert.engine import Conversion, FileChange
@@ -23,8 +22,6 @@ from lab_migrate.native.write import Written, written
 from lab_migrate.project import read_source
 
 __all__ = ["Training", "convert_native", "read_training", "stem_of"]
-
-LOADERS = ("loader", "eval_loader")
 
 
 @attrs.frozen
@@ -79,8 +76,8 @@ def read_training(
     name = _name_in(root, own or source)
     findings = [*script.findings, *legacy_imports(root, script.path)]
     try:
-        document = _any_loader(read_config(source, root, bindings=bindings))
-        trainer = _loaders_made(typed(document))
+        document = read_config(source, root, bindings=bindings)
+        trainer = typed(document)
     except ConfigErrors as error:
         findings += [_problem(root, name, problem) for problem in error.problems]
         return Training(script, own or source, None, None, tuple(sorted(findings)))
@@ -96,22 +93,6 @@ def read_training(
 
 def _name_in(root: Path, config: Path) -> str:
     return config.relative_to(root).as_posix() if config.is_relative_to(root) else str(config)
-
-
-def _any_loader(document: Document) -> Document:
-    """Lab's trainer asks its loaders for batches, whatever its annotation says: any class may stand there."""
-    lab = document.schema.builders.get("Trainer")
-    if lab is None:
-        return document
-    parameters = tuple(attrs.evolve(one, type="Any") if one.name in LOADERS else one for one in lab.parameters)
-    loose = attrs.evolve(lab, parameters=parameters)
-    return attrs.evolve(document, schema=document.schema.joined(Schema({"Trainer": loose}, {})))
-
-
-def _loaders_made(trainer: Any) -> Any:
-    return attrs.evolve(
-        trainer, **{name: getattr(getattr(trainer, name), "config", getattr(trainer, name)) for name in LOADERS}
-    )
 
 
 def _config_of(root: Path, script: Entry) -> Path | None:

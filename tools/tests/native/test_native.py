@@ -59,7 +59,7 @@ REFUSED: dict[str, tuple[str, str, tuple[str, ...]]] = {
         "leftover",
         ("Adam.accumulate = @Accumulation()", "Accumulation.every = 2", "Accumulation.leftover = 'drop'"),
     ),
-    "SAM": ("LM405", "SAM", ("Trainer.optimizer = @SAM", "SAM.inner = @SGD", "Trainer.stepper = @TwoPhase()")),
+    "SAM": ("LM402", "SAM", ("Trainer.optimizer = @SAM", "SAM.inner = @SGD", "Trainer.stepper = @TwoPhase()")),
     "losses passed over": ("LM402", "skip_nan", ("Trainer.stepper = @Plain()", "Plain.skip_nan = True")),
     "a scaler": ("LM402", "scaler", (*GRADIENTS, "Gradients.scaler = @StaticScaler()")),
     "fp32 masters": ("LM402", "masters", (*GRADIENTS, "Gradients.masters = True")),

@@ -102,16 +102,12 @@ class Annotations:
             known = self.role_at(path)
             if known:
                 return [known]
-            methods = tuple(
-                inner.name
-                for inner in node.body
-                if isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef) and inner.name != "__init__"
-            )
-            protocol = any(
-                dotted(b.value if isinstance(b, ast.Subscript) else b).endswith("Protocol") for b in node.bases
-            )
+            defined = [inner for inner in node.body if isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef)]
+            named = [inner for inner in defined if inner.name != "__init__"]
+            # A property may be an attribute of whatever has the methods.
+            methods = tuple(inner.name for inner in [f for f in named if not _is_property(f)] or named)
             calls = [inner for inner in node.body if isinstance(inner, ast.FunctionDef) and inner.name == "__call__"]
-            if not protocol:
+            if not _is_protocol(node):
                 return [self._role(definition.name, path, doc=_first_line(node))]
             takes = kinds_of(calls[0]) if calls else ()
             if methods == ("__call__",):  # a callable with a name
@@ -136,6 +132,8 @@ class Annotations:
                 return [self._tuple(arguments, module)]
             case "Callable":
                 return [self._called(arguments, module, alias)]
+        if name == "Iterable" and self.spell(arguments[0], module) == "Any":
+            return ["Any"]  # a list, or whatever a builder makes that can be iterated
         if name in _SEQUENCES and len(arguments) == 1:
             return [f"Sequence[{self.spell(arguments[0], module)}]"]
         if name in _MAPPINGS and len(arguments) == 2:
@@ -155,11 +153,17 @@ class Annotations:
         takes = tuple(map(kind_of, taken.elts)) if isinstance(taken, ast.List) else ()
         if result is not None:
             made = self._meant(result, module)
-            if made and self._members(made):
+            if made and (self._members(made) or self._is_role(result, module)):
                 (wanted,) = self._parts(result, module, "")
                 self.arities[wanted] = max(arity, self.arities.get(wanted, 0))
                 return f"Factory[{wanted}]"
         return self._callable(arity, alias.rpartition(".")[2], alias, takes)
+
+    def _is_role(self, node: ast.expr, module: Module) -> bool:
+        """Whether a protocol with methods is meant, for which whatever has them may stand."""
+        meant = self._sources.resolve(module, dotted(node))
+        definition = meant.node if isinstance(meant, Definition) else None
+        return isinstance(definition, ast.ClassDef) and _is_protocol(definition)
 
     def _callable(self, arity: int, name: str, source: str, takes: tuple[str, ...] = ()) -> str:
         known = self.role_at(source) if source else None
@@ -198,6 +202,15 @@ class Annotations:
             return ""
         meant = self._sources.resolve(module, name)
         return meant.qualified if isinstance(meant, Definition) else meant
+
+
+def _is_property(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    return any(dotted(decorator) == "property" for decorator in node.decorator_list)
+
+
+def _is_protocol(node: ast.ClassDef) -> bool:
+    bases = (base.value if isinstance(base, ast.Subscript) else base for base in node.bases)
+    return any(dotted(base).endswith("Protocol") for base in bases)
 
 
 def _first_line(node: ast.ClassDef) -> str:
