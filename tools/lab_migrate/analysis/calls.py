@@ -1,12 +1,13 @@
 """Who calls whom, across the files of a project: names, methods, inherited and overriding methods, instances, closures.
 
 Where a receiver's class is not known, a method is found by its name if few classes have it. An edge means "may call";
-what is missing (registries, `getattr`) is missing.
+what is missing is missing.
 """
 
 from __future__ import annotations
 
 import ast
+import re
 from functools import cached_property
 
 import attrs
@@ -20,8 +21,12 @@ from lab_migrate.analysis.test_files import is_test
 
 __all__ = ["Call", "CallGraph"]
 
-#: How many methods of one name are taken for those that a call may mean.
-MAX_CANDIDATES = 6
+#: How many methods of one name a call may mean; and of what a config builds, however common the name.
+MAX_CANDIDATES, MAX_BUILT = 6, 24
+#: Calls whose result's class stands in a config: `hydra.utils.instantiate(cfg.agent)`, `construct_class_by_name(**kw)`.
+_FROM_CONFIG = re.compile(
+    r"instantiate|by_name|from_(config|cfg)$|import_class|get_obj|create_obj|load_obj|locate$", re.IGNORECASE
+)
 
 
 @attrs.frozen(eq=False)
@@ -191,15 +196,27 @@ class CallGraph(Instances):
         instance = self.types(function, func)
         if instance:
             return self.methods_of(instance, "__call__")
-        if name in COMMON or name.startswith("__"):
+        built = self._is_built_from_config(function, receiver)
+        if (name in COMMON and not built) or name.startswith("__"):
             return []
         named = self._by_name.get(name, [])
         if not is_test(function.path, function.module):
             named = [method for method in named if not is_test(method.path, method.module)]
-        if len(named) <= MAX_CANDIDATES:
+        if len(named) <= (MAX_BUILT if built else MAX_CANDIDATES):
             return named
         families = {id(self.lineage(method.cls)[-1]) for method in named if method.cls is not None}
         return named if len(families) <= MAX_CANDIDATES // 2 else []
+
+    def _is_built_from_config(self, function: Function, receiver: ast.expr) -> bool:
+        """Whether a name or attribute is assigned what a config's builder gives, whose class nobody can read here."""
+        values: list[ast.expr] = [receiver]
+        if isinstance(receiver, ast.Name):
+            values = next((one.assigned[receiver.id] for one in scopes(function) if receiver.id in one.assigned), [])
+        elif isinstance(receiver, ast.Attribute):
+            owners = self.types(function, receiver.value)
+            values = [value for cls in owners for one in self.lineage(cls)
+                      for _, value in one.attributes.get(receiver.attr, [])]  # fmt: skip
+        return any(_FROM_CONFIG.search(dotted(one.func)) for one in values if isinstance(one, ast.Call))
 
     @cached_property
     def _by_name(self) -> dict[str, list[Function]]:

@@ -61,6 +61,32 @@ for epoch in range(3):
 """
 
 
+#: An agent that a config names, and its `update`; a meter that is built here.
+BUILT = """import hydra
+
+
+class Agent:
+    def update(self, batch):
+        self.loss(batch).backward()
+        self.optimizer.step()
+
+
+class Meter:
+    def update(self, value):
+        self.total += value
+
+
+class Workspace:
+    def __init__(self, cfg):
+        self.agent = {made}
+
+    def run(self):
+        while self.steps < 10:
+            self.agent.update(self.batch)
+
+
+Workspace(cfg).run()
+"""
 #: An algorithm whose class is known at run time only, and its `update`, a name that says nothing by itself.
 ALGORITHM = """class ERM:
     def update(self, batch):
@@ -146,6 +172,20 @@ def test_a_class_chosen_at_run_time_may_be_any_of_its_table(project: Make, choic
     """Then a method of any of them may be what the loop calls, however common its name."""
     root = project({"algorithms.py": ALGORITHM, "train.py": CHOSEN.replace("{choice}", choice)})
     assert found(root) == [("train.py", 6)]
+
+
+@pytest.mark.parametrize(
+    "made", ["hydra.utils.instantiate(cfg.agent)", "construct_class_by_name(**cfg)", "instantiate_from_config(cfg)"]
+)
+def test_what_a_config_builds_may_be_of_any_class_that_has_the_method(project: Make, made: str) -> None:
+    """Its class stands in no code."""
+    assert found(project({"train.py": BUILT.replace("{made}", made)})) == [("train.py", 20)]
+
+
+@pytest.mark.parametrize("made", ["Meter()", "torchmetrics.MeanMetric()", "cfg.agent"])
+def test_what_no_config_builds_is_not_found_by_a_common_name(project: Make, made: str) -> None:
+    """A meter's `update` is no agent's."""
+    assert found(project({"train.py": BUILT.replace("{made}", made)})) == []
 
 
 @pytest.mark.parametrize("made", ["build(cfg)", "REGISTRY.build(cfg)", "REGISTRY.get('ERM')(cfg)"])
