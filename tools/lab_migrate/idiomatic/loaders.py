@@ -13,21 +13,27 @@ from lab_migrate.analysis import CallGraph
 from lab_migrate.analysis.symbols import dotted
 from lab_migrate.findings import Finding, Status
 from lab_migrate.idiomatic.batches import Batches
+from lab_migrate.idiomatic.makings import Making, makings_of
 from lab_migrate.idiomatic.nest import Nest
 from lab_migrate.idiomatic.refused import NotIdiomaticError
-from lab_migrate.idiomatic.roles import Made, made_by
+from lab_migrate.idiomatic.roles import Made
+
+_POSITIONAL = ("dataset", "batch_size", "shuffle", "sampler", "batch_sampler")
+_SAMPLERS = ("RandomSampler", "SequentialSampler", "SubsetRandomSampler", "WeightedRandomSampler", "BatchSampler")
 
 
 def check_loader(loop: Batches, nest: Nest, graph: CallGraph) -> list[Finding]:
     """What to say about a loop's loader. Raises `NotIdiomaticError` where the batches would differ."""
     name = loop.frame.canonical(loop.loader)
-    made = made_by(name, nest.base) if name and ":" not in name else None
     for value in _values(name, nest):
         if isinstance(value, ast.List | ast.Tuple | ast.Dict | ast.ListComp | ast.DictComp | ast.GeneratorExp) or (
             isinstance(value, ast.Call) and dotted(value.func) in ("list", "tuple", "dict", "iter", "zip", "map")
         ):
-            raise _refused(loop, value, "Lightning takes a list, tuple or dict for several loaders, not for batches")
-    if made is None or not is_data_loader(made, nest):
+            raise _refused(
+                loop, None, value, "Lightning takes a list, tuple or dict for several loaders, not for batches"
+            )
+    makings = makings_of(name, nest, graph)
+    if not makings or not all(_makes_loader(making.maker) for making in makings):
         return [
             Finding(
                 loop.frame.module.path, loop.node.lineno, loop.node.col_offset + 1, "LM304", Status.REVIEW,
@@ -36,22 +42,28 @@ def check_loader(loop: Batches, nest: Nest, graph: CallGraph) -> list[Finding]:
                 "verify it with --verify and your own command",
             )
         ]  # fmt: skip
-    words = {word.arg: word.value for word in made.call.keywords if word.arg}
-    starred = any(word.arg is None for word in made.call.keywords)
-    generator = words.get("generator")
-    if generator is not None and not (isinstance(generator, ast.Constant) and generator.value is None):
-        raise _refused(loop, generator, "the loader has a generator of its own, which Lightning leaves one draw behind")
-    if starred and "generator" in nest.base.module.text:
-        raise _refused(loop, made.call, "whether the loader has a generator of its own cannot be told")
-    sampler = words.get("sampler") or words.get("batch_sampler")
-    if sampler is not None and not (isinstance(sampler, ast.Constant) and sampler.value is None):
-        _check_sampler(loop, sampler, nest, graph)
-    dataset = made.call.args[0] if made.call.args else words.get("dataset")
-    if dataset is not None:
-        for cls in graph.types(made.owner, dataset):
-            if any("IterableDataset" in base for one in graph.lineage(cls) for base in one.bases):
-                raise _refused(loop, made.call, f"{cls.name} has no length, so Lightning takes one batch ahead")
+    for making in makings:
+        _check(loop, making, graph)
     return []
+
+
+def _check(loop: Batches, made: Making, graph: CallGraph) -> None:
+    told = made.words()
+    if told is None and "generator" in made.owner.module.text:
+        raise _refused(loop, made, made.call, "whether the loader has a generator of its own cannot be told")
+    words = {**dict(zip(_POSITIONAL, made.call.args, strict=False)), **(told or {})}
+    generator = words.get("generator")
+    if generator is not None and not _is_none(generator):
+        reason = "the loader has a generator of its own, which Lightning leaves one draw behind"
+        raise _refused(loop, made, generator, reason)
+    for word in ("sampler", "batch_sampler"):
+        if word in words:
+            _check_sampler(loop, words[word], made)
+    if "dataset" in words:
+        for cls in graph.types(made.owner, words["dataset"]):
+            if any("IterableDataset" in base for one in graph.lineage(cls) for base in one.bases):
+                reason = f"{cls.name} has no length, so Lightning takes one batch ahead"
+                raise _refused(loop, made, made.call, reason)
 
 
 def _values(name: str, nest: Nest) -> list[ast.expr]:
@@ -73,25 +85,32 @@ def is_data_loader(made: Made, nest: Nest) -> bool:
     return name.startswith("torch.utils.data") and name.endswith(".DataLoader")
 
 
-def _check_sampler(loop: Batches, sampler: ast.expr, nest: Nest, graph: CallGraph) -> None:
-    makers = [sampler]
-    if dotted(sampler):
-        made = made_by(dotted(sampler), nest.base)
-        makers = [made.call] if made is not None else []
-    for maker in makers:
-        name = dotted(maker.func) if isinstance(maker, ast.Call) else ""
-        words = {word.arg for word in maker.keywords} if isinstance(maker, ast.Call) else set()
-        last = name.rpartition(".")[2]
-        plain = last in ("RandomSampler", "SequentialSampler", "SubsetRandomSampler", "WeightedRandomSampler",
-                         "BatchSampler")  # fmt: skip
-        if plain and "generator" not in words and "Generator" not in ast.unparse(maker):
-            return
-    raise _refused(
-        loop, sampler, "its sampler is not one of PyTorch's plain ones: Lightning may move its epoch on, or not its end"
-    )
+def _makes_loader(maker: str) -> bool:
+    return maker.startswith("torch.utils.data") and maker.endswith(".DataLoader")
 
 
-def _refused(loop: Batches, node: ast.AST, reason: str) -> NotIdiomaticError:
-    return NotIdiomaticError(
-        "LM304", loop.frame.module.path, node, reason, "use a plain DataLoader, or keep the faithful way"
-    )
+def _check_sampler(loop: Batches, sampler: ast.expr, made: Making) -> None:
+    makers = made.owner.assigned.get(sampler.id, []) if isinstance(sampler, ast.Name) else [sampler]
+    if not makers or not all(_is_none(maker) or _is_plain(maker) for maker in makers):
+        raise _refused(
+            loop, made, sampler,
+            "its sampler is not one of PyTorch's plain ones: Lightning may move its epoch on, or not its end",
+        )  # fmt: skip
+
+
+def _is_plain(sampler: ast.expr) -> bool:
+    """Whether a sampler is one of PyTorch's that draws from the global generator, if at all."""
+    if isinstance(sampler, ast.IfExp):
+        return all(_is_none(one) or _is_plain(one) for one in (sampler.body, sampler.orelse))
+    if not isinstance(sampler, ast.Call) or "enerator" in ast.unparse(sampler):
+        return False
+    return dotted(sampler.func).rpartition(".")[2] in _SAMPLERS
+
+
+def _is_none(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value is None
+
+
+def _refused(loop: Batches, made: Making | None, node: ast.AST, reason: str) -> NotIdiomaticError:
+    path = made.owner.module.path if made is not None else loop.frame.module.path
+    return NotIdiomaticError("LM304", path, node, reason, "use a plain DataLoader, or keep the faithful way")

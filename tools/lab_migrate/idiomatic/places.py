@@ -36,6 +36,8 @@ class Places:
         self.quotients = {id(node) for node in hooks.automatic.mean.quotients} if hooks.automatic else set()
         self.fixed = self._fixed()
         extra = [made.statement.value for made in moved]
+        if nest.first is not None and not self.epoch_text():
+            extra.append(nest.first)
         first = nest.steps.first if nest.steps is not None and nest.steps.counter else None
         extra += [first] if first is not None else []
         taken = {self.attribute(name) for name in roles.models}

@@ -749,3 +749,22 @@ def test_a_move_under_a_condition_goes_with_it(same: Same) -> None:
                 optimizer.step()
     """)
     assert "if cuda" not in after
+
+
+def test_epochs_that_are_counted_from_an_argument_on(same: Same) -> None:
+    """The argument comes into the LightningModule with the rest."""
+    after = same("""
+        def fit(model, loader, optimizer, epochs, start_epoch=0):
+            for epoch in range(start_epoch, epochs):
+                for x, y in loader:
+                    loss = F.cross_entropy(model(x), y)
+                    optimizer.zero_grad()
+                    loss.backward()
+                    optimizer.step()
+                print("epoch", epoch)
+
+        model = Net()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        fit(model, DataLoader(data, batch_size=4), optimizer, 4, start_epoch=2)
+    """)
+    assert "epoch = self.current_epoch + self.start_epoch" in after
