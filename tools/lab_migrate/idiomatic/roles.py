@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 
 import attrs
@@ -13,6 +14,7 @@ from lab_migrate.idiomatic.frame import Frame
 from lab_migrate.idiomatic.nest import Nest
 from lab_migrate.idiomatic.wrapper import Wrapper
 
+_MODEL_NAME = re.compile(r"(^|_)(model|net|network)(_|$)|(Model|Net|net)$")
 _MODEL_METHODS = ("parameters", "named_parameters", "eval", "train", "zero_grad")
 
 
@@ -62,6 +64,7 @@ def roles_of(nest: Nest) -> Roles:
             devices += [frame.canonical(word.value) for word in node.keywords if word.arg == "device"]
         elif node.func.attr == "cuda":
             hard = True
+    models = models or _called_as_models(nest)
     hard = hard or any(_moves_to_cuda(node) for node in nest.base.function.own)
     for found in made.values():
         devices += _devices_in(found.owner, nest.base)
@@ -72,6 +75,19 @@ def roles_of(nest: Nest) -> Roles:
         optimizers, list(dict.fromkeys(models)), list(dict.fromkeys(schedules)),
         [name for name in dict.fromkeys(devices) if name], hard, made,
     )  # fmt: skip
+
+
+def _called_as_models(nest: Nest) -> list[str]:
+    """What a batch is given to under the name of a model, where nothing else tells: one name, or none."""
+    own = {function.name for function in nest.base.module.symbols.functions}
+    own |= {cls.name for cls in nest.base.module.symbols.classes} | set(nest.base.module.symbols.imports)
+    found = {
+        name
+        for node in own_nodes(nest.train.body)
+        if isinstance(node, ast.Call) and (name := nest.train.frame.canonical(node.func)) and ":" not in name
+        if _MODEL_NAME.search(name.rpartition(".")[2]) and name.partition(".")[0] not in own
+    }
+    return sorted(found) if len(found) == 1 else []
 
 
 def _moves_to_cuda(node: ast.AST) -> bool:

@@ -96,6 +96,12 @@ REFUSED = {
         + "".join(f"    {line}\n" for line in PLAIN.splitlines()) + "            seen += len(x)\n"
         "        show()\nmain()\n",
     ),
+    "two things that may be the model": (
+        "LM302",
+        "def fit(net, model, optimizer, loader):\n    for epoch in range(2):\n        for x, y in loader:\n"
+        "            optimizer.zero_grad()\n            loss = model(net(x)).sum()\n            loss.backward()\n"
+        "            optimizer.step()\n",
+    ),
     "a model that is replaced on the way": (
         "LM305", PLAIN + "    model = nn.Sequential(model)\n    optimizer = torch.optim.SGD(model.parameters())\n"),
 }  # fmt: skip
