@@ -95,15 +95,16 @@ def ahead(schedule: lr_scheduler.LRScheduler) -> lr_scheduler.LRScheduler:
 
 
 def test_a_clip_is_seen_however_it_was_imported(tmp_path: Path) -> None:
-    """With its arguments, the number of its gradients and the norm before it; of two calls each."""
+    """With its arguments, the number of its parameters and the norm before it; of two calls each."""
     with lab_parity.record(tmp_path / "a"):
         train(lambda model: (by_norm(0.05)(model), clip_grad_value_(model[0].weight, clip_value=0.01)), steps=1)
     (found,) = rows(tmp_path / "a", "clip")
     norm = found.pop(("clip_grad_norm_", "total_norm"))
     assert norm > 0.05
     assert found == {
-        ("clip_grad_norm_", "max_norm"): 0.05, ("clip_grad_norm_", "gradients"): 4, ("clip_grad_norm_", "norm_type"): 2,
-        ("clip_grad_value_", "clip_value"): 0.01, ("clip_grad_value_", "gradients"): 1,
+        ("clip_grad_norm_", "max_norm"): 0.05, ("clip_grad_norm_", "parameters"): 4,
+        ("clip_grad_norm_", "norm_type"): 2,
+        ("clip_grad_value_", "clip_value"): 0.01, ("clip_grad_value_", "parameters"): 1,
     }  # fmt: skip
     with lab_parity.record(tmp_path / "b"):
         train(lambda model: [by_norm(0.05, norm_type=1)(part) for part in (model[0], model[2])], steps=1)
@@ -141,7 +142,7 @@ def test_a_function_that_has_taken_torchs_place_is_seen(tmp_path: Path, monkeypa
     [
         (by_norm(0.05), by_norm(0.0501), "max_norm"),
         (by_norm(100.0), by_norm(200.0), "max_norm"),
-        (by_norm(0.05), lambda model: clip_grad_norm_(model[0].parameters(), 0.05), "gradients"),
+        (by_norm(0.05), lambda model: clip_grad_norm_(model[0].parameters(), 0.05), "parameters"),
         (by_norm(0.05), by_norm(0.05, norm_type=1.0), "norm_type"),
         (
             lambda model: clip_grad_value_(model.parameters(), 0.01),
@@ -182,6 +183,18 @@ def test_without_captured_tensors_the_cause_of_other_gradients_is_unknown(
     assert cause is not None
     assert cause.name == "unknown"
     assert "--capture" in cause.setting
+
+
+def test_a_frozen_parameter_is_found_as_one(verdict: Callable[..., lab_parity.Verdict], tmp_path: Path) -> None:
+    """And not as a clip of one gradient less."""
+
+    def frozen(model: nn.Module) -> None:
+        model[0].bias.grad = None
+        by_norm(100.0)(model)
+
+    found = verdict({"clip": by_norm(100.0)}, {"clip": frozen})
+    assert found.first is not None
+    assert (found.first.phase, found.first.tensor) == ("grad", "0.bias")
 
 
 def test_a_clip_on_another_scale_with_the_same_result_is_the_same_training(

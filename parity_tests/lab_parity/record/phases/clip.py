@@ -97,7 +97,8 @@ class Clips:
     ) -> None:
         threshold = _FUNCTIONS[name]
         gradients = [id(parameter) for parameter in listed if parameter.grad is not None]
-        asked = [(threshold, float(args[0] if args else kwargs[threshold])), ("gradients", float(len(gradients)))]
+        # All that were given, with and without a gradient: one that has none is found as a gradient.
+        asked = [(threshold, float(args[0] if args else kwargs[threshold])), ("parameters", float(len(listed)))]
         if name == "clip_grad_norm_":
             asked.append(("norm_type", float(args[1] if len(args) > 1 else kwargs.get("norm_type", 2.0))))
         seen = (digest_of(norm), value_of(norm)) if isinstance(norm, Tensor) else None
