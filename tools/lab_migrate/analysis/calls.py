@@ -89,6 +89,13 @@ class CallGraph(Instances):
         return self._callers.get(id(function), [])
 
     @cached_property
+    def hooks(self) -> list[Call]:
+        """Functions that are handed to `register_hook` and its like of tensors, which a backward pass calls."""
+        names = ("register_hook", "register_post_accumulate_grad_hook")
+        sites = [site for name in names for site in self.sites_by_name.get(name, [])]
+        return [one for caller, call in sites for one in self.calls_in(caller, [call]) if not one.direct]
+
+    @cached_property
     def _callers(self) -> dict[int, list[Call]]:
         found: dict[int, list[Call]] = {}
         for function in self.project.functions:

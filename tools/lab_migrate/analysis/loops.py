@@ -204,6 +204,14 @@ class _Search:
         self._reach[kind] = table
         return table
 
+    def _hooked(self) -> Iterator[tuple[Function, Event]]:
+        """Optimizer steps in functions that a backward pass calls: `p.register_post_accumulate_grad_hook(update)`."""
+        for call in self.graph.hooks:
+            for hook in call.targets:
+                event = next((event for event in events_of(hook) if event.kind == STEP), None)
+                if event is not None:
+                    yield hook, event
+
     def _find(self, function: Function, kind: str) -> tuple[Event, Function, tuple[str, ...]] | None:
         """The event that a function reaches, the function it stands in, and the places passed."""
         table = self._table(kind)
@@ -224,6 +232,8 @@ class _Search:
 
     def _kinds(self, function: Function, nodes: list[ast.AST]) -> set[str]:
         kinds = {event.kind for event in events_in(nodes)}
+        if BACKWARD in kinds and any(True for _ in self._hooked()):
+            kinds.add(STEP)
         for call in self._calls(function, nodes):
             for target in call.targets:
                 kinds |= self.exposed(target)
@@ -233,6 +243,9 @@ class _Search:
         for event in events_in(nodes):
             if event.kind == kind:
                 yield Reach(event, function.path, function.qualified)
+        if kind == STEP and any(event.kind == BACKWARD for event in events_in(nodes)):
+            for hook, event in self._hooked():
+                yield Reach(event, hook.path, hook.qualified, (f"{hook.path}:{hook.line} {hook.qualified}",))
         seen: set[int] = set()
         events = {id(event.node) for event in events_in(nodes)}
         for call in self._calls(function, nodes):

@@ -53,10 +53,10 @@ class Level:
         self.jumps = jumps_of(self.loop.body, self.outlined)
         around = self.inside.loop.body if self.inside else self._scope_body
         carried = carried_names(self.loop, around)
+        names = body_names(self.loop)
         if self.inside is not None:
-            names = body_names(self.loop)
             carried |= (names.assigned | names.deleted) & self.inside.carried
-        self.carried = frozenset(carried)
+        self.carried = frozenset(carried | (self.tested & (names.assigned | names.deleted)))
 
     @property
     def module(self) -> Module:
@@ -83,6 +83,12 @@ class Level:
         return line[: len(line) - len(line.lstrip(" \t\f"))]
 
     @property
+    def tested(self) -> frozenset[str]:
+        """Names that the condition of a `while` binds: `while (x := feed.get()) is not None`."""
+        nodes = ast.walk(self.loop.test) if isinstance(self.loop, ast.While) else ()
+        return frozenset(node.target.id for node in nodes if isinstance(node, ast.NamedExpr))
+
+    @property
     def returns(self) -> bool:
         """Whether an iteration, or one of an outlined loop inside, may return from the function."""
         return bool(jumps_of(self.loop.body).returns)
@@ -91,12 +97,15 @@ class Level:
 
     def declared(self) -> tuple[list[str], list[str]]:
         """Names that the body declares `global`, and `nonlocal`, sorted."""
+        return self._declared(self.carried)
+
+    def _declared(self, names: Collection[str]) -> tuple[list[str], list[str]]:
         outer: set[str] = set()
         if isinstance(self.function.node, ast.Module):
-            outer = set(self.carried) if self.inside is None else set(self.carried) & self.inside_globals()
+            outer = set(names) if self.inside is None else set(names) & self.inside_globals()
         else:
-            outer = set(self.carried) & names_in(self.function.body).globals_
-        return sorted(outer), sorted(self.carried - outer)
+            outer = set(names) & names_in(self.function.body).globals_
+        return sorted(outer), sorted(set(names) - outer)
 
     def inside_globals(self) -> set[str]:
         """Names that the outlined loop around this one declares global."""
@@ -104,7 +113,7 @@ class Level:
 
     def unbound(self) -> list[str]:
         """Nonlocal names that nothing else in the scope around binds, so that the scope must claim them."""
-        _, wanted = self.declared()
+        _, wanted = self._declared(self.carried | self.tested)
         if not wanted:
             return []
         if self.inside is not None:
@@ -208,7 +217,7 @@ class Level:
         ]
 
     def _site(self) -> list[Edit]:
-        lines = []
+        lines = self._condition()
         call = f"{self.runtime}.{'fit' if self.root else 'steps'}({self.name}, {self._items()})"
         if not self.root:
             call = f"yield from {call}"
@@ -243,7 +252,20 @@ class Level:
             return f"({source})" if bare else source
         if isinstance(self.loop.test, ast.Constant) and self.loop.test.value:
             return f"{self.runtime}.endless()"
-        return f"{self.runtime}.while_(lambda: {self.module.source(self.loop.test)})"
+        test = self._condition_name if self.tested else f"lambda: {self.module.source(self.loop.test)}"
+        return f"{self.runtime}.while_({test})"
+
+    @property
+    def _condition_name(self) -> str:
+        return _fresh(f"{self.name}_condition", names_in(self._scope_body).all)
+
+    def _condition(self) -> list[str]:
+        """A function for a condition that binds names: in a lambda they would be its own."""
+        if not self.tested or not isinstance(self.loop, ast.While):
+            return []
+        words = zip(("global", "nonlocal"), self._declared(self.tested), strict=True)
+        claims = [f"    {word} {', '.join(names)}" for word, names in words if names]
+        return [f"def {self._condition_name}():", *claims, f"    return ({self.module.source(self.loop.test)})"]
 
     # ---- places
 
@@ -335,6 +357,7 @@ def _bound_outside(outlined: Collection[int], body: list[ast.stmt]) -> set[str]:
     for statement in body:
         for node in ast.walk(statement):
             if id(node) in outlined:
-                skip |= {id(part) for part in getattr(node, "body", [])} | {id(getattr(node, "target", None))}
+                skip |= {id(part) for part in getattr(node, "body", [])}
+                skip |= {id(getattr(node, "target", None)), id(getattr(node, "test", None))}
     names = names_in(body, skip)
     return names.assigned | names.nonlocals

@@ -405,6 +405,49 @@ PROGRAMS = {
             return 1
         print(sum([epoch() for _ in range(2)]))
     """,
+    "a condition that binds a name, at the top level": """
+        batches = iter(list(loader))
+        while (batch := next(batches, None)) is not None:
+            loss = loss_of(*batch); loss.backward(); optimizer.step()
+        print(batch, loss.item())
+    """,
+    "a condition that binds a name, in a function and in an epoch": """
+        def train(epochs):
+            for epoch in range(epochs):
+                batches = iter(list(loader))
+                while (batch := next(batches, None)) is not None and (
+                    count := len(batch[0])
+                ):
+                    loss = loss_of(*batch); loss.backward(); optimizer.step(); optimizer.zero_grad()
+                    if count < 4:
+                        batch = None
+                        break
+                print(epoch, batch, count)
+            else:
+                print("all", count)
+        train(2)
+    """,
+    "a condition that binds a name, with an else": """
+        def train():
+            batches = iter(list(loader))
+            while left := next(batches, ()):
+                loss_of(*left).backward(); optimizer.step()
+            else:
+                print("over", left)
+            return left
+        print(train())
+    """,
+    "optimizers that a backward pass steps": """
+        optimizers = {p: torch.optim.SGD([p], lr=0.1) for p in model.parameters()}
+        def update(p):
+            optimizers[p].step(); optimizers[p].zero_grad()
+        for p in model.parameters():
+            p.register_post_accumulate_grad_hook(update)
+        for x, y in loader:
+            loss = loss_of(x, y)
+            loss.backward()
+            print(loss.item())
+    """,
     "parameters updated by hand": """
         for x, y in loader:
             loss = loss_of(x, y)
