@@ -16,6 +16,7 @@ the migrated one in another shape (wrapped in a module of a framework); none of 
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import tempfile
 import time
@@ -55,6 +56,8 @@ them. On its first run, before anything was mended for it, 81 of its 84 bugs wer
 not), 72 (86 %) named, 17 of 21 sizes measured; 6 expected places had been mistaken: the criterion of wordlm is a
 module, whose arguments come before the loss.
 """.strip()
+
+PAIRS = "Generated: {}; false alarms: {}."
 
 
 class Planted(Protocol):
@@ -104,6 +107,7 @@ def main() -> None:
     parser.add_argument("--only", help="one cause, every bug told")
     parser.add_argument("--write", action="store_true", help=f"write what was run into {DOCS.name}")
     parser.add_argument("--pairs", type=int, default=GENERATED, help="equal pairs to generate")
+    parser.add_argument("--more", action="store_true", help="of --pairs: leave out those that the page has already")
     parser.add_argument("--set", choices=("settings", *SETS, "pairs"), help="one part alone")
     arguments = parser.parse_args()
     started = time.monotonic()
@@ -121,11 +125,10 @@ def main() -> None:
                 sections[name] = "\n".join([*_INTRODUCTIONS[name], "", *table(outcomes), ""])
                 everything += outcomes
         if arguments.set in (None, "pairs") and not arguments.only:
-            alarms = equal_pairs(arguments.pairs, Path(folder))
-            sections["pairs"] = "\n".join(
-                ["## Equal pairs", "", f"Generated: {arguments.pairs}; false alarms: {len(alarms)}.", "",
-                 *(f"- {alarm}" for alarm in alarms)]
-            )  # fmt: skip
+            done, before = _pairs_so_far() if arguments.more else (0, [])
+            alarms = before + equal_pairs(range(done, arguments.pairs), Path(folder))
+            sections["pairs"] = "\n".join(["## Equal pairs", "", PAIRS.format(arguments.pairs, len(alarms)), "",
+                                           *(f"- {alarm}" for alarm in alarms)])  # fmt: skip
     for outcome in everything:
         if arguments.only or not (outcome.placed and outcome.named and outcome.measured is not False):
             print(_told(outcome))
@@ -134,6 +137,13 @@ def main() -> None:
     if arguments.write:
         _write(sections)
     sys.exit(0 if all(outcome.placed for outcome in everything) and not alarms else 1)
+
+
+def _pairs_so_far() -> tuple[int, list[str]]:
+    """How many pairs the page has, and their alarms."""
+    section = DOCS.read_text(encoding="utf-8").partition("## Equal pairs")[2]
+    found = re.search(PAIRS.replace("{}", r"(\d+)"), section)
+    return int(found[1]) if found else 0, re.findall(r"^- (.*)$", section, re.MULTILINE)
 
 
 def _write(sections: Mapping[str, str]) -> None:
