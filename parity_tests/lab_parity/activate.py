@@ -23,9 +23,21 @@ from lab_parity.trace import End, Scope
 
 __all__ = ["recording_environment", "start_from_environment"]
 
-_TRACE, _SITES, _ROOT, _NESTED, _PLANT, _CAPTURE, _UNTIL, _SCOPE, _OPERATIONS, _TRANSPLANT = (
+_TRACE, _SITES, _ROOT, _NESTED, _PLANT, _CAPTURE, _STATES, _UNTIL, _SCOPE, _OPERATIONS, _TRANSPLANT = (
     f"LAB_PARITY_{name}"
-    for name in ("TRACE", "SITES", "ROOT", "NESTED", "PLANT", "CAPTURE", "UNTIL", "SCOPE", "OPERATIONS", "TRANSPLANT")
+    for name in (
+        "TRACE",
+        "SITES",
+        "ROOT",
+        "NESTED",
+        "PLANT",
+        "CAPTURE",
+        "STATES",
+        "UNTIL",
+        "SCOPE",
+        "OPERATIONS",
+        "TRANSPLANT",
+    )
 )
 
 
@@ -35,6 +47,7 @@ def recording_environment(
     *,
     plant: str | None = None,
     capture: Collection[int] = (),
+    states: Collection[int] = (),
     until: int | None = None,
     scope: Scope | None = None,
     operations: int | None = None,
@@ -46,7 +59,8 @@ def recording_environment(
     Merge them into the subprocess's environment: `{**os.environ, **recording_environment(path)}`. Rank n > 0 of a
     distributed run writes `<name>.rank<n><suffix>`. `environment` is the one that they are added to (default:
     os.environ); its PYTHONPATH is kept, after ours. `plant` plants a fault, written "name@step" (see plant).
-    `capture` are steps of which full tensors are written beside the trace; after step `until` has been written, the
+    `capture` are steps of which full tensors are written beside the trace, `states` those of which the state after them
+    is; after step `until` has been written, the
     program is ended on the spot, with exit code 0. `scope` says how much is recorded. `operations` is a step of which
     every operation is written beside the trace (see record/operations.py). `transplant` is another run's trace, whose
     state the program is given after each captured step, and whether it is given the gradients before it, too.
@@ -66,6 +80,7 @@ def recording_environment(
     wanted = {
         _PLANT: plant or "",
         _CAPTURE: ",".join(str(step) for step in sorted(capture)),
+        _STATES: ",".join(str(step) for step in sorted(states)),
         _UNTIL: "" if until is None else str(until),
         _OPERATIONS: "" if operations is None else str(operations),
         _TRANSPLANT: "" if transplant is None else json.dumps([str(Path(transplant[0]).absolute()), transplant[1]]),
@@ -83,7 +98,9 @@ def start_from_environment() -> None:
     # A child (a rank, a worker, a probe) writes a trace only when it trains; the outermost process always.
     nested = _NESTED in os.environ
     os.environ[_NESTED] = "1"
-    capture = [int(step) for step in os.environ.get(_CAPTURE, "").split(",") if step]
+    capture, states = (
+        [int(step) for step in os.environ.get(name, "").split(",") if step] for name in (_CAPTURE, _STATES)
+    )
     last = os.environ.get(_UNTIL)
 
     drilled = os.environ.get(_OPERATIONS)
@@ -100,7 +117,14 @@ def start_from_environment() -> None:
     source = json.loads(os.environ.get(_TRANSPLANT, "null"))
     transplant = None if source is None else Transplant(Path(source[0]), source[1])
     recorder = Recorder(
-        path, sites, shared=True, capture=capture, after_step=stop_in_time, transplant=transplant, scope=scope
+        path,
+        sites,
+        shared=True,
+        capture=capture,
+        states=states,
+        after_step=stop_in_time,
+        transplant=transplant,
+        scope=scope,
     )
     recorder.start()
     if operations is not None:

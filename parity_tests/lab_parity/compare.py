@@ -22,7 +22,7 @@ from lab_parity.verdict import Coverage, Divergence, Verdict
 
 __all__ = ["compare", "differences"]
 
-_NOT_COMPARED = {"command", "folder"}
+_NOT_COMPARED = {"command", "folder", "transplant"}
 
 
 def compare(a: Trace | str | os.PathLike[str], b: Trace | str | os.PathLike[str]) -> Verdict:

@@ -6,6 +6,11 @@ paired) ask whether the sides differ by less than the margin. All must say so at
 (intersection-union, Berger 1982). The margin is a share of what the legacy training improves the loss by, so that
 neither its unit nor an offset matters. The power is the probability of passing if there were no difference at all, from
 the spread that was seen, as a lower bound for all stretches together (Bonferroni).
+
+Outcomes forgive: a learning rate that is 5 % off may end within the margin. So settings that no seed changes must be
+the same on both sides, and where both were recorded with statistics, the updates must be of the same size to within
+5 %, by the same test, on the whole run: the mean logarithm of their norm, or of norm by gradient, whichever varies less
+among the legacy seeds (see update_size.py).
 """
 
 from __future__ import annotations
@@ -18,13 +23,16 @@ import numpy as np
 import numpy.typing as npt
 
 from lab_parity.phases import PHASES
+from lab_parity.settings_apart import settings_apart
 from lab_parity.tost import MOST_SEEDS, Comparison, compare_samples, seeds_needed, spread_of
 from lab_parity.trace import End, Step, Trace
+from lab_parity.update_size import update_size
 from lab_parity.verdict import Coverage, Divergence, Verdict
 
 __all__ = ["FEWEST_SEEDS", "equivalent"]
 
 FEWEST_SEEDS = 3
+_UPDATES_APART = 0.05
 Floats = npt.NDArray[np.float64]
 
 
@@ -48,6 +56,9 @@ def equivalent(
     )
     if reasons:
         return Verdict("inconclusive", coverage, reasons=tuple(reasons))
+    apart = settings_apart(a, b)
+    if apart is not None:
+        return Verdict("diverged", coverage, apart)
     mine, other = runs[: len(a)], runs[len(a) :]
     found: dict[tuple[str, int], tuple[Comparison, Floats, Floats]] = {}
     total = len(mine[0].series) * stretches
@@ -61,7 +72,8 @@ def equivalent(
             left, right = (np.array([run.series[name][place + 1] for run in side]) for side in (mine, other))
             tested = compare_samples(left, right, allowed, alpha=alpha, of=total, paired=paired)
             found[name, place] = tested, left, right
-    return _verdict(found, coverage, alpha, stretches, steps, paired)
+    updates = _updates(a, b, alpha, total + 1, paired)
+    return _verdict(found, updates, coverage, alpha, stretches, steps, paired)
 
 
 @attrs.frozen(slots=True, eq=False)
@@ -121,8 +133,9 @@ def _reasons(runs: Sequence[_Outcome], first: int, second: int, paired: bool) ->
         reasons.append(f"{first} and {second} runs: at least {FEWEST_SEEDS} seeds a side are needed")
     if paired and first != second:
         reasons.append(f"{first} and {second} runs cannot be paired")
+    whole = "stopped" if all(run.end.status == "stopped" for run in runs) else "finished"
     for run in runs:
-        if run.end.status != "finished":
+        if run.end.status != whole:
             reasons.append(f"{run.trace.path} did not finish by itself ({run.end.status})")
         elif run.notes:
             reasons.append(f"{run.trace.path}: not recorded: {run.notes[0]}")
@@ -142,19 +155,51 @@ def _reasons(runs: Sequence[_Outcome], first: int, second: int, paired: bool) ->
     return reasons
 
 
+def _updates(a: Sequence[Trace], b: Sequence[Trace], alpha: float, of: int, paired: bool) -> _Updates | str:
+    """Whether the updates are of one size; or why nobody can tell."""
+    sizes = [[update_size(trace) for trace in side] for side in (a, b)]
+    if any(found is None for side in sizes for found in side):
+        return "sizes of updates were not compared: record with --level statistics"
+    left, right = (np.array([found for found in side if found is not None]) for side in sizes)
+    way = int(np.argmin(np.std(left, axis=0, ddof=1)))
+    tested = compare_samples(left[:, way], right[:, way], np.log1p(_UPDATES_APART), alpha=alpha, of=of, paired=paired)
+    return _Updates(tested, left[:, way], right[:, way], "updates by gradients" if way else "updates")
+
+
+@attrs.frozen(slots=True, eq=False)
+class _Updates:
+    """The test of the updates' sizes, on logarithms."""
+
+    tested: Comparison
+    left: Floats
+    right: Floats
+    of: str
+
+    def said(self) -> str:
+        """For a person, as a ratio."""
+        low, ratio, high = np.exp([self.tested.low, self.tested.difference, self.tested.high])
+        return f"size of {self.of}: {ratio:.3f} times the legacy one, 90% interval {low:.3f} to {high:.3f}"
+
+
 def _verdict(
-    found: Mapping[tuple[str, int], tuple[Comparison, Floats, Floats]], coverage: Coverage, alpha: float,
-    stretches: int, steps: int, paired: bool,
+    found: Mapping[tuple[str, int], tuple[Comparison, Floats, Floats]], updates: _Updates | str, coverage: Coverage,
+    alpha: float, stretches: int, steps: int, paired: bool,
 ) -> Verdict:  # fmt: skip
     tests = [tested for tested, _, _ in found.values()]
-    power = max(0.0, 1 - sum(1 - tested.power for tested in tests))
     tolerance = max(tested.margin for tested in tests)
+    tests += [updates.tested] if isinstance(updates, _Updates) else []
+    power = max(0.0, 1 - sum(1 - tested.power for tested in tests))
     last = stretches - 1
     notes = [f"{name}: {_said(*parts, alpha)}" for (name, place), parts in found.items() if place == last]
     notes.append(
-        f"{len(tests)} tests (curve and final value), largest p {max(tested.p for tested in tests):.2g}; "
+        f"{len(tests)} tests (curve, final value, updates), largest p {max(tested.p for tested in tests):.2g}; "
         f"power at least {power:.2f}{', paired' if paired else ''}"
     )
+    notes.append(updates if isinstance(updates, str) else updates.said())
+    if isinstance(updates, _Updates) and updates.tested.beyond:
+        what = f"{updates.said()}: beyond doubt more than {_UPDATES_APART:.0%} apart"
+        first = Divergence(0, None, "param", "", what)
+        return Verdict("diverged", coverage, first, notes=tuple(notes), tolerance=tolerance)
     for (name, place), (tested, left, right) in found.items():
         if tested.beyond:
             what = f"the means differ by {tested.difference:.4g}, more than the margin {tested.margin:.4g} beyond doubt"
@@ -164,13 +209,16 @@ def _verdict(
             return Verdict("diverged", coverage, first, notes=tuple(notes), tolerance=tolerance)
     if all(tested.p < alpha for tested in tests):
         return Verdict("equivalent", coverage, notes=tuple(notes), tolerance=tolerance)
-    failed = [(name, *parts) for name, parts in found.items() if parts[0].p >= alpha]
-    (name, place), tested, left, right = max(failed, key=lambda item: item[1].p)
+    failed = [(f"{name} in stretch {place + 1} of {stretches}", *parts) for (name, place), parts in found.items()
+              if parts[0].p >= alpha]  # fmt: skip
+    if isinstance(updates, _Updates) and updates.tested.p >= alpha:
+        failed.append((f"size of {updates.of}", updates.tested, updates.left, updates.right))
+    name, tested, left, right = max(failed, key=lambda item: item[1].p)
     spread = spread_of(left, right, paired)
     count = seeds_needed(spread, tested.margin, alpha=alpha, of=len(tests), paired=paired)
     needed = f"about {count} seeds a side" if count is not None else f"more than {MOST_SEEDS} seeds a side"
     reason = (
-        f"{len(failed)} of {len(tests)} tests do not pass, worst {name} in stretch {place + 1} of {stretches} "
+        f"{len(failed)} of {len(tests)} tests do not pass, worst {name} "
         f"(p {tested.p:.2g}); power {power:.2f}: {needed} would decide it if there is no difference"
     )
     return Verdict("inconclusive", coverage, reasons=(reason,), notes=tuple(notes), tolerance=tolerance)

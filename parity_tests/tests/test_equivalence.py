@@ -6,10 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from torch import nn
 
 import lab_parity
-from lab_parity import Trace, Verdict
+from lab_parity import Scope, Trace, Verdict
 from lab_parity.equivalence import equivalent
+from lab_parity.sketch import BUCKETS
 from lab_parity.tost import compare_samples, seeds_needed
 from lab_parity.trace import End, Key, Row
 from lab_parity.trace_writer import TraceWriter
@@ -154,3 +157,54 @@ def test_one_odd_run_spoils_the_test(tmp_path: Path, odd: dict[str, float], reas
 def test_nothing_is_not_equivalent_to_nothing() -> None:
     """No runs at all."""
     assert equivalent([], []).rung == "inconclusive"
+
+
+def trained(path: Path, seed: int, lr: float, told: bool = True, scheduled: bool = False) -> Trace:
+    """A small training whose rate is in the optimizer's settings, or else beside them."""
+    torch.manual_seed(seed)
+    model = nn.Linear(4, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr if told else 0.05)
+    with lab_parity.record(path, scope=Scope(buckets=BUCKETS)):
+        for step in range(24):
+            x = torch.randn(32, 4)
+            loss = (model(x).squeeze(1) - x.sum(1)).square().mean()
+            optimizer.zero_grad()
+            loss.backward()
+            before = model.weight.detach().clone()
+            optimizer.step()
+            if not told:
+                with torch.no_grad():
+                    model.weight.add_((model.weight - before) * (lr / 0.05 - 1))
+            if scheduled and step == 10 + seed % 3:  # hangs on the loss, in truth
+                optimizer.param_groups[0]["lr"] = lr * 0.99
+    return lab_parity.read(path)
+
+
+def sides(folder: Path, lr: float, **settings: bool) -> Verdict:
+    """Five seeds a side; the migrated rate is `lr` instead of 0.05."""
+    legacy = [trained(folder / f"a{seed}", seed, 0.05, **settings) for seed in range(5)]
+    migrated = [trained(folder / f"b{seed}", 5 + seed, lr, **settings) for seed in range(5)]
+    return equivalent(legacy, migrated, margin=1.0)
+
+
+def test_settings_must_be_equal_whatever_the_outcome(tmp_path: Path) -> None:
+    """A rate that is 1 % off leaves the loss where it was, and the verdict not."""
+    assert sides(tmp_path, 0.0505).first.sentence() == (  # type: ignore[union-attr]
+        "First difference at step 0, phase optimizer, weight lr: lr is 0.05 with all legacy seeds, 0.0505 with all "
+        "migrated ones."
+    )
+
+
+def test_settings_that_seeds_change_say_nothing(tmp_path: Path) -> None:
+    """A plateau comes when it comes."""
+    assert sides(tmp_path, 0.05, scheduled=True).rung == "equivalent"
+
+
+@pytest.mark.parametrize(("lr", "rung"), [(0.05, "equivalent"), (0.06, "diverged")])
+def test_updates_must_be_of_one_size(tmp_path: Path, lr: float, rung: str) -> None:
+    """Of a rate that nobody tells."""
+    verdict = sides(tmp_path, lr, told=False)
+    assert verdict.rung == rung, verdict.reasons
+    assert any("size of updates" in note for note in verdict.notes)
+    if rung == "diverged":
+        assert "beyond doubt more than 5% apart" in verdict.first.what  # type: ignore[union-attr]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import functools
 import json
+import random
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +20,7 @@ import lab_parity
 from lab_parity import ParityError, Scope, TraceError, Verdict
 from lab_parity.noise import envelope_of, within_noise
 from lab_parity.plant import plant
+from lab_parity.record import Transplant
 from lab_parity.sketch import BUCKETS
 
 Run = Callable[..., Path]
@@ -38,6 +41,129 @@ def train(steps: int, seed: int, stop_at: int | None = None) -> dict[str, Tensor
         model(torch.randn(8, 4, generator=data)).square().mean().backward()
         optimizer.step()
     return {name: value.clone() for name, value in model.state_dict().items()}
+
+
+class Hidden(torch.optim.SGD):
+    """Tells nobody that its rate is larger in the second half."""
+
+    def __init__(self, parameters: Any, lr: float, factor: float = 1.0, late: int = 0) -> None:
+        super().__init__(parameters, lr=lr, momentum=0.9)
+        self.factor, self.late, self.taken = factor, late, 0
+
+    def step(self, closure: Any = None) -> None:
+        """As SGD, then as much again as the factor says."""
+        before = [p.detach().clone() for group in self.param_groups for p in group["params"]]
+        super().step()
+        self.taken += 1
+        if self.factor != 1 and self.taken > self.late:
+            with torch.no_grad():
+                for p, old in zip((p for group in self.param_groups for p in group["params"]), before, strict=True):
+                    p.add_(p - old, alpha=self.factor - 1)
+
+
+class Flipping(nn.Module):
+    """ReLUs, and a hidden state that goes from step to step: (64, 6), (64, 24) -> (64, 3), (64, 24)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cell, self.head = nn.RNNCell(6, 24, nonlinearity="relu"), nn.Linear(24, 3)
+
+    def forward(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits and the next state."""
+        state = self.cell(x, state)
+        return self.head(state), state
+
+
+def train_flipping(steps: int = 30, factor: float = 1.0, late: int = 0, doubles: bool = False) -> None:
+    """A training that parts soon, whatever its last bits."""
+    torch.manual_seed(1)
+    model = Flipping()
+    optimizer = Hidden(model.parameters(), 0.02, factor, late)
+    data = torch.Generator().manual_seed(5)
+    state = torch.zeros(64, 24)
+    for _ in range(steps):
+        x, y = torch.randn(64, 6, generator=data), torch.randint(0, 3, (64,), generator=data)
+        logits, state = model(x, state.detach())
+        loss = nn.functional.cross_entropy(logits.double() if doubles else logits, y).float()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+
+@pytest.fixture(scope="module")
+def resumed(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """`resumed(fault, …)` trains from the legacy state at each step; without anything it is the legacy run."""
+    folder = tmp_path_factory.mktemp("resumed")
+    legacy = folder / "legacy.trace"
+    with lab_parity.record(legacy, scope=Scope(buckets=BUCKETS), states=range(30)):
+        train_flipping()
+
+    @functools.cache
+    def train_one(fault: str = "", given: bool = True, **settings: Any) -> Path:
+        if not fault and not settings and given:
+            return legacy
+        path = folder / f"{fault.replace(':', '')}-{given}-{settings}.trace"
+        source = Transplant(legacy) if given else None
+        name, _, at = fault.partition("@")
+        with (
+            plant(name, int(at or 0)) if fault else nullcontext(),
+            lab_parity.record(path, scope=Scope(buckets=BUCKETS), transplant=source),
+        ):
+            train_flipping(**settings)
+        return path
+
+    return train_one
+
+
+def test_each_step_from_the_legacy_state_is_judged_to_the_end(resumed: Run) -> None:
+    """Although ReLUs flip; the hidden state, a batch that noise moves, is no other data."""
+    others = [resumed(f"bits:{number}") for number in range(1, 6)]
+    verdict = judged(resumed(), resumed(doubles=True), others)
+    assert verdict.rung == "within-noise", (verdict.reasons, verdict.first)
+    assert verdict.coverage.steps == 30
+    assert any("each of 30 steps from the legacy state, the last one step 29" in note for note in verdict.notes)
+
+
+@pytest.mark.parametrize(("factor", "late"), [(1.05, 0), (1.005, 0), (1.05, 20), (1.05, 27)])
+def test_a_rate_that_nobody_tells_is_found_whenever_it_begins(resumed: Run, factor: float, late: int) -> None:
+    """5 % and 0.5 %, from the first step, in the last third, in the last three steps."""
+    others = [resumed(f"bits:{number}") for number in range(1, 6)]
+    verdict = judged(resumed(), resumed(factor=factor, late=late), others)
+    assert verdict.rung == "diverged"
+    assert verdict.first is not None
+    assert (verdict.first.phase, verdict.first.step >= late) == ("param", True)
+
+
+def test_free_runs_and_runs_from_legacy_states_are_not_held_against_each_other(resumed: Run) -> None:
+    """Drift is no noise of a step."""
+    others = [resumed(f"bits:{number}") for number in range(1, 4)]
+    verdict = judged(resumed(), resumed(doubles=True, given=False), others)
+    assert verdict.rung == "inconclusive"
+    assert "record the migrated run and all reruns with --from, or none of them" in verdict.reasons[0]
+
+
+def test_other_data_are_no_noise(resumed: Run) -> None:
+    """A batch differs that is equal in all reruns."""
+    others = [resumed(f"bits:{number}") for number in range(1, 4)]
+    verdict = judged(resumed(), resumed("batch@3"), others)
+    assert verdict.rung == "diverged"
+    assert any("no noise changes batch call 0 argument 0" in note for note in verdict.notes)
+
+
+def test_last_bits_are_moved_in_a_training_without_an_optimizer() -> None:
+    """Its gradients come out of backward passes like any other's."""
+
+    def by_hand() -> Tensor:
+        torch.manual_seed(0)
+        layer = nn.Linear(4, 4)
+        layer(torch.ones(2, 4)).square().sum().backward()
+        layer.weight.data -= 0.1 * layer.weight.grad  # type: ignore[operator]
+        return layer.weight.detach()
+
+    with plant("bits:1"):
+        moved = by_hand()
+    assert not torch.equal(moved, by_hand())
+    assert torch.allclose(moved, by_hand(), atol=1e-6)
 
 
 @pytest.fixture(scope="module")
@@ -165,7 +291,7 @@ def test_too_few_reruns_are_inconclusive(run: Run) -> None:
 
 def test_an_envelope_that_lets_anything_pass_is_inconclusive(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Few reruns that vary much leave room for faults."""
-    monkeypatch.setattr("lab_parity.noise.within._LARGEST_FACTOR", 1.1)
+    monkeypatch.setattr("lab_parity.noise.judged._LARGEST_FACTOR", 1.1)
     verdict = judged(run(), run("ulp:77"), reruns(run, 7))
     assert verdict.rung == "inconclusive"
     assert any("record more of them" in reason for reason in verdict.reasons)
@@ -220,10 +346,10 @@ def test_a_damaged_rerun_is_refused(run: Run, tmp_path: Path) -> None:
 
 def test_where_noise_drowns_everything_nothing_is_judged(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Noise that moves the parameters far from the first steps on leaves nothing to say."""
-    monkeypatch.setattr("lab_parity.noise.within._SATURATED", 1e-12)
+    monkeypatch.setattr("lab_parity.noise.judged._SATURATED", 1e-12)
     verdict = judged(run(), run("ulp:77"), reruns(run, 4))
     assert verdict.rung == "inconclusive"
-    assert any("seeds instead" in reason for reason in verdict.reasons)
+    assert any("several seeds" in reason for reason in verdict.reasons)
 
 
 def test_variants_of_the_last_bit_differ_and_draw_nothing() -> None:
@@ -240,3 +366,33 @@ def test_variants_of_the_last_bit_differ_and_draw_nothing() -> None:
     assert any(not torch.equal(first[name], other[name]) for name in first)
     with pytest.raises(ParityError, match="variants"), plant("lr:3"):
         pass
+
+
+def draws() -> list[float]:
+    """What a program draws that seeds all it has."""
+    torch.manual_seed(3)
+    random.seed(3)
+    np.random.seed(seed=3)
+    own = torch.Generator().manual_seed(3)
+    return [float(torch.rand(())), random.random(), float(np.random.rand()), float(torch.rand((), generator=own))]
+
+
+def test_a_seed_is_shifted_wherever_a_global_generator_gets_one() -> None:
+    """Not of the program's own generators; variant 0 is the program itself, and nothing stays shifted."""
+    plain = draws()
+    with plant("seed:0"):
+        assert draws() == plain
+    with plant("seed:1"):
+        shifted = draws()
+        assert shifted == draws()
+    assert [a == b for a, b in zip(plain, shifted, strict=True)] == [False, False, False, True]
+    assert draws() == plain
+
+
+def test_a_program_that_sets_no_seed_has_other_ones_too() -> None:
+    """torch starts from a seed of its own."""
+    torch.manual_seed(0)
+    with plant("seed:2"):
+        shifted = float(torch.rand(()))
+    torch.manual_seed(0)
+    assert shifted != float(torch.rand(()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import torch
 from torch import nn
 
 import lab_parity
+from lab_parity.compare import differences
 from lab_parity.diagnose.every import every_cause
 from lab_parity.record import Transplant
 from lab_parity.strategies import Loader, Model, OptimizerChoice, Training
@@ -106,6 +108,35 @@ def test_a_single_fault_is_seen_once(tmp_path: Path) -> None:
             model[1].weight.data.mul_(1.001)
 
     assert transplanted(tmp_path, lambda: BASE(before_step=once)) == [("between_steps", (3,))]
+
+
+@pytest.mark.parametrize("kept", ["capture", "states"])
+def test_averages_are_put_in_place_and_need_no_batches(tmp_path: Path, kept: str) -> None:
+    """After one average too many the next ones are right again; the state alone is enough for it."""
+
+    def averaged(extra: int = -1) -> None:
+        torch.manual_seed(0)
+        model = nn.Linear(3, 1)
+        average = copy.deepcopy(model)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        data = torch.Generator().manual_seed(1)
+        for step in range(6):
+            optimizer.zero_grad()
+            model(torch.randn(5, 3, generator=data)).square().mean().backward()
+            optimizer.step()
+            for _ in range(1 + (step == extra)):
+                with torch.no_grad():
+                    for mine, other in zip(average.parameters(), model.parameters(), strict=True):
+                        mine.lerp_(other, 0.1)
+
+    options: dict[str, Any] = {kept: range(6)}
+    with lab_parity.record(tmp_path / "a.trace", **options):
+        averaged()
+    with lab_parity.record(tmp_path / "b.trace", transplant=Transplant(tmp_path / "a.trace")):
+        averaged(extra=2)
+    legacy, migrated = (lab_parity.read(tmp_path / name) for name in ("a.trace", "b.trace"))
+    assert [(one.first.step, one.first.phase) for one in differences(legacy, migrated) if one.first] == [(3, "ema")]
+    assert bool(list(tmp_path.glob("a.state*"))) == (kept == "states")
 
 
 def test_equal_runs_have_no_cause(tmp_path: Path) -> None:

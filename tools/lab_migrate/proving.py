@@ -15,9 +15,11 @@ from lab_migrate.commands.diagnose import drilled, explained
 from lab_migrate.convert import Conversion, convert_project
 from lab_migrate.errors import UsageError
 from lab_migrate.findings import Status
+from lab_migrate.ladder import Rungs, climb
 from lab_migrate.project import copy_project
 from lab_migrate.recording import record_command
-from lab_parity import Cause, ParityError, Verdict, read
+from lab_migrate.repeats import with_seed
+from lab_parity import Cause, ParityError, Scope, Verdict, read
 from lab_parity.diagnose.every import Found, every_cause
 from lab_parity.drill import Drill
 
@@ -43,7 +45,7 @@ class Runs:
     plant: str | None = None
     native: bool = False
 
-    def record(self, side: str, where: str = "", **options: Any) -> Path:
+    def record(self, side: str, where: str = "", seed: int | None = None, **options: Any) -> Path:
         """The trace of one side, "legacy" or "migrated"; `options` are those of `record_command`.
 
         `where` is a folder of its own below `work`. Raises `UsageError` where the run fails.
@@ -55,7 +57,9 @@ class Runs:
             self.conversion.write(place / side)
             options.setdefault("plant", self.plant)
         arguments = () if self.native and side == "migrated" else self.arguments
-        command = [sys.executable, self.entry, *arguments]
+        command, shifted = with_seed([sys.executable, self.entry, *arguments], seed or 0)
+        if seed is not None:
+            options["plant"] = ",".join(filter(None, (options.get("plant"), shifted))) or None
         pinned = {name: os.environ.get(name, value) for name, value in PINNED.items()} | options.pop("extra", {})
         done = record_command(
             command,
@@ -102,6 +106,8 @@ def prove(
     plant: str | None = None,
     explain: bool = True,
     transplant: bool = False,
+    ledger: bool = False,
+    rungs: Rungs | None = None,
     say: Callable[[str], None] = lambda text: None,
 ) -> Proof:
     """Record `python ENTRY ARGUMENTS` in a copy of the project and in its conversion, below the folder `work`.
@@ -109,8 +115,9 @@ def prove(
     `plant` plants faults in the migrated run. Where the runs part at step k and `explain` is true, both are run again
     up to there, steps k-1 and k are captured in full with every operation of step k, and the cause and the first
     operation that differs are looked for in them. With `transplant` the migrated run is made twice more, each step
-    from the legacy state, and all causes are looked for. At level L3 what the legacy run says it was configured with is
-    converted.
+    from the legacy state, and all causes are looked for. With `ledger` both runs also record who draws random numbers.
+    `rungs` are the weaker ones that are tried where the runs part. At level L3 what the legacy run says it was
+    configured with is converted.
 
     Raises `UsageError` where the project cannot be converted whole, has no such entry, or where a run fails.
     """
@@ -123,7 +130,7 @@ def prove(
         if side == "migrated" and level == "L3":
             runs = attrs.evolve(runs, conversion=_as_it_ran(project, work / "legacy", entry), native=True)
         say(f"training {words}")
-        made.append(runs.record(side))
+        made.append(runs.record(side, scope=Scope(ledger=ledger)))
     legacy, migrated = made
     say("comparing")
     verdict = verdict_on(legacy, migrated)
@@ -132,6 +139,8 @@ def prove(
         proof = _explained(proof, say)
     if transplant and verdict.first is not None:
         proof = attrs.evolve(proof, causes=_all_causes(proof, verdict.first.step, say))
+    if rungs is not None:
+        proof = attrs.evolve(proof, verdict=climb(verdict, legacy, rungs, runs.record, say))
     return proof
 
 

@@ -35,6 +35,7 @@ def record_command(
     extra: Mapping[str, str] | None = None,
     capture: bool = False,
     steps: Collection[int] = (),
+    states: Collection[int] = (),
     until: int | None = None,
     scope: Scope | None = None,
     operations: int | None = None,
@@ -43,9 +44,10 @@ def record_command(
     """Run `command` and record what it trains to `trace`. Raises `UsageError` where there is nothing to read.
 
     `project` is where a `lab-migrate.toml` may name further update sites. With `capture` the output is kept instead
-    of printed. `steps` are captured in full beside the trace; after step `until` the program is ended. `scope` says how
-    much is recorded; `operations` is a step of which every operation is written beside the trace.
-    `transplant` is a trace whose states, and perhaps gradients, the program is given.
+    of printed. `steps` are captured in full beside the trace, `states` are those after which the state is kept there;
+    after step `until` the program is ended. `scope` says how much is recorded; `operations` is a step of which every
+    operation is written beside the trace. `transplant` is a trace whose states, and perhaps gradients, the program is
+    given.
     """
     sites = [site.update_site() for profile in profiles_for(project) for site in profile.sites]
     environment = {**os.environ, **(extra or {})}
@@ -57,6 +59,7 @@ def record_command(
                 sites,
                 plant=plant,
                 capture=steps,
+                states=states,
                 until=until,
                 scope=scope,
                 operations=operations,

@@ -9,17 +9,20 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import attrs
 
 from lab_migrate.commands.compare import verdict_on
 from lab_migrate.effects import Effects, effects_of, told
 from lab_migrate.errors import UsageError
+from lab_migrate.ladder import Rungs, climb
 from lab_migrate.project import copy_project
 from lab_migrate.proving import PINNED
 from lab_migrate.recording import Recording, record_command
+from lab_migrate.repeats import with_seed
 from lab_parity import TraceError, Verdict, read
 from lab_parity.ranks import ranks_beside
 
@@ -49,12 +52,14 @@ def verify(
     work: Path,
     say: Callable[[str], None] = lambda text: None,
     steps: int | None = None,
+    rungs: Rungs | None = None,
 ) -> Verification:
     """Record `command` in a copy of `project` and in one of `converted`, below the folder `work`, and compare.
 
     With `steps`, each run is ended after so many optimizer steps, with exit code 0.
     Where they differ, the legacy program is run once more: one that does not repeat itself gives no verdict; nor does a
-    migrated run of which no step was taken under Lightning, since none of the converted code ran.
+    migrated run of which no step was taken under Lightning, since none of the converted code ran. `rungs` are the
+    weaker ones that are tried where they differ.
     A command that begins with `python` runs this Python, which has the recorder; `NAME=value` before it sets a
     variable. Raises `RunFailedError` where a run fails, `UsageError` where there is nothing to record.
     """
@@ -66,23 +71,23 @@ def verify(
         raise UsageError(f"--verify: expected a command after {' '.join(variables)}, found none")
     if words[0] in ("python", "python3"):
         words[0] = sys.executable
+    runs = _Runs(words, variables, {"legacy": project, "migrated": converted}, work, steps)
     done: dict[str, Path] = {}
     left: list[Effects] = []
-    for side, folder in {"legacy": project, "migrated": converted}.items():
+    for side, folder in runs.folders.items():
         say(f"training as {'it was' if side == 'legacy' else 'migrated'}")
-        ran = _recorded(words, variables, command, side, folder, project, work, steps)
+        ran = runs.record(side)
         done[side] = ran.trace
         left.append(effects_of(ran.printed, work / side, folder))
     say("comparing")
     verdict = verdict_on(done["legacy"], done["migrated"])
     if verdict.rung == "diverged":
         say("training as it was, again")
-        again = verdict_on(
-            done["legacy"],
-            _recorded(words, variables, command, "legacy-again", project, project, work, steps).trace,
-        )
-        if again.rung != "identical":
+        again = verdict_on(done["legacy"], runs.trace("legacy", "again"))
+        if again.rung != "identical" and not _differs_by_arithmetic(again):
             verdict = _unrepeatable(verdict, again)
+        elif rungs is not None:
+            verdict = climb(verdict, done["legacy"], rungs, runs.trace, say)
     verdict = _under_lightning(verdict, done["migrated"])
     return Verification(done["legacy"], done["migrated"], verdict, tuple(told(*left)))
 
@@ -98,32 +103,47 @@ def _variables(words: list[str]) -> tuple[dict[str, str], list[str]]:
     return variables, []
 
 
-def _recorded(
-    words: list[str],
-    variables: dict[str, str],
-    command: str,
-    side: str,
-    folder: Path,
-    project: Path,
-    work: Path,
-    steps: int | None,
-) -> Recording:
-    # The same path on both sides, so that a program that prints or seeds by its path does the same.
-    place = work / "run"
-    copy_project(folder, place)
-    done = record_command(
-        words, work / f"{side}.trace", cwd=place, project=place, capture=True,
-        until=steps - 1 if steps is not None else None,
-        extra={name: os.environ.get(name, value) for name, value in PINNED.items()} | variables,
-    )  # fmt: skip
-    shutil.move(place, work / side)
-    if done.exit_code:
-        raise RunFailedError(
-            side,
-            f"--verify: the {side} run failed with exit code {done.exit_code}: {command}\n"
-            f"{done.output[-3000:]}".rstrip(),
-        )
-    return done
+@attrs.frozen
+class _Runs:
+    """How both sides are run: `words` in a copy of each of `folders`, below `work`, up to `steps`."""
+
+    words: Sequence[str]
+    variables: Mapping[str, str]
+    folders: Mapping[str, Path]
+    work: Path
+    steps: int | None
+
+    def trace(self, side: str, where: str = "", **options: Any) -> Path:
+        """Where that run is recorded."""
+        return self.record(side, where, **options).trace
+
+    def record(self, side: str, where: str = "", seed: int | None = None, **options: Any) -> Recording:
+        """Run one side in a copy below the folder `where`; `options` are those of `record_command`."""
+        # The same path on both sides, so that a program that prints or seeds by its path does the same.
+        place, kept = self.work / "run", self.work / where / side
+        copy_project(self.folders[side], place)
+        command, shifted = with_seed(self.words, seed or 0)
+        if seed is not None:
+            options["plant"] = shifted
+        extra = {name: os.environ.get(name, value) for name, value in PINNED.items()} | dict(self.variables)
+        done = record_command(
+            command, kept.with_name(f"{side}.trace"), cwd=place, project=place, capture=True,
+            until=self.steps - 1 if self.steps is not None else None,
+            extra=extra | options.pop("extra", {}), **options,
+        )  # fmt: skip
+        shutil.move(place, kept)
+        if done.exit_code:
+            raise RunFailedError(
+                side,
+                f"--verify: the {side} run failed with exit code {done.exit_code}: {shlex.join(self.words)}\n"
+                f"{done.output[-3000:]}".rstrip(),
+            )
+        return done
+
+
+def _differs_by_arithmetic(again: Verdict) -> bool:
+    """Whether a rerun drew, read and was set as the run before, and yet computed other bits: noise, to be measured."""
+    return again.first is not None and again.first.phase not in ("config", "rng", "batch")
 
 
 def _unrepeatable(verdict: Verdict, again: Verdict) -> Verdict:

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from lab_parity import compare, read
+
 Make = Callable[[Mapping[str, str]], Path]
 Command = Callable[..., Any]
 
@@ -291,3 +293,36 @@ def test_auto_steps_down_where_the_idiomatic_way_fails_or_differs(
     assert "IDENTICAL" in ran.out
     assert ran.exit_code == 0
     assert "outlined.fit" in (out / "train.py").read_text()
+
+
+def test_reruns_and_a_run_from_legacy_states_make_a_verdict_within_noise(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The three commands that the manual names; the migrated program sums in another order."""
+    program = PROGRAM.replace(".sum()", ".square().mean()")
+    (tmp_path / "legacy.py").write_text(program)
+    (tmp_path / "migrated.py").write_text(program.replace(".mean()", ".flip(0).double().mean().float()"))
+    monkeypatch.chdir(tmp_path)
+    recorded = command("record", "-o", "legacy.trace", "--reruns", "6", "--", sys.executable, "legacy.py", "0.1", "6")
+    assert recorded.out.count("Recorded 6 steps") == 7
+    words = [sys.executable, "migrated.py", "0.1", "6"]
+    assert command("record", "-o", "migrated.trace", "--from", "legacy.trace", "--", *words).exit_code == 0
+    reruns = sorted(tmp_path.glob("legacy.rerun*.trace"))
+    ran = command("compare", "legacy.trace", "migrated.trace", "--noise", *reruns)
+    assert (ran.exit_code, ran.out.split()[0]) == (0, "WITHIN-NOISE"), ran.out
+    assert_refused(command("record", "--from", "nothing.trace", "--", *words), "no such trace")
+    assert_refused(command("record", "--from", "legacy.trace", "--seeds", "3", "--", *words), "expected one of")
+
+
+def test_seeds_are_recorded_beside_each_other(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their numbers are in the names, and what the seed is for in the command."""
+    (tmp_path / "train.py").write_text(PROGRAM.replace("manual_seed(0)", "manual_seed(int(sys.argv[3]))"))
+    monkeypatch.chdir(tmp_path)
+    words = [sys.executable, "train.py", "0.1", "2", "{seed}"]
+    ran = command("record", "-o", "a.trace", "--seeds", "3", "--first-seed", "4", "--json", "--", *words)
+    assert ran.exit_code == 0
+    assert [Path(one["trace"]).name for one in json.loads(ran.out)] == [f"a.seed{n}.trace" for n in (4, 5, 6)]
+    first, second = (read(tmp_path / f"a.seed{n}.trace") for n in (4, 5))
+    assert compare(first, second).first.phase == "config"  # type: ignore[union-attr]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable, Collection, Mapping
 from typing import NamedTuple
 
 import attrs
@@ -17,7 +18,7 @@ from lab_parity.trace import End, Key, Step, Trace
 
 __all__ = ["Curves", "Exact", "TensorName", "curves_between"]
 
-_EXACT = {"config", "rng", "batch"}
+_EXACT = {"config", "rng"}
 """Phases that noise in arithmetic cannot change: what differs there is another training."""
 
 
@@ -40,27 +41,36 @@ class Exact(NamedTuple):
 class Curves:
     """`apart` (rows, bins) is the root mean square relative distance within each bin, NaN where nothing was compared.
 
-    `steps` (bins,) is each bin's last step, counted from 1. `exact` is the first difference that is no noise.
-    `unsized` differ by nobody knows how much, `lost` says what was not recorded or has no partner.
+    `steps` (bins,) is each bin's last step, counted from 1. `exact` is the first difference that is no noise; so is one
+    in a batch, unless reruns differ in it, too, because it is made of what was trained before (a hidden state):
+    `batches` are those that differ, with their first difference. `unsized` differ by nobody knows how much, `lost` says
+    what was not recorded or has no partner.
     """
 
     rows: tuple[TensorName, ...]
     apart: npt.NDArray[np.float64]
     steps: npt.NDArray[np.float64]
     exact: Exact | None
+    batches: Mapping[TensorName, Exact]
     unsized: tuple[TensorName, ...]
     lost: tuple[str, ...]
 
 
-def curves_between(a: Trace, b: Trace, bins: int = 48) -> Curves:
-    """Read both to their ends; the bins are even in the number of steps.
+def curves_between(a: Trace, b: Trace, bins: int = 48, only: Collection[int] | None = None) -> Curves:
+    """Read both to their ends; the bins are even in the logarithm of the step, the first ones single steps.
 
+    With `only`, each of those steps is a bin of its own, and what the others differ by is left out.
     Raises ParityError where the traces hold no summaries or not the same steps, TraceError where one is damaged.
     """
     if not (a.scope.buckets and a.scope.buckets == b.scope.buckets):
         raise ParityError(f"{a.path} and {b.path}: distances need both recorded with --level statistics")
     total = len(a)
-    made = _Sums(min(bins, max(total, 1)), max(total, 1))
+    if only is None:
+        ends = _last_steps(max(total, 1), bins)
+        made = _Sums(len(ends), lambda number, step: int(np.searchsorted(ends, number + 1)))
+    else:
+        columns = {step: column for column, step in enumerate(sorted(only))}
+        made = _Sums(len(columns), lambda number, step: columns.get(step))
     for number, (left, right) in enumerate(itertools.zip_longest(a.steps(), b.steps())):
         if isinstance(left, Step) and isinstance(right, Step):
             if (left.step, left.optimizer, left.micro_steps) != (right.step, right.optimizer, right.micro_steps):
@@ -69,14 +79,20 @@ def curves_between(a: Trace, b: Trace, bins: int = 48) -> Curves:
         elif isinstance(left, Step) or isinstance(right, Step):
             raise ParityError(f"{b.path}: not as many steps as {a.path}")
         else:
-            made.end(a, left)
-            made.end(b, right)
+            made.end((a, left), (b, right))
     return made.curves()
 
 
+def _last_steps(total: int, bins: int) -> npt.NDArray[np.intp]:
+    """(at most bins,) the last recorded step of each bin, counted from 1."""
+    return np.unique(np.round(np.geomspace(1, total, bins)).astype(np.intp))
+
+
 class _Sums:
-    def __init__(self, bins: int, total: int) -> None:
-        self._bins, self._total = bins, total
+    """`column` gives the bin of a step by its place among the recorded ones and its number, None for none."""
+
+    def __init__(self, bins: int, column: Callable[[int, int], int | None]) -> None:
+        self._column = column
         self._pairing = Pairing()
         self._rows: dict[TensorName, int] = {}
         self._squares = np.zeros((64, bins))
@@ -84,6 +100,7 @@ class _Sums:
         self._steps = np.zeros(bins)
         self._known: dict[int, tuple[Pairs, npt.NDArray[np.intp], npt.NDArray[np.bool_]]] = {}
         self._exact: Exact | None = None
+        self._batches: dict[TensorName, Exact] = {}
         self._agreed: set[str] = set()
         self._unsized: dict[TensorName, None] = {}
         self._lost: dict[str, None] = {}
@@ -99,25 +116,32 @@ class _Sums:
             wrong = [n for n in differing if not self._excused(pairs.keys[n], a, b, pairs, n)]
             if wrong:
                 self._exact = Exact(a.step, pairs.keys[wrong[0]])
+        for n in np.nonzero(~equal)[0].tolist():
+            if pairs.keys[n].phase == "batch":
+                self._batches.setdefault(self._name(pairs.keys[n]), Exact(a.step, pairs.keys[n]))
         self._agreed |= {pairs.keys[n].name for n in pairs.generators if equal[n]}
+        place = self._column(number, a.step)
+        if place is None:
+            return
         found = np.zeros(len(rows))
         differ = np.nonzero(~equal & ~exact)[0]
         if differ.size:
             found[differ] = _relative(a, b, pairs.a[differ], pairs.b[differ])
             for n in differ[np.isnan(found[differ])]:
                 self._unsized.setdefault(self._name(pairs.keys[int(n)]))
-        place = number * self._bins // self._total
         known = ~exact & ~np.isnan(found)
         np.add.at(self._squares[:, place], rows[known], np.square(found[known]))
         np.add.at(self._counts[:, place], rows[known], 1)
         self._steps[place] = a.step + 1
 
-    def end(self, trace: Trace, end: End | None) -> None:
-        """One side has ended."""
-        if end is not None:
-            self._lost |= dict.fromkeys(end.notes)
-            if end.status != "finished":
-                self._lost.setdefault(f"{trace.path} did not finish by itself ({end.status})")
+    def end(self, *sides: tuple[Trace, End | None]) -> None:
+        """Both sides have ended; where both were stopped as asked, that is no loss."""
+        whole = "stopped" if all(end is not None and end.status == "stopped" for _, end in sides) else "finished"
+        for trace, end in sides:
+            if end is not None:
+                self._lost |= dict.fromkeys(end.notes)
+                if end.status != whole:
+                    self._lost.setdefault(f"{trace.path} did not finish by itself ({end.status})")
 
     def curves(self) -> Curves:
         """What was found."""
@@ -125,7 +149,7 @@ class _Sums:
         count = len(self._rows)
         squares, counts = self._squares[:count], self._counts[:count]
         apart = np.sqrt(np.divide(squares, counts, out=np.full_like(squares, np.nan), where=counts > 0))
-        return Curves(tuple(self._rows), apart, self._steps, self._exact, tuple(self._unsized), lost)
+        return Curves(tuple(self._rows), apart, self._steps, self._exact, self._batches, tuple(self._unsized), lost)
 
     def _rows_of(self, pairs: Pairs) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
         known = self._known.get(id(pairs))

@@ -6,6 +6,9 @@ Each fault is a module in faults/, named after itself, with any of these functio
     after_update(groups)             the same, after the parameters changed
     change_batch(args, previous)     the outermost forward call of that step; returns the arguments to use
     change_module(module)            each outermost training call from that step on; they are put back after it
+    change_output(module, output)    each call of a module without children, from that step on; returns what it gives
+    after_backward(leaves)           each backward pass from that step on; `leaves` have its gradients
+    start()                          at once; returns what ends it
     Variant(number)                  the fault "name:number": an object with ONCE and functions as above
 
 and names the causes that are right for it in CAUSES. A function that returns False has changed nothing: there was
@@ -14,6 +17,7 @@ nothing to change, so that nothing can be found. `groups` are the optimizer's ow
 
 from __future__ import annotations
 
+import functools
 import importlib
 import os
 import pkgutil
@@ -30,6 +34,7 @@ from torch.optim import optimizer as torch_optimizer
 
 from lab_parity.errors import ParityError
 from lab_parity.plant import faults
+from lab_parity.record.by_hand import leaves_of
 from lab_parity.record.sites import UpdateSite, watch
 
 __all__ = ["causes_of", "fault_names", "plant", "start_planting"]
@@ -97,7 +102,13 @@ class _Planted:
         if hasattr(self._fault, "change_batch") or hasattr(self._fault, "change_module"):
             handles.append(torch_module.register_module_forward_pre_hook(self._before_forward))
             handles.append(torch_module.register_module_forward_hook(self._after_forward, always_call=True))
+        if hasattr(self._fault, "change_output"):
+            handles.append(torch_module.register_module_forward_hook(self._after_leaf))
         self._undo: list[Callable[[], None]] = [handle.remove for handle in handles]
+        if hasattr(self._fault, "after_backward"):
+            self._undo.append(self._watch_backward())
+        if hasattr(self._fault, "start"):
+            self._undo.append(self._fault.start())
         self._undo.append(watch(sites, self))
 
     def stop(self) -> None:
@@ -135,6 +146,27 @@ class _Planted:
         due = self._step == self._at if self._fault.ONCE else self._step >= self._at
         if due and hasattr(self._fault, function):
             self._note(getattr(self._fault, function)(groups))
+
+    def _after_leaf(self, module: nn.Module, args: Any, result: Any) -> Any:
+        if torch.compiler.is_compiling() or module._modules or self._step < self._at:
+            return None
+        return self._fault.change_output(module, result)
+
+    def _watch_backward(self) -> Callable[[], None]:
+        original = torch.autograd.backward
+
+        @functools.wraps(original)
+        def backward(tensors: Any, *args: Any, **kwargs: Any) -> None:
+            original(tensors, *args, **kwargs)
+            if self._step >= self._at:
+                self._note(self._fault.after_backward(list(leaves_of(tensors))))
+
+        torch.autograd.backward = backward
+
+        def stop() -> None:
+            torch.autograd.backward = original
+
+        return stop
 
     def _note(self, changed: object) -> None:
         if changed is not False and os.environ.get(PLANTED):

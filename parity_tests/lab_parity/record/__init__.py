@@ -23,13 +23,15 @@ def record(
     sites: Sequence[UpdateSite] = (),
     *,
     capture: Collection[int] = (),
+    states: Collection[int] = (),
     scope: Scope | None = None,
     operations: int | None = None,
     transplant: Transplant | None = None,
 ) -> Iterator[None]:
     """Record what is trained inside into a trace at `path`; `sites` name home-grown optimizers' update methods.
 
-    `capture` are steps (from 0) of which full tensors are written beside the trace; see record/capture_file.py.
+    `capture` are steps (from 0) of which full tensors are written beside the trace, `states` those of which parameters,
+    buffers, optimizer state and generators after the step are; see record/capture_file.py.
     `scope` says how much is recorded, by default every step as digests. `operations` is a step of which every
     operation is written, too; see record/operations.py. `transplant` gives the program another run's state after each
     step; see record/transplant.py.
@@ -44,6 +46,7 @@ def record(
         path,
         sites,
         capture=capture,
+        states=states,
         scope=scope,
         transplant=transplant,
         after_step=None if drill is None else drill.ended,

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from lab_parity.digest import digest_tensor
 
-__all__ = ["ByHand"]
+__all__ = ["ByHand", "leaves_of"]
 
 
 class ByHand:
@@ -41,7 +41,7 @@ class ByHand:
         """A backward pass from `roots` has ended."""
         if self._over:
             return
-        leaves = [leaf for leaf in _leaves(roots) if leaf.grad is not None and leaf.untyped_storage().size()]
+        leaves = [leaf for leaf in leaves_of(roots) if leaf.grad is not None and leaf.untyped_storage().size()]
         self._leaves = list(map(weakref.ref, leaves))
         self._held = leaves  # until it is known whether they change: a program may end right after its last update
         self._before = list(map(digest_tensor, leaves))
@@ -68,7 +68,7 @@ class ByHand:
         self._leaves, self._held, self._before = [], [], []
 
 
-def _leaves(roots: Any) -> Iterator[Tensor]:
+def leaves_of(roots: Any) -> Iterator[Tensor]:
     """The leaves of a graph, each once, in the order of a walk from its roots."""
     listed = [roots] if isinstance(roots, Tensor) else list(roots)
     waiting: list[Any] = [root.grad_fn for root in reversed(listed) if isinstance(root, Tensor)]

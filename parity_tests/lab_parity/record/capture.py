@@ -12,7 +12,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules import module as torch_module
 
-from lab_parity.record.capture_file import CapturedStep, Key5, ModuleFacts, capture_path, write_capture
+from lab_parity.record.capture_file import (
+    CapturedStep,
+    Key5,
+    ModuleFacts,
+    capture_path,
+    state_path,
+    write_capture,
+)
 from lab_parity.record.naming import buffers, modules
 from lab_parity.record.phases.batch import tensors_in
 from lab_parity.record.phases.ema import averages
@@ -54,17 +61,23 @@ class _Window:
 
 
 class Capture:
-    """Collects the tensors of the steps in `steps`; `current` says which step is under way.
+    """Collects the tensors of the steps in `steps`, and of those in `states` what they leave behind.
 
-    Everything is cloned at once, so that later changes in place do not show. Costs nothing where `steps` is empty.
+    `current` says which step is under way. Everything is cloned at once, so that later changes in place do not show.
+    Costs nothing where both are empty.
     """
 
     def __init__(
-        self, steps: Collection[int], current: Callable[[], int], states: Callable[[], dict[str, Tensor]]
+        self,
+        steps: Collection[int],
+        states: Collection[int],
+        current: Callable[[], int],
+        generators: Callable[[], dict[str, Tensor]],
     ) -> None:
         self._steps = frozenset(steps)
+        self._kept = frozenset(states) - self._steps
         self._current = current
-        self._states = states
+        self._states = generators
         self._open: KeptForward | None = None
         self._leaves: dict[int, Tensor] = {}
         self._window = _Window()
@@ -137,6 +150,9 @@ class Capture:
         """The update has ended: write the step beside the trace."""
         if self.wanted:
             write_capture(capture_path(trace, self._current()), self._captured(label, optimizer, micro_steps, view))
+        elif self._current() in self._kept:
+            left = CapturedStep(self._current(), label, _kind(optimizer), micro_steps, {}, (), self._left_behind(view))
+            write_capture(state_path(trace, self._current()), left)
         if self._steps:
             self._window = _Window()
             if self._current() >= max(self._steps):
@@ -150,12 +166,9 @@ class Capture:
             if leaf in names:
                 tensors[Key5("grad", micro, names[leaf], "", moment)] = gradient
         for name, buffer in view.buffers():
-            tensors[Key5("buffer", -1, name, "", "after")] = clone(buffer)
             if id(buffer) in window.buffers:
                 tensors[Key5("buffer", -1, name, "", "before")] = window.buffers[id(buffer)]
-        tensors |= _update_tensors(view, "after")
-        tensors |= {Key5("ema", -1, name, "", "after"): clone(average) for name, average in averages(view)}
-        tensors |= {Key5("rng", -1, name, "state", "after"): state for name, state in self._states().items()}
+        tensors |= self._left_behind(view)
         paths = {id(module): name for root in view.roots for name, module in modules(root)}
         outputs, facts = _name_calls(window.calls, paths)
         called = {module.name for module in facts}
@@ -165,8 +178,16 @@ class Capture:
             for name, module in modules(root)
             if module._buffers and name not in called
         ]
-        kind = f"{type(optimizer).__module__}.{type(optimizer).__qualname__}"
-        return CapturedStep(self._current(), label, kind, micro_steps, window.hyper, facts, tensors | outputs)
+        return CapturedStep(
+            self._current(), label, _kind(optimizer), micro_steps, window.hyper, facts, tensors | outputs
+        )
+
+    def _left_behind(self, view: OptimizerView) -> dict[Key5, Tensor]:
+        """What a run needs to go on from here."""
+        tensors = {Key5("buffer", -1, name, "", "after"): clone(buffer) for name, buffer in view.buffers()}
+        tensors |= _update_tensors(view, "after")
+        tensors |= {Key5("ema", -1, name, "", "after"): clone(average) for name, average in averages(view)}
+        return tensors | {Key5("rng", -1, name, "state", "after"): state for name, state in self._states().items()}
 
     def _arguments(self, kept: KeptForward, arguments: Any) -> None:
         kept.arguments += [
@@ -184,6 +205,10 @@ class Capture:
         for number, leaf in self._leaves.items():
             if leaf.grad is not None:
                 self._window.gradients[micro, number, moment] = clone(leaf.grad)
+
+
+def _kind(optimizer: Any) -> str:
+    return f"{type(optimizer).__module__}.{type(optimizer).__qualname__}"
 
 
 def clone(tensor: Tensor) -> Tensor:

@@ -14,6 +14,9 @@ the names of the trace; `moment` tells when it was seen:
     ema      after                                          averages of the parameters, as the step found them
     buffer   before the step's first forward call, after the update (-1)
 
+Of a step whose state alone is kept, `run.state5.safetensors` has what a run needs to go on from it (see transplant.py):
+param, optimizer, buffer, ema and rng after the update.
+
 The file's metadata `lab_parity.capture` (JSON) holds what is no tensor: see `CapturedStep`.
 """
 
@@ -36,7 +39,7 @@ from lab_parity.ranks import processes_beside, ranks_beside
 
 __all__ = [
     "CapturedStep", "Key5", "ModuleFacts", "capture_path", "captures_beside", "read_capture",
-    "refuse_existing", "write_capture",
+    "refuse_existing", "state_path", "states_beside", "write_capture",
 ]  # fmt: skip
 
 VERSION = "1"
@@ -83,9 +86,23 @@ def capture_path(trace: Path, step: int) -> Path:
     return trace.with_name(f"{trace.stem}.step{step}.safetensors")
 
 
+def state_path(trace: Path, step: int) -> Path:
+    """Where the state after step `step` is kept, where it alone was asked for."""
+    return trace.with_name(f"{trace.stem}.state{step}.safetensors")
+
+
 def captures_beside(trace: Path) -> dict[int, Path]:
     """The captured steps of a trace: step -> file."""
-    pattern = re.compile(re.escape(trace.stem) + r"\.step(\d+)\.safetensors")
+    return _beside(trace, "step")
+
+
+def states_beside(trace: Path) -> dict[int, Path]:
+    """The steps of a trace after which the state is known: step -> file."""
+    return _beside(trace, "state") | captures_beside(trace)
+
+
+def _beside(trace: Path, kind: str) -> dict[int, Path]:
+    pattern = re.compile(re.escape(trace.stem) + rf"\.{kind}(\d+)\.safetensors")
     folder = trace.parent
     found = (pattern.fullmatch(path.name) for path in (folder.iterdir() if folder.is_dir() else ()))
     return {int(match[1]): folder / match[0] for match in sorted(filter(None, found), key=lambda m: int(m[1]))}
@@ -94,7 +111,7 @@ def captures_beside(trace: Path) -> dict[int, Path]:
 def refuse_existing(trace: Path) -> None:
     """Raise FileExistsError where a trace, one of a further rank, or a captured step of one, is there already."""
     traces = [*ranks_beside(trace).values(), *processes_beside(trace)]
-    for path in (*traces, *(capture for found in traces for capture in captures_beside(found).values())):
+    for path in (*traces, *(capture for found in traces for capture in states_beside(found).values())):
         if path.exists():
             raise FileExistsError(
                 f"{path} exists; a recording never overwrites another. Remove it or choose another path."

@@ -15,9 +15,10 @@ from torch.nn.modules import module as torch_module
 
 from lab_parity.record.by_hand import ByHand
 from lab_parity.record.capture import Capture, KeptForward
+from lab_parity.record.fingerprint import Fingerprint
 from lab_parity.record.naming import is_wrapper
 from lab_parity.record.notes import Notes
-from lab_parity.record.phases.batch import Seen, argument_digests, tensors_in
+from lab_parity.record.phases.batch import argument_rows, tensors_in
 from lab_parity.record.phases.loss import loss_rows
 from lab_parity.record.phases.reduce import Facts, wrapper_facts, wrapper_rows
 from lab_parity.record.phases.rng import Generators
@@ -33,7 +34,7 @@ _MAX_WAITING = 64
 class _Forward:
     """One outermost forward call: digests only, so that it holds no graph, and no tensor but of a captured step."""
 
-    seen: Seen
+    seen: list[Row]
     rng: list[Row]
     kept: KeptForward | None = None
     wrapper: Facts = ()
@@ -53,8 +54,15 @@ class MicroSteps:
     """
 
     def __init__(
-        self, notes: Notes, generators: Generators, capture: Capture, by_hand: ByHand, active: Callable[[], bool]
+        self,
+        notes: Notes,
+        generators: Generators,
+        fingerprint: Fingerprint,
+        capture: Capture,
+        by_hand: ByHand,
+        active: Callable[[], bool],
     ) -> None:
+        self._fingerprint = fingerprint
         self._notes = notes
         self._capture = capture
         self._by_hand = by_hand
@@ -107,7 +115,7 @@ class MicroSteps:
         self._by_hand.settle()
         rows = self._generators.rows(self._count)
         wrapper, self._wrapper = self._wrapper, ()
-        return _Forward(argument_digests(args), rows, self._capture.enter(module, args), wrapper)
+        return _Forward(argument_rows(args, self._fingerprint), rows, self._capture.enter(module, args), wrapper)
 
     def _after_forward(self, module: nn.Module, args: Any, *rest: Any) -> None:
         if torch.compiler.is_compiling() or module is not self._outermost:
@@ -119,7 +127,7 @@ class MicroSteps:
             self._notes.guard(self._leave, forward, kwargs, result)
 
     def _leave(self, forward: _Forward, kwargs: Mapping[str, Any], result: Any) -> None:
-        forward.seen += argument_digests(kwargs)
+        forward.seen += argument_rows(kwargs, self._fingerprint)
         self._capture.leave(forward.kept, kwargs)
         for _, tensor in tensors_in(result):
             if tensor.grad_fn is not None:
@@ -140,7 +148,7 @@ class MicroSteps:
                 original(tensors, *args, **kwargs)
                 return
             self._notes.guard(self._by_hand.settle)
-            loss = self._notes.guard(loss_rows, self._count, tensors) or []
+            loss = self._notes.guard(loss_rows, self._count, tensors, self._fingerprint) or []
             rng = self._notes.guard(self._generators.rows, self._count) or []
             self._notes.guard(self._capture.before_backward, self._count, tensors)
             self._in_backward = True
@@ -167,10 +175,8 @@ class MicroSteps:
             rng = [row._replace(key=row.key._replace(micro=number)) for row in trained[0].rng]
         self._rows += rng
         for place, forward in enumerate(trained):
-            self._rows += [
-                Row(Key(phase, number, f"call {place} argument {where}", ""), digest)
-                for phase, where, digest in forward.seen
-            ]
+            for row in forward.seen:
+                self._rows.append(row._replace(key=Key(row.key.phase, number, f"call {place} {row.key.name}", "")))
         self._rows += loss
         facts = next((forward.wrapper for forward in trained if forward.wrapper), ())
         self._rows += wrapper_rows(number, facts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
@@ -61,8 +62,9 @@ class Recorder:
 
     The file is made at the first step, or at the stop. `shared`: other processes of the same run may want the same
     path, and then the later one adds its process id to the name instead of failing. `capture` are the steps of which
-    full tensors are written beside the trace. `after_step` is told each step's number when it has been written;
-    `transplant` gives the program another run's state around each update (see transplant.py).
+    full tensors are written beside the trace, `states` those of which what they leave behind is. `after_step` is told
+    each step's number when it has been written; `transplant` gives the program another run's state around each update
+    (see transplant.py).
     `scope` says how much is recorded: of each optimizer one of every `scope.every` steps, its first one included.
     Raises ParityError where `capture` and `scope.every` exclude each other.
     """
@@ -74,12 +76,13 @@ class Recorder:
         *,
         shared: bool = False,
         capture: Collection[int] = (),
+        states: Collection[int] = (),
         after_step: Callable[[int], None] | None = None,
         transplant: Transplant | None = None,
         scope: Scope | None = None,
     ) -> None:
         self._scope = scope or Scope()
-        if capture and self._scope.every > 1:
+        if (capture or states) and self._scope.every > 1:
             raise ParityError("capture needs every step to be recorded; leave out `every`")
         self.path = path
         self._sites = sites
@@ -94,10 +97,12 @@ class Recorder:
         self._fingerprint = fingerprint_for(self._scope)
         self._taken = 0
         self._under = Under()
-        self._capture = Capture(capture, lambda: self._taken, self._generators.states)
+        self._capture = Capture(capture, states, lambda: self._taken, self._generators.states)
         self._by_hand = ByHand(self._see_by_hand, self._write_by_hand)
         self._seen_by_hand: _Update | None = None
-        self._micro = MicroSteps(self._notes, self._generators, self._capture, self._by_hand, self._listening)
+        self._micro = MicroSteps(
+            self._notes, self._generators, self._fingerprint, self._capture, self._by_hand, self._listening
+        )
         self._calls = Calls(self._notes, self._listening, self._by_hand.look_again)
         self._ledger = Ledger(self._notes, lambda: self._micro.count) if self._scope.ledger else None
         self._updates: list[_Update] = []
@@ -288,6 +293,7 @@ class Recorder:
                     **describe_environment(),
                     "ranks": str(world),
                     "digests": "of the device" if on_device else "of the CPU",
+                    **({"transplant": json.dumps(self._transplant.steps)} if self._transplant is not None else {}),
                 },
             )
             try:

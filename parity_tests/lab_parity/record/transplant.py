@@ -1,8 +1,8 @@
 """State transplant: after each step the running program is given the state that another run had there.
 
-The other run's captured steps (see capture_file.py) lie beside its trace. Put in place are parameters, buffers, the
-optimizer's state and the generators; with `gradients` the gradients, too, right before the update. A later bug is then
-seen at its own step, although an earlier one has long parted the runs.
+The other run's states (see capture_file.py) lie beside its trace. Put in place are parameters, buffers, the optimizer's
+state, averages of the parameters and the generators; with `gradients` the gradients, too, right before the update. A
+later bug is then seen at its own step, although an earlier one has long parted the runs.
 """
 
 from __future__ import annotations
@@ -18,19 +18,25 @@ from torch import Tensor
 
 from lab_parity.canonical import prefix_of
 from lab_parity.keys import Key
-from lab_parity.record.capture_file import CapturedStep, captures_beside, read_capture
+from lab_parity.record.capture_file import CapturedStep, read_capture, states_beside
+from lab_parity.record.phases.ema import averages
 from lab_parity.record.view import OptimizerView
 
 __all__ = ["Transplant"]
 
 
 class Transplant:
-    """Gives a program the state of the run whose trace is `source`, wherever that run has a captured step."""
+    """Gives a program the state of the run whose trace is `source`, wherever that run has kept it."""
 
     def __init__(self, source: Path, gradients: bool = False) -> None:
-        self._paths = captures_beside(source)
+        self._paths = states_beside(source)
         self._gradients = gradients
         self._prefixes: dict[str, tuple[str, str]] = {}
+
+    @property
+    def steps(self) -> list[int]:
+        """The steps after which a state is put in place."""
+        return sorted(self._paths)
 
     def before_update(self, step: int, label: str, view: OptimizerView) -> None:
         """Step `step` is about to change the parameters: put the other run's gradients in place."""
@@ -60,6 +66,9 @@ class Transplant:
             found = self._of(other, view, "buffer", "after")
             for name, buffer in view.buffers():
                 _put(buffer, found.get(self._own(other, name)))
+            found = self._of(other, view, "ema", "after")
+            for name, average in averages(view):
+                _put(average, found.get(self._own(other, name)))
             self._state(other, view)
         for key, state in other.tensors.items():
             if (key.phase, key.micro, key.moment) == ("rng", -1, "after"):

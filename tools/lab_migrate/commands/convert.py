@@ -11,10 +11,11 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from lab_migrate.commands.options import JsonOption, LevelOption
+from lab_migrate.commands.options import JsonOption, LevelOption, MarginOption, NoiseOption, SeedsOption
 from lab_migrate.convert import Conversion, all_rules, convert_project
 from lab_migrate.errors import UsageError
 from lab_migrate.handover import Handover, hand_over
+from lab_migrate.ladder import Rungs
 from lab_migrate.output import console, print_diff, print_findings, print_json, table
 from lab_migrate.verify import RunFailedError, Verification
 from lab_migrate.verify import verify as run_both
@@ -84,6 +85,9 @@ def convert(
         int | None,
         typer.Option("--verify-steps", min=1, help="With --verify: end both after so many steps.", show_default=False),
     ] = None,
+    noise: NoiseOption = None,
+    seeds: SeedsOption = None,
+    margin: MarginOption = 0.02,
     write: Annotated[bool, typer.Option("--write", help="Change the project itself; needs a clean git tree.")] = False,
     force: Annotated[bool, typer.Option("--force", help="With --write: without a clean git tree.")] = False,
     check: Annotated[bool, typer.Option("--check", help="Exit 1 if anything would change.")] = False,
@@ -116,6 +120,9 @@ def convert(
         raise UsageError("convert: expected --out beside --verify, since both versions are run")
     if verify_steps is not None and verify is None:
         raise UsageError("convert: expected --verify beside --verify-steps, the command that trains; found none")
+    if verify is None and (noise is not None or seeds is not None):
+        raise UsageError("convert: expected --verify beside --noise and --seeds, since both versions are run")
+    rungs = Rungs(noise or 0, seeds or 0, margin)
     conversion = convert_project(
         project, level, only or (), skip or (), entry, packages, tier, target, config, bind or ()
     )
@@ -127,7 +134,7 @@ def convert(
         why = None
         if verify is not None and conversion.changes:
             try:
-                proof = _verified(project, out, verify, verify_steps)
+                proof = _verified(project, out, verify, verify_steps, rungs)
                 if tier == "auto" and _steps_down(conversion, proof):
                     why = "trains differently", render(proof.verdict)
             except RunFailedError as error:
@@ -141,7 +148,7 @@ def convert(
             shutil.rmtree(out)
             conversion = convert_project(project, level, only or (), skip or (), entry, packages, "faithful", target)
             conversion.write(out)
-            proof = _verified(project, out, verify or "", verify_steps)
+            proof = _verified(project, out, verify or "", verify_steps, rungs)
     elif write:
         _require_clean(project, force)
         conversion.write_into(project)
@@ -195,10 +202,10 @@ def _is_rewritten(conversion: Conversion) -> bool:
     return any(finding.code == IDIOMATIC for finding in conversion.findings)
 
 
-def _verified(project: Path, out: Path, command: str, steps: int | None) -> Verification:
+def _verified(project: Path, out: Path, command: str, steps: int | None, rungs: Rungs) -> Verification:
     work = Path(tempfile.mkdtemp(prefix="lab-migrate-verify-"))
     with console().status("verifying") as status:
-        return run_both(project, out, command, work, say=status.update, steps=steps)
+        return run_both(project, out, command, work, say=status.update, steps=steps, rungs=rungs)
 
 
 def _how_to_verify(conversion: Conversion, out: Path) -> str:

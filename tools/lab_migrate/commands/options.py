@@ -34,13 +34,36 @@ CaptureOption = Annotated[
 ]
 
 
-def captured_steps(text: str | None) -> list[int]:
-    """The steps that `--capture` asks for. Raises `UsageError`."""
+NoiseOption = Annotated[
+    int | None,
+    typer.Option(
+        "--noise",
+        min=3,
+        help="Where bits differ: N reruns of the legacy side with the same seed; is it within their noise?",
+        show_default=False,
+    ),
+]
+SeedsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--seeds",
+        min=3,
+        help="Where bits differ, and more than noise: N other seeds a side; are they equivalent? Take at least 8.",
+        show_default=False,
+    ),
+]
+MarginOption = Annotated[
+    float, typer.Option("--margin", min=0, help="Of --seeds: share of the legacy improvement that may differ.")
+]
+
+
+def captured_steps(text: str | None, option: str = "--capture") -> list[int]:
+    """The steps that an option asks for. Raises `UsageError`."""
     if text is None:
         return []
     match = re.fullmatch(r"step=(\d+(?:-\d+)?(?:,\d+(?:-\d+)?)*)", text)
     if match is None:
-        raise UsageError(f"--capture: expected step=K, step=K-L or step=K,L with steps from 0, found {text!r}")
+        raise UsageError(f"{option}: expected step=K, step=K-L or step=K,L with steps from 0, found {text!r}")
     steps: set[int] = set()
     for part in match[1].split(","):
         first, _, last = part.partition("-")

@@ -12,8 +12,18 @@ import typer
 from rich.console import RenderableType
 from rich.table import Table
 
-from lab_migrate.commands.options import EntryOption, JsonOption, LevelOption, PlantOption, ProjectArgument
+from lab_migrate.commands.options import (
+    EntryOption,
+    JsonOption,
+    LevelOption,
+    MarginOption,
+    NoiseOption,
+    PlantOption,
+    ProjectArgument,
+    SeedsOption,
+)
 from lab_migrate.errors import UsageError
+from lab_migrate.ladder import Rungs
 from lab_migrate.output import console, print_json
 from lab_migrate.proving import prove
 from lab_migrate.self_test import Mutation, self_test
@@ -43,6 +53,12 @@ def parity(
             "--transplant", help="Where the runs part: each step again from the legacy state, to name all causes."
         ),
     ] = False,
+    noise: NoiseOption = None,
+    seeds: SeedsOption = None,
+    margin: MarginOption = 0.02,
+    ledger: Annotated[
+        bool, typer.Option("--ledger", help="Also record who draws random numbers: names a draw that is too many.")
+    ] = False,
     mutate: Annotated[
         bool, typer.Option("--self-test", help="Plant known faults in the migrated run: which would be caught?")
     ] = False,
@@ -52,8 +68,11 @@ def parity(
 
     Example: lab-migrate parity examples/digits_vae -- --bind 'Trainer.steps = 50'
 
-    What follows -- goes to the script on both sides. Exit code 0 identical, 1 diverged, 3 inconclusive; with
-    --self-test 1 where a planted fault was not caught.
+    What follows -- goes to the script on both sides; {seed} in it is the number of the seed, for --seeds. Without it,
+    every seed that the program gives to a global generator is shifted.
+
+    Exit code 0 identical, within noise or equivalent, 1 diverged, 3 inconclusive; with --self-test 1 where a planted
+    fault was not caught.
     """
     if capture not in ("on-divergence", "never"):
         raise UsageError(f"--capture: expected on-divergence or never, found {capture!r}")
@@ -62,7 +81,8 @@ def parity(
     with out.status("converting") as status:
         proof = prove(
             project, folder, level=level, entry=entry, arguments=context.args, plant=plant,
-            explain=capture == "on-divergence", transplant=transplant, say=status.update,
+            explain=capture == "on-divergence", transplant=transplant, ledger=ledger,
+            rungs=Rungs(noise or 0, seeds or 0, margin), say=status.update,
         )  # fmt: skip
         mutations = self_test(proof, status.update) if mutate else ()
     if json:

@@ -7,18 +7,20 @@ from typing import Any
 
 from torch import Tensor
 
-from lab_parity.record.fingerprint import digest_of
+from lab_parity.keys import Key
+from lab_parity.record.fingerprint import Fingerprint
+from lab_parity.trace import Row
 
-__all__ = ["Seen", "argument_digests", "tensors_in"]
-
-Seen = list[tuple[str, str, bytes]]
-"""(phase, where in the arguments, digest) per tensor."""
+__all__ = ["argument_rows", "tensors_in"]
 
 
-def argument_digests(arguments: Any) -> Seen:
-    """Digests of the tensors among the arguments; one that carries a graph is an activation, not a batch."""
+def argument_rows(arguments: Any, fingerprint: Fingerprint) -> list[Row]:
+    """One row per tensor among the arguments; one that carries a graph is an activation, not a batch.
+
+    Of which micro-step's which call they are, is not known yet.
+    """
     return [
-        ("batch" if tensor.grad_fn is None else "forward", where, digest_of(tensor))
+        fingerprint(Key("batch" if tensor.grad_fn is None else "forward", -1, f"argument {where}", ""), tensor)
         for where, tensor in tensors_in(arguments)
     ]
 
