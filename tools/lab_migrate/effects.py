@@ -18,7 +18,8 @@ LARGEST = 1 << 30
 LARGEST_TEXT = 1 << 24
 SHOWN = 3
 _WIDTH = 60
-_DIGITS = re.compile(r"\d+")
+#: Numbers, and the blanks that a number of another width leaves before it.
+_DIGITS = re.compile(r"[ ]*\d+")
 
 
 @attrs.frozen

@@ -82,10 +82,12 @@ def record_command(
     printed, errors = ((stream or b"").decode(errors="replace") for stream in (done.stdout, done.stderr))
     output = printed + errors
     if not trace.exists():
-        raise UsageError(
-            f"{trace}: expected a trace, found none; the command ended with exit code {done.returncode} and never "
-            f"imported torch, or its Python has no lab-migrate\n{output[-2000:]}".rstrip()
+        why = (
+            f"the command failed with exit code {done.returncode} before there was anything to record"
+            if done.returncode
+            else "the command never imported torch, or its Python has no lab-migrate"
         )
+        raise UsageError(f"{trace}: expected a trace, found none; {why}\n{output[-2000:]}".rstrip())
     return Recording(trace, done.returncode, output, printed)
 
 

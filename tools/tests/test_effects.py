@@ -48,12 +48,12 @@ def test_the_first_line_that_differs_is_shown(tmp_path: Path) -> None:
 
 def test_lines_that_differ_in_their_numbers_only_are_told_so_and_cut_to_where_they_differ(tmp_path: Path) -> None:
     """As times and paths of temporary folders do."""
-    legacy = effects_of(*ran(tmp_path / "a", "=" * 200 + " took 3 s\nend\n"))
+    legacy = effects_of(*ran(tmp_path / "a", "=" * 200 + " took  3 s\nend\n"))
     migrated = effects_of(*ran(tmp_path / "b", "=" * 200 + " took 14 s\nend\n"))
     said = told(legacy, migrated)[0]
     assert said.startswith("printed: 1 of 2 lines differ, in numbers only, first line 1: '…===")
     assert said.endswith("= took 14 s'")
-    assert "= took 3 s' against '…" in said
+    assert "= took  3 s' against '…" in said
 
 
 def test_files_that_differ_or_are_on_one_side_only_are_named(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Collection
 
 import attrs
 
@@ -23,6 +24,8 @@ _NO_OPTIMIZER = re.compile(
     re.IGNORECASE,
 )
 _OPTIMIZER = re.compile(r"(opt|solver|scaler|trainer_[gd]$|adam|sgd|lbfgs|lion|muon)", re.IGNORECASE)
+#: What a function is called that keeps or shows what it is given.
+_LOOKS = re.compile(r"(save|log|print|record|track|write|show|report|checkpoint|ckpt|scale_loss)", re.IGNORECASE)
 _STEPS = {"step", "first_step", "second_step", "optimizer_step", "step_and_update_lr"}
 
 
@@ -56,6 +59,30 @@ def events_in(nodes: list[ast.AST]) -> list[Event]:
     if not any(event.kind == STEP for event in found):
         found += _by_hand(nodes)
     return found
+
+
+def handed_over(nodes: list[ast.AST], known: Collection[int]) -> list[Event]:
+    """A backward pass and a step for each call that is given a loss and an optimizer: somebody else's does both.
+
+    As timm's `loss_scaler(loss, optimizer, clip_grad=…)`. Calls whose `id` is in `known` lead into the project, where
+    what they do is seen; beside a backward pass of the code's own, none is handed over.
+    """
+    if any(event.kind in (BACKWARD, STEP) for event in events_in(nodes)):
+        return []
+    found = []
+    for node in nodes:
+        if isinstance(node, ast.Call) and id(node) not in known and _takes_loss_and_optimizer(node):
+            where = (node.lineno, node.col_offset)
+            found += [Event(kind, *where, ast.unparse(node.func), node) for kind in (BACKWARD, STEP)]
+    return found
+
+
+def _takes_loss_and_optimizer(call: ast.Call) -> bool:
+    name = dotted(call.func).rpartition(".")[2]
+    if not call.args or _LOOKS.search(name) or "loss" not in dotted(call.args[0]).rpartition(".")[2].lower():
+        return False
+    others = [*call.args[1:], *(word.value for word in call.keywords)]
+    return any(re.search(r"(^|_)opt(im|imi[sz]er)?(_|$)", dotted(one).rpartition(".")[2].lower()) for one in others)
 
 
 def _by_hand(nodes: list[ast.AST]) -> list[Event]:

@@ -14,7 +14,7 @@ from pathlib import Path
 import attrs
 
 from lab_migrate.analysis.calls import Call, CallGraph
-from lab_migrate.analysis.events import BACKWARD, STEP, ZERO, Event, events_in, events_of
+from lab_migrate.analysis.events import BACKWARD, STEP, ZERO, Event, events_in, events_of, handed_over
 from lab_migrate.analysis.sources import Project, read_project
 from lab_migrate.analysis.symbols import Function, dotted, own_nodes
 
@@ -191,7 +191,8 @@ class _Search:
         table: dict[int, tuple[Call, Function] | Event] = {}
         queue: list[Function] = []
         for function in self.graph.project.functions:
-            first = next((event for event in events_of(function) if event.kind == kind), None)
+            events = [*events_of(function), *self._handed_over(function, function.own)]
+            first = next((event for event in events if event.kind == kind), None)
             if first is not None:
                 table[id(function)] = first
                 queue.append(function)
@@ -231,13 +232,17 @@ class _Search:
         return [call for call in self.graph.calls_of(function) if id(call.node) in wanted]
 
     def _kinds(self, function: Function, nodes: list[ast.AST]) -> set[str]:
-        kinds = {event.kind for event in events_in(nodes)}
+        kinds = {event.kind for event in [*events_in(nodes), *self._handed_over(function, nodes)]}
         if BACKWARD in kinds and any(True for _ in self._hooked()):
             kinds.add(STEP)
         for call in self._calls(function, nodes):
             for target in call.targets:
                 kinds |= self.exposed(target)
         return kinds
+
+    def _handed_over(self, function: Function, nodes: list[ast.AST]) -> list[Event]:
+        """Events that an installed package makes with a loss and an optimizer of this code."""
+        return handed_over(nodes, {id(call.node) for call in self.graph.calls_of(function)})
 
     def _reaches(self, function: Function, nodes: list[ast.AST], kind: str) -> Iterator[Reach]:
         for event in events_in(nodes):
@@ -246,6 +251,10 @@ class _Search:
         if kind == STEP and any(event.kind == BACKWARD for event in events_in(nodes)):
             for hook, event in self._hooked():
                 yield Reach(event, hook.path, hook.qualified, (f"{hook.path}:{hook.line} {hook.qualified}",))
+        for event in self._handed_over(function, nodes):
+            if event.kind == kind:
+                there = f"{function.path}:{event.line} {event.receiver}"
+                yield Reach(event, function.path, function.qualified, (there,))
         seen: set[int] = set()
         events = {id(event.node) for event in events_in(nodes)}
         for call in self._calls(function, nodes):

@@ -226,6 +226,8 @@ def _loop(loop: TrainingLoop, converted: frozenset[str]) -> Loop:
 
 def _text(event: Event) -> str:
     func = event.node.func if isinstance(event.node, ast.Call) else None
+    if not event.by_hand and isinstance(event.node, ast.Call) and ast.unparse(event.node.func) == event.receiver:
+        return f"{event.receiver}(loss, optimizer)"
     if event.by_hand or not isinstance(func, ast.Attribute):
         return "update by hand"
     return f"{event.receiver}.{func.attr}()"

@@ -208,3 +208,41 @@ def test_a_test_that_trains_is_left_alone(project: Make, text: str) -> None:
     """So is whatever lies among the tests."""
     assert found(project({"test_it.py": text, "train.py": SCRIPT})) == [("train.py", 2)]
     assert found(project({"tests/it.py": SCRIPT, "train.py": SCRIPT})) == [("train.py", 2)]
+
+
+#: One call of an installed package's object makes the backward pass and the step.
+HANDED_OVER = """from timm.utils import NativeScaler
+
+scaler = NativeScaler()
+for batch in loader:
+    loss = model(batch).mean()
+    optimizer.zero_grad()
+    {call}
+"""
+
+
+@pytest.mark.parametrize(
+    ("call", "trains"),
+    [
+        ("scaler(loss, optimizer, clip_grad=1.0)", True),
+        ("scaler(losses['sum_loss'], optimizer=optimizer)", False),
+        ("scaler(sum_loss, parameters=ps, optimizer=self.optim_d)", True),
+        ("scaler.save(loss, optimizer)", False),
+        ("log_step(loss, optimizer)", False),
+        ("scaler(model, optimizer)", False),
+        ("scaler(loss)", False),
+    ],
+)
+def test_a_call_that_is_given_the_loss_and_the_optimizer_steps(project: Make, call: str, trains: bool) -> None:
+    """Where it leads out of the project, and is not called after looking, both happen in it."""
+    conversion = convert_project(project({"train.py": HANDED_OVER.format(call=call)}))
+    assert bool(conversion.changes) == trains
+    if trains:
+        assert "shape F" in conversion.findings[0].message
+
+
+def test_beside_a_backward_pass_of_its_own_nothing_is_handed_over(project: Make) -> None:
+    """`amp.scale_loss(loss, optimizer)` and the like only stand around it."""
+    call = "with around(loss, optimizer) as scaled:\n        scaled.backward()\n    optimizer.step()"
+    conversion = convert_project(project({"train.py": HANDED_OVER.format(call=call)}))
+    assert "shape A" in conversion.findings[0].message
