@@ -19,6 +19,9 @@ from lab_migrate.idiomatic.write import Writer
 def fit_lines(writer: Writer, indent: str, module_name: str, trainer_name: str) -> str:
     """The lines that take the epoch loop's place."""
     lines = _call(writer, f"{module_name} = {writer.name}(", writer.arguments(), indent)
+    distributed = writer.roles.distributed
+    if distributed is not None and distributed.group.rank:
+        lines.append(f'os.environ["LOCAL_RANK"] = str({distributed.group.rank})  # a process that was started already')
     lines.append(f"{trainer_name} = {writer.lightning}.Trainer(")
     lines += [f"{writer.unit}{setting}," for setting in _settings(writer)]
     lines.append(")")
@@ -41,6 +44,18 @@ def fit_lines(writer: Writer, indent: str, module_name: str, trainer_name: str) 
         first = f" + {_first(writer)}" if _first(writer) else ""
         lines.append(f"{writer.nest.epoch} = {trainer_name}.current_epoch{first} - 1")
     return "".join(f"{indent}{line}\n" for line in lines)
+
+
+def _processes(writer: Writer) -> list[str]:
+    """Devices, and the strategy of a training in several processes."""
+    distributed = writer.roles.distributed
+    if distributed is None:
+        return ["devices=1"]
+    more = [f"strategy={distributed.strategy}", "use_distributed_sampler=False"]
+    if distributed.group.size:
+        return [f"devices={distributed.group.size}", *more]
+    nodes = 'num_nodes=int(os.environ["GROUP_WORLD_SIZE"])'
+    return ['devices=int(os.environ["LOCAL_WORLD_SIZE"])', nodes, *more]
 
 
 def precision_setting(writer: Writer) -> tuple[str, str]:
@@ -68,13 +83,16 @@ def _call(writer: Writer, head: str, arguments: list[str], indent: str) -> list[
 
 def _settings(writer: Writer) -> list[str]:
     length = _steps(writer, writer.nest.steps) if writer.nest.steps is not None else f"max_epochs={_epochs(writer)}"
-    found = [length, f"accelerator={_accelerator(writer)}", "devices=1"]
+    found = [length, f"accelerator={_accelerator(writer)}", *_processes(writer)]
     for word, limit in (("train", writer.hooks.train_limit), ("val", writer.hooks.validation_limit)):
         if limit is not None:
             frame = (writer.nest.train if word == "train" else writer.nest.validation).frame  # type: ignore[union-attr]
             found.append(f"limit_{word}_batches={_limit(limit, frame)}")
     precision, plugin = precision_setting(writer)
-    found.append(f"plugins=[LightningEnvironment(), {plugin}]" if plugin else "plugins=LightningEnvironment()")
+    distributed = writer.roles.distributed
+    torchrun = distributed is not None and not distributed.group.size
+    environment = "TorchElasticEnvironment()" if torchrun else "LightningEnvironment()"
+    found.append(f"plugins=[{environment}, {plugin}]" if plugin else f"plugins={environment}")
     found += [f"precision={precision}"] if precision else []
     if "set_detect_anomaly" in writer.base.module.text:
         found.append("detect_anomaly=torch.is_anomaly_enabled()")

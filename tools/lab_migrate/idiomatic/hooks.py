@@ -59,6 +59,9 @@ def hooks_of(nest: Nest, roles: Roles, graph: CallGraph) -> Hooks:
         if roles.wrapper is None:
             refuse_own_steps(nest, roles, graph)
         sorted_batch = automatic(nest, roles, graph)
+        if roles.distributed is not None and sorted_batch.accumulation is not None:
+            why = "each batch's gradients are reduced, where Lightning reduces their sum"
+            raise ManualOptimizationError(sorted_batch.accumulation.update, why)
         refuse_looks_at_gradients(nest, sorted_batch, graph)
         if sorted_batch.accumulation is not None and roles.wrapper is not None:
             raise ManualOptimizationError(sorted_batch.accumulation.update, "the optimizer's wrapper steps in it")
@@ -69,8 +72,14 @@ def hooks_of(nest: Nest, roles: Roles, graph: CallGraph) -> Hooks:
     dropped = {id(item.node) for item in nest.items if _schedule_of(item, roles) in epoch_schedules}
     # In a script the global names are the base frame's own, and become attributes like those.
     dropped |= {id(item.node) for item in nest.items if isinstance(item.node, ast.Global)}
+    dropped |= {id(node) for node in roles.distributed.epochs} if roles.distributed is not None else set()
     mode = _training_modes(nest, roles, graph)
     dropped |= mode
+    if roles.distributed is not None and manual is not None:
+        raise NotIdiomaticError(
+            "LM302", nest.base.module.path, nest.epochs, f"it trains in several processes, and {manual.reason}",
+            "keep the faithful way, which leaves processes and wrapper as they are",
+        )  # fmt: skip
     if nest.steps is not None and manual is not None:
         raise refuse_counted_by_batches(nest, manual.reason)
     train_limit = limit_of(nest.train) if nest.steps is None else None

@@ -7,6 +7,14 @@ import ast
 from lab_migrate.analysis.sources import Module
 from lab_migrate.convert.rule import Edit
 
+#: What the lines that take the loop's place may use, and where it is imported from.
+_OF_LIGHTNING = {
+    "MixedPrecision": "lightning.pytorch.plugins",
+    "LightningEnvironment": "lightning.pytorch.plugins.environments",
+    "TorchElasticEnvironment": "lightning.pytorch.plugins.environments",
+    "DDPStrategy": "lightning.pytorch.strategies",
+}
+
 
 def lightning_name(module: Module) -> str:
     """What the file calls lightning: `L`, unless that is a name of its own."""
@@ -15,12 +23,15 @@ def lightning_name(module: Module) -> str:
     return next(name for name in ("L", "lightning", "lightning_") if name not in taken)
 
 
-def import_edit(module: Module, name: str, edits: list[Edit], *, mixed: bool = False) -> Edit:
+def import_edit(module: Module, name: str, edits: list[Edit]) -> Edit:
     """Before the first import of torch at the top level, else after the last import above the first edit."""
     newline = "\r\n" if module.lines[0].endswith(b"\r\n") else "\n"
-    text = "import lightning" + (f" as {name}" if name != "lightning" else "") + newline
-    text += f"from lightning.pytorch.plugins import MixedPrecision{newline}" if mixed else ""
-    text += "from lightning.pytorch.plugins.environments import LightningEnvironment"
+    written = " ".join(edit.text for edit in edits)
+    lines = [f"import {'lightning' if name == 'lightning' else f'lightning as {name}'}"]
+    lines += [f"from {home} import {used}" for used, home in _OF_LIGHTNING.items() if f"{used}(" in written]
+    if "os.environ" in written and "os" not in module.symbols.imports:
+        lines.insert(0, "import os")
+    text = newline.join(lines)
     first_edit = min(edit.start for edit in edits)
     imports = [
         node

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 
 from lab_migrate.analysis import CallGraph
-from lab_migrate.analysis.symbols import dotted
+from lab_migrate.analysis.symbols import Function, dotted
 from lab_migrate.findings import Finding, Status
 from lab_migrate.idiomatic.batches import Batches
 from lab_migrate.idiomatic.makings import Making, makings_of
@@ -22,7 +22,7 @@ _POSITIONAL = ("dataset", "batch_size", "shuffle", "sampler", "batch_sampler")
 _SAMPLERS = ("RandomSampler", "SequentialSampler", "SubsetRandomSampler", "WeightedRandomSampler", "BatchSampler")
 
 
-def check_loader(loop: Batches, nest: Nest, graph: CallGraph) -> list[Finding]:
+def check_loader(loop: Batches, nest: Nest, graph: CallGraph, *, distributed: bool = False) -> list[Finding]:
     """What to say about a loop's loader. Raises `NotIdiomaticError` where the batches would differ."""
     name = loop.frame.canonical(loop.loader)
     for value in _values(name, nest):
@@ -43,11 +43,11 @@ def check_loader(loop: Batches, nest: Nest, graph: CallGraph) -> list[Finding]:
             )
         ]  # fmt: skip
     for making in makings:
-        _check(loop, making, graph)
+        _check(loop, making, graph, distributed=distributed)
     return []
 
 
-def _check(loop: Batches, made: Making, graph: CallGraph) -> None:
+def _check(loop: Batches, made: Making, graph: CallGraph, *, distributed: bool) -> None:
     told = made.words()
     if told is None and "generator" in made.owner.module.text:
         raise _refused(loop, made, made.call, "whether the loader has a generator of its own cannot be told")
@@ -57,7 +57,8 @@ def _check(loop: Batches, made: Making, graph: CallGraph) -> None:
         reason = "the loader has a generator of its own, which Lightning leaves one draw behind"
         raise _refused(loop, made, generator, reason)
     for word in ("sampler", "batch_sampler"):
-        if word in words:
+        # Which epoch a DistributedSampler is told has been seen to, then.
+        if word in words and not (distributed and is_distributed_sampler(words[word], made.owner)):
             _check_sampler(loop, words[word], made)
     if "dataset" in words:
         for cls in graph.types(made.owner, words["dataset"]):
@@ -87,6 +88,20 @@ def is_data_loader(made: Made, nest: Nest) -> bool:
 
 def _makes_loader(maker: str) -> bool:
     return maker.startswith("torch.utils.data") and maker.endswith(".DataLoader")
+
+
+def is_distributed_sampler(sampler: ast.expr, owner: Function) -> bool:
+    """Whether a loader's sampler is PyTorch's DistributedSampler."""
+    makers = owner.assigned.get(sampler.id, []) if isinstance(sampler, ast.Name) else [sampler]
+    return (
+        len(makers) == 1 and isinstance(makers[0], ast.Call) and dotted(makers[0].func).endswith("DistributedSampler")
+    )
+
+
+def sampler_of(made: Making) -> ast.expr | None:
+    """The sampler that a loader is made with."""
+    words = {**dict(zip(_POSITIONAL, made.call.args, strict=False)), **(made.words() or {})}
+    return words.get("sampler")
 
 
 def _check_sampler(loop: Batches, sampler: ast.expr, made: Making) -> None:

@@ -128,6 +128,9 @@ class Places:
     def _fixed(self) -> dict[str, str]:
         """Canonical names and what stands for them in a hook."""
         fixed = {name: f"self.{self.attribute(name)}" for name in self.roles.models}
+        if self.roles.distributed is not None:
+            model = self.roles.distributed.model
+            fixed[f"{model}.module"] = fixed[model]
         if self.roles.wrapper is not None:
             (name,) = self.roles.optimizers
             fixed[name] = name if self.base.is_script else f"self.{self.attribute(name)}"

@@ -10,13 +10,19 @@ from lab_migrate.idiomatic.refused import NotIdiomaticError
 
 _DISTRIBUTED = ("DistributedDataParallel", "init_process_group", "DistributedSampler", "DDP", "FSDP", "Accelerator",
                 "FullyShardedDataParallel", "all_reduce")  # fmt: skip
+#: Those that stay beside Lightning's strategy.
+_STAY = ("DistributedDataParallel", "init_process_group", "DistributedSampler", "DDP", "all_reduce")
 
 
-def refuse_processes(nest: Nest) -> None:
-    """Raises `NotIdiomaticError` where the base frame or the batches set up processes, or catch an interruption."""
+def refuse_processes(nest: Nest, *, distributed: bool) -> None:
+    """Raises `NotIdiomaticError` where the base frame or the batches set up processes, or catch an interruption.
+
+    `distributed` where Lightning's strategy takes over what it can.
+    """
     for frame in nest.frames:
         for node in frame.function.own:
-            if isinstance(node, ast.Call) and dotted(node.func).rpartition(".")[2] in _DISTRIBUTED:
+            name = dotted(node.func).rpartition(".")[2] if isinstance(node, ast.Call) else ""
+            if isinstance(node, ast.Call) and name in _DISTRIBUTED and not (distributed and name in _STAY):
                 raise NotIdiomaticError(
                     "LM302", frame.module.path, node, f"{dotted(node.func)}() sets up processes, which are Lightning's",
                     "take the set-up out and name a strategy to the Trainer, or keep the faithful way",

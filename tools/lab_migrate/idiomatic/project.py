@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Collection
 
 import attrs
 
 from lab_migrate.analysis import CallGraph, Module, Project, TrainingLoop
-from lab_migrate.analysis.symbols import dotted
 from lab_migrate.convert.engine import apply
 from lab_migrate.convert.rule import Edit
-from lab_migrate.findings import Finding, Status
+from lab_migrate.findings import Finding
+from lab_migrate.idiomatic.class_names import class_name
 from lab_migrate.idiomatic.datamodule import data_module
-from lab_migrate.idiomatic.frame import Frame
-from lab_migrate.idiomatic.hooks import Hooks, hooks_of
+from lab_migrate.idiomatic.distributed import distributed_of
+from lab_migrate.idiomatic.group import spawned
+from lab_migrate.idiomatic.hooks import hooks_of
 from lab_migrate.idiomatic.imports import import_edit, lightning_name
 from lab_migrate.idiomatic.loaders import check_loader
-from lab_migrate.idiomatic.nest import Nest
 from lab_migrate.idiomatic.own_step import own_step, takes_closure
 from lab_migrate.idiomatic.processes import refuse_processes
 from lab_migrate.idiomatic.reading import find_nest
 from lab_migrate.idiomatic.refused import NotIdiomaticError
-from lab_migrate.idiomatic.roles import Roles, nodes_of, roles_of
+from lab_migrate.idiomatic.roles import roles_of
+from lab_migrate.idiomatic.said import findings_of
 from lab_migrate.idiomatic.site import site_edits
 from lab_migrate.idiomatic.wrapper import wrapper_of
 from lab_migrate.idiomatic.write import Writer
@@ -31,8 +31,6 @@ from lab_migrate.idiomatic.write import Writer
 _UNFORESEEN = (
     AssertionError, AttributeError, LookupError, RecursionError, StopIteration, SyntaxError, TypeError, ValueError,
 )  # fmt: skip
-#: What is put around a model is not what it is called after.
-_WRAPPERS = frozenset({"DataParallel", "DistributedDataParallel", "compile", "convert_sync_batchnorm", "script"})
 
 
 @attrs.frozen
@@ -114,17 +112,22 @@ def _file(module: Module, loops: list[TrainingLoop], graph: CallGraph) -> tuple[
                 "LM302", module.path, loop.node, "which model trains cannot be told",
                 "make the optimizer from model.parameters() in the same function, and convert again",
             )  # fmt: skip
-        refuse_processes(nest)
+        roles.distributed = distributed_of(nest, roles, graph)
+        refuse_processes(nest, distributed=roles.distributed is not None)
+        if roles.distributed is None and spawned(nest.base.function, graph):
+            raise NotIdiomaticError(
+                "LM302", module.path, loop.node, f"{nest.base.function.qualified} runs in processes of its own",
+                "keep the faithful way, which leaves them as they are",
+            )  # fmt: skip
         for batches in filter(None, (nest.train, nest.validation)):
-            findings += check_loader(batches, nest, graph)
+            findings += check_loader(batches, nest, graph, distributed=roles.distributed is not None)
         hooks = hooks_of(nest, roles, graph)
         name = class_name(nest, roles)
         data = data_module(nest, graph, name.removeprefix("Lit") if name != "LitModel" else "")
         writer = Writer(nest, roles, hooks, name, lightning, graph, data)
         edits += site_edits(writer)
-        findings += _said(nest, roles, hooks)
-    mixed = any("MixedPrecision(" in edit.text for edit in edits)
-    edits.append(import_edit(module, lightning, edits, mixed=mixed))
+        findings += findings_of(nest, roles, hooks)
+    edits.append(import_edit(module, lightning, edits))
     try:
         compile(apply(module.text, edits, module.path), module.path, "exec", dont_inherit=True)
     except (SyntaxError, ValueError) as error:
@@ -133,67 +136,3 @@ def _file(module: Module, loops: list[TrainingLoop], graph: CallGraph) -> tuple[
             "keep the faithful way, or report this file's pattern to lab-migrate",
         ) from error  # fmt: skip
     return edits, findings
-
-
-def class_name(nest: Nest, roles: Roles) -> str:
-    """`LitNet` for a model made by `Net(…)`, else `LitModel`; another one where the file has that name."""
-    made = [
-        maker
-        for node in nest.base.module.symbols.top.own + nest.base.function.own
-        if isinstance(node, ast.Assign)
-        and any(dotted(target) == roles.models[0] for target in node.targets)
-        and isinstance(node.value, ast.Call)
-        and (maker := _maker(node.value, roles.models[0])) != roles.models[0]
-    ]
-    name = made[0] if len(set(made)) == 1 and made[0][:1].isupper() and len(roles.models) == 1 else "Model"
-    taken = {node.id for node in ast.walk(nest.base.module.tree) if isinstance(node, ast.Name)}
-    taken |= {cls.name for cls in nest.base.module.symbols.classes}
-    candidate = f"Lit{name}"
-    while candidate in taken:
-        candidate += "Module"
-    return candidate
-
-
-def _saves(call: ast.Call, frame: Frame) -> bool:
-    """Whether a call saves something of the training."""
-    return frame.canonical(call.func).rpartition(".")[2] in ("save", "save_checkpoint", "save_pretrained", "save_model")
-
-
-def _maker(value: ast.expr, model: str) -> str:
-    """`Net(…).to(device)` and `DataParallel(Net(…))` are made by `Net`; `model.cuda()` is by `model` itself."""
-    while isinstance(value, ast.Call):
-        if isinstance(value.func, ast.Attribute) and isinstance(value.func.value, ast.Call):
-            value = value.func.value
-        elif dotted(value.func).rpartition(".")[2] in _WRAPPERS and value.args:
-            value = value.args[0]
-        elif isinstance(value.func, ast.Attribute) and dotted(value.func.value) == model:
-            value = value.func.value
-        else:
-            return dotted(value.func).rpartition(".")[2]
-    return model if dotted(value) == model else ""
-
-
-def _said(nest: Nest, roles: Roles, hooks: Hooks) -> list[Finding]:
-    path, line = nest.training.path, nest.training.line
-    column = nest.training.node.col_offset + 1
-    way = "automatic optimization"
-    if hooks.manual is not None:
-        way = f"manual optimization, since {hooks.manual.reason} (line {hooks.manual.line})"
-    found: list[Finding] = []
-    if hooks.automatic is not None and hooks.automatic.kept_autocast:
-        message = f"autocast stays in training_step: {hooks.automatic.kept_autocast}"
-        found.append(Finding(path, line, column, "LM301", Status.SAFE, message))
-    saves = next((node for frame, node in nodes_of(nest) if isinstance(node, ast.Call) and _saves(node, frame)), None)
-    if saves is not None:
-        message = (
-            "the program saves by itself, as before; Lightning's own checkpoints, which resume the training, are off"
-        )
-        found.append(Finding(path, saves.lineno, saves.col_offset + 1, "LM301", Status.SAFE, message))
-    return [
-        *found,
-        Finding(
-            path, line, column, "LM301", Status.REVIEW,
-            f"training loop of {nest.training.function} became a LightningModule under {way}",
-            "verify it with --verify and your own command",
-        )
-    ]  # fmt: skip

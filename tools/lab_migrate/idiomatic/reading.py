@@ -13,6 +13,7 @@ from lab_migrate.idiomatic.bars import BARS, bar_around
 from lab_migrate.idiomatic.batches import Batches, batches_of, validating
 from lab_migrate.idiomatic.called import frame_of, returns_early
 from lab_migrate.idiomatic.frame import Frame, Item
+from lab_migrate.idiomatic.group import spawned
 from lab_migrate.idiomatic.nest import Nest, in_inner_loop
 from lab_migrate.idiomatic.refused import no_nest
 from lab_migrate.idiomatic.steps import pulls_batches, step_nest
@@ -50,7 +51,7 @@ def find_nest(training: TrainingLoop, graph: CallGraph) -> Nest:
 def _not_handed_on(function: Function, graph: CallGraph) -> None:
     """A function that a process, a thread or a launcher is given runs in a place of its own."""
     for call in graph.callers_of(function):
-        if not call.direct:
+        if not call.direct and not spawned(function, graph):
             raise no_nest(call.caller, call.node, f"{function.qualified} is handed on, perhaps to another process")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -15,6 +16,9 @@ from lab_migrate.idiomatic.nest import Nest
 from lab_migrate.idiomatic.wrapper import Wrapper
 
 _MODEL_NAME = re.compile(r"(^|_)(model|net|network)(_|$)|(Model|Net|net)$")
+if TYPE_CHECKING:
+    from lab_migrate.idiomatic.distributed import Distributed
+
 _MODEL_METHODS = ("parameters", "named_parameters", "eval", "train", "zero_grad")
 
 
@@ -38,6 +42,8 @@ class Roles:
     hard_cuda: bool
     made: dict[str, Made]
     wrapper: Wrapper | None = None
+    #: The set-up of several processes, as far as Lightning takes it over.
+    distributed: Distributed | None = None
     #: An optimizer's `step` takes no closure, which Lightning's wrapper would hand it.
     without_closure: bool = False
 

@@ -50,11 +50,30 @@ def site_edits(writer: Writer) -> list[Edit]:
         ],
     )
     edits += _device_moves(writer)
+    edits += _unwrapped(writer)
     edits += _none_before(writer, newline)
     for statement in writer.names.initial.values():
         if statement is not None and is_literal(statement.value) and _is_only_use(writer, statement):
             edits.append(_removed(module, statement))
     return _merged(edits)
+
+
+def _unwrapped(writer: Writer) -> list[Edit]:
+    """The model without DistributedDataParallel, which the strategy puts around the LightningModule."""
+    distributed = writer.roles.distributed
+    if distributed is None:
+        return []
+    module, wrap, inner = writer.base.module, distributed.wrap, distributed.wrapped
+    if dotted(inner) == distributed.model:
+        edits = [_removed(module, wrap)]
+    else:
+        start, end = module.start(wrap.value), module.end(wrap.value)
+        edits = [Edit(start, module.start(inner), ""), Edit(module.end(inner), end, "")]
+    inside = {id(node) for node in ast.walk(writer.nest.epochs)}
+    for node in writer.base.function.own:
+        if isinstance(node, ast.Attribute) and dotted(node) == f"{distributed.model}.module" and id(node) not in inside:
+            edits.append(Edit(module.end(node.value), module.end(node), ""))
+    return edits
 
 
 def _scaler(writer: Writer) -> list[ast.stmt]:

@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 import attrs
 
 from lab_migrate.analysis import CallGraph, Module, Project, TrainingLoop, Unread, declared_loops, find_loops
-from lab_migrate.analysis.symbols import Function
+from lab_migrate.analysis.symbols import Function, dotted
 from lab_migrate.analysis.test_files import is_test
 from lab_migrate.convert.engine import apply
 from lab_migrate.convert.rule import Edit, Refusal, Rule, all_rules
@@ -284,8 +284,19 @@ def _converted(loop: TrainingLoop, made: Plan) -> Finding:
     with_outer = f", with {outer} loop{'s' if outer > 1 else ''} around it" if outer else ""
     return Finding(
         loop.path, loop.line, loop.node.col_offset + 1, "LM201", Status.SAFE,
-        f"training loop of {loop.function} (shape {loop.shape}){with_outer} runs under Lightning, its body verbatim",
+        f"training loop of {loop.function} (shape {loop.shape}){with_outer} runs under Lightning, its body verbatim"
+        + _own_processes(loop.owner.module),
     )  # fmt: skip
+
+
+def _own_processes(module: Module) -> str:
+    """What is said where a file sets up several processes: each has a Trainer of its own, and all else stays."""
+    for node in ast.walk(module.tree):
+        name = dotted(node.func).rpartition(".")[2] if isinstance(node, ast.Call) else ""
+        full = module.symbols.imports.get(name, name).rpartition(".")[2]
+        if isinstance(node, ast.Call) and full in ("init_process_group", "DistributedDataParallel"):
+            return f"; {full} (line {node.lineno}) stays the program's own, and each process has a Trainer for itself"
+    return ""
 
 
 def _refused(loop: TrainingLoop, code: str, refusal: Refusal) -> Finding:

@@ -1,0 +1,49 @@
+"""What there is to say about a training that was rewritten."""
+
+from __future__ import annotations
+
+import ast
+
+from lab_migrate.findings import Finding, Status
+from lab_migrate.idiomatic.frame import Frame
+from lab_migrate.idiomatic.hooks import Hooks
+from lab_migrate.idiomatic.nest import Nest
+from lab_migrate.idiomatic.roles import Roles, nodes_of
+
+
+def findings_of(nest: Nest, roles: Roles, hooks: Hooks) -> list[Finding]:
+    """How the step is made, and what stays as it was."""
+    path, line = nest.training.path, nest.training.line
+    column = nest.training.node.col_offset + 1
+    way = "automatic optimization"
+    if hooks.manual is not None:
+        way = f"manual optimization, since {hooks.manual.reason} (line {hooks.manual.line})"
+    found: list[Finding] = []
+    if hooks.automatic is not None and hooks.automatic.kept_autocast:
+        message = f"autocast stays in training_step: {hooks.automatic.kept_autocast}"
+        found.append(Finding(path, line, column, "LM301", Status.SAFE, message))
+    saves = next((node for frame, node in nodes_of(nest) if isinstance(node, ast.Call) and _saves(node, frame)), None)
+    if saves is not None:
+        message = (
+            "the program saves by itself, as before; Lightning's own checkpoints, which resume the training, are off"
+        )
+        found.append(Finding(path, saves.lineno, saves.col_offset + 1, "LM301", Status.SAFE, message))
+    if roles.distributed is not None:
+        wrap = roles.distributed.wrap
+        message = (
+            "DistributedDataParallel is Lightning's now; processes, their group and samplers stay the program's own"
+        )
+        found.append(Finding(path, wrap.lineno, wrap.col_offset + 1, "LM301", Status.REVIEW, message))
+    return [
+        *found,
+        Finding(
+            path, line, column, "LM301", Status.REVIEW,
+            f"training loop of {nest.training.function} became a LightningModule under {way}",
+            "verify it with --verify and your own command",
+        )
+    ]  # fmt: skip
+
+
+def _saves(call: ast.Call, frame: Frame) -> bool:
+    """Whether a call saves something of the training."""
+    return frame.canonical(call.func).rpartition(".")[2] in ("save", "save_checkpoint", "save_pretrained", "save_model")
