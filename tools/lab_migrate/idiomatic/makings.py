@@ -51,14 +51,20 @@ def makings_of(name: str, nest: Nest, graph: CallGraph) -> list[Making]:
     found = _assigned(name, function, graph, DEEPEST)
     if found is None and "." not in name and name not in nest.base.bound:
         found = _assigned(name, function.module.symbols.top, graph, DEEPEST)
-    head, _, attribute = name.partition(".")
-    if found is None and function.cls is not None and function.parameters[:1] == [head]:
-        found = [
-            making
-            for method in function.cls.methods.values()
-            for making in _assigned(f"{(method.parameters or [''])[0]}.{attribute}", method, graph, DEEPEST) or []
-        ]
+    if found is None and "." in name:
+        found = _attribute(name, function, graph)
     return found or []
+
+
+def _attribute(name: str, function: Function, graph: CallGraph) -> list[Making]:
+    """The makings of `self.x`, or of `trainer.x` where one class of the project is known to make `trainer`."""
+    head, _, attribute = name.partition(".")
+    known = graph.types(function, ast.parse(head, mode="eval").body)
+    classes = [function.cls] if function.cls is not None and function.parameters[:1] == [head] else list(known)
+    found: list[Making] = []
+    for method in classes[0].methods.values() if len(classes) == 1 else ():
+        found += _assigned(f"{(method.parameters or [''])[0]}.{attribute}", method, graph, DEEPEST) or []
+    return found
 
 
 def _assigned(name: str, owner: Function, graph: CallGraph, depth: int) -> list[Making] | None:

@@ -61,6 +61,38 @@ def test_a_loader_that_may_be_anything_is_said(parts: dict[str, str]) -> None:
     assert any("may be no DataLoader" in message for message in found.messages)
 
 
+def test_a_loader_of_a_trainer_is_looked_up_in_its_class(same: Same) -> None:
+    """Unpacked from a function into attributes, used by a method that the epochs call on an object."""
+    whole = """
+        def loaders(kind):
+            if kind == "a":
+                return DataLoader(data, batch_size=4, shuffle=True), None
+            return DataLoader(data, batch_size=8), None
+
+        class Trainer:
+            def __init__(self):
+                self.model = Net()
+                self.optimizer = torch.optim.SGD(self.model.parameters(), lr=0.1)
+                self.loader, self.val_loader = loaders("a")
+
+            def training(self):
+                for x, y in self.loader:
+                    loss = F.cross_entropy(self.model(x), y)
+                    self.optimizer.zero_grad()
+                    loss.backward()
+                    self.optimizer.step()
+
+        def main():
+            trainer = Trainer()
+            for epoch in range(2):
+                trainer.training()
+
+        main()
+    """
+    assert not any("DataLoader" in message for message in rewritten(program(whole)).messages)
+    same(whole)
+
+
 @pytest.mark.parametrize(
     "parts",
     [
