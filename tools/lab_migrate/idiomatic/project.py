@@ -113,7 +113,7 @@ def _file(module: Module, loops: list[TrainingLoop], graph: CallGraph) -> tuple[
                 "make the optimizer from model.parameters() in the same function, and convert again",
             )  # fmt: skip
         roles.distributed = distributed_of(nest, roles, graph)
-        refuse_processes(nest, distributed=roles.distributed is not None)
+        refuse_processes(nest, graph, distributed=roles.distributed is not None)
         if roles.distributed is None and spawned(nest.base.function, graph):
             raise NotIdiomaticError(
                 "LM302", module.path, loop.node, f"{nest.base.function.qualified} runs in processes of its own",

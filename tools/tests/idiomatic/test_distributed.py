@@ -134,6 +134,36 @@ def test_a_group_that_may_not_be_joined_is_refused() -> None:
         assert any("where its process group is joined" in message for message in after.messages), after.messages
 
 
+def test_a_group_joined_elsewhere_is_refused() -> None:
+    """A trainer's class may get a wrapped model, and each process has a device of its own."""
+    text = (
+        HEAD
+        + f"""\
+def wrapped():
+    {JOIN.strip()}
+    return DDP(Net())
+
+
+def main():
+    model = wrapped()
+    data = TensorDataset(torch.randn(22, 4), torch.randint(0, 2, (22,)))
+    loader = DataLoader(data, batch_size=4)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    for epoch in range(2):
+        for x, y in loader:
+            optimizer.zero_grad()
+            F.cross_entropy(model(x), y).backward()
+            optimizer.step()
+
+
+main()
+"""
+    )
+    after = rewritten(text)
+    assert after.text == text
+    assert any("it may train in several processes" in message for message in after.messages), after.messages
+
+
 def test_a_thread_is_no_process() -> None:
     """Lightning wants the main thread of a process."""
     text = HEAD + TORCHRUN.replace("    main()", "    import threading\n    threading.Thread(target=main).start()")
