@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import queue
 import random
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
@@ -193,6 +194,51 @@ def test_a_checkpoint_is_for_the_training_that_wrote_it(tmp_path: Path) -> None:
         assert folds() == whole
 
 
+def test_a_queue_that_a_thread_fills_is_said_to_start_anew(tmp_path: Path) -> None:
+    """Nothing can put it back: never in silence."""
+    saved = tmp_path / "now.ckpt"
+
+    class Save(pl.Callback):
+        def on_train_batch_end(self, trainer: pl.Trainer, module: Any, out: Any, batch: Any, index: int) -> None:
+            trainer.save_checkpoint(saved)
+
+    def run() -> None:
+        feed: queue.Queue[int] = queue.Queue()
+        for item in range(9):
+            feed.put(item)
+
+        def training_step(_: int) -> None:
+            feed.get()
+
+        outlined.fit(training_step, range(2))
+
+    with outlined.trainer_settings(callbacks=[Save()]):
+        run()
+    with outlined.trainer_settings(ckpt_path=str(saved)), pytest.warns(UserWarning, match="feed: .* queue"):
+        run()
+
+
+def hooked(said: Said) -> None:
+    """Optimizers by parameter, which only a hook of the backward pass knows."""
+    torch.manual_seed(0)
+    model = torch.nn.Linear(3, 3)
+    optimizers = {p: torch.optim.Adam([p], lr=0.1) for p in model.parameters()}
+
+    def update(p: Tensor) -> None:
+        optimizers[p].step()  # type: ignore[index]
+        optimizers[p].zero_grad()  # type: ignore[index]
+
+    for p in model.parameters():
+        p.register_post_accumulate_grad_hook(update)
+
+    def training_step(_: int) -> None:
+        loss = model(torch.randn(4, 3)).pow(2).mean()
+        loss.backward()
+        said.append(loss.item().hex())
+
+    outlined.fit(training_step, range(8))
+
+
 class Settings:
     """What a person may change between a run and its continuation."""
 
@@ -349,6 +395,7 @@ def of_iterator(make: Callable[[], Any]) -> Callable[[], Callable[[], Tensor]]:
 
 
 TRAININGS = {
+    "optimizers that hooks step": hooked,
     "generators of its own": by_batches(of_feed),
     "an iterator made again at the end": by_batches(restarted),
     "an iterator class that restarts": by_batches(of_iterator(lambda: Restarting(loader_of()))),

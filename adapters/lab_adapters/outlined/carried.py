@@ -19,8 +19,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from lab_adapters.outlined.found import key_name
 from lab_adapters.outlined.iterators import Replayed, is_raw
-from lab_adapters.outlined.packing import GENERATORS, MISSING, PLAIN, Packing, Unpacking, mark
+from lab_adapters.outlined.packing import FED, GENERATORS, MISSING, PLAIN, Packing, Unpacking, mark
 
 #: How far attributes and entries are followed from a loop's names.
 DEPTH = 4
@@ -28,7 +29,7 @@ DEPTH = 4
 LARGEST = 64
 
 
-_LEAVES = (*PLAIN, Tensor, np.generic, np.ndarray, set, Replayed, *GENERATORS)
+_LEAVES = (*PLAIN, Tensor, np.generic, np.ndarray, set, Replayed, *GENERATORS, *FED)
 #: What has no attributes that are the program's own.
 _NO_OBJECT = (
     *_LEAVES, deque, list, tuple, dict, type, types.ModuleType, types.BuiltinFunctionType,
@@ -174,11 +175,12 @@ class _Walk:
     def _entries(self, path: str, value: Any, depth: int) -> Iterator[Slot]:
         """Of objects in a container of the program's."""
         if depth and len(value) <= LARGEST:
-            for key, inner in list(value.items() if isinstance(value, dict) else enumerate(value)):
+            for at, (key, inner) in enumerate(list(value.items() if isinstance(value, dict) else enumerate(value))):
+                where = f"{path}[{key_name(key, at)}]"
                 if isinstance(inner, list | tuple | dict):
-                    yield from self._entries(f"{path}[{key!r}]", inner, depth - 1)
+                    yield from self._entries(where, inner, depth - 1)
                 else:
-                    yield from self._attributes(f"{path}[{key!r}]", inner, depth - 1)
+                    yield from self._attributes(where, inner, depth - 1)
 
     def _attributes(self, path: str, value: Any, depth: int) -> Iterator[Slot]:
         if not depth or id(value) in self._seen or isinstance(value, _NO_OBJECT):

@@ -102,6 +102,11 @@ def _visit(path: str, value: Any, depth: int, found: Found, seen: set[int]) -> N
             _visit(f"{path}{name}", inner, depth - 1, found, seen)
 
 
+def key_name(key: Any, at: int) -> str:
+    """What a path calls an entry: its key where that says the same in another run, else its place."""
+    return repr(key) if isinstance(key, str | int | bool | float | None) else f"#{at}"
+
+
 def _visit_parts(path: str, module: torch.nn.Module, depth: int, found: Found, seen: set[int]) -> None:
     """What a program has given its own module besides parameters and submodules: `self.optimizer = Adam(…)`."""
     for name, part in module.named_modules(prefix=path):
@@ -110,6 +115,11 @@ def _visit_parts(path: str, module: torch.nn.Module, depth: int, found: Found, s
             for attribute, inner in list(vars(part).items()):
                 if attribute not in _OF_MODULES:
                     _visit(f"{name}.{attribute}", inner, depth - 1, found, seen)
+    for name, parameter in module.named_parameters(prefix=path):
+        # Optimizers that the backward pass steps are known to its hooks only.
+        for hooks in (getattr(parameter, "_post_accumulate_grad_hooks", None), parameter._backward_hooks):
+            for hook in list((hooks or {}).values()) if depth else ():
+                _visit(f"{name}.hook", getattr(hook, "__func__", hook), depth, found, seen)
 
 
 def _free(path: str, taken: dict[str, Any]) -> str:
@@ -124,7 +134,7 @@ def _free(path: str, taken: dict[str, Any]) -> str:
 def _parts(value: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(value, dict):
         if len(value) <= LARGEST:
-            yield from ((f"[{key!r}]", inner) for key, inner in list(value.items()))
+            yield from ((f"[{key_name(key, at)}]", inner) for at, (key, inner) in enumerate(list(value.items())))
     elif isinstance(value, list | tuple):
         if len(value) <= LARGEST:
             yield from ((f"[{index}]", inner) for index, inner in enumerate(value))

@@ -149,7 +149,9 @@ def _iter(loader: DataLoader[Any]) -> Any:
 def lost(name: str, kind: str) -> None:
     """Say that an iterator which a loop made itself starts anew."""
     warnings.warn(
-        f"resume: {name}: the loop itself made this {kind}, which nothing can put back; it starts anew", stacklevel=2
+        f"resume: {name}: the training itself made this {kind}, which nothing can put back; it starts anew, so that "
+        "the resumed training is not the same",
+        stacklevel=2,
     )
 
 

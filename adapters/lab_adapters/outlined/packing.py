@@ -7,6 +7,8 @@ again as the first one's number, and one that was there before the loop is fille
 
 from __future__ import annotations
 
+import multiprocessing.queues
+import queue
 import random
 import weakref
 from collections import OrderedDict, defaultdict, deque
@@ -26,6 +28,8 @@ PLAIN = (type(None), bool, int, float, str, bytes)
 #: In place of a value that is not there, or that has no plain form.
 MISSING = object()
 
+#: What another thread or process fills: nothing can put it back.
+FED = (queue.Queue, queue.SimpleQueue, multiprocessing.queues.Queue, multiprocessing.queues.SimpleQueue)
 GENERATORS = (torch.Generator, random.Random, np.random.RandomState, np.random.Generator)
 _KINDS: dict[type[Any], str] = {
     list: "list", tuple: "tuple", set: "set", deque: "deque", dict: "dict", OrderedDict: "dict", defaultdict: "dict",
@@ -59,6 +63,8 @@ class Packing:
             return {"kind": "generator", "value": _generator_state(value)}
         if isinstance(value, Replayed):
             return self._iterator(value)
+        if isinstance(value, FED):
+            return {"kind": "lost", "value": "queue, or filled it"}
         kind = _KINDS.get(type(value))
         if kind is None or len(value) > LARGEST:
             return MISSING
@@ -273,4 +279,6 @@ def mark(value: Any) -> Any:
         return "generator", state.numpy().tobytes() if isinstance(state, Tensor) else repr(state)
     if isinstance(value, Replayed):
         return "iterator", id(value), value.count
+    if isinstance(value, FED):
+        return object()  # never the same
     return "opaque", id(value)
