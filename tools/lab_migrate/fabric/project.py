@@ -9,6 +9,8 @@ from lab_migrate.analysis import CallGraph, Module, Project, TrainingLoop
 from lab_migrate.analysis.symbols import Function, dotted
 from lab_migrate.convert.engine import apply
 from lab_migrate.convert.rule import Edit
+from lab_migrate.fabric.clip import clip_edits
+from lab_migrate.fabric.save import save_edits
 from lab_migrate.fabric.setup import Place, iterated, makers, models_of, stepped
 from lab_migrate.findings import Finding, Status
 from lab_migrate.outline import Outlining
@@ -56,6 +58,7 @@ class _File:
     def read(self) -> tuple[int, str] | None:
         """Collect the edits; the line and the reason where that is not possible."""
         places: dict[int, tuple[Place, list[str]]] = {}
+        clips: list[tuple[TrainingLoop, str, Place, str]] = []
         for loop in self.loops:
             if loop.by_hand:
                 return loop.line, f"no optimizer steps: {loop.step[0].place} updates the parameters by hand"
@@ -74,11 +77,16 @@ class _File:
                     if not models:
                         return place.statement.lineno, f"which model {name} updates cannot be told"
                     places[id(place.statement)] = (place, models)
+                if len(found) == 1 and len(models_of(found[0])) == 1:
+                    clips.append((loop, name, found[0], models_of(found[0])[0]))
             self._loaders(loop)
         self._setups(list(places.values()))
         self._backwards()
         self._devices({id(place.function): place.function for place, _ in places.values()})
         self._whole_models({model for _, models in places.values() for model in models})
+        for loop, name, place, model in clips:
+            self.edits += clip_edits(loop, name, place, model, self.fabric, self.graph)
+        self._saves()
         self._head()
         for loop in self.loops:
             self._say(loop.line, "runs as it is, its backward passes by Fabric")
@@ -165,6 +173,17 @@ class _File:
             if isinstance(node, ast.Call) and saves and node.args and dotted(node.args[0]) in models:
                 at = self.module.end(node.args[0])
                 self.edits.append(Edit(at, at, ".module"))
+
+    def _saves(self) -> None:
+        """`torch.save` of a training's states; an edit inside one that stays is none of ours."""
+        self.edits += save_edits(self.module, self.fabric)
+        if any(
+            isinstance(node, ast.With) and "autocast" in ast.unparse(node.items[0])
+            for node in ast.walk(self.module.tree)
+        ):
+            self._say(
+                self.loops[0].line, "autocast stays in the loop: Fabric's precision casts what the model is given, too"
+            )
 
     def _head(self) -> None:
         newline = "\r\n" if self.module.lines[0].endswith(b"\r\n") else "\n"

@@ -7,6 +7,7 @@ import ast
 import attrs
 
 from lab_migrate.analysis import CallGraph, TrainingLoop
+from lab_migrate.analysis.calls import Call
 from lab_migrate.analysis.events import events_in
 from lab_migrate.analysis.symbols import Function, dotted, own_nodes
 
@@ -76,15 +77,21 @@ def _nodes(scope: Function) -> list[ast.AST]:
 
 def _of_callers(name: str, function: Function, graph: CallGraph, depth: int) -> list[Place]:
     found: list[Place] = []
-    position = function.parameters.index(name) - (function.cls is not None and not function.is_static)
     for call in graph.callers_of(function):
         if not isinstance(call.node, ast.Call) or not call.direct:
             continue
-        given = {word.arg: word.value for word in call.node.keywords if word.arg}
-        value = given.get(name) or (call.node.args[position] if position < len(call.node.args) else None)
+        value = argument_of(call, function, name)
         if value is not None and dotted(value):
             found += makers(dotted(value), call.caller, graph, depth + 1)
     return list({id(place.statement): place for place in found}.values())
+
+
+def argument_of(call: Call, function: Function, name: str) -> ast.expr | None:
+    """What a call hands to a parameter of the function that it calls."""
+    assert isinstance(call.node, ast.Call)
+    position = function.parameters.index(name) - (function.cls is not None and not function.is_static)
+    given = {word.arg: word.value for word in call.node.keywords if word.arg}
+    return given.get(name) or (call.node.args[position] if position < len(call.node.args) else None)
 
 
 def _statement_of(method: Function, value: ast.expr) -> ast.Assign | None:

@@ -115,6 +115,127 @@ PROGRAMS = {
 }
 
 
+HANDED = {
+    "clipping by norm in another function, the norm printed": (
+        """
+        def train(net, opt, loader):
+            for x, y in loader:
+                opt.zero_grad()
+                loss = F.cross_entropy(net(x), y)
+                loss.backward()
+                print(float(nn.utils.clip_grad_norm_(net.parameters(), 0.2)))
+                opt.step()
+
+        def main():
+            model = Net()
+            optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+            train(model, optimizer, DataLoader(data, batch_size=4, shuffle=True))
+
+        main()
+    """,
+        "fabric.clip_gradients(net, opt, max_norm=0.2, error_if_nonfinite=False)",
+    ),
+    "clipping by value, in a class": (
+        """
+        class Trainer:
+            def __init__(self):
+                self.net = Net()
+                self.opt = torch.optim.SGD(self.net.parameters(), lr=0.1)
+
+            def fit(self, bound):
+                for x, y in DataLoader(data, batch_size=4, shuffle=True):
+                    self.opt.zero_grad()
+                    F.cross_entropy(self.net(x), y).backward()
+                    nn.utils.clip_grad_value_(self.net.parameters(), clip_value=bound)
+                    self.opt.step()
+
+        Trainer().fit(0.01)
+    """,
+        "fabric.clip_gradients(self.net, self.opt, clip_val=bound)",
+    ),
+    "a checkpoint that is saved and read again": (
+        """
+        import os, tempfile
+
+        def main(folder):
+            model = Net()
+            optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+            for epoch in range(2):
+                for x, y in DataLoader(data, batch_size=4, shuffle=True):
+                    optimizer.zero_grad()
+                    loss = F.cross_entropy(model(x), y)
+                    loss.backward()
+                    optimizer.step()
+                torch.save(
+                    {"epoch": epoch + 1, "model": model.state_dict(), "optimizer": optimizer.state_dict()},
+                    os.path.join(folder, f"{epoch}.pt"),
+                )
+                torch.save(model.state_dict(), folder + "/last.pt")
+            state = torch.load(os.path.join(folder, "1.pt"))
+            print(state["epoch"], list(state["model"]), [value.sum().item() for value in state["model"].values()])
+            print(state["optimizer"]["param_groups"], sorted(os.listdir(folder)))
+            print({name: value.sum().item() for name, value in torch.load(folder + "/last.pt").items()})
+
+        with tempfile.TemporaryDirectory() as folder:
+            main(folder)
+    """,
+        'fabric.save(folder + "/last.pt", model.state_dict())',
+    ),
+}
+
+
+@pytest.mark.parametrize(("body", "line"), HANDED.values(), ids=HANDED)
+def test_clipping_and_saving_go_to_fabric(body: str, line: str) -> None:
+    """What Fabric does the same, it does: prints, parameters after every step, generators, files."""
+    text = program(body)
+    after = rewritten(text, target="fabric")
+    assert line in after.text
+    assert run(text).steps
+    assert run(after.text) == run(text), after.text
+
+
+STAYS = {
+    "a clip of one layer": "nn.utils.clip_grad_norm_(model.inner.parameters(), 0.2)",
+    "a clip of a list": "nn.utils.clip_grad_norm_([*model.parameters()], 0.2)",
+    "a clip in another norm": "nn.utils.clip_grad_norm_(model.parameters(), 0.2, norm_type=1)",
+    "a clip of another model": "nn.utils.clip_grad_norm_(other.parameters(), 0.2)",
+    "a module saved whole": "torch.save({'model': other}, io.BytesIO())",
+    "an optimizer saved whole": "torch.save({'optimizer': optimizer, 'epoch': 1}, 'never.pt') if x is None else None",
+    "a state that is saved to a buffer": "torch.save(model.state_dict(), io.BytesIO())",
+    "a state under another protocol": "torch.save(model.state_dict(), io.BytesIO(), pickle_protocol=2)",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("line", STAYS.values(), ids=STAYS)
+def test_other_clips_and_saves_stay(line: str) -> None:
+    """Fabric clips all that the optimizer holds, and saves the state of a module that it is given."""
+    text = program(f"""
+        import io
+        model, other = Net(), Net()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        for x, y in DataLoader(data, batch_size=4, shuffle=True):
+            optimizer.zero_grad()
+            F.cross_entropy(model(x), y).backward()
+            {line}
+            optimizer.step()
+    """)
+    after = rewritten(text, target="fabric")
+    assert line in after.text
+    assert run(after.text) == run(text), after.text
+
+
+def test_autocast_stays_and_is_said() -> None:
+    """Fabric's precision casts the model's inputs, which torch's autocast does only where an operation asks for it."""
+    text = program(PROGRAMS["a loss scaler and autocast"])
+    after = rewritten(text, target="fabric")
+    assert "with torch.autocast(" in after.text
+    assert any("autocast stays" in message for message in after.messages)
+    assert not any(
+        "autocast" in message
+        for message in rewritten(program(HANDED["clipping by value, in a class"][0]), target="fabric").messages
+    )
+
+
 @pytest.mark.parametrize("body", PROGRAMS.values(), ids=PROGRAMS)
 def test_fabric_equals_original(body: str) -> None:
     """Prints, parameters after every optimizer step, and the generators."""
