@@ -101,7 +101,7 @@ def page() -> Iterator[Page]:
     assert command is not None
     ours_in, theirs_out = os.pipe()
     theirs_in, ours_out = os.pipe()
-    with tempfile.TemporaryDirectory() as profile:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         # Chromium reads commands from descriptor 3 and answers on 4; bash, for descriptors of two digits.
         shell = f'exec "$0" "$@" 3<&{theirs_in} 4>&{theirs_out}'
         process = subprocess.Popen(

@@ -10,7 +10,7 @@ from lab_parity import Verdict, read
 
 def write_html(out: Path, legacy: Path, migrated: Path, verdict: Verdict) -> None:
     """Compare in full and write the report; raises `UsageError` for files that are no traces."""
-    # Plotly takes a second to import; only this command needs it.
+    # Bokeh takes a second to import; only this command needs it.
     from lab_parity.report.html import write_report
 
     _, cause = explained(legacy, migrated, verdict=verdict)

@@ -1,4 +1,4 @@
-"""The figures of the HTML report, as Plotly's own figure objects."""
+"""The figures of the HTML report, as Bokeh's own figure objects."""
 
 from __future__ import annotations
 
@@ -6,7 +6,20 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import plotly.graph_objects as go
+import numpy.typing as npt
+from bokeh.models import (
+    BasicTicker,
+    ColorBar,
+    ColumnDataSource,
+    FixedTicker,
+    LinearColorMapper,
+    PlainText,
+    Plot,
+    Range1d,
+    Span,
+)
+from bokeh.palettes import Plasma256
+from bokeh.plotting import figure
 
 from lab_parity.survey import Curve, MapRow, Survey
 from lab_parity.verdict import Divergence
@@ -14,84 +27,87 @@ from lab_parity.verdict import Divergence
 __all__ = ["distance_figure", "loss_figure", "marked_cell"]
 
 _COLOURS = ("#0b5cad", "#c2410c")
-_DASHES = ("solid", "dot")
-_FONT = {"family": "system-ui, sans-serif", "size": 12, "color": "#1c2430"}
-_SMALLEST = -16
-_ROW_PIXELS, _LABEL_PIXELS = 9, 12
+_DASHES = ("solid", "dotted")
+_ALARM = "#b3261e"
+_SMALLEST = -16.0
+_EQUAL, _UNKNOWN = -99.0, 99.0
+"""Below and above all logarithms: what has a colour of its own."""
+_ROW_PIXELS, _LABEL_PIXELS = 9, 13
+_TICKS = 5
 
 
-def loss_figure(survey: Survey, names: tuple[str, str], first: Divergence | None) -> Any | None:
-    """Both runs' losses over the steps, with their range within each bin; None where no loss was recorded."""
-    figure = go.Figure()
-    steps = survey.starts
+def loss_figure(survey: Survey, names: tuple[str, str], first: Divergence | None, scale: str) -> Plot | None:
+    """Both runs' losses over the steps, with their range within each bin; None where no loss was recorded.
+
+    `scale` is "linear" or "log".
+    """
+    if not any(survey.curves):
+        return None
+    plot = figure(
+        height=340, sizing_mode="stretch_width", y_axis_type=scale, x_axis_label="step", y_axis_label="loss",
+        tools="box_zoom,reset,save", name=f"loss {scale}",
+    )  # fmt: skip
+    plot.toolbar.logo = None
+    steps = survey.starts.astype(np.float64)
     for side, (curves, name) in enumerate(zip(survey.curves, names, strict=True)):
         for curve in curves:
             label = name if len(curves) == 1 else f"{name}, {curve.optimizer}"
-            # The migrated run lies over the legacy one: dotted, so that both are seen where they are equal.
-            line = {"color": _COLOURS[side], "dash": _DASHES[side], "width": 2.4 - side}
+            low, mean, high = (_drawable(values, scale) for values in (curve.low, curve.mean, curve.high))
             if _has_range(curve):
-                figure.add_scatter(
-                    x=np.concatenate([steps, steps[::-1]]), y=np.concatenate([curve.high, curve.low[::-1]]),
-                    fill="toself", fillcolor=_COLOURS[side], opacity=0.15, mode="none", showlegend=False,
-                    hoverinfo="skip",
-                )  # fmt: skip
-            figure.add_scatter(x=steps, y=curve.mean, name=label, mode="lines", line=line)
-    if not figure.data:
-        return None
+                plot.varea(steps, low, high, fill_color=_COLOURS[side], fill_alpha=0.15)
+            # The migrated run lies over the legacy one: dotted, so that both are seen where they are equal.
+            plot.line(
+                steps, mean, legend_label=label, line_color=_COLOURS[side], line_dash=_DASHES[side],
+                line_width=2.5 - side,
+            )  # fmt: skip
     if first is not None:
-        figure.add_vline(x=first.step, line={"color": "#b3261e", "width": 1.5, "dash": "dash"})
-        figure.add_annotation(
-            x=first.step, y=1, yref="paper", text="first difference", showarrow=False, xanchor="left", yanchor="bottom",
-            font={"color": "#b3261e", "size": 11},
-        )  # fmt: skip
-    figure.update_layout(
-        template="none", font=_FONT, height=340, margin={"l": 70, "r": 20, "t": 30, "b": 45},
-        xaxis={"title": {"text": "step"}, "gridcolor": "#e3e7ee", "zeroline": False},
-        yaxis={"title": {"text": "loss"}, "gridcolor": "#e3e7ee", "zeroline": False, "exponentformat": "e"},
-        legend={"orientation": "h", "x": 0, "y": 1.12}, hovermode="x unified",
-    )  # fmt: skip
-    return figure
+        at = Span(location=first.step, dimension="height", line_color=_ALARM, line_dash="dashed", line_width=1.5)
+        plot.add_layout(at)
+        plot.line([first.step], [np.nan], legend_label="first difference", line_color=_ALARM, line_dash="dashed")
+    plot.legend.orientation, plot.legend.ncols = "horizontal", 2
+    plot.legend.location = "left"
+    plot.legend.border_line_alpha = 0
+    plot.add_layout(plot.legend[0], "above")
+    _plain(plot)
+    return plot
 
 
-def distance_figure(survey: Survey) -> Any:
-    """Step × tensor, in causal order from the top: equal pale, apart by the logarithm of the relative distance."""
+def distance_figure(survey: Survey, first: tuple[int, int] | None) -> Plot:
+    """Step × tensor, in causal order from the top: equal pale, apart by the logarithm of the relative distance.
+
+    The image (rows, bins) holds log10 distances, with a number far below for equal, one far above for an unknown
+    size, and NaN for nothing to compare. `first` is (row, bin), to be marked.
+    """
     far = survey.far
-    count = len(survey.rows)
+    count, bins = far.shape
     with np.errstate(divide="ignore"):
-        sized = np.where(np.isfinite(far) & (far > 0), np.log10(np.clip(far, 10.0**_SMALLEST, 10)), np.nan)
-    figure = go.Figure()
-    x, y = list(range(far.shape[1])), list(range(count))
-    for mask, colour, name in ((far == 0, "#dcefe2", "equal"), (np.isinf(far), "#6b6f86", "differs, size unknown")):
-        figure.add_heatmap(
-            z=np.where(mask, 1.0, np.nan).astype(np.float32), x=x, y=y, colorscale=[[0, colour], [1, colour]],
-            showscale=False, hoverinfo="none", name=name, zmin=0, zmax=1,
-        )  # fmt: skip
-    figure.add_heatmap(
-        z=sized.astype(np.float32), x=x, y=y, zmin=_SMALLEST, zmax=0, colorscale="Plasma_r", hoverinfo="none",
-        showscale=bool(np.isfinite(sized).any()), name="distance",
-        colorbar={
-            "title": {"text": "relative<br>distance"}, "tickvals": [0, -4, -8, -12, -16], "thickness": 12, "len": 240,
-            "lenmode": "pixels", "y": 1, "yanchor": "top", "ticktext": ["1", "1e-4", "1e-8", "1e-12", "1e-16"],
-        },
+        image = np.log10(np.clip(far, 10.0**_SMALLEST, 1.0))
+    image = np.where(far == 0, _EQUAL, np.where(np.isinf(far), _UNKNOWN, image)).astype(np.float32)
+    plot = figure(
+        height=_row_pixels(count) * count + 60, sizing_mode="stretch_width", x_axis_label="step",
+        x_range=Range1d(-0.5, bins - 0.5, bounds="auto"), y_range=Range1d(count - 0.5, -0.5, bounds="auto"),
+        tools="box_zoom,reset,save", name="map",
     )  # fmt: skip
-    every = -(-_LABEL_PIXELS // _row_pixels(count))
-    shown = list(range(0, count, every))
-    columns = sorted({int(place) for place in np.linspace(0, far.shape[1] - 1, min(12, far.shape[1]))})
-    figure.update_layout(
-        template="none", font={**_FONT, "size": 11}, height=_row_pixels(count) * count + 60,
-        margin={"l": 260, "r": 90, "t": 10, "b": 45}, dragmode="zoom",
-        xaxis={
-            "title": {"text": "step"}, "tickvals": columns, "ticktext": [str(survey.starts[c]) for c in columns],
-            "showgrid": False, "zeroline": False,
-        },
-        yaxis={
-            "autorange": "reversed", "tickvals": shown, "ticktext": [_short(survey.rows[row]) for row in shown],
-            "showgrid": False, "zeroline": False,
-        },
-    )  # fmt: skip
+    plot.toolbar.logo = None
+    colours = LinearColorMapper(
+        Plasma256[::-1], low=_SMALLEST, high=0.0, low_color="#dcefe2", high_color="#6b6f86", nan_color="#ffffff"
+    )
+    source = ColumnDataSource({"image": [image], "x": [-0.5], "y": [-0.5], "dw": [bins], "dh": [count]}, name="cells")
+    plot.image("image", "x", "y", "dw", "dh", source=source, color_mapper=colours, anchor="bottom_left")
+    for name, colour, where in (("first", _ALARM, first), ("cursor", "#000000", None)):
+        marked = ColumnDataSource({"x": [where[1]] if where else [], "y": [where[0]] if where else []}, name=name)
+        plot.rect("x", "y", width=1, height=1, source=marked, fill_alpha=0, line_color=colour, line_width=2)
     for edge in _edges(survey.rows):
-        figure.add_hline(y=edge - 0.5, line={"color": "#8a94a6", "width": 1})
-    return figure
+        plot.add_layout(Span(location=edge - 0.5, dimension="width", line_color="#8a94a6"))
+    if np.isfinite(far[far > 0]).any():
+        bar = ColorBar(
+            color_mapper=colours, width=140, height=10, ticker=FixedTicker(ticks=[-16, -12, -8, -4, 0]),
+            title="relative distance, log10", title_text_font_style="normal", location=(0, 0),
+        )  # fmt: skip
+        plot.add_layout(bar, "above")
+    _label(plot, survey, count, bins)
+    _plain(plot)
+    return plot
 
 
 def marked_cell(survey: Survey, first: Divergence | None) -> tuple[int, int] | None:
@@ -107,6 +123,12 @@ def marked_cell(survey: Survey, first: Divergence | None) -> tuple[int, int] | N
     return ((same or rows)[0], place) if rows else None
 
 
+def _drawable(values: npt.NDArray[np.float64], scale: str) -> npt.NDArray[np.float64]:
+    """A logarithm has no place for what is not above zero."""
+    found: npt.NDArray[np.float64] = np.where(values > 0, values, np.nan) if scale == "log" else values
+    return found
+
+
 def _has_range(curve: Curve) -> bool:
     return bool(np.nanmax(curve.high - curve.low, initial=0) > 0)
 
@@ -117,6 +139,26 @@ def _row_pixels(rows: int) -> int:
 
 def _edges(rows: Sequence[MapRow]) -> list[int]:
     return [place for place in range(1, len(rows)) if rows[place].phase != rows[place - 1].phase]
+
+
+def _label(plot: Any, survey: Survey, count: int, bins: int) -> None:
+    every = -(-_LABEL_PIXELS // _row_pixels(count))
+    plot.xaxis.ticker = BasicTicker(desired_num_ticks=_TICKS, min_interval=1)
+    plot.xaxis.major_label_overrides = {column: str(survey.starts[column]) for column in range(bins)}
+    shown = range(0, count, every)
+    plot.yaxis.ticker = FixedTicker(ticks=list(shown))
+    # A name comes from a trace: it is text, never mathematics.
+    plot.yaxis.major_label_overrides = {row: PlainText(text=_short(survey.rows[row])) for row in shown}
+
+
+def _plain(plot: Any) -> None:
+    for axis in (*plot.xaxis, *plot.yaxis):
+        axis.axis_label_text_font_style = "normal"
+        axis.major_label_text_font_size = "11px"
+        axis.minor_tick_line_alpha = 0
+    plot.grid.grid_line_color = "#e3e7ee"
+    plot.outline_line_color = "#d7dce4"
+    plot.toolbar.autohide = True
 
 
 def _short(row: MapRow) -> str:

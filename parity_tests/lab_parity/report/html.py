@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from bokeh.embed import json_item
+from bokeh.resources import Resources
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
-from plotly.offline import get_plotlyjs
 
 from lab_parity.diagnose import Cause
 from lab_parity.report.figures import distance_figure, loss_figure, marked_cell
@@ -39,19 +40,21 @@ def html_report(
     """
     names = names or ("legacy", "migrated")
     found = survey(legacy, migrated)
-    figures = {"loss": loss_figure(found, names, verdict.first), "map": distance_figure(found) if found.rows else None}
+    marked = marked_cell(found, verdict.first)
+    figures = {scale: loss_figure(found, names, verdict.first, scale) for scale in ("linear", "log")}
+    figures["map"] = distance_figure(found, marked) if found.rows else None
     environment = Environment(
         loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    data = {name: json.loads(figure.to_json()) for name, figure in figures.items() if figure is not None}
+    data = {name: json_item(figure) for name, figure in figures.items() if figure is not None}
     return environment.get_template("report.html.jinja").render(
         verdict=verdict, cause=cause, names=names, meaning=_MEANING[verdict.rung], advice=next_step(verdict),
         traces=(legacy, migrated), figures=figures, sized=found.sized, summary=_in_words(found, verdict),
         environment=_environment(verdict, legacy), map_cells=found.far.size,
-        data=_script({**data, "cells": _cells(found, verdict)}),
+        data=_script({**data, "cells": _cells(found, marked)}),
         style=Markup((_HERE / "report.css").read_text(encoding="utf-8")),
         script=Markup((_HERE / "report.js").read_text(encoding="utf-8")),
-        plotly=Markup(get_plotlyjs()),
+        bokeh=Markup(Resources(mode="inline", minified=True).js_raw[0]),
     )  # fmt: skip
 
 
@@ -66,14 +69,11 @@ def _script(data: Any) -> Markup:
     return Markup(json.dumps(data, separators=(",", ":")).replace("<", "\\u003c"))
 
 
-def _cells(found: Survey, verdict: Verdict) -> dict[str, Any]:
-    """What the keyboard cursor reads out."""
-    far = np.where(np.isinf(found.far), -1, found.far)
+def _cells(found: Survey, marked: tuple[int, int] | None) -> dict[str, Any]:
+    """What the keyboard cursor reads out; how far apart a cell is, it takes from the map's image."""
     return {
         "rows": [{"phase": row.phase, "name": row.name, "count": row.members} for row in found.rows],
-        "starts": found.starts.tolist(), "ends": found.ends.tolist(),
-        "far": [[None if np.isnan(cell) else float(f"{cell:.3g}") for cell in row] for row in far],
-        "first": marked_cell(found, verdict.first),
+        "starts": found.starts.tolist(), "ends": found.ends.tolist(), "first": marked,
     }  # fmt: skip
 
 

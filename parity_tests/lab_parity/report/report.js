@@ -1,45 +1,57 @@
 "use strict";
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
-  const config = { displaylogo: false, responsive: true, modeBarButtonsToRemove: ["select2d", "lasso2d"] };
-  const drawn = [];
+  const idle = (model) => new Promise((done) => {
+    const within = model.document;
+    if (within.is_idle) done(); else within.idle.connect(done);
+  });
+  // The model of a figure, once it has been drawn.
+  const draw = async (item, id) => {
+    const views = await Bokeh.embed.embed_item(item, id);
+    const model = [...views.roots][0].model;
+    await idle(model);
+    return model;
+  };
 
-  const loss = document.getElementById("loss");
-  if (loss) {
-    drawn.push(Plotly.newPlot(loss, data.loss.data, data.loss.layout, config));
+  const losses = async () => {
+    await draw(data.linear, "linear");
     const log = document.getElementById("log");
-    log.addEventListener("click", () => {
+    let drawn = false;
+    log.addEventListener("click", async () => {
       const on = log.getAttribute("aria-pressed") !== "true";
       log.setAttribute("aria-pressed", String(on));
-      Plotly.relayout(loss, { "yaxis.type": on ? "log" : "linear", "yaxis.autorange": true });
+      document.getElementById("linear").hidden = on;
+      document.getElementById("logarithmic").hidden = !on;
+      if (on && !drawn) {
+        drawn = true;
+        await draw(data.log, "logarithmic");
+      }
     });
-  }
+  };
 
-  const map = document.getElementById("map");
-  if (map) {
-    const { rows, starts, ends, far, first } = data.cells;
-    const shapes = data.map.layout.shapes || [];
+  const distances = async () => {
+    const map = document.getElementById("map");
+    const { rows, starts, ends, first } = data.cells;
+    const plot = await draw(data.map, "map");
+    const source = (name) => plot.document.get_model_by_name(name);
+    const image = source("cells").data.image[0];
     const read = document.getElementById("cell");
     let row = first ? first[0] : 0;
     let column = first ? first[1] : 0;
 
-    const around = (r, c, colour, width) => ({
-      type: "rect", x0: c - 0.5, x1: c + 0.5, y0: r - 0.5, y1: r + 0.5, line: { color: colour, width },
-    });
     const said = (cell) => {
-      if (cell === null) return "nothing to compare";
-      if (cell === 0) return "equal";
-      return cell < 0 ? "differs, size unknown" : `relative distance ${cell.toPrecision(3)}`;
+      if (Number.isNaN(cell)) return "nothing to compare";
+      if (cell < -20) return "equal";
+      return cell > 20 ? "differs, size unknown" : `relative distance ${(10 ** cell).toPrecision(3)}`;
     };
     const tell = (r, c) => {
       const steps = starts[c] === ends[c] ? `step ${starts[c]}` : `steps ${starts[c]} to ${ends[c]}`;
       const many = rows[r].count > 1 ? ` (largest of ${rows[r].count})` : "";
-      read.textContent = `${steps}, ${rows[r].phase} ${rows[r].name}${many}: ${said(far[r][c])}`;
+      read.textContent = `${steps}, ${rows[r].phase} ${rows[r].name}${many}: ${said(image[r * starts.length + c])}`;
     };
     const show = () => {
       tell(row, column);
-      const marks = first ? [around(first[0], first[1], "#b3261e", 2)] : [];
-      Plotly.relayout(map, { shapes: [...shapes, ...marks, around(row, column, "#000", 2)] });
+      source("cursor").data = { x: [column], y: [row] };
     };
     const phase = (way) => {
       let next = row;
@@ -73,16 +85,23 @@
       map.focus();
       show();
     });
-    if (first) data.map.layout.shapes = [...shapes, around(first[0], first[1], "#b3261e", 2)];
-    drawn.push(Plotly.newPlot(map, data.map.data, data.map.layout, config).then(() => {
-      map.on("plotly_hover", (event) => tell(event.points[0].y, event.points[0].x));
-      map.on("plotly_click", (event) => {
-        row = event.points[0].y;
-        column = event.points[0].x;
-        show();
-      });
-    }));
-  }
+    const under = ({ x, y }) => {
+      const [r, c] = [Math.round(y), Math.round(x)];
+      return r >= 0 && r < rows.length && c >= 0 && c < starts.length ? [r, c] : null;
+    };
+    plot.on_event("mousemove", (event) => {
+      const cell = under(event);
+      if (cell) tell(...cell);
+    });
+    plot.on_event("tap", (event) => {
+      const cell = under(event);
+      if (!cell) return;
+      [row, column] = cell;
+      show();
+    });
+  };
 
-  Promise.all(drawn).then(() => { document.documentElement.dataset.ready = String(performance.now()); });
+  Promise.all([data.linear ? losses() : null, data.map ? distances() : null]).then(() => {
+    document.documentElement.dataset.ready = String(performance.now());
+  });
 })();
