@@ -24,6 +24,7 @@ from lab_migrate.idiomatic.refused import NotIdiomaticError
 from lab_migrate.idiomatic.roles import roles_of
 from lab_migrate.idiomatic.said import findings_of
 from lab_migrate.idiomatic.site import site_edits
+from lab_migrate.idiomatic.unused_imports import unused_imports
 from lab_migrate.idiomatic.wrapper import wrapper_of
 from lab_migrate.idiomatic.write import Writer
 
@@ -129,6 +130,7 @@ def _file(module: Module, loops: list[TrainingLoop], graph: CallGraph) -> tuple[
         findings += findings_of(nest, roles, hooks)
     edits.append(import_edit(module, lightning, edits))
     try:
+        edits += unused_imports(module, edits, graph)
         compile(apply(module.text, edits, module.path), module.path, "exec", dont_inherit=True)
     except (SyntaxError, ValueError) as error:
         raise NotIdiomaticError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 
+from lab_migrate.analysis.loops import Reach
 from lab_migrate.findings import Finding, Status
 from lab_migrate.idiomatic.frame import Frame
 from lab_migrate.idiomatic.hooks import Hooks
@@ -28,6 +29,10 @@ def findings_of(nest: Nest, roles: Roles, hooks: Hooks) -> list[Finding]:
             "the program saves by itself, as before; Lightning's own checkpoints, which resume the training, are off"
         )
         found.append(Finding(path, saves.lineno, saves.col_offset + 1, "LM301", Status.SAFE, message))
+    steps = [reach for reach in nest.training.step if reach.direct] if hooks.manual is not None else []
+    if steps and (why := _global_step(steps, roles)):
+        event = steps[0].event
+        found.append(Finding(path, event.line, event.column + 1, "LM301", Status.SAFE, why))
     if roles.distributed is not None:
         wrap = roles.distributed.wrap
         message = (
@@ -42,6 +47,19 @@ def findings_of(nest: Nest, roles: Roles, hooks: Hooks) -> list[Finding]:
             "verify it with --verify and your own command",
         )
     ]  # fmt: skip
+
+
+def _global_step(steps: list[Reach], roles: Roles) -> str:
+    """What Lightning's `global_step` is, where it does not count the batches that step."""
+    plain = all(getattr(getattr(reach.event.node, "func", None), "attr", "") == "step" for reach in steps)
+    if not plain or roles.without_closure:
+        return "global_step stays 0, since the optimizer steps in a way of its own: save and stop by epochs or batches"
+    if len(steps) > 1:
+        lines = ", ".join(str(reach.line) for reach in steps)
+        return (
+            f"global_step counts every optimizer step of a batch (lines {lines}): max_steps and intervals of steps, too"
+        )
+    return ""
 
 
 def _saves(call: ast.Call, frame: Frame) -> bool:

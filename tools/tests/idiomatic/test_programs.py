@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
-from idiomatic_programs import program, rewritten
+from idiomatic_programs import program, rewritten, run
 
 Same = Callable[..., str]
 
@@ -329,6 +330,23 @@ def test_what_automatic_optimization_cannot_do_stays_verbatim(body: str, same: S
     after = same(body, manual=True)
     assert "self.automatic_optimization = False" in after
     assert "self.manual_backward(" in after
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "count"),
+    [
+        ("two optimizers", "global_step counts every optimizer step of a batch", 24),
+        ("an optimizer with two passes", "global_step stays 0", 0),
+        ("leftover micro-batches wait for the next epoch, across a validation", "", 6),
+    ],
+)
+def test_what_lightning_counts_is_said(name: str, said: str, count: int) -> None:
+    """Under manual optimization each `step()` of an optimizer that Lightning wraps counts, and no other."""
+    after = rewritten(program(MANUAL[name]))
+    messages = [one for one in after.messages if "global_step" in one]
+    assert [said in message for message in messages] == ([True] if said else [])
+    text = re.sub(r"trainer.fit\(.*\)", r"\g<0>; print('counted', trainer.global_step)", after.text)
+    assert f"counted {count}\n" in run(text).printed
 
 
 def test_an_optimizer_in_a_wrapper_of_its_own(same: Same) -> None:
