@@ -225,6 +225,11 @@ def _open(path: Path, file: Any) -> tuple[ipc.RecordBatchStreamReader, dict[str,
         version = metadata[VERSION_FIELD].decode()
         environment = json.loads(metadata[ENVIRONMENT_FIELD])
     except (pa.ArrowException, KeyError, ValueError, EOFError, OSError, MemoryError) as error:
+        if _begins_with(path, b'{"lab_parity.golden"'):
+            raise TraceError(
+                f"{path}: is a golden, where a trace is expected. Compare a run with it: lab-migrate compare GOLDEN "
+                "RUN.trace; or make a trace of it: lab-migrate trace import"
+            ) from error
         empty = " (the file is empty)" if os.path.getsize(path) == 0 else ""
         raise TraceError(
             f"{path}: is no trace, or was cut short before its first step{empty}. Record the run again."
@@ -240,6 +245,11 @@ def _open(path: Path, file: Any) -> tuple[ipc.RecordBatchStreamReader, dict[str,
     except (KeyError, TypeError, ValueError, pa.ArrowException) as error:
         raise TraceError(f"{path}: its head is damaged ({error}). Record it again.") from error
     return reader, {str(name): str(value) for name, value in environment.items()}, scope
+
+
+def _begins_with(path: Path, text: bytes) -> bool:
+    with open(path, "rb") as file:
+        return file.read(len(text)) == text
 
 
 @attrs.define(slots=True)

@@ -2,7 +2,7 @@
 
 @pytest.mark.parity                          the test's body trains; compared with the golden trace of its name
 @pytest.mark.parity(against=train_legacy)    compared with a second training, called in the same process
-@pytest.mark.parity(golden="vae", sites=[…], allow=[…], capture=range(2))
+@pytest.mark.parity(golden="vae", level="phase", sites=[…], allow=[…], capture=range(2))
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from lab_parity import Trace, UpdateSite, Verdict
 
 _MARK = (
-    "parity(against=None, golden=None, sites=(), allow=(), capture=()): record what the test trains; compare it with "
-    "the training `against`, or with the golden trace of that name (default: the test's own)"
+    "parity(against=None, golden=None, level='tensor', sites=(), allow=(), capture=()): record what the test trains; "
+    "compare it with the training `against`, or with the golden of that name (default: the test's own)"
 )
 _FOLDER = "goldens"
 
@@ -93,12 +93,13 @@ def _check(
     *,
     against: Callable[[], object] | None = None,
     golden: str | None = None,
+    level: str = "tensor",
     sites: Sequence[UpdateSite] = (),
     allow: Collection[str] = (),
     capture: Collection[int] = (),
 ) -> None:
     if against is None:
-        _against_golden(item, train, _golden_path(item, golden), sites, allow, capture)
+        _against_golden(item, train, _golden_path(item, golden), level, sites, allow, capture)
         return
     from lab_parity import assert_same_training
 
@@ -113,10 +114,11 @@ def _golden_path(item: pytest.Function, name: str | None) -> Path:
 
 
 def _against_golden(
-    item: pytest.Function, train: Callable[[], None], path: Path, sites: Sequence[UpdateSite], allow: Collection[str],
-    capture: Collection[int],
+    item: pytest.Function, train: Callable[[], None], path: Path, level: str, sites: Sequence[UpdateSite],
+    allow: Collection[str], capture: Collection[int],
 ) -> None:  # fmt: skip
-    from lab_parity import compare, read
+    from lab_parity import compare
+    from lab_parity.golden import compare_with_golden, level_of
     from lab_parity.report.plain import failure_text
     from lab_parity.testing import TrainingsDifferError, explain, recorded
 
@@ -124,18 +126,21 @@ def _against_golden(
     with tempfile.TemporaryDirectory(prefix="lab-parity-") as folder:
         trace = recorded(train, Path(folder) / "run.trace", sites, capture)
         if item.config.getoption("--parity-record"):
-            _keep(trace, path, item)
+            _keep(trace, path, level, item)
             return
         if not path.exists():
             raise TrainingsDifferError(
-                f"no golden trace at {shown}: expected one, found none. Look at what the test trains, then write it "
+                f"no golden at {shown}: expected one, found none. Look at what the test trains, then write it "
                 "with: pytest --parity-record"
             )
-        golden = read(path)
-        verdict = compare(golden, trace)
+        whole = level_of(path) == "tensor"
+        golden = _whole(path, Path(folder)) if whole else None
+        verdict = compare_with_golden(path, trace) if golden is None else compare(golden, trace)
         if verdict.rung == "identical" or verdict.rung in allow:
             return
-        cause, drill = explain((golden, train), (golden, trace), verdict, Path(folder), sites)
+        cause, drill = None, None
+        if golden is not None:
+            cause, drill = explain((golden, train), (golden, trace), verdict, Path(folder), sites)
         raise TrainingsDifferError(f"{failure_text(verdict, cause, drill)}\ngolden: {shown}{_advice(verdict)}")
 
 
@@ -145,16 +150,28 @@ def _advice(verdict: Verdict) -> str:
     return "; if the change is meant, write it anew with --parity-record"
 
 
-def _keep(trace: Trace, path: Path, item: pytest.Function) -> None:
-    """Copy a whole run with its captured steps; an empty one is refused."""
+def _whole(golden: Path, folder: Path) -> Trace:
+    """A golden as the trace that it was, with its captured steps beside it."""
+    from lab_parity.golden import import_golden
+    from lab_parity.record.capture_file import capture_path, captures_beside
+
+    trace = import_golden(golden, folder / "golden.trace")
+    for step, file in captures_beside(golden).items():
+        shutil.copyfile(file, capture_path(Path(trace.path), step))
+    return trace
+
+
+def _keep(trace: Trace, path: Path, level: str, item: pytest.Function) -> None:
+    """Write a whole run with its captured steps; an empty one is refused."""
+    from lab_parity.golden import export_golden
     from lab_parity.record.capture_file import captures_beside
     from lab_parity.testing import TrainingsDifferError
 
     if not len(trace):
-        raise TrainingsDifferError(f"{item.name} trained nothing: a golden trace without a step would pass on nothing")
+        raise TrainingsDifferError(f"{item.name} trained nothing: a golden without a step would pass on nothing")
     path.parent.mkdir(parents=True, exist_ok=True)
     for old in (path, *captures_beside(path).values()):
         old.unlink(missing_ok=True)
-    shutil.copyfile(trace.path, path)
+    export_golden(trace, path, level)
     for file in captures_beside(Path(trace.path)).values():
         shutil.copyfile(file, path.with_name(file.name.replace(Path(trace.path).stem, path.stem, 1)))

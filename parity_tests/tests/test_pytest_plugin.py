@@ -46,7 +46,7 @@ def test_a_parity_test_without_a_golden_trace_fails(pytester: pytest.Pytester) -
     pytester.makepyfile(TRAINING + "\n    @pytest.mark.parity\n    def test_it():\n        train(LR)\n")
     result = run(pytester)
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*no golden trace at goldens/*test_it.cpu.golden*--parity-record*"])
+    result.stdout.fnmatch_lines(["*no golden at goldens/*test_it.cpu.golden*--parity-record*"])
 
 
 def test_a_golden_trace_is_written_and_then_compared_with(pytester: pytest.Pytester) -> None:
@@ -68,6 +68,31 @@ def test_a_golden_trace_is_written_and_then_compared_with(pytester: pytest.Pytes
     assert any("write it anew with --parity-record" in line for line in lines)
     run(pytester, "--parity-record").assert_outcomes(passed=1)
     run(pytester).assert_outcomes(passed=1)
+
+
+def test_a_golden_may_be_small(pytester: pytest.Pytester) -> None:
+    """A digest a phase: what parted is said, its tensor and cause are not known."""
+    text = TRAINING + '\n    @pytest.mark.parity(level="phase")\n    def test_it():\n        train(LR)\n'
+    path = pytester.makepyfile(text)
+    run(pytester, "--parity-record").assert_outcomes(passed=1)
+    run(pytester).assert_outcomes(passed=1)
+    (golden,) = (path.parent / "goldens").iterdir()
+    assert golden.read_text().startswith('{"lab_parity.golden": 1, "level": "phase"')
+    path.write_text(path.read_text().replace("LR = 0.1", "LR = 0.1001"))
+    result = run(pytester)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["First difference at step 0, phase optimizer, *lr is 0.1 against 0.1001."])
+
+
+def test_a_damaged_golden_fails_with_what_to_do(pytester: pytest.Pytester) -> None:
+    """Neither a pass nor a training that differs."""
+    path = pytester.makepyfile(TRAINING + "\n    @pytest.mark.parity\n    def test_it():\n        train(LR)\n")
+    run(pytester, "--parity-record").assert_outcomes(passed=1)
+    (golden,) = (path.parent / "goldens").iterdir()
+    golden.write_text(golden.read_text().replace('"taken": 3', '"taken": 4'))
+    result = run(pytester)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*is damaged, or was edited (its root is not that of its lines)*--parity-record*"])
 
 
 def test_two_trainings_are_compared_in_one_test(pytester: pytest.Pytester) -> None:

@@ -6,7 +6,20 @@ import sys
 
 import typer
 
-from lab_migrate.commands import checkpoint, compare, config, convert, demo, diagnose, parity, record, report, run, scan
+from lab_migrate.commands import (
+    checkpoint,
+    compare,
+    config,
+    convert,
+    demo,
+    diagnose,
+    parity,
+    record,
+    report,
+    run,
+    scan,
+    trace,
+)
 from lab_migrate.errors import UsageError
 from lab_migrate.greedy import GreedyCommand
 
@@ -30,6 +43,7 @@ app.command("report")(report.report)
 app.command("run")(run.run)
 app.command("demo")(demo.demo)
 app.add_typer(checkpoint.app, name="checkpoint")
+app.add_typer(trace.app, name="trace")
 
 
 def main() -> None:

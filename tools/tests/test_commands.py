@@ -326,3 +326,23 @@ def test_seeds_are_recorded_beside_each_other(
     assert [Path(one["trace"]).name for one in json.loads(ran.out)] == [f"a.seed{n}.trace" for n in (4, 5, 6)]
     first, second = (read(tmp_path / f"a.seed{n}.trace") for n in (4, 5))
     assert compare(first, second).first.phase == "config"  # type: ignore[union-attr]
+
+
+def test_a_golden_is_written_and_compared_with(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Record, export, compare; a damaged one and an unknown level are refused; it becomes a trace again."""
+    (tmp_path / "train.py").write_text(PROGRAM)
+    monkeypatch.chdir(tmp_path)
+    for name, lr in {"a": "0.1", "b": "0.1", "c": "0.2"}.items():
+        assert command("record", "-o", f"{name}.trace", "--", sys.executable, "train.py", lr, "3").exit_code == 0
+    assert "level phase" in command("trace", "export", "a.trace", "-o", "a.golden").out
+    assert command("compare", "a.golden", "b.trace").out.startswith("IDENTICAL")
+    parted = command("compare", "a.golden", "c.trace")
+    assert (parted.exit_code, "lr is 0.1 against 0.2" in parted.out) == (1, True)
+    assert_refused(command("compare", "a.trace", "a.golden"), "is a golden, where a trace is expected")
+    assert_refused(command("trace", "export", "a.trace", "--level", "bit"), "expected one of phase, tensor")
+    assert command("trace", "import", "a.golden", "-o", "again.trace").out == "Wrote again.trace (3 steps).\n"
+    assert_refused(command("trace", "import", "a.golden", "-o", "again.trace"), "exists")
+    (tmp_path / "a.golden").write_text((tmp_path / "a.golden").read_text().replace('"taken": 3', '"taken": 2'))
+    assert_refused(command("compare", "a.golden", "b.trace"), "damaged, or was edited")

@@ -14,6 +14,7 @@ from lab_migrate.html_report import write_html
 from lab_migrate.output import console, print_json
 from lab_parity import TraceError, Verdict, read
 from lab_parity import compare as compare_traces
+from lab_parity.golden import compare_with_golden, is_golden
 from lab_parity.report.terminal import render
 
 
@@ -50,6 +51,8 @@ def compare(
 
     Over seeds: lab-migrate compare --equivalent legacy*.trace -- migrated*.trace
 
+    With a golden in place of the legacy trace (see lab-migrate trace export): lab-migrate compare run.golden run.trace
+
     Exit code 0 identical, within noise or equivalent, 1 diverged, 3 inconclusive.
     """
     if seeds or against:
@@ -70,8 +73,10 @@ def compare(
 
 
 def verdict_on(legacy: Path, migrated: Path) -> Verdict:
-    """Compare. Raises `UsageError` for a file that is no trace."""
+    """Compare; the legacy side may be a golden. Raises `UsageError` for a file that is neither, or is damaged."""
     try:
+        if is_golden(legacy):
+            return compare_with_golden(legacy, read(migrated))
         return compare_traces(legacy, migrated)
     except (TraceError, FileNotFoundError) as error:
         raise UsageError(str(error)) from error
