@@ -7,9 +7,12 @@ changes on purpose stays changed.
 
 from __future__ import annotations
 
+import ast
+import contextlib
+import sys
 import sysconfig
 import types
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -20,15 +23,23 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from lab_adapters.outlined.found import key_name
-from lab_adapters.outlined.iterators import Replayed, is_raw
+from lab_adapters.outlined.iterators import Replayed, is_raw, outer_first
 from lab_adapters.outlined.packing import FED, GENERATORS, MISSING, PLAIN, Packing, Unpacking, mark
 
-#: How far attributes and entries are followed from a loop's names.
-DEPTH = 4
+#: How far attributes and entries are followed from a loop's names: environments lie in wrappers in wrappers.
+DEPTH = 10
+#: How many objects are looked at, at most.
+MOST = 20_000
 #: A container with more entries holds data, not objects with a state of their own.
 LARGEST = 64
 
 
+#: Whose objects are passed by; and the modules of Python's own whose objects hold what a program puts into them.
+_LIBRARIES = frozenset(
+    ["torch", "numpy", "lightning", "pytorch_lightning", "tensorboard", "tensorboardX", "wandb", "tqdm", "matplotlib",
+     "mlflow", "PIL"]
+)  # fmt: skip
+_HOLDS_SETTINGS = frozenset(["types", "argparse"])
 _LEAVES = (*PLAIN, Tensor, np.generic, np.ndarray, set, Replayed, *GENERATORS, *FED)
 #: What has no attributes that are the program's own.
 _NO_OBJECT = (
@@ -109,17 +120,59 @@ class Carried:
     ) -> None:
         """Put it back; containers, objects, and tensors that were there before the loop keep their identity."""
         unpacking = Unpacking(tensors or {}, loaders or {})
-        there = {slot.path: slot for slot in slots(bodies)}
+        there, owners = _places(bodies, state)
         # Iterators first: passing over items changes the datasets and generators that they draw from.
-        for path, packed in sorted(state.items(), key=lambda item: not _is_iterator(item[1])):
-            slot = there.get(path) or _unbound(path, bodies)
+        held = {path: slot.get() for path, slot in there.items() if _is_iterator(state.get(path))}
+        order = outer_first({path: one for path, one in held.items() if isinstance(one, Replayed)})
+        others = [path for path in state if path not in order]
+        for path in [*order, *sorted(others, key=lambda path: not _is_iterator(state[path]))]:
+            packed = state[path]
+            slot = there.get(path) or _unbound(path, bodies, owners)
             value = unpacking.unpack(packed, slot.get() if slot is not None else None, path)
             if slot is not None and value is not slot.get():
                 slot.put(value)
 
+    def restore_below(self, bodies: list[Any], state: dict[str, Any], owner: Any) -> None:
+        """Put back only the plain values of one object and of what it holds."""
+        there, owners = _places(bodies, state)
+        above = next((path for path, one in owners.items() if one is owner), None)
+        unpacking = Unpacking()
+        for path, packed in state.items():
+            slot = there.get(path)
+            plain = isinstance(packed, PLAIN) or packed["kind"] in ("list", "deque", "numpy scalar")
+            if slot is not None and plain and above is not None and path.startswith((f"{above}.", f"{above}[")):
+                slot.put(unpacking.unpack(packed, slot.get(), path))
 
-def _unbound(name: str, bodies: list[Any]) -> Slot | None:
-    """The slot of a global name that a body assigns, and has not yet in this run."""
+
+def _places(bodies: list[Any], state: Mapping[str, Any]) -> tuple[dict[str, Slot], dict[str, Any]]:
+    """Path -> slot and path -> object of all that there is; entries that a defaultdict had by then are made first."""
+    owners: dict[str, Any] = {}
+    there = {slot.path: slot for slot in slots(bodies, owners)}
+    made = False
+    for path in state:
+        head, bracket, rest = path.partition("[")
+        holder = there[head].get() if bracket and path not in there and head in there else None
+        if isinstance(holder, defaultdict) and holder.default_factory is not None:
+            key = _key(rest)
+            if key is not MISSING and key not in holder:
+                made = holder[key] is not None
+    return _places(bodies, {}) if made else (there, owners)
+
+
+def _key(rest: str) -> Any:
+    """The key of a path that goes on with `'key'].attribute`."""
+    for end in (at for at, letter in enumerate(rest) if letter == "]"):
+        with contextlib.suppress(ValueError, SyntaxError):
+            return ast.literal_eval(rest[:end])
+    return MISSING
+
+
+def _unbound(name: str, bodies: list[Any], owners: Mapping[str, Any]) -> Slot | None:
+    """The slot of a global name or an attribute that the loop assigns, and has not yet in this run."""
+    above, _, attribute = name.rpartition(".")
+    if above in owners and attribute.isidentifier():
+        owner = owners[above]
+        return Slot(name, vars(owner) if hasattr(owner, "__dict__") else owner, attribute)
     for body in bodies:
         function = getattr(body, "__func__", body)
         if isinstance(function, types.FunctionType) and name in _names(function.__code__):
@@ -127,9 +180,12 @@ def _unbound(name: str, bodies: list[Any]) -> Slot | None:
     return None
 
 
-def slots(bodies: list[Any]) -> Iterator[Slot]:
-    """Every slot that holds, or may hold, a plain value; two of one name have different paths."""
-    walk = _Walk()
+def slots(bodies: list[Any], owners: dict[str, Any] | None = None) -> Iterator[Slot]:
+    """Every slot that holds, or may hold, a plain value; two of one name have different paths.
+
+    The objects on the way are put into `owners`, by their paths.
+    """
+    walk = _Walk({} if owners is None else owners)
     for body in bodies:
         function = getattr(body, "__func__", body)
         if isinstance(function, types.FunctionType):
@@ -139,7 +195,8 @@ def slots(bodies: list[Any]) -> Iterator[Slot]:
 class _Walk:
     """From the names of functions through objects, containers and the functions that they call."""
 
-    def __init__(self) -> None:
+    def __init__(self, owners: dict[str, Any]) -> None:
+        self.owners = owners
         self._seen: set[int] = set()
         self._globals: set[tuple[int, str]] = set()
         self._taken: dict[str, int] = {}
@@ -201,9 +258,10 @@ class _Walk:
             for name in ("dataset", "sampler", "batch_sampler", "collate_fn", "generator"):
                 yield from self.below(Slot(f"{path}.{name}", vars(value), name), depth - 1)
             return
-        if id(value) in self._seen or _is_foreign(value) or _keeps_itself(value):
+        if id(value) in self._seen or len(self._seen) > MOST or _is_foreign(value) or _keeps_itself(value):
             return
         self._seen.add(id(value))
+        self.owners[path] = value
         own = getattr(value, "__dict__", None)
         if isinstance(own, dict):
             for name in list(own):
@@ -250,15 +308,9 @@ def _slots(kind: type) -> list[str]:
 
 
 def _is_foreign(value: Any) -> bool:
-    return type(value).__module__.split(".")[0] in (
-        "builtins",
-        "torch",
-        "numpy",
-        "lightning",
-        "logging",
-        "_io",
-        "threading",
-    )
+    """Whether its attributes are a library's business: files, threads, queues, writers, bars."""
+    top = type(value).__module__.split(".")[0]
+    return top in _LIBRARIES or (top in sys.stdlib_module_names and top not in _HOLDS_SETTINGS)
 
 
 def _keeps_itself(value: Any) -> bool:

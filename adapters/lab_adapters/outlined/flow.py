@@ -120,4 +120,14 @@ def call(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Steps:
         return function(*args, **kwargs)
     if inspect.ismethod(function):
         args = (function.__self__, *args)
-    return (yield from marked[1](*args, **kwargs))
+    places: Places | None = getattr(running, "places", None)
+    if places is None or not places.running:
+        return (yield from marked[1](*args, **kwargs))
+    calls = places.running[-1].calls
+    made = calls.enter(places)
+    if made is not None:
+        return made.value
+    began = calls.begin()
+    value = yield from marked[1](*args, **kwargs)
+    calls.end(began, value)
+    return value

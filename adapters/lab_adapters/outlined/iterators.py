@@ -8,10 +8,12 @@ plain DataLoader only the first is: its sampler draws then, and what later items
 from __future__ import annotations
 
 import contextlib
+import dis
+import gc
 import random
 import types
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -21,6 +23,9 @@ from torch.utils.data.dataloader import _BaseDataLoaderIter, _DatasetKind
 
 from lab_adapters.generators import generator_states, set_generator_states
 
+#: How many objects are looked at to tell which iterator takes from which, and through what none does.
+MOST_REACHED = 10_000
+_NOT_FOLLOWED = (type, types.ModuleType, types.CodeType, torch.Tensor, torch.nn.Module, str, int, float)
 #: A state takes 12 kB. An iterator that draws more often than this on its own is not put back.
 MOST_DRAWS = 5_000
 
@@ -38,15 +43,20 @@ _KINDS = (
 
 def is_raw(value: Any) -> bool:
     """Whether it is an iterator whose place nothing else tells: a generator, a DataLoader's, or Python's own."""
-    return isinstance(value, _KINDS) or type(value).__module__ == "itertools"
+    # Not isinstance: what stands in for one says that it is of its class.
+    return issubclass(type(value), _KINDS) or type(value).__module__ == "itertools"
 
 
 class Replayed:
-    """An iterator in place of the program's own: the same items, counted.
+    """An iterator in place of the program's own: the same items, counted; for `isinstance` and `len` it is the other.
 
     `created` are the generators' states when it was made inside a loop over `loader`, else None: then the code before
     the loop makes it again.
     """
+
+    def __new__(cls, raw: Any, *arguments: Any) -> Replayed:
+        """Sized where the other is: programs, and tqdm, ask whether there is a `__len__`."""
+        return object.__new__(_SizedReplayed if hasattr(type(raw), "__len__") else Replayed)
 
     def __init__(self, raw: Any, loader: DataLoader[Any] | None = None, created: dict[str, Any] | None = None) -> None:
         self.raw, self.loader, self.created = raw, loader, created
@@ -73,11 +83,12 @@ class Replayed:
         self._lost, self.draws = True, []
         return self.raw.send(value)
 
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        return type(self.__dict__["raw"]) if "raw" in self.__dict__ else Replayed
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self.__dict__["raw"], name)
-
-    def __len__(self) -> int:
-        return len(self.raw)
 
     def _note(self, before: tuple[Any, ...]) -> None:
         if len(self.draws) >= MOST_DRAWS:
@@ -117,6 +128,13 @@ class Replayed:
         self.draws = [(index, states) for index, states in state["draws"]]
 
 
+class _SizedReplayed(Replayed):
+    """One that has a length."""
+
+    def __len__(self) -> int:
+        return len(self.raw)
+
+
 def replay(loader: DataLoader[Any], state: dict[str, Any], name: str) -> Replayed:
     """The iterator that a loop made of `loader`, made again and passed over what was used up."""
     set_generator_states(state["created"])
@@ -139,6 +157,51 @@ def loaders_iterated() -> Iterator[None]:
         yield
     finally:
         DataLoader.__iter__ = original  # type: ignore[method-assign]
+
+
+def outer_first(iterators: Mapping[str, Replayed]) -> list[str]:
+    """Names of iterators in the order in which they are passed over: one that takes from another comes before it."""
+    inner = {name: _reached(one.raw) for name, one in iterators.items()}
+    order: list[str] = []
+    left = dict(iterators)
+    while left:
+        # Where two take from each other there is no order to keep.
+        free = [
+            name for name, one in left.items() if not any(id(one) in inner[other] for other in left if other != name)
+        ]
+        for name in free or list(left):
+            order.append(name)
+            del left[name]
+    return order
+
+
+def _reached(raw: Any) -> set[int]:
+    """Identities of what an iterator refers to, through the frames of generators and their objects."""
+    found: set[int] = set()
+    queue = [raw]
+    while queue and len(found) < MOST_REACHED:
+        for one in gc.get_referents(queue.pop()):
+            if id(one) not in found and not isinstance(one, _NOT_FOLLOWED):
+                found.add(id(one))
+                queue.append(one)
+    return found
+
+
+def only_read_by(items: Any) -> Any:
+    """The object whose generator method a loop's items come from, where that method assigns none of its attributes.
+
+    Of `for batch in meters.log_every(loader):`, `meters`: what the method tells of it changes no item. None for others.
+    """
+    for _ in range(2):
+        if isinstance(items, enumerate):
+            items = next((one for one in gc.get_referents(items) if isinstance(one, types.GeneratorType)), None)
+        items = items.raw if type(items) in (Replayed, _SizedReplayed) else items
+    if not isinstance(items, types.GeneratorType) or items.gi_frame is None:
+        return None
+    code = items.gi_code
+    if not code.co_argcount or any(one.opname == "STORE_ATTR" for one in dis.get_instructions(code)):
+        return None
+    return items.gi_frame.f_locals.get(code.co_varnames[0])
 
 
 def _iter(loader: DataLoader[Any]) -> Any:

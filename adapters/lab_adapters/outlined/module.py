@@ -11,6 +11,7 @@ import torch
 from lab_adapters.generators import generator_states, set_generator_states
 from lab_adapters.outlined.found import Found, find, scope_of
 from lab_adapters.outlined.places import Resume
+from lab_adapters.outlined.state_dicts import storable, stored
 from lab_adapters.progress import count_step, resume_at
 
 if TYPE_CHECKING:
@@ -76,10 +77,11 @@ class OutlinedModule(pl.LightningModule):
         names = {id(tensor): name for name, tensor in _tensors(found).items()}
         loaders = {id(loader): path for path, loader in found.loaders.items()}
         checkpoint[OUTLINED_KEY] = {
-            "optimizers": {path: optimizer.state_dict() for path, optimizer in found.optimizers.items()},
+            "optimizers": {path: storable(optimizer.state_dict()) for path, optimizer in found.optimizers.items()},
             # Schedules warn where they step before their optimizer ever did.
             "stepped": [path for path, one in found.optimizers.items() if getattr(one, "_opt_called", False)],
-            "others": {path: other.state_dict() for path, other in found.others.items()},
+            "others": {path: storable(other.state_dict()) for path, other in found.others.items()},
+            "kinds": {path: type(one).__name__ for path, one in {**found.optimizers, **found.others}.items()},
             "grads": {
                 f"{path}.{name}": parameter.grad.detach().clone()
                 for path, model in found.modules.items()
@@ -107,7 +109,11 @@ class OutlinedModule(pl.LightningModule):
             )
         state = checkpoint[OUTLINED_KEY]
         models = dict(checkpoint["state_dict"])
-        self.driver.places.resume = Resume(state["places"], lambda: self._restore(state, models))
+        self.driver.places.resume = Resume(
+            state["places"],
+            lambda: self._restore(state, models),
+            lambda owner: self.driver.carried.restore_below(self._bodies(), state["carried"], owner),
+        )
         resume_at(checkpoint, self.trainer, checkpoint["global_step"], state["batches"])
 
     def _restore(self, state: dict[str, Any], models: dict[str, Any]) -> None:
@@ -116,7 +122,7 @@ class OutlinedModule(pl.LightningModule):
         _load_models(found, models)
         for kind, objects in (("optimizers", found.optimizers), ("others", found.others)):
             for path, saved in state[kind].items():
-                _known(objects, path, kind).load_state_dict(saved)
+                _known(objects, path, kind, state.get("kinds", {})).load_state_dict(stored(saved))
         for path in state["stepped"]:
             found.optimizers[path]._opt_called = True
         for path, model in found.modules.items():
@@ -155,7 +161,13 @@ def _load_models(found: Found, state: Mapping[str, torch.Tensor]) -> None:
         model.load_state_dict(own)
 
 
-def _known(objects: Mapping[str, Any], path: str, kind: str) -> Any:
+def _known(objects: Mapping[str, Any], path: str, kind: str, kinds: Mapping[str, str]) -> Any:
     if path not in objects:
         raise KeyError(f"checkpoint: {kind} {path}: expected it in the loop's scope, found {', '.join(objects)}")
+    name = type(objects[path]).__name__
+    if kinds.get(path, name) != name:
+        raise KeyError(
+            f"checkpoint: {kind} {path}: expected {kinds[path]}, as it was saved, found {name}; where the training "
+            "goes over from one to the other on its way, resume from a checkpoint before that"
+        )
     return objects[path]

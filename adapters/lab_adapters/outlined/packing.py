@@ -7,6 +7,7 @@ again as the first one's number, and one that was there before the loop is fille
 
 from __future__ import annotations
 
+import hashlib
 import multiprocessing.queues
 import queue
 import random
@@ -49,13 +50,13 @@ class Packing:
 
     def pack(self, value: Any, before: Any = None) -> Any:
         """The value's plain form, or `MISSING`. `before` is its mark when the loop began, if it was there."""
+        if isinstance(value, np.generic):  # of which np.float64 is a float, too
+            plain = value.dtype.kind in "biuf"
+            return {"kind": "numpy scalar", "value": value.item(), "dtype": value.dtype.str} if plain else MISSING
         if isinstance(value, PLAIN):
             return value
         if isinstance(value, Tensor):
             return self._tensor(value, before)
-        if isinstance(value, np.generic):
-            plain = value.dtype.kind in "biuf"
-            return {"kind": "numpy scalar", "value": value.item(), "dtype": value.dtype.str} if plain else MISSING
         if isinstance(value, np.ndarray):
             plain = value.dtype.kind in "biuf"
             return {"kind": "array", "value": torch.from_numpy(value.copy())} if plain else MISSING
@@ -266,6 +267,9 @@ def mark(value: Any) -> Any:
         return TensorMark.of(value)
     if isinstance(value, np.ndarray) and value.size <= LARGEST:
         return "array", value.shape, value.tobytes()
+    if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
+        # A replay buffer, say, which is filled in place.
+        return "array", value.shape, hashlib.blake2b(np.ascontiguousarray(value).data).digest()
     if isinstance(value, dict) and len(value) <= LARGEST:
         return dict, tuple((mark(key), mark(inner)) for key, inner in value.items())
     if isinstance(value, list | tuple | deque) and len(value) <= LARGEST:

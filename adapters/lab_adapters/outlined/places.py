@@ -7,6 +7,7 @@ code prints or writes, it prints or writes again.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -14,6 +15,8 @@ from typing import Any
 import attrs
 
 from lab_adapters.generators import generator_states, set_generator_states
+from lab_adapters.outlined.calls import Calls
+from lab_adapters.outlined.iterators import only_read_by
 
 
 @attrs.define(eq=False)
@@ -29,6 +32,9 @@ class Place:
     entered: dict[str, Any] | None = None
     #: Loops begun in the current item's body.
     begun: int = 0
+    calls: Calls = attrs.Factory(Calls, takes_self=True)
+    #: Of the loops that its item's body has left: ordinal -> the generators' states.
+    left: dict[int, dict[str, Any]] = attrs.field(factory=dict)
 
     def begin(self, items: Iterable[Any]) -> Iterator[Any]:
         """The loop's items from where it is to go on; none where a resumed training had this loop behind it."""
@@ -38,12 +44,19 @@ class Place:
             self.created = generator_states()
             return iter(items)
         if self.ordinal < saved["ordinal"]:
+            resume.restore_early()
+            left = dict(saved.get("left", ())).get(self.ordinal)
+            if left is not None:
+                set_generator_states(left)
             return iter(())
         self.created = saved["created"]
         set_generator_states(saved["created"])
         iterator = iter(items)
         innermost = self.depth == len(resume.places) - 1
         done = saved["index"] + (1 if innermost else 0)
+        if innermost and (owner := only_read_by(items)) is not None:
+            # What it prints of its meters, say, it prints of them as the body left them.
+            resume.restore_object(owner)
         used = sum(1 for _ in itertools.islice(iterator, done))
         if used < done:
             raise ValueError(
@@ -59,7 +72,7 @@ class Place:
     def enter(self) -> None:
         """Count an item; before the body of an outer loop, remember the generators."""
         self.index += 1
-        self.begun = 0
+        self.begun, self.calls, self.left = 0, Calls(self), {}
         resume = self.places.resume
         if resume is not None:
             # Still on the way in: this body's beginning runs as it ran then.
@@ -76,14 +89,28 @@ class Place:
     def leave(self) -> None:
         """The loop has ended."""
         self.places.running.remove(self)
+        self.places.left_beside(self)[self.ordinal] = generator_states()
 
 
 @attrs.define
 class Resume:
-    """What a checkpoint says, and how to put it back once the innermost loop is where it was."""
+    """What a checkpoint says, and how to put it back once the innermost loop is where it was.
+
+    Code between a loop that a resumed training has behind it and the one that it goes on in runs once more; it finds
+    the models and counters as the checkpoint has them, not as they were made: it may save them.
+    """
 
     places: list[dict[str, Any]]
     restore: Callable[[], None]
+    restore_object: Callable[[Any], None]
+    _early: bool = False
+
+    def restore_early(self) -> None:
+        """Put back, once, whatever is there already."""
+        if not self._early:
+            self._early = True
+            with contextlib.suppress(KeyError):
+                self.restore()
 
 
 @attrs.define
@@ -93,6 +120,11 @@ class Places:
     running: list[Place] = attrs.field(factory=list)
     resume: Resume | None = None
     _roots: int = 0
+    _left: dict[int, dict[str, Any]] = attrs.field(factory=dict)
+
+    def left_beside(self, place: Place) -> dict[int, dict[str, Any]]:
+        """What was left of the loops that began before a place's, inside the same ones."""
+        return self.running[place.depth - 1].left if 0 < place.depth <= len(self.running) else self._left
 
     def start(self, body: Any) -> Place:
         """A loop begins inside those that run."""
@@ -108,6 +140,13 @@ class Places:
     def state(self) -> list[dict[str, Any]]:
         """For a checkpoint."""
         return [
-            {"index": place.index, "ordinal": place.ordinal, "created": place.created, "entered": place.entered}
+            {
+                "index": place.index,
+                "ordinal": place.ordinal,
+                "created": place.created,
+                "entered": place.entered,
+                "calls": [[number, made] for number, made in place.calls.done.items()],
+                "left": [[ordinal, states] for ordinal, states in self.left_beside(place).items()],
+            }
             for place in self.running
         ]

@@ -1,0 +1,43 @@
+"""State dicts of a program's optimizers and schedules, as a checkpoint can hold them: numbers of numpy among them.
+
+A learning rate that was computed with numpy is a numpy scalar, which `torch.load(weights_only=True)` refuses.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+__all__ = ["storable", "stored"]
+
+_MARK = "numpy of a state dict"
+
+
+def storable(state: Any) -> Any:
+    """The state with numpy's numbers and arrays in a plain form; containers without any stay the objects they are."""
+    if isinstance(state, np.generic) and state.dtype.kind in "biuf":
+        return {_MARK: "scalar", "value": state.item(), "dtype": state.dtype.str}
+    if isinstance(state, np.ndarray) and state.dtype.kind in "biuf":
+        return {_MARK: "array", "value": torch.from_numpy(state.copy())}
+    return _mapped(state, storable)
+
+
+def stored(state: Any) -> Any:
+    """What `storable` was given."""
+    if isinstance(state, dict) and _MARK in state:
+        value = state["value"]
+        return value.numpy() if state[_MARK] == "array" else np.dtype(state["dtype"]).type(value)
+    return _mapped(state, stored)
+
+
+def _mapped(state: Any, change: Any) -> Any:
+    """The same where nothing in it changes, so that a state's own kind of dict or list stays."""
+    if isinstance(state, dict):
+        made = {key: change(value) for key, value in state.items()}
+        return state if all(made[key] is value for key, value in state.items()) else made
+    if type(state) in (list, tuple):
+        found = [change(value) for value in state]
+        return state if all(a is b for a, b in zip(found, state, strict=True)) else type(state)(found)
+    return state
