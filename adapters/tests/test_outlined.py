@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import sys
+import types
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -296,3 +298,31 @@ def test_an_error_shows_the_programs_frames_and_none_of_lightnings() -> None:
     with pytest.raises(ValueError, match="accelerator") as theirs:
         outlined.fit(training_step, [1], accelerator="abacus")
     assert "lightning" in [frame.frame.f_globals["__name__"].partition(".")[0] for frame in theirs.traceback]
+
+
+def test_scalars_of_a_wandb_run_reach_lightnings_loggers_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether the module's `log` or the run's is called, though the one calls the other; pictures are left out."""
+    seen: list[Any] = []
+
+    class Run:
+        def log(self, data: dict[str, Any], step: int | None = None) -> None:
+            seen.append(data)
+
+    module = types.ModuleType("wandb")
+    run = Run()
+    before = Run.log
+    vars(module).update(run=run, log=lambda data, step=None: run.log(data, step))
+    monkeypatch.setitem(sys.modules, "wandb", module)
+    model = torch.nn.Linear(1, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+
+    def training_step(item: int) -> None:
+        model(torch.ones(1)).sum().backward()
+        optimizer.step()
+        (run.log if item else module.log)({"loss": torch.tensor(float(item)), "picture": "…"}, item)
+
+    made = pl.loggers.CSVLogger(tmp_path)
+    outlined.fit(training_step, range(2), logger=made)
+    assert Run.log is before
+    assert len(seen) == 2
+    assert (Path(made.log_dir) / "metrics.csv").read_text().split() == ["loss,step", "0.0,0", "1.0,1"]

@@ -18,7 +18,7 @@ WRITERS = ("torch.utils.tensorboard.writer", "tensorboardX.writer")
 
 @contextlib.contextmanager
 def scalars_to_loggers(trainer: pl.Trainer) -> Iterator[None]:
-    """In this block, hand scalars of tensorboard writers and of `wandb.log` to the trainer's loggers, if it has any.
+    """In this block, hand the trainer's loggers, if it has any, scalars of tensorboard writers and wandb's `log`.
 
     The program's own files stay what they were. Where it gives no step, Lightning's global step stands in.
     """
@@ -45,8 +45,12 @@ def scalars_to_loggers(trainer: pl.Trainer) -> Iterator[None]:
             if writer is not None:
                 undo.enter_context(_replaced(writer, "add_scalar", lambda kept: _add_scalar(kept, log)))
         wandb = sys.modules.get("wandb")
+        run = getattr(wandb, "run", None)
+        inside: list[None] = []
         if callable(getattr(wandb, "log", None)):
-            undo.enter_context(_replaced(wandb, "log", lambda kept: _wandb_log(kept, log)))
+            undo.enter_context(_replaced(wandb, "log", lambda kept: _wandb_log(kept, log, inside)))
+        if callable(getattr(run, "log", None)):
+            undo.enter_context(_replaced(type(run), "log", lambda kept: _run_log(kept, log, inside)))
         yield
 
 
@@ -70,14 +74,31 @@ def _add_scalar(kept: Any, log: Callable[[Mapping[str, Any], Any], None]) -> Any
     return add_scalar
 
 
-def _wandb_log(kept: Any, log: Callable[[Mapping[str, Any], Any], None]) -> Any:
+def _wandb_log(kept: Any, log: Callable[[Mapping[str, Any], Any], None], inside: list[None]) -> Any:
+    """`inside` is not empty while one of the two ways to log runs: the other, called by it, logs nothing more."""
+
     @functools.wraps(kept)
     def wandb_log(data: Mapping[str, Any], step: Any = None, *args: Any, **kwargs: Any) -> Any:
-        result = kept(data, step, *args, **kwargs)
-        log({name: float(value) for name, value in data.items() if _is_number(value)}, step)
+        inside.append(None)
+        try:
+            result = kept(data, step, *args, **kwargs)
+        finally:
+            inside.pop()
+        if not inside:
+            log({name: float(value) for name, value in data.items() if _is_number(value)}, step)
         return result
 
     return wandb_log
+
+
+def _run_log(kept: Any, log: Callable[[Mapping[str, Any], Any], None], inside: list[None]) -> Any:
+    """The same for the method of `run = wandb.init()`."""
+
+    @functools.wraps(kept)
+    def run_log(self: Any, data: Mapping[str, Any], step: Any = None, *args: Any, **kwargs: Any) -> Any:
+        return _wandb_log(functools.partial(kept, self), log, inside)(data, step, *args, **kwargs)
+
+    return run_log
 
 
 def _is_number(value: Any) -> bool:

@@ -136,7 +136,7 @@ def convert(
             try:
                 proof = _verified(project, out, verify, verify_steps, rungs)
                 if tier == "auto" and _steps_down(conversion, proof):
-                    why = "trains differently", render(proof.verdict)
+                    why = objection_to(proof.verdict.rung), render(proof.verdict)
             except RunFailedError as error:
                 if tier != "auto" or error.side != "migrated" or not _is_rewritten(conversion):
                     raise
@@ -191,6 +191,11 @@ def convert(
     if unproven:
         raise typer.Exit(failed or INCONCLUSIVE)
     raise typer.Exit(max(failed, proof.verdict.exit_code) if proof is not None else failed)
+
+
+def objection_to(rung: str) -> str:
+    """What there is to say of an idiomatic conversion whose verdict is this one."""
+    return "trains differently" if rung == "diverged" else "could not be proven"
 
 
 def _steps_down(conversion: Conversion, proof: Verification) -> bool:
