@@ -200,7 +200,7 @@ class _Sorter:
 
     def _may_come_earlier(self, node: ast.stmt) -> bool:
         """Whether a statement after backward or step computes the same before them."""
-        if (self.precision is not None and not is_untouched(node)) or _leaves(node):
+        if (self.precision is not None and not is_untouched(node)) or (self.nest.steps is not None and _leaves(node)):
             return False
         if self.found.tail or self._reads_after_schedule(node) or not is_quiet(node, self.frame, self.roles):
             return False

@@ -19,6 +19,7 @@ from lab_migrate.idiomatic.names import TAIL, TRAIN, VALIDATE
 from lab_migrate.idiomatic.nest import Nest, in_inner_loop
 from lab_migrate.idiomatic.own_step import refuse_own_steps
 from lab_migrate.idiomatic.refused import ManualOptimizationError, NotIdiomaticError
+from lab_migrate.idiomatic.related import related
 from lab_migrate.idiomatic.roles import Roles, nodes_of
 from lab_migrate.idiomatic.steps import refuse_counted_by_batches
 
@@ -258,7 +259,7 @@ def _training_modes(nest: Nest, roles: Roles, graph: CallGraph) -> set[int]:
     ours = [item for item in nest.between if _mode(item, roles) == "eval"]
     if len(roles.models) > 1 or (evals and (nest.validation is None or evals != ours or len(ours) != 1)):
         return set()
-    every = sum(module.text.count(".eval(") for module in graph.project.modules.values())
+    every = sum(module.text.count(".eval(") for module in related(nest.base.module, graph.project))
     if every > len(ours) or _handed_on(nest, roles) or not _made_training(nest, roles, graph):
         return {id(item.node) for item in evals}
     return {id(item.node) for item in [*evals, *trains]}

@@ -332,6 +332,28 @@ def test_what_automatic_optimization_cannot_do_stays_verbatim(body: str, same: S
     assert "self.manual_backward(" in after
 
 
+def test_figures_stay_in_the_training_step_beside_a_limit(same: Same) -> None:
+    """A `break` that the Trainer's limit takes over moves nothing behind the step."""
+    after = same("""
+        model = Net()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        loader = DataLoader(data, batch_size=4, shuffle=True)
+        dry_run = True
+        for epoch in range(2):
+            for i, (x, y) in enumerate(loader):
+                optimizer.zero_grad()
+                loss = F.cross_entropy(model(x), y)
+                loss.backward()
+                optimizer.step()
+                if i % 2 == 0:
+                    print(epoch, loss.item())
+                    if dry_run:
+                        break
+    """)
+    assert "on_train_batch_end" not in after
+    assert "limit_train_batches=1 if dry_run else None" in after
+
+
 @pytest.mark.parametrize(
     ("name", "said", "count"),
     [

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ast
+from pathlib import Path
 
 import pytest
 from idiomatic_programs import program, rewritten, run
+
+from lab_migrate.convert import convert_project
 
 START = """
 model = Net()
@@ -174,6 +177,16 @@ def test_evaluation_elsewhere_keeps_the_mode() -> None:
     after = rewritten(text)
     assert "self.model.train()" in after.text
     assert run(after.text) == run(text)
+
+
+def test_files_that_never_meet_the_training_do_not_count(tmp_path: Path) -> None:
+    """A file beside it that evaluates a model keeps `model.train()` only if one of the two imports the other."""
+    plain = PLAIN.replace("    for x, y in loader", "    model.train()\n    for x, y in loader")
+    for imports, kept in (("", False), ("import other\n", True), ("import importlib\n", True)):
+        (tmp_path / "train.py").write_text(program(imports + plain))
+        (tmp_path / "other.py").write_text("def check(net):\n    net.eval()\n")
+        (change,) = convert_project(tmp_path, tier="idiomatic").changes
+        assert ("self.model.train()" in change.after) == kept
 
 
 @pytest.mark.filterwarnings("ignore:Found .* module.s. in eval mode")
