@@ -128,7 +128,7 @@ class _Sorter:
             pass
         elif schedule is not None:
             self._schedule_steps(schedule, node)
-        elif _clips(node):
+        elif clip_in(node) is not None:
             self._clip(node)
         elif any(isinstance(one, ast.Continue | ast.Return | ast.Yield | ast.Global | ast.Nonlocal) for one in inner):
             raise ManualOptimizationError(node, "a batch may end early")
@@ -245,11 +245,15 @@ def _bare_call(node: ast.stmt) -> ast.Call | None:
     return node.value if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) else None
 
 
-def _clips(node: ast.stmt) -> bool:
+def clip_in(node: ast.stmt) -> ast.Call | None:
+    """The call of a statement that only clips, perhaps under a condition."""
+    if isinstance(node, ast.If) and not node.orelse and len(node.body) == 1:
+        node = node.body[0]
     value = node.value if isinstance(node, ast.Expr | ast.Assign) else None
-    return isinstance(value, ast.Call) and dotted(value.func).rpartition(".")[2] in (
+    clips = isinstance(value, ast.Call) and dotted(value.func).rpartition(".")[2] in (
         "clip_grad_norm_", "clip_grad_value_", "clip_grad_norm",
     )  # fmt: skip
+    return value if clips and isinstance(value, ast.Call) else None
 
 
 def whole_model(roles: Roles, model: str) -> bool:

@@ -111,7 +111,7 @@ def hooks_of(nest: Nest, roles: Roles, graph: CallGraph) -> Hooks:
     items = {EPOCH_START: nest.before, TRAIN: step}
     clip = None
     if sorted_batch is not None:
-        clip = trainer_clip(sorted_batch.clip, nest.train.frame, roles) if sorted_batch.clip else None
+        clip = trainer_clip(sorted_batch.clip, nest, roles, graph) if sorted_batch.clip else None
         own_clip = [sorted_batch.clip] if sorted_batch.clip and clip is None else []
         items[CLIP] = [Item(nest.train.frame, node) for node in own_clip]
         items[ZERO] = [Item(nest.train.frame, node) for node in filter(None, [sorted_batch.zero])]

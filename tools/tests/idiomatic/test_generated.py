@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import attrs
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -14,7 +16,10 @@ def trainings(draw: st.DrawFn) -> str:
     accumulate = draw(st.sampled_from([0, 0, 0, 2, 3]))
     clip = draw(st.sampled_from(["", "", "nn.utils.clip_grad_norm_(model.parameters(), 0.4)",
                                  "nn.utils.clip_grad_value_(model.parameters(), 0.1)",
-                                 "norm = nn.utils.clip_grad_norm_(model.parameters(), limit)"]))  # fmt: skip
+                                 "norm = nn.utils.clip_grad_norm_(model.parameters(), limit)",
+                                 "if limit > 0:\n    nn.utils.clip_grad_norm_(model.parameters(), limit)",
+                                 ]))  # fmt: skip
+    mixed = draw(st.sampled_from([False, False, True]))
     schedule = draw(st.sampled_from(["", "step", "epoch", "early"]))
     validates = draw(st.sampled_from(["", "inline", "function"]))
     zero = draw(st.sampled_from(["before", "after", "model"]))
@@ -25,7 +30,8 @@ def trainings(draw: st.DrawFn) -> str:
     dry = draw(st.booleans())
     zeroing = "model.zero_grad()" if zero == "model" else "optimizer.zero_grad()"
     body = "" if zero == "after" else f"{zeroing}\n"
-    body += "loss = F.cross_entropy(model(x), y)" + (f" / {accumulate}" if accumulate else "") + "\n"
+    loss = "loss = F.cross_entropy(model(x), y)" + (f" / {accumulate}" if accumulate else "") + "\n"
+    body += f"with torch.autocast('cpu', torch.bfloat16):\n{_in(loss)}" if mixed else loss
     update = f"{clip}\n" if clip else ""
     update += "optimizer.step()\n"
     update += "scheduler.step()\n" if schedule == "step" else ""
@@ -37,7 +43,11 @@ def trainings(draw: st.DrawFn) -> str:
     body += "if dry:\n    break\n" if dry else ""
     batches = f"for i, (x, y) in enumerate(loader):\n{_in(body)}"
     check = "correct = 0\nwith torch.no_grad():\n    for x, y in val_loader:\n"
-    check += "        correct += (model(x).argmax(1) == y).sum().item()\nprint('right', correct)\n"
+    under = mixed and draw(st.booleans())
+    check += "        with torch.autocast('cpu', torch.bfloat16):\n            out = model(x)\n" if under else ""
+    check += (
+        f"        correct += ({'out' if under else 'model(x)'}.argmax(1) == y).sum().item()\nprint('right', correct)\n"
+    )
     functions = ""
     epoch = f"model.train()\n{batches}"
     if draw(st.booleans()):
@@ -66,12 +76,47 @@ def trainings(draw: st.DrawFn) -> str:
     return functions + main
 
 
+@st.composite
+def counted(draw: st.DrawFn) -> str:
+    """One training that counts steps, at least one, and pulls its batches."""
+    head, count = draw(st.sampled_from([
+        ("for step in range(n):", ""), ("for step in range(2, n):", ""), ("while step < n:", "step += 1\n"),
+        ("while step <= n:", "step += 1\n"), ("while True:", "step += 1\nif step > n:\n    break\n")]))  # fmt: skip
+    again = (
+        "try:\n    x, y = next(batches)\nexcept StopIteration:\n    batches = iter(loader)\n    x, y = next(batches)\n"
+    )
+    endless = draw(st.booleans())
+    figures = draw(st.lists(st.sampled_from([
+        "print(step, loss.item())\n", "total += loss.item()\n", "if step % 4 == 1:\n    print(model(x).sum().item())\n",
+        "if step % 5 == 0:\n    model.eval()\n    with torch.no_grad():\n        print(model(x).sum().item())\n"
+        "    model.train()\n"]), max_size=3))  # fmt: skip
+    body = draw(st.sampled_from(["", "optimizer.param_groups[0]['lr'] = 0.1 / (step + 1)\n"]))
+    body += "x, y = next(batches)\n" if endless else again
+    body += "optimizer.zero_grad()\nloss = F.cross_entropy(model(x), y)\nloss.backward()\n"
+    body += draw(st.sampled_from(["", "nn.utils.clip_grad_norm_(model.parameters(), 0.3)\n"]))
+    body += "optimizer.step()\n" + draw(st.sampled_from(["", "scheduler.step()\n"]))
+    before = draw(st.booleans())
+    body += f"{count}{''.join(figures)}" if before else f"{''.join(figures)}{count}"
+    main = "model = Net()\noptimizer = torch.optim.Adam(model.parameters(), lr=0.1)\n"
+    main += "scheduler = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.9)\n"
+    main += "loader = DataLoader(data, batch_size=5, shuffle=True)\n"
+    main += f"n, step, total = {draw(st.integers(3, 14))}, 0, 0\n"
+    main += "batches = cycle(loader)\n" if endless else "batches = iter(loader)\n"
+    main += f"{head}\n{_in(body)}print(step, total, [p.sum().item() for p in model.parameters()])\n"
+    cycle = "def cycle(loader):\n    while True:\n        yield from loader\n\n\n" if endless else ""
+    return cycle + (f"def main():\n{_in(main)}\n\nmain()\n" if draw(st.booleans()) else main)
+
+
 def _in(text: str) -> str:
     return "".join(f"    {line}\n" for line in text.splitlines())
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
-@given(trainings())
+@settings(
+    max_examples=int(os.environ.get("LAB_MIGRATE_TRAININGS", "25")),
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+@given(st.one_of(trainings(), trainings(), counted()))
 def test_rewritten_equals_original(body: str) -> None:
     """Prints, parameters after every optimizer step, generators and errors, bit by bit; refusals change nothing."""
     text = program(body)
