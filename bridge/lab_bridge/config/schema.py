@@ -63,8 +63,9 @@ class Builder:
     further keyword arguments. `function` marks what is no class, `untyped_result` a function whose return nobody
     annotated: it may stand anywhere. A `section` is a group of settings that a config spells as a plain mapping; it
     builds nothing. `builds` is the import path of what a config class of a schema module stands for.
-    `calls` are builders that its own code calls, with the parameters it passes; `methods` those of a class and of its
-    bases, as far as their sources are known.
+    `calls` are builders that its own code calls, with the parameters it passes; `guards` says of some of them when: a
+    parameter of the builder and whether it is then `given`, `absent` or `plain`, no object that was built before.
+    `methods` are those of a class and of its bases, as far as their sources are known.
     """
 
     name: str
@@ -79,6 +80,7 @@ class Builder:
     section: bool = False
     builds: str = ""
     calls: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict, eq=False)
+    guards: Mapping[str, tuple[str, str]] = attrs.field(factory=dict, eq=False, repr=False)
     methods: frozenset[str] = attrs.field(default=frozenset(), eq=False, repr=False)
     doc: str = ""
     place: Place = attrs.field(default=NOWHERE, eq=False)

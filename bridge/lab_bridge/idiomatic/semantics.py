@@ -9,10 +9,10 @@ from typing import Any
 import attrs
 from torch import distributed as dist
 
-__all__ = ["CLIPS", "PLAIN_OPTIMIZERS", "Semantics", "Time", "semantics_of"]
+__all__ = ["CLIPS", "Semantics", "Time", "semantics_of"]
 
-#: Optimizers of Lab's whose `step` is the base class's: backward, accumulate, schedule, clip, update, zero.
-PLAIN_OPTIMIZERS = ("Adam", "LAMB", "RAdam", "SGD", "Torch")
+#: What Lab has around its optimizers, with a `step` that is not backward, accumulate, schedule, clip, update, zero.
+AROUND = ("Lookahead", "SAM", "Several")
 
 #: Ways of clipping that Lightning has in the same bits, by Lightning's names.
 CLIPS = {"ClipTorchNorm": "norm", "ClipValue": "value"}
@@ -99,7 +99,7 @@ def semantics_of(trainer: Any) -> Semantics:
     return Semantics(
         optimizer=_named(optimizer),
         native=native,
-        own_step=() if native else _own_step(optimizer),
+        own_step=(("step",) if _named(optimizer) in AROUND else ()) if native else _own_step(optimizer),
         own_clip=not native and _replaces(optimizer, ("clip",)) != (),
         own_trainer=() if native else _replaces(trainer, REPLACED),
         accumulation="Accumulation" if isinstance(accumulation, int) else _named(accumulation),
@@ -206,5 +206,5 @@ def _is_early(hook: Any) -> bool:
     from legacy_lab.train.hooks import Hook
 
     if not isinstance(hook, Hook):
-        return type(hook).__name__ not in ("StopOnNaN", "Keep")
+        return type(hook).__name__ not in ("Anneal", "Keep", "StopOnNaN")
     return type(hook).before_step not in (Hook.before_step, Anneal.before_step)

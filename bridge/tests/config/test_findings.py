@@ -63,3 +63,32 @@ def test_reading_imports_nothing_of_the_project(tmp_path: Path) -> None:
     path.write_text(f"{BASE}Model.blocks = [@a/Conv(), @Mine()]\nMine.width = 5\n", encoding="utf-8")
     assert typed(read_config(path)).model.blocks[1].width == 5
     assert "mine_that_fails" not in sys.modules
+
+
+HIDDEN = ["Gradients.clip = @ClipValue()", "ClipValue.limit = 0.1"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (HIDDEN, ["ClipValue.limit", "Gradients.clip"]),
+        ([*HIDDEN, "Adam.gradients = @Gradients()"], []),
+        (["Adam.accumulate = 2", "Accumulation.form = 'sum'"], ["Accumulation.form"]),
+        (["Adam.accumulate = @Accumulation()", "Accumulation.form = 'sum'"], []),
+        (["Adam.clip_norm = 1.0", "ClipNorm.reach = 'model'"], ["ClipNorm.reach"]),
+        (["Adam.schedule = @Ramp()", "Ramp.of = 'lr'", "Ramp.start = 1.0", "Ramp.end = 2.0", "Ramp.steps = 3",
+          "Timed.per = 'loss'"], ["Timed.per"]),
+        (["Plain.skip_nan = True"], ["Plain.skip_nan"]),
+        (["Trainer.stepper = @Plain()", "Plain.skip_nan = True"], []),
+        (["Trainer.optimizer = @Several", "Several.optimizers = {'a': @Adam, 'b': @SGD}", *HIDDEN,
+          "Adam.gradients = @Gradients()"], ["Gradients.clip"]),
+    ],
+)  # fmt: skip
+def test_a_setting_of_what_labs_code_makes_is_a_finding(tmp_path: Path, lines: list[str], expected: list[str]) -> None:
+    """In a base class, in a function, behind `or` and `if`; not where the config gives the object that is used."""
+    path = tmp_path / "c.gin"
+    path.write_text("\n".join([BASE, *lines, ""]), encoding="utf-8")
+    document = read_config(path)
+    typed(document)
+    found = [finding for finding in document.findings if finding.kind == "elsewhere"]
+    assert sorted(finding.message.split()[0] for finding in found) == expected

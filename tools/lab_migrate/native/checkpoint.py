@@ -11,9 +11,10 @@ import torch
 
 from lab_bridge.checkpoint.atomic import new_file
 from lab_migrate.errors import UsageError
-from lab_migrate.native.optimizers import counts_updates, kept_fields
+from lab_migrate.native.adversarial import is_adversarial, optimizers_of
 from lab_migrate.native.project import Training, read_training, stem_of
-from lab_migrate.native.write import class_name
+from lab_migrate.native.sheet import class_name
+from lab_migrate.native.tuned import Tuned, tuned
 from legacy_lab.optim.groups import factor_of
 from legacy_lab.train import checkpoint as lab
 
@@ -57,7 +58,8 @@ def _training(source: Path, state: dict[str, Any], project: Path, entry: str | N
     if training.findings:
         first = training.findings[0]
         raise UsageError(f"{source}: {first.code} {first.message}; {first.next_step}")
-    if state["mid_step"] or state["optimizer"].get("pending"):
+    parts = state["optimizer"].values() if is_adversarial(training.trainer) else [state["optimizer"]]
+    if state["mid_step"] or any(part.get("pending") for part in parts):
         raise UsageError(
             f"{source}: expected a checkpoint between two steps, found one in the middle of a window of accumulation, "
             "whose gradients Lightning's checkpoints do not hold; take one that Trainer.checkpoint_every wrote"
@@ -79,31 +81,52 @@ class _Native:
         from lab_adapters.faithful import faithful, quiet
         from lab_adapters.progress import resume_at
 
-        step, batches, trainer = self.state["step"], self.state["optimizer"]["micro_steps"], self.training.trainer
+        trainer, step = self.training.trainer, self.state["step"]
+        optimizers = [native_optimizer(read, config, state) for read, config, state in self._optimizers]
         made: dict[str, Any] = {
             "pytorch-lightning_version": lightning.__version__,
             "state_dict": {f"model.{name}": value for name, value in self.state["model"].items()},
-            "optimizer_states": [self._optimizer()],
-            "lr_schedulers": [{"last_epoch": self.state["optimizer"]["steps"]}] if trainer.optimizer.schedule else [],
+            "optimizer_states": optimizers,
+            "lr_schedulers": [{"last_epoch": state["steps"]} for read, _, state in self._optimizers if read.schedules],
             "callbacks": self._callbacks(),
         }
         epoch, within, train = self._train()
+        several = is_adversarial(trainer)
         with quiet():
-            fresh = lightning.pytorch.Trainer(**faithful(accumulate_grad_batches=self._every, barebones=False))
-        resume_at(made, fresh, step, batches, epoch, within)
+            fresh = lightning.pytorch.Trainer(**faithful(accumulate_grad_batches=1 if several else self._every))
+        resume_at(made, fresh, step, step * self._every, epoch, within)
         loops = made["loops"]["fit_loop"]
         loops["state_dict"]["combined_loader"] = [train]
-        loops["epoch_loop.state_dict"]["_batches_that_stepped"] = step - self._evaluated
+        loops["epoch_loop.state_dict"]["_batches_that_stepped"] -= self._evaluated
         if trainer.eval_every:
             name = f"{class_name(stem_of(self.training.config))}Data"
             made[name] = {"evaluation": self._loader("eval_loader", 0)}
         if self.state["objective"] is not None:
             made["objective"] = self.state["objective"]
+        if several:
+            made["critic_updates"] = self.state["optimizer"]["critic"]["steps"]
+        elif self.state["optimizer"].get("scaler") is not None:
+            made["MixedPrecision"] = self.state["optimizer"]["scaler"]
         return made
 
     @property
+    def _optimizers(self) -> list[tuple[Tuned, Any, dict[str, Any]]]:
+        """Each as the native files have it, its config, and its state in Lab."""
+        trainer = self.training.trainer
+        assert self.training.document is not None
+        schema = self.training.document.schema
+        if not is_adversarial(trainer):
+            return [(tuned(trainer.optimizer, schema), trainer.optimizer, self.state["optimizer"])]
+        parts = zip(trainer.optimizer.optimizers, optimizers_of(trainer), strict=True)
+        return [(tuned(config, schema, role), config, self.state["optimizer"][role]) for role, config in parts]
+
+    @property
     def _every(self) -> int:
-        accumulate = getattr(self.training.trainer.optimizer, "accumulate", 1)
+        """How many batches a step takes."""
+        trainer = self.training.trainer
+        if is_adversarial(trainer):
+            return int(trainer.stepper.critic_steps)
+        accumulate = getattr(trainer.optimizer, "accumulate", 1)
         return int(getattr(accumulate, "every", accumulate))
 
     @property
@@ -114,7 +137,7 @@ class _Native:
 
     def _train(self) -> tuple[int, int, dict[str, Any]]:
         """The epoch, how many of its batches are done, and the loader's state."""
-        batches = self.state["optimizer"]["micro_steps"]
+        batches = self.state["step"] * self._every
         size = self._pass_of("loader") if self._every == 1 else None
         epoch, within = divmod(batches, size) if size is not None else (0, batches)
         if size is not None and self.state["loader"]["position"] % size != within:
@@ -126,7 +149,8 @@ class _Native:
 
     def _pass_of(self, role: str) -> int | None:
         """How many batches one pass over Lab's own loader has; None for any other."""
-        loader = getattr(self.training.trainer, role)
+        made = getattr(self.training.trainer, role)
+        loader = getattr(made, "config", made)
         assert self.training.document is not None
         builder = self.training.document.schema.builder_of(loader)
         if builder is None or builder.target != "legacy_lab.data.loader.Loader":
@@ -146,31 +170,33 @@ class _Native:
             found["Average"] = self.state["ema"]
         return found
 
-    def _optimizer(self) -> dict[str, Any]:
-        """torch's state dict of the native optimizer: the same order of parameters as in Lab's groups."""
-        optimizer, lab_state = self.training.trainer.optimizer, self.state["optimizer"]
-        multipliers = dict(optimizer.multipliers or {})
-        found = ((name, factor_of(name, multipliers)) for name in lab_state["grads"])
-        factors = {name: factor for name, factor in found if factor is not None}
-        made: dict[str, Any] = lab_state.get("torch") or self._own(factors)
-        for group, factor in zip(made["param_groups"], dict.fromkeys(factors.values()), strict=True):
-            if multipliers:
-                group |= {"lr": lab_state["hyper"]["lr"] * factor, "multiplier": factor}
-            if optimizer.schedule is not None:  # torch's schedulers note it
-                group["initial_lr"] = optimizer.lr * factor
-        return made
 
-    def _own(self, factors: dict[str, float]) -> dict[str, Any]:
-        """That of one of Lab's own optimizers."""
-        optimizer, lab_state = self.training.trainer.optimizer, self.state["optimizer"]
-        assert self.training.document is not None
-        fields = [field["name"] for field in kept_fields(optimizer, self.training.document.schema)]
-        hyper = {name: lab_state["hyper"][name] for name in fields}
-        if counts_updates(optimizer):
-            hyper["updates"] = lab_state["steps"]
-        groups: dict[float, dict[str, Any]] = {}
-        for index, factor in enumerate(factors.values()):
-            groups.setdefault(factor, {**hyper, "params": []})["params"].append(index)
-        numbers = {name: index for index, name in enumerate(factors)}
-        slots = {numbers[name]: dict(slots) for name, slots in lab_state["slots"].items()}
-        return {"state": slots, "param_groups": list(groups.values())}
+def native_optimizer(read: Tuned, config: Any, state: dict[str, Any]) -> dict[str, Any]:
+    """torch's state dict of a native optimizer: the same order of parameters as in Lab's groups."""
+    multipliers, decays = (dict(getattr(config, name, None) or {}) for name in ("multipliers", "decay_multipliers"))
+    factors = {name: (factor_of(name, multipliers), factor_of(name, decays)) for name in state["grads"]}
+    made: dict[str, Any] = state.get("torch") or _own(read, state, factors)
+    for group, (factor, decay_factor) in zip(made["param_groups"], dict.fromkeys(factors.values()), strict=True):
+        assert factor is not None
+        assert decay_factor is not None
+        if read.multipliers is not None:
+            group |= {"lr": state["hyper"]["lr"] * factor, "multiplier": factor}
+        if read.decay_multipliers is not None:
+            group |= {"decay": state["hyper"]["decay"] * decay_factor, "decay_multiplier": decay_factor}
+        if read.schedules:  # torch's schedulers note it
+            group["initial_lr"] = config.lr * factor
+    return made
+
+
+def _own(read: Tuned, state: dict[str, Any], factors: dict[str, Any]) -> dict[str, Any]:
+    """That of one that torch does not have."""
+    assert read.code is not None
+    hyper = {field["name"]: state["hyper"][field["name"]] for field in read.fields} | read.code.fixed
+    if read.code.counts:
+        hyper["updates"] = state["steps"]
+    groups: dict[Any, dict[str, Any]] = {}
+    for index, factor in enumerate(factors.values()):
+        groups.setdefault(factor, {**hyper, "params": []})["params"].append(index)
+    numbers = {name: index for index, name in enumerate(factors)}
+    slots = {numbers[name]: dict(slots) for name, slots in state["slots"].items()}
+    return {"state": slots, "param_groups": list(groups.values())}

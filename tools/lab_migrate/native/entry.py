@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import attrs
@@ -12,6 +12,7 @@ import libcst as cst
 from lab_migrate.convert.lab_names import trainer_names
 from lab_migrate.errors import UsageError
 from lab_migrate.findings import Finding, Status
+from lab_migrate.native.taken import Taken
 from lab_migrate.project import python_files, read_source
 
 __all__ = ["Entry", "find_entry", "legacy_imports"]
@@ -58,11 +59,15 @@ def find_entry(root: Path, name: str | None) -> Entry:
     )
 
 
-def legacy_imports(root: Path, entry: str) -> Iterator[Finding]:
-    """Imports of Lab outside of the script that is not the block builder: they would stay behind."""
+def legacy_imports(root: Path, entry: str, taken: Mapping[str, Taken] | None = None) -> Iterator[Finding]:
+    """Imports of Lab outside of the script that is not the block builder: they would stay behind.
+
+    Files that classes are taken out of are read as they are then.
+    """
     for file in python_files(root):
         path = file.relative_to(root).as_posix()
-        if path == entry or "legacy_lab" not in (text := read_source(file)):
+        text = taken[path].after if taken and path in taken else read_source(file)
+        if path == entry or "legacy_lab" not in text:
             continue
         for node in ast.walk(ast.parse(text)):
             for module in _modules(node):

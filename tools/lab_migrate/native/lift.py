@@ -98,11 +98,17 @@ def _from_lab(tree: ast.Module, name: str) -> Lifted:
     used = {node.id for node in ast.walk(own[name]) if isinstance(node, ast.Name)}
     found = Lifted()
     for statement in ast.walk(tree):
-        if isinstance(statement, ast.ImportFrom) and (statement.module or "").startswith("legacy_lab"):
+        if isinstance(statement, ast.ImportFrom) and _is_gone(statement.module):
             for alias in statement.names:
                 if alias.name in used:
                     found += lift(f"{statement.module}.{alias.name}")
     return found
+
+
+def _is_gone(module: str | None) -> bool:
+    """Whether a module of Lab's is none of the block builder, which stays."""
+    parts = (module or "").split(".")
+    return parts[0] == "legacy_lab" and parts[1:2] != ["blocks"]
 
 
 def _defines(statement: ast.stmt) -> list[str]:
@@ -119,7 +125,7 @@ def _defines(statement: ast.stmt) -> list[str]:
 def _imports(tree: ast.Module) -> list[str]:
     found = []
     for statement in tree.body:
-        if isinstance(statement, ast.ImportFrom) and (statement.module or "").startswith("legacy_lab"):
+        if isinstance(statement, ast.ImportFrom) and _is_gone(statement.module):
             continue
         if isinstance(statement, ast.Import | ast.ImportFrom):
             line = ast.unparse(statement)

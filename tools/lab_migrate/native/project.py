@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,10 @@ from lab_bridge.idiomatic.semantics import semantics_of
 from lab_migrate.convert.engine import Conversion, FileChange
 from lab_migrate.errors import UsageError
 from lab_migrate.findings import Finding, Status
+from lab_migrate.native.adversarial import is_adversarial, objections_of, optimizers_of
 from lab_migrate.native.entry import Entry, find_entry, legacy_imports
 from lab_migrate.native.refused import NotNativeError
+from lab_migrate.native.taken import Taken, taken_out
 from lab_migrate.native.write import Written, written
 from lab_migrate.project import read_source
 
@@ -29,6 +31,7 @@ class Training:
     """What a Lab project trains: its script, its config as objects, and what stands against a native form.
 
     `config` is the gin file that the native training is named after. `trainer` is None where the config is faulty.
+    `taken` are the files out of which classes are taken that are written anew.
     """
 
     script: Entry
@@ -36,6 +39,7 @@ class Training:
     document: Document | None
     trainer: Any
     findings: tuple[Finding, ...]
+    taken: Mapping[str, Taken] = attrs.field(factory=dict)
 
 
 def convert_native(
@@ -54,7 +58,9 @@ def convert_native(
         made = written(script, stem_of(training.config), _title(training.config), training.trainer, document.schema)
     except NotNativeError as error:
         return Conversion(root, "L3", (), (error.finding(root, _name_in(root, training.config)),))
-    return Conversion(root, "L3", _changes(root, script, made, document.files), (_said(script, made),))
+    changes = _changes(root, script, made, document.files)
+    changes += tuple(FileChange(path, one.before, one.after) for path, one in training.taken.items())
+    return Conversion(root, "L3", tuple(sorted(changes, key=lambda change: change.path)), (_said(script, made),))
 
 
 def read_training(
@@ -74,21 +80,25 @@ def read_training(
     if source is None:
         raise UsageError(f"{root}: expected one gin config, found none or several; name it with --config")
     name = _name_in(root, own or source)
-    findings = [*script.findings, *legacy_imports(root, script.path)]
     try:
         document = read_config(source, root, bindings=bindings)
         trainer = typed(document)
     except ConfigErrors as error:
+        findings = [*script.findings, *legacy_imports(root, script.path)]
         findings += [_problem(root, name, problem) for problem in error.problems]
         return Training(script, own or source, None, None, tuple(sorted(findings)))
+    taken = taken_out(root, optimizers_of(trainer), document.schema)
+    findings = [*script.findings, *legacy_imports(root, script.path, taken)]
+    # What Lab's code builds itself has these settings as well; the typed config has not.
+    findings += [_problem(root, name, one) for one in document.findings if one.kind == "elsewhere"]
     findings += [
         Finding(
             name, 0, 0, "LM402", Status.UNSUPPORTED, str(objection),
             "stay at level L2, which trains it bitwise, or change the setting",
         )
-        for objection in objections(semantics_of(trainer))
+        for objection in (objections_of(trainer) if is_adversarial(trainer) else objections(semantics_of(trainer)))
     ]  # fmt: skip
-    return Training(script, own or source, document, trainer, tuple(sorted(findings)))
+    return Training(script, own or source, document, trainer, tuple(sorted(findings)), taken)
 
 
 def _name_in(root: Path, config: Path) -> str:
@@ -121,8 +131,8 @@ def _changes(root: Path, script: Entry, made: Written, read: Sequence[str]) -> t
 def _said(script: Entry, made: Written) -> Finding:
     return Finding(
         script.path, 0, 0, "LM401", Status.REVIEW,
-        f"the training became Lit{made.name}, a LightningModule, and {made.name}Data under automatic optimization, in "
-        f"{made.package}/; gin is gone, and of Lab only legacy_lab.blocks is imported",
+        f"the training became Lit{made.name}, a LightningModule, and {made.name}Data under {made.optimization} "
+        f"optimization, in {made.package}/; gin is gone, and of Lab only legacy_lab.blocks is imported",
         "verify it with lab-migrate parity PROJECT --level L3",
     )  # fmt: skip
 

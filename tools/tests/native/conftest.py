@@ -78,6 +78,8 @@ class Native:
         root.mkdir()
         (root / "train.py").write_text(train)
         (root / "native_project.py").write_text((HERE / "native_project.py").read_text())
+        if any("@Signs" in line for line in bindings):
+            (root / "native_optimizer.py").write_text((HERE / "native_optimizer.py").read_text())
         run_dir = f"Trainer.run_dir = '{self.folder / 'legacy'}'"
         (root / "blobs.gin").write_text("\n".join([BASE, *bindings, run_dir, ""]))
         return root
@@ -120,6 +122,7 @@ def native(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Native]:
     """A fresh project; what it imports is forgotten, but for its own blocks, which gin registers once."""
     monkeypatch.syspath_prepend(str(HERE))
     importlib.import_module("native_project")
+    importlib.import_module("native_optimizer")
     monkeypatch.syspath_prepend(str(tmp_path / "native"))
     before = set(sys.modules)
     yield Native(tmp_path)

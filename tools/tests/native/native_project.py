@@ -101,3 +101,15 @@ class Drift:
     def load_state(self, state: dict[str, Any]) -> None:
         """Go on."""
         self.mean = state["mean"]
+
+
+@gin.configurable
+class Halving:
+    """A schedule of the project's own."""
+
+    def __init__(self, lr: float, every: int = 3) -> None:
+        self.lr, self.every = lr, every
+
+    def __call__(self, step: int) -> dict[str, float]:
+        """Half the rate after every so many updates."""
+        return {"lr": self.lr * 0.5 ** (step // self.every)}

@@ -16,6 +16,8 @@ from lab_migrate.errors import UsageError
 from lab_migrate.native.checkpoint import convert_to_native
 from lab_parity.testing import assert_same_bits
 
+from .test_native import FP16, GAN
+
 COSINE = ("Adam.schedule = @WarmupCosine()", "WarmupCosine.lr = 0.02", "WarmupCosine.total = 9")
 PROJECTS: dict[str, tuple[str, ...]] = {
     "an average, an evaluation that goes on": (
@@ -29,6 +31,19 @@ PROJECTS: dict[str, tuple[str, ...]] = {
         "Torch.multipliers = {'*.bias': 2.0}", "Torch.schedule = @Ramp()", "Ramp.of = 'lr'", "Ramp.start = 0.02",
         "Ramp.end = 0.001", "Ramp.steps = 6",
     ),
+    "fp16 with a scale that moves, multipliers of the decay": (
+        *FP16, "TorchScaler.scale_by = 65536.0", "TorchScaler.interval = 2", *COSINE,
+        "Adam.decay_multipliers = {'blocks.4.*': 0.0}", "Adam.multipliers = {'*.bias': 2.0}",
+    ),
+    "an optimizer and a schedule of the project's own": (
+        "Trainer.optimizer = @Signs", "Signs.schedule = @Halving()", "Halving.lr = 0.02",
+    ),
+    "a generator and its critic": (
+        *GAN, "Adversarial.critic_steps = 2", "Adversarial.penalty = 2.0", "Adversarial.penalty_every = 3",
+        "Trainer.ema = @EMA()", "generator/SGD.schedule = @WarmupCosine()", "WarmupCosine.lr = 0.1",
+        "WarmupCosine.total = 9",
+    ),
+    "a generator and its critic, a batch each": (*GAN, "critic/Adam.multipliers = {'*.bias': 2.0}"),
     "a loader of the project's own, an objective with a state": (
         "Trainer.loader = @Draws", "Draws.dataset = @Specks()", "Trainer.objective = @Drift()",
         "Trainer.optimizer = @RAdam",
@@ -48,22 +63,29 @@ def state_of(trainer: Any) -> dict[str, Any]:
     """All that a native training changes."""
     module = trainer.lightning_module
     average = [callback.state_dict() for callback in trainer.callbacks if type(callback).__name__ == "Average"]
-    optimizer = trainer.optimizers[0].state_dict()
-    return {"model": module.state_dict(), "average": average, "optimizer": optimizer, "rng": torch.get_rng_state()}
+    return {
+        "model": module.state_dict(),
+        "average": average,
+        "optimizers": [optimizer.state_dict() for optimizer in trainer.optimizers],
+        "plugin": trainer.precision_plugin.state_dict(),
+        "rng": torch.get_rng_state(),
+    }
 
 
 @pytest.mark.parametrize("name", PROJECTS)
 def test_a_native_run_goes_on_from_labs_checkpoint(native: Any, tmp_path: Path, name: str) -> None:
     """From any step, also at an epoch's end and where an evaluation follows, to the end of the whole native run."""
     root = native.written(*PROJECTS[name])
-    whole = state_of(native.train())
+    ended = native.train()
+    whole = state_of(ended)
     for path in trained(root, tmp_path / "lab")[:8]:
         target = tmp_path / f"{path.stem}.ckpt"
         step = convert_to_native(path, target, root)
         resumed = native.train(resume=str(target))
         assert resumed.global_step == 9
         assert_same_bits(whole, state_of(resumed))
-        assert resumed.fit_loop.epoch_loop._batches_that_stepped == 9, f"loggers count otherwise after step {step}"
+        counted = [trainer.fit_loop.epoch_loop._batches_that_stepped for trainer in (ended, resumed)]
+        assert counted[0] == counted[1], f"loggers count otherwise after step {step}"
 
 
 def test_a_wrong_twin_is_seen(native: Any, tmp_path: Path) -> None:

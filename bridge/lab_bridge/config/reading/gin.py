@@ -78,6 +78,7 @@ class _Evaluation:
         self._inside = 0
         self._elsewhere: dict[int, _Bound] = {}
         self._in_tree: dict[int, _Bound] = {}
+        self._surely: set[int] = set()
         self._uses: dict[tuple[Scope, str], int] = {}
 
     def take(self, file: GinFile) -> None:
@@ -157,6 +158,10 @@ class _Evaluation:
             arguments[name] = self._node(bound.value, scope, bound.binding.place)
         for inner, given in builder.calls.items():
             if inner in self._schema.builders and (scope, inner) not in self._stack:
+                if not _is_made(builder, inner, arguments):
+                    continue
+                if inner in builder.guards and not self._inside:
+                    self._surely |= {id(b) for p, b in self._in_force(scope, inner).items() if p not in given}
                 self._inside += 1
                 self._called(self._schema.builders[inner], scope, place, given)
                 self._inside -= 1
@@ -273,7 +278,9 @@ class _Evaluation:
                     yield from self._referred(item)
 
     def _say_unreached(self) -> None:
-        for bound in (bound for key, bound in self._elsewhere.items() if key not in self._in_tree):
+        for bound in (
+            bound for key, bound in self._elsewhere.items() if key not in self._in_tree or key in self._surely
+        ):
             message = f"{bound.binding.key} holds where code of a builder calls it: no part of the config's tree"
             self._find(bound.binding.place, "elsewhere", message, "keep it in gin, or pass it as a parameter")
         for (scope, name), group in self._config.items():
@@ -327,6 +334,18 @@ class _Evaluation:
 
     def _find(self, place: Place, kind: str, message: str, next_step: str = "") -> None:
         self._problems.append(Problem(place, "", kind, message, next_step, Severity.FINDING))
+
+
+def _is_made(builder: Builder, inner: str, arguments: Mapping[str, Node]) -> bool:
+    """Whether a builder's code calls another one, with these arguments."""
+    if inner not in builder.guards:
+        return True
+    parameter, when = builder.guards[inner]
+    node = arguments.get(parameter)
+    given = node is not None and not (isinstance(node, Leaf) and node.value is None)
+    if when == "plain":
+        return not isinstance(node, Call | Once)
+    return given == (when == "given")
 
 
 def _with_anchors(call: Call, uses: Mapping[tuple[Scope, str], int]) -> Call:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import attrs
 
 from lab_bridge.config.places import Place
 from lab_bridge.config.schema import Builder, Parameter, Role, Schema
 from lab_bridge.config.sources.annotations import Annotations
+from lab_bridge.config.sources.guards import guarded
 from lab_bridge.config.sources.modules import Definition, Module, Sources, dotted
 from lab_bridge.config.sources.registered import Registered, constants, registered
 from lab_bridge.config.sources.signatures import (
@@ -260,17 +261,46 @@ def _with_calls(found: Schema, raw: list[_Raw], names: Mapping[_Raw, str], base:
         if one.definition is None:
             continue
         calls: dict[str, set[str]] = {}
-        for node in ast.walk(one.definition.node):
-            if isinstance(node, ast.Call):
-                _note_call(node, one.definition.module, everything, sources, calls)
+        guards: dict[str, tuple[str, str]] = {}
+        for part, module in _code(one.definition, sources):
+            for node in ast.walk(part):
+                if isinstance(node, ast.Call):
+                    _note_call(node, module, everything, sources, calls)
+                elif isinstance(node, ast.BoolOp | ast.IfExp) and not isinstance(part, ast.FunctionDef):
+                    for call, when in guarded(node):
+                        builder = _named(call.func, module, everything, sources)
+                        if builder is not None:
+                            guards[builder.name] = when
         calls.pop(names[one], None)
         # whoever has the object may call its methods
         for method in raw:
             if method.registered.target.startswith(f"{one.registered.target}."):
                 calls.setdefault(names[method], set())
         passed = {name: tuple(sorted(given)) for name, given in calls.items()}
-        builders[names[one]] = attrs.evolve(builders[names[one]], calls=passed)
+        builders[names[one]] = attrs.evolve(builders[names[one]], calls=passed, guards=guards)
     return attrs.evolve(found, builders=builders)
+
+
+def _code(definition: Definition, sources: Sources) -> Iterator[tuple[ast.AST, Module]]:
+    """What runs when a builder does: itself, the bases of a class, and the functions of their files that they call."""
+    lineage = ancestry(definition, sources) if isinstance(definition.node, ast.ClassDef) else [definition]
+    for one in lineage:
+        if isinstance(one, Definition):
+            yield from ((node, one.module) for node in [one.node, *_helpers(one)])
+
+
+def _helpers(definition: Definition) -> list[ast.stmt]:
+    """Functions of the same file that a definition calls, and those that they call."""
+    functions = {node.name: node for node in definition.module.tree.body if isinstance(node, ast.FunctionDef)}
+    found: dict[str, ast.stmt] = {}
+    waiting: list[ast.AST] = [definition.node]
+    while waiting:
+        for node in ast.walk(waiting.pop()):
+            name = node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else ""
+            if name in functions and name not in found and functions[name] is not definition.node:
+                found[name] = functions[name]
+                waiting.append(functions[name])
+    return [node for node in found.values() if not getattr(node, "decorator_list", ())]
 
 
 def _note_call(node: ast.Call, module: Module, schema: Schema, sources: Sources, found: dict[str, set[str]]) -> None:

@@ -12,6 +12,6 @@ def objection(semantics: Semantics) -> str | None:
     """Why, or None."""
     if semantics.masters:
         return "Gradients.masters updates fp32 copies of the parameters"
-    if semantics.scaler is None or (semantics.scaler == "TorchScaler" and not semantics.native):
+    if semantics.scaler in (None, "TorchScaler"):
         return None
     return f"Gradients.scaler is {semantics.scaler}; Lightning has torch's only, and on a CPU its 16-mixed is bf16"

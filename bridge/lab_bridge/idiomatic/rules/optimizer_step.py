@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from lab_bridge.idiomatic.semantics import PLAIN_OPTIMIZERS, Semantics
+from lab_bridge.idiomatic.semantics import Semantics
 
 ROW = "test_sam, test_lookahead, test_several_critic_steps"
 
 
 def objection(semantics: Semantics) -> str | None:
     """Why, or None."""
-    if semantics.own_step:
-        return f"{semantics.optimizer} has a {semantics.own_step[0]} of its own, which Lightning would not call"
-    if semantics.native and semantics.optimizer not in PLAIN_OPTIMIZERS:
-        return f"{semantics.optimizer} has a step of its own, which Lightning would not call"
-    return None
+    if not semantics.own_step:
+        return None
+    return f"{semantics.optimizer} has a {semantics.own_step[0]} of its own, which Lightning would not call"

@@ -1,7 +1,8 @@
 """A part of the config has no native form
 
-Level L3. A hook, an average, a schedule or a loader is the project's own and tied to Lab's trainer, or the config
-cannot be read. The finding says which, and what to do.
+Level L3. A hook, an average or a loader is the project's own and tied to Lab's trainer; an optimizer needs more of
+Lab's base than its groups and slots; a setting is in force where Lab's code builds something itself, so that the config
+does not show it; or the config cannot be read. The finding says which, and what to do.
 """
 
 from __future__ import annotations

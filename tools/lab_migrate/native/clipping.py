@@ -1,0 +1,79 @@
+"""Ways of clipping gradients: Lightning's own where it has the formula, else the formula as code."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import attrs
+
+from lab_migrate.native.refused import NotNativeError
+
+__all__ = ["Clipping", "clipping_of"]
+
+NORM = [
+    "norm = float(torch.stack([p.grad.square().sum() for p in parameters]).sum().sqrt())",
+    "if norm > LIMIT:",
+    "    for parameter in parameters:",
+    "        parameter.grad.mul_(LIMIT / norm)",
+]
+
+
+@attrs.frozen
+class Clipping:
+    """A bound, and Lightning's `algorithm`, or (`code`) what is done to `parameters` that have gradients.
+
+    `named` code gets them by name, as `names` from each parameter.
+    """
+
+    limit: float
+    algorithm: str | None = None
+    doc: str = ""
+    code: Sequence[str] = ()
+    named: bool = False
+
+    def lines(self, limit: str) -> list[str]:
+        """The code with an expression for the bound."""
+        return [line.replace("LIMIT", limit) for line in self.code]
+
+
+def clipping_of(optimizer: Any) -> Clipping | None:
+    """That of an optimizer's config; None without. Raises `NotNativeError` for a class of the project's own."""
+    clip: Any = getattr(getattr(optimizer, "gradients", None), "clip", None)
+    clip_norm = getattr(optimizer, "clip_norm", None)
+    if clip is None and clip_norm is None:
+        return None
+    limit = clip_norm if clip_norm is not None else clip.limit
+    match "ClipNorm" if clip_norm is not None else type(clip).__name__:
+        case "ClipTorchNorm":
+            return Clipping(limit, "norm")
+        case "ClipValue":
+            return Clipping(limit, "value")
+        case "ClipNorm":
+            doc = "All gradients times `clip / norm` where their global norm is above; no epsilon, unlike torch's."
+            return Clipping(limit, None, doc, NORM)
+        case "ClipPerBlock":
+            doc = f"The norm of each block, which the first {clip.depth} parts of a parameter's name tell, is bounded."
+            lines = [
+                "blocks = defaultdict(list)",
+                "for parameter in parameters:",
+                f'    blocks[".".join(names[parameter].split(".")[:{clip.depth}])].append(parameter)',
+                "for block in blocks.values():",
+                *(f"    {line.replace('parameters', 'block')}" for line in NORM),
+            ]
+            return Clipping(limit, None, doc, lines, named=True)
+        case "ClipAdaptive":
+            doc = "Each gradient's norm is at most `clip` times its parameter's (https://arxiv.org/abs/2102.06171)."
+            lines = [
+                "for parameter in parameters:",
+                f"    largest = parameter.detach().norm().clamp_(min={clip.floor!r}) * LIMIT",
+                "    norm = parameter.grad.norm()",
+                "    if norm > largest:",
+                "        parameter.grad.mul_(largest / norm)",
+            ]
+            return Clipping(limit, None, doc, lines)
+        case other:
+            raise NotNativeError(
+                "LM405", f"gradients are clipped by {other}, a class of the project's own",
+                "write it in configure_gradient_clipping after the conversion, and drop it from the config before",
+            )  # fmt: skip

@@ -1,0 +1,1 @@
+"""The files of a native training, one part a module; each tells its template what it needs."""

@@ -1,0 +1,91 @@
+"""The LightningDataModule."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+
+from lab_migrate.native.expressions import Expressions
+from lab_migrate.native.lift import Lifted, lift
+from lab_migrate.native.refused import NotNativeError
+from lab_migrate.native.sheet import STANDARD, Sheet
+
+__all__ = ["Dealt", "data"]
+
+
+@attrs.frozen
+class Dealt:
+    """The `Data` of the config for training and for evaluation, None for loaders that know themselves; `endless` is
+    whether the whole training is one pass."""
+
+    train: str | None
+    evaluation: str | None
+    endless: bool
+
+
+def data(sheet: Sheet, several: str | None) -> Dealt:
+    """Both loaders; `several` is the field of the config that says how many batches a step takes, None for one."""
+    spelled = sheet.spelled()
+    setup: list[str] = []
+    train, endless = _loader(sheet, "train", spelled, setup, several)
+    evaluation = _loader(sheet, "evaluation", spelled, setup, several)[0] if sheet.evaluates else None
+    lifted = sum((lift(target) for target in spelled.lab), Lifted())
+    names = [target.rpartition(".")[2] for target in spelled.lab]
+    if lifted.code:
+        code = "\n\n\n".join(lifted.code)
+        batched = "def batch(self, indices: Tensor)"
+        sheet.own["datasets.py"] = {
+            "imports": lifted.imports, "code": [code.replace(batched, "def __getitem__(self, indices: Tensor)")],
+        }  # fmt: skip
+    uses = "\n".join(setup)
+    loader_type = "BatchLoader" if "BatchLoader" in uses else "Stream"
+    imports = [*STANDARD, "from torch.utils.data import DataLoader, Sampler", *spelled.imports]
+    imports += [f"from {sheet.package}.config import Config, Data"]
+    imports += [f"from {sheet.package}.datasets import {', '.join(names)}"] if names else []
+    sheet.own["data.py"] = {
+        "imports": imports, "setup": setup, "uses_loader": "BatchLoader" in uses,
+        "uses_batched": "Batched(" in uses, "as_it_is": "Batched(" in uses, "uses_stream": "Stream(" in uses,
+        "dataset_types": "Any", "train_type": loader_type, "evaluation_type": loader_type,
+        "evaluation_state": sheet.evaluates,
+        "data_doc": "What is trained on, and what is evaluated on." if sheet.evaluates else "What is trained on.",
+        "train_doc": "The whole training's batches in one pass." if endless else "One pass over the data.",
+        "evaluation_doc": "The batches of one evaluation.",
+    }  # fmt: skip
+    return Dealt(train, evaluation, endless)
+
+
+def _loader(
+    sheet: Sheet, role: str, spelled: Expressions, setup: list[str], several: str | None
+) -> tuple[str | None, bool]:
+    """The `Data` of a loader of Lab's own, and whether its pass is the whole training; a line that sets it up."""
+    made: Any = {"train": sheet.trainer.loader, "evaluation": sheet.trainer.eval_loader}[role]
+    loader = getattr(made, "config", made)
+    builder = sheet.schema.builder_of(loader)
+    whole = f"self.config.steps * self.config.{several}" if several else "self.config.steps"
+    if builder is not None and builder.target == "legacy_lab.data.loader.Loader":
+        if loader.world_size != 1:
+            raise NotNativeError("LM405", "the loader shards by Loader.world_size", "leave sharding to Lightning")
+        dataset = sheet.schema.builder_of(loader.dataset)
+        source = spelled.of(loader.dataset)
+        if dataset is None or not dataset.target.startswith("legacy_lab."):
+            source = f"Batched({source})"
+        length = {"train": whole if several else "", "evaluation": ""}[role]
+        if role == "evaluation" and sheet.trainer.eval_batches:
+            length = "self.config.eval_batches"
+        setup.append(f"self.{role} = BatchLoader({source}, self.config.{role}{', ' + length if length else ''})")
+        settings = [f"batch_size={loader.batch_size}"]
+        settings += [f"seed={loader.seed}"] if loader.seed else []
+        settings += ["shuffle=False"] if not loader.shuffle else []
+        settings += ["drop_last=False"] if not loader.drop_last else []
+        return f"Data({', '.join(settings)})", several is not None
+    length = whole
+    if role == "evaluation":
+        if not sheet.trainer.eval_batches:
+            raise NotNativeError(
+                "LM405", "how many batches the evaluation's loader has cannot be told from its config",
+                "bind Trainer.eval_batches",
+            )  # fmt: skip
+        length = "self.config.eval_batches"
+    setup.append(f"self.{role} = Stream({spelled.of(loader)}, {length})")
+    return None, role == "train"

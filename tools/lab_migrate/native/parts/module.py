@@ -1,0 +1,93 @@
+"""The LightningModule under automatic optimization, and what its optimizer needs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lab_migrate.native.parts.objective import objective
+from lab_migrate.native.parts.precision import autocast_of, scaler_of
+from lab_migrate.native.sheet import STANDARD, Sheet
+from lab_migrate.native.tuned import Tuned
+
+__all__ = ["imports_of", "module", "optimizer_file"]
+
+
+def module(sheet: Sheet) -> None:
+    """Loss, optimizer, schedule, clipping where Lightning has not the formula."""
+    (optimizer,) = sheet.optimizers
+    told = objective(sheet)
+    lines = optimizer.built("self.model")
+    schedule = optimizer.scheduled()
+    if schedule is not None:
+        lines.append(f"schedule = {schedule}")
+        lines.append('return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}')
+    elif len(lines) == 1:
+        lines = [lines[0].replace("optimizer = ", "return ", 1)]
+    else:
+        lines.append("return optimizer")
+    clipping = optimizer.clipping
+    sheet.own["module.py"] = told | {
+        "imports": [*told["imports"], *imports_of(sheet)],
+        "autocast": autocast_of(sheet.trainer),
+        "zeros": optimizer.zeros,
+        "may_skip": schedule is not None and scaler_of(sheet.trainer) is not None,
+        "clip": None
+        if clipping is None or not clipping.code
+        else {"doc": clipping.doc, "code": clipping.lines("self.config.clip"), "named": clipping.named},
+        "optimizers": lines,
+        "optimizers_type": "dict[str, Any]" if schedule is not None else "torch.optim.Optimizer",
+        "optimizers_doc": "The optimizer, and its schedule, which moves with every update."
+        if schedule is not None
+        else "The optimizer.",
+    }
+    optimizer_file(sheet)
+
+
+def imports_of(sheet: Sheet) -> list[str]:
+    """What a module imports of torch and of the package."""
+    own = {one.kind for one in sheet.optimizers if one.code is not None}
+    own |= {"parameter_groups"} if any(one.grouped for one in sheet.optimizers) else set()
+    return [
+        *STANDARD,
+        f"from {sheet.package}.config import Config",
+        f"from {sheet.package}.model import build_model",
+        "from lightning_utilities.core.apply_func import apply_to_collection",
+        *([f"from {sheet.package}.optimizer import {', '.join(sorted(own))}"] if own else []),
+        *([f"from {sheet.package}.schedule import Schedule"] if any(one.schedules for one in sheet.optimizers) else []),
+    ]
+
+
+def optimizer_file(sheet: Sheet) -> None:
+    """Optimizers that torch does not have, and groups of parameters."""
+    own = {one.kind: _class(one) for one in sheet.optimizers if one.code is not None}
+    grouped = [one for one in sheet.optimizers if one.grouped]
+    if not own and not grouped:
+        return
+    needed = [line for one in sheet.optimizers if one.code is not None for line in one.code.imports]
+    sheet.own["optimizer.py"] = {
+        "own": list(own.values()),
+        "groups": bool(grouped),
+        "decay_groups": any(one.decay_multipliers is not None for one in grouped),
+        "lr_groups": any(one.multipliers is not None for one in grouped),
+        "imports": [*STANDARD, *needed],
+    }
+
+
+def _class(optimizer: Tuned) -> dict[str, Any]:
+    code = optimizer.code
+    assert code is not None
+    defaults = {one["name"]: one["name"] for one in optimizer.fields}
+    defaults |= {name: repr(value) for name, value in code.fixed.items()}
+    body = "\n".join(code.body)
+    if '["decay"]' in body:
+        defaults.setdefault("decay", "0.0")  # as Lab's base has it
+    if code.counts:
+        defaults["updates"] = "0"
+    return {
+        "name": optimizer.kind,
+        "doc": code.doc,
+        "signature": ", ".join(f"{one['name']}: {one['type']}" for one in optimizer.fields),
+        "defaults": "{" + ", ".join(f'"{name}": {value}' for name, value in defaults.items()) + "}",
+        "body": [f"        {line}" if line else line for line in code.body],
+        "slots": code.slots,
+    }

@@ -1,0 +1,27 @@
+"""Schedules."""
+
+from __future__ import annotations
+
+from lab_migrate.native.parts.callbacks import anneals
+from lab_migrate.native.parts.precision import scaler_of
+from lab_migrate.native.sheet import STANDARD, Sheet
+
+__all__ = ["schedule"]
+
+
+def schedule(sheet: Sheet) -> None:
+    """The classes that say hyperparameters, and the one that writes them into an optimizer's groups."""
+    listed = [one for optimizer in sheet.optimizers for one in optimizer.schedules]
+    moved = [one.schedule for one in anneals(sheet)]
+    classes = {one.name: one.code for one in (*listed, *moved) if one.code is not None}
+    if not listed and not classes:
+        return
+    sheet.own["schedule.py"] = {
+        "classes": list(classes.values()),
+        "of_optimizers": bool(listed),
+        "decay_groups": any(one.decay_multipliers is not None for one in sheet.optimizers),
+        "may_skip": len(sheet.optimizers) == 1 and scaler_of(sheet.trainer) is not None,
+        "imports": [
+            *STANDARD, "from torch.optim import Optimizer", "from torch.optim.lr_scheduler import LRScheduler",
+        ],
+    }  # fmt: skip

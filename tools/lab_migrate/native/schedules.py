@@ -1,0 +1,67 @@
+"""Schedules as they stand in a native training: classes that say hyperparameters, and the values that they have."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import attrs
+
+from lab_bridge.config.schema import Schema
+from lab_migrate.native.expressions import Expressions
+from lab_migrate.native.lift import class_doc, method_source
+from lab_migrate.native.refused import NotNativeError
+
+__all__ = ["Scheduled", "schedules_of"]
+
+LABS = ("legacy_lab.optim.schedules.warmup_cosine", "legacy_lab.optim.schedules.ramp")
+
+
+@attrs.frozen
+class Scheduled:
+    """One: its `field` in the config, its class and value, and either the class's `code`, lifted out of Lab, or the
+    line that imports it from the project."""
+
+    field: str
+    name: str
+    value: str
+    code: dict[str, Any] | None
+    imported: str | None
+
+
+def schedules_of(schedule: Any, schema: Schema, field: str) -> tuple[Scheduled, ...]:
+    """All that a setting holds; the first is named `field`, the second `field2`. Raises `NotNativeError`."""
+    found = []
+    for number, one in enumerate(_flat(schedule)):
+        builder = schema.builder_of(one)
+        if builder is None or builder.function:
+            raise NotNativeError(
+                "LM405", f"a schedule is made by {builder.target if builder else one!r}, which is no class",
+                "write it as a class with __call__, or stay at level L2",
+            )  # fmt: skip
+        home, _, name = builder.target.rpartition(".")
+        spelled = Expressions(schema)
+        value = spelled.of(one)
+        code = None
+        if home in LABS:
+            fields = [
+                f"{one.name}: {one.type}" + ("" if "REQUIRED" in repr(one.default) else f" = {one.default!r}")
+                for one in builder.parameters
+            ]
+            call = method_source(builder.target, "__call__")
+            code = {"name": name, "doc": class_doc(builder.target), "fields": fields, "call": call}
+        imported = None if code is not None else next(iter(spelled.imports))
+        found.append(Scheduled(field if number == 0 else f"{field}{number + 1}", name, value, code, imported))
+    return tuple(found)
+
+
+def _flat(schedule: Any) -> list[Any]:
+    if schedule is None:
+        return []
+    if isinstance(schedule, Sequence):
+        return [part for one in schedule for part in _flat(one)]
+    if type(schedule).__name__ == "combined":
+        return _flat(schedule.schedules)
+    if type(schedule).__name__ == "Timed":
+        return _flat(schedule.schedule)
+    return [schedule]

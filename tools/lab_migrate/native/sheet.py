@@ -1,0 +1,56 @@
+"""What is known of a training while its files are written."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+
+from lab_bridge.config.schema import Schema
+from lab_migrate.native.expressions import Expressions
+from lab_migrate.native.tuned import Tuned
+
+__all__ = ["STANDARD", "Sheet", "class_name"]
+
+#: Imports that a file may need; the formatter leaves out those that nothing uses.
+STANDARD = (
+    "from __future__ import annotations", "from collections import defaultdict",
+    "from collections.abc import Callable, Iterator, Mapping", "from fnmatch import fnmatchcase",
+    "from typing import Any", "import math", "import attrs", "import lightning as L", "import torch",
+    "from torch import Tensor, nn", "from torch.nn import functional as F",
+)  # fmt: skip
+
+
+@attrs.define
+class Sheet:
+    """`trainer` is Lab's config as objects of `schema`; `own` collects what each template in use is told beside
+    `common`, which all are."""
+
+    package: str
+    name: str
+    title: str
+    trainer: Any
+    schema: Schema
+    optimizers: tuple[Tuned, ...]
+    own: dict[str, dict[str, Any]] = attrs.field(factory=dict)
+    common: dict[str, Any] = attrs.field(factory=dict)
+
+    @property
+    def modules(self) -> set[str]:
+        """The project's own top-level modules, as import blocks are sorted by."""
+        targets = [builder.target for builder in self.schema.builders.values()]
+        return {target.split(".")[0] for target in targets} - {"legacy_lab"} | {self.package}
+
+    @property
+    def evaluates(self) -> bool:
+        """Whether anything is evaluated."""
+        return bool(self.trainer.eval_every)
+
+    def spelled(self) -> Expressions:
+        """A fresh speller of this schema's values."""
+        return Expressions(self.schema)
+
+
+def class_name(stem: str) -> str:
+    """What the module is called after `Lit`, and the datamodule before `Data`."""
+    return "".join(part.capitalize() for part in stem.split("_"))

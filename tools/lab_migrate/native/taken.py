@@ -1,0 +1,76 @@
+"""Classes of a project that are written anew, and the files that they are taken out of."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+import libcst as cst
+
+from lab_bridge.config.schema import Schema
+from lab_migrate.project import read_source
+
+__all__ = ["Taken", "taken_out"]
+
+
+@attrs.frozen
+class Taken:
+    """A file's text, and its text without the classes that the native training has in a form of its own."""
+
+    before: str
+    after: str
+
+
+def taken_out(root: Path, optimizers: list[Any], schema: Schema) -> Mapping[str, Taken]:
+    """By path, the project's files that define any of these optimizers."""
+    classes: dict[Path, set[str]] = {}
+    for optimizer in optimizers:
+        builder = schema.builder_of(optimizer)
+        if builder is not None and not builder.target.startswith("legacy_lab."):
+            classes.setdefault(Path(builder.place.file), set()).add(builder.target.rpartition(".")[2])
+    found = {}
+    for path, names in classes.items():
+        text = read_source(path)
+        found[path.resolve().relative_to(root.resolve()).as_posix()] = Taken(text, _without(text, names))
+    return found
+
+
+def _without(text: str, names: set[str]) -> str:
+    """The file without some classes, and without the imports that only these needed."""
+    module = cst.parse_module(text)
+    gone = [one for one in module.body if isinstance(one, cst.ClassDef) and one.name.value in names]
+    rest = module.with_changes(body=[one for one in module.body if one not in gone])
+    unused = _used(cst.Module(body=gone).code) - _used(rest.code)
+    lines: list[Any] = []
+    above: Any = ()
+    for one in rest.body:
+        line = _pruned(one, unused)
+        if line is None:
+            above = above or one.leading_lines  # a gap between two groups of imports stays
+        else:
+            lines.append(line.with_changes(leading_lines=line.leading_lines or above))
+            above = ()
+    return rest.with_changes(body=lines).code
+
+
+def _used(code: str) -> set[str]:
+    return {node.id for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Name)}
+
+
+def _pruned(statement: Any, unused: set[str]) -> Any:
+    """An import without the names that nothing uses any more; None where that leaves none."""
+    if not isinstance(statement, cst.SimpleStatementLine):
+        return statement
+    imported = statement.body[0]
+    if not isinstance(imported, cst.Import | cst.ImportFrom) or isinstance(imported.names, cst.ImportStar):
+        return statement
+    names = [one for one in imported.names if (one.evaluated_alias or one.evaluated_name).split(".")[0] not in unused]
+    if len(names) == len(imported.names):
+        return statement
+    if not names:
+        return None
+    names[-1] = names[-1].with_changes(comma=cst.MaybeSentinel.DEFAULT)
+    return statement.with_changes(body=[imported.with_changes(names=names)])

@@ -1,0 +1,243 @@
+"""The `update` of one of Lab's optimizers, or of one that a project built on them, as the `step` of one of torch's."""
+
+from __future__ import annotations
+
+import ast
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+import libcst as cst
+import libcst.matchers as m
+
+from lab_bridge.config.schema import Builder
+from lab_migrate.native.refused import NotNativeError
+
+__all__ = ["StepCode", "step_code"]
+
+BASE = "legacy_lab.optim.optimizer.Optimizer"
+_STEPS = m.BinaryOperation(m.Attribute(m.Name("self"), m.Name("steps")), m.Add(), m.Integer("1"))
+
+
+@attrs.frozen
+class StepCode:
+    """What an optimizer class is written from.
+
+    `body` stands inside of `step`; `counts` is whether groups count their updates; `imports` are lines that the body
+    needs; `fixed` hyperparameters that the class sets itself.
+    """
+
+    doc: str
+    body: Sequence[str]
+    counts: bool
+    slots: bool
+    imports: Sequence[str]
+    fixed: dict[str, Any]
+
+
+def step_code(builder: Builder) -> StepCode:
+    """Read it off the class's source. Raises `NotNativeError` for an update that needs more of Lab than its groups."""
+    path = Path(builder.place.file)
+    module = cst.parse_module(path.read_text(encoding="utf-8"))
+    name = builder.target.rpartition(".")[2]
+    found = next((node for node in module.body if isinstance(node, cst.ClassDef) and node.name.value == name), None)
+    if found is None:
+        raise _refused(builder, "is not defined at the top of its file")
+    tree = ast.parse(module.code)
+    if not builder.target.startswith("legacy_lab.") and not _is_on_lab(tree, name):
+        raise _refused(builder, "is not built on legacy_lab.optim.optimizer.Optimizer directly")
+    methods = {part.name.value: part for part in found.body.body if isinstance(part, cst.FunctionDef)}
+    others = sorted(set(methods) - {"__init__", "update"})
+    if "update" not in methods:
+        raise _refused(builder, "has no update of its own")
+    if others:
+        raise _refused(builder, f"has {', '.join(others)} beside update")
+    rewritten = _Rewriting(builder)
+    body = methods["update"].body.visit(rewritten)
+    assert isinstance(body, cst.IndentedBlock)
+    if rewritten.left:
+        raise _refused(builder, f"uses self.{sorted(rewritten.left)[0]} in its update")
+    statements: list[Any] = [one for one in body.body if not _is_docstring(one)]
+    lines = textwrap.dedent(cst.Module(body=statements).code).strip("\n").splitlines()
+    _require_defined(builder, ast.parse("\n".join(lines)), rewritten)
+    return StepCode(
+        _doc(module, found),
+        lines,
+        rewritten.counts,
+        rewritten.slots,
+        _imports(tree, builder, "\n".join(lines)),
+        _fixed(builder, methods.get("__init__")),
+    )
+
+
+def _require_defined(builder: Builder, tree: ast.Module, rewritten: _Rewriting) -> None:
+    """Names of parameters are gone, and the count stands in the groups' loops only."""
+    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    if rewritten.names & used:
+        raise _refused(builder, "looks at the parameters' names in its update")
+    outside = {
+        node.id
+        for statement in tree.body
+        if not isinstance(statement, ast.For)
+        for node in ast.walk(statement)
+        if isinstance(node, ast.Name)
+    }
+    loops = sum(isinstance(statement, ast.For) for statement in tree.body)
+    if rewritten.counts and (rewritten.step in outside or loops != 1):
+        raise _refused(builder, "asks how many updates there were outside of one loop over its groups")
+
+
+class _Rewriting(cst.CSTTransformer):
+    """Groups become torch's, slots state, the count of updates a group's own."""
+
+    def __init__(self, builder: Builder) -> None:
+        self.builder, self.left, self.names = builder, set[str](), set[str]()
+        self.counts = self.slots = False
+        self.step = "step"
+
+    def leave_For(self, original_node: cst.For, updated_node: cst.For) -> cst.For:  # noqa: N802
+        """`for name, parameter in zip(group["names"], group["params"])` needs no names; each group counts."""
+        if m.matches(original_node.iter, m.Call(m.Name("zip"))):
+            calls = cst.ensure_type(updated_node.iter, cst.Call)
+            keys = [_key(argument.value) for argument in calls.args if argument.keyword is None]
+            target = updated_node.target
+            if keys == ["names", "params"] and isinstance(target, cst.Tuple) and len(target.elements) == 2:
+                name, parameter = (element.value for element in target.elements)
+                self.names.add(cst.ensure_type(name, cst.Name).value)
+                return updated_node.with_changes(target=parameter, iter=calls.args[1].value)
+        if m.matches(updated_node.iter, m.Attribute(m.Name("self"), m.Name("param_groups"))) and self.counts:
+            group = cst.ensure_type(updated_node.target, cst.Name).value
+            lines = [f'{group}["updates"] += 1', f'{self.step} = {group}["updates"]']
+            block = cst.ensure_type(updated_node.body, cst.IndentedBlock)
+            counted = [cst.parse_statement(line) for line in lines]
+            return updated_node.with_changes(body=block.with_changes(body=[*counted, *block.body]))
+        return updated_node
+
+    def visit_Assign(self, node: cst.Assign) -> bool:  # noqa: N802
+        """`step = self.steps + 1` names the count."""
+        if m.matches(node.value, _STEPS) and m.matches(node.targets[0].target, m.Name()):
+            self.step = cst.ensure_type(node.targets[0].target, cst.Name).value
+        return True
+
+    def leave_SimpleStatementLine(  # noqa: N802
+        self, original_node: cst.SimpleStatementLine, updated_node: cst.SimpleStatementLine
+    ) -> Any:
+        """The line that names the count goes: each group's loop names it."""
+        if m.matches(original_node, m.SimpleStatementLine([m.Assign(value=_STEPS)])):
+            return cst.RemoveFromParent()
+        return updated_node
+
+    def visit_BinaryOperation(self, node: cst.BinaryOperation) -> bool:  # noqa: N802
+        """`self.steps + 1` is no other use of `self.steps`."""
+        if m.matches(node, _STEPS):
+            self.counts = True
+        return not m.matches(node, _STEPS)
+
+    def leave_BinaryOperation(self, original_node: cst.BinaryOperation, updated_node: cst.BinaryOperation) -> Any:  # noqa: N802
+        """The count of this update."""
+        return cst.Name(self.step) if m.matches(original_node, _STEPS) else updated_node
+
+    def leave_Call(self, original_node: cst.Call, updated_node: cst.Call) -> cst.Call:  # noqa: N802
+        """`self.slot(name, parameter, "m")` asks the parameter's state."""
+        if not m.matches(original_node.func, m.Attribute(m.Name("self"), m.Name("slot"))):
+            return updated_node
+        self.slots = True
+        self.left.discard("slot")
+        rest = updated_node.args[1:]
+        return updated_node.with_changes(func=cst.parse_expression("self.slots"), args=rest)
+
+    def leave_Attribute(self, original_node: cst.Attribute, updated_node: cst.Attribute) -> cst.Attribute:  # noqa: N802
+        """What else is asked of Lab's optimizer is noted."""
+        if m.matches(original_node, m.Attribute(m.Name("self"), m.Name("groups"))):
+            return updated_node.with_changes(attr=cst.Name("param_groups"))
+        if m.matches(original_node.value, m.Name("self")):
+            self.left.add(original_node.attr.value)
+        return updated_node
+
+
+def _is_on_lab(tree: ast.Module, name: str) -> bool:
+    """Whether a class's only base is Lab's base of optimizers: whatever else it derived from could change its step."""
+    (found,) = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name]
+    imported = {
+        alias.asname or alias.name: f"{node.module}.{alias.name}"
+        for node in tree.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    return [imported.get(ast.unparse(base)) for base in found.bases] == [BASE]
+
+
+def _key(node: cst.BaseExpression) -> str:
+    """`params` of `group["params"]`."""
+    if isinstance(node, cst.Subscript) and isinstance(node.slice[0].slice, cst.Index):
+        inner = node.slice[0].slice.value
+        return str(inner.evaluated_value) if isinstance(inner, cst.SimpleString) else ""
+    return ""
+
+
+def _is_docstring(node: cst.BaseStatement) -> bool:
+    return m.matches(node, m.SimpleStatementLine([m.Expr(m.SimpleString() | m.ConcatenatedString())]))
+
+
+def _doc(module: cst.Module, found: cst.ClassDef) -> str:
+    first = found.body.body[0]
+    if isinstance(first, cst.SimpleStatementLine) and _is_docstring(first):
+        return "    " + module.code_for_node(first).strip()
+    return f'    """{found.name.value}."""'
+
+
+def _imports(tree: ast.Module, builder: Builder, body: str) -> list[str]:
+    """What the body uses of its file: imports of it, and definitions that the file keeps."""
+    used = {node.id for node in ast.walk(ast.parse(textwrap.dedent(body))) if isinstance(node, ast.Name)}
+    found, home = [], builder.target.rpartition(".")[0]
+    for node in tree.body:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "legacy_lab":
+                lab = sorted({alias.asname or alias.name for alias in node.names} & used)
+                if lab:
+                    raise _refused(builder, f"uses {lab[0]} of {node.module} in its update")
+                continue
+            names = [alias for alias in node.names if (alias.asname or alias.name).split(".")[0] in used]
+            if names:
+                kept: ast.stmt = ast.Import(names)
+                if isinstance(node, ast.ImportFrom):
+                    kept = ast.ImportFrom(node.module, names, node.level)
+                found.append(ast.unparse(kept))
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name in used:
+            found.append(f"from {home} import {node.name}")
+        elif isinstance(node, ast.Assign):
+            own = [target.id for target in node.targets if isinstance(target, ast.Name) and target.id in used]
+            found += [f"from {home} import {name}" for name in own]
+    return found
+
+
+def _fixed(builder: Builder, init: cst.FunctionDef | None) -> dict[str, Any]:
+    """Hyperparameters that `__init__` gives Lab's base other than under their own name: constants only."""
+    if init is None:
+        return {}
+    calls = [
+        call
+        for call in m.findall(init, m.Call(m.Attribute(m.Call(m.Name("super")), m.Name("__init__"))))
+        if isinstance(call, cst.Call)
+    ]
+    fixed: dict[str, Any] = {}
+    for argument in calls[0].args if calls else ():
+        if argument.keyword is None or argument.star:
+            continue
+        name, value = argument.keyword.value, cst.Module(body=[]).code_for_node(argument.value)
+        if value in (name, f"tuple({name})"):
+            continue
+        try:
+            fixed[name] = ast.literal_eval(value)
+        except ValueError as error:
+            raise _refused(builder, f"computes its hyperparameter {name} as {value}") from error
+    return fixed
+
+
+def _refused(builder: Builder, what: str) -> NotNativeError:
+    return NotNativeError(
+        "LM405", f"the optimizer {builder.name} {what}, which has no native form",
+        "write it as a torch.optim.Optimizer after the conversion, or stay at level L2", builder.place,
+    )  # fmt: skip

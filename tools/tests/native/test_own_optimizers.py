@@ -1,0 +1,78 @@
+"""Optimizers that a project built on Lab's base: taken out of their files, rewritten for torch, or refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab_migrate.convert import convert_project
+
+HEAD = """\
+import gin
+from torch import nn
+
+from legacy_lab.optim.optimizer import Optimizer
+"""
+UPDATE = """\
+        for group in self.groups:
+            for name, parameter in zip(group["names"], group["params"], strict=True):
+                parameter.sub_(parameter.grad, alpha=group["lr"])
+"""
+
+
+def source(
+    body: str = UPDATE, init: str = "super().__init__(model, lr)", more: str = "", base: str = "Optimizer"
+) -> str:
+    """A file with one optimizer."""
+    lines = f"    def __init__(self, model: nn.Module, lr: float = 0.01) -> None:\n        {init}\n\n"
+    update = f"    def update(self) -> None:\n{body}"
+    return f"{HEAD}\n\n@gin.configurable\nclass Plainest({base}):\n{lines}{update}{more}"
+
+
+def findings(native: Any, text: str) -> list[str]:
+    """What is said of a project with such a file."""
+    root = native.project("Trainer.optimizer = @Plainest")
+    (root / "own.py").write_text(text)
+    conversion = convert_project(root, "L3")
+    return [f"{one.code} {one.path}:{one.line} {one.message}" for one in conversion.findings]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (source(more="\n    def zero(self) -> None:\n        pass\n"), "has zero beside update"),
+        (source(init="super().__init__(model, lr, beta=lr * 2)"), "computes its hyperparameter beta as lr * 2"),
+        (source("        print(self.hyper)\n" + UPDATE), "uses self.hyper in its update"),
+        (source(UPDATE.replace("parameter.sub_(", 'if name.endswith("bias"):\n                    parameter.sub_(')),
+         "looks at the parameters' names"),
+        (source("        count = self.steps + 1\n        print(count)\n" + UPDATE), "outside of one loop"),
+        (source(base="Adam").replace("optim.optimizer import Optimizer", "optim.adam import Adam"), "is not built on"),
+    ],
+)  # fmt: skip
+def test_an_update_that_needs_more_of_lab_is_refused(native: Any, text: str, said: str) -> None:
+    """The finding stands at the class, and nothing is written."""
+    (found,) = findings(native, text)
+    assert found.startswith("LM405 own.py:8 the optimizer Plainest"), found
+    assert said in found
+
+
+def test_the_class_goes_and_the_rest_of_its_file_stays(native: Any, tmp_path: Path) -> None:
+    """Comments and all; imports that only the class needed go with it, as its base would be imported from Lab."""
+    rest = "\n\n# Not one.\nWIDTH = 3  # features\n\n\ndef layer() -> nn.Module:\n    return nn.Linear(WIDTH, 1)\n"
+    root = native.project("Trainer.optimizer = @Plainest")
+    (root / "own.py").write_text(source() + rest)
+    conversion = convert_project(root, "L3")
+    assert not conversion.needs_hand, conversion.findings
+    conversion.write(tmp_path / "out")
+    assert (tmp_path / "out" / "own.py").read_text() == "from torch import nn\n" + rest
+    assert "class Plainest(torch.optim.Optimizer)" in (tmp_path / "out" / "blobs" / "optimizer.py").read_text()
+
+
+def test_an_optimizer_that_the_config_does_not_name_keeps_its_import_of_lab(native: Any) -> None:
+    """Then it would stay behind, and the finding says so."""
+    root = native.project()
+    (root / "own.py").write_text(source())
+    (finding,) = convert_project(root, "L3").findings
+    assert (finding.code, finding.path, finding.line) == ("LM403", "own.py", 4)
