@@ -74,6 +74,7 @@ def hooks_of(nest: Nest, roles: Roles, graph: CallGraph) -> Hooks:
     # In a script the global names are the base frame's own, and become attributes like those.
     dropped |= {id(item.node) for item in nest.items if isinstance(item.node, ast.Global)}
     dropped |= {id(node) for node in roles.distributed.epochs} if roles.distributed is not None else set()
+    dropped |= {id(item.node) for item in nest.items if _for_header(item, nest)}
     mode = _training_modes(nest, roles, graph)
     dropped |= mode
     if roles.distributed is not None and manual is not None:
@@ -226,6 +227,21 @@ def _schedule_of(item: Item, roles: Roles) -> str:
         if node.value.func.attr == "step" and name in roles.schedules:
             return name
     return ""
+
+
+def _for_header(item: Item, nest: Nest) -> bool:
+    """Whether a statement only names a text or number for a loop's header, as for its progress bar."""
+    node = item.node
+    if not isinstance(node, ast.Assign) or not isinstance(node.value, ast.Constant) or len(node.targets) != 1:
+        return False
+    target = node.targets[0]
+    if not isinstance(target, ast.Name) or item.frame.is_script:
+        return False
+    loops = [nest.train, *([nest.validation] if nest.validation is not None else [])]
+    headers = {id(one) for loop in loops if isinstance(loop.node, ast.For) for one in ast.walk(loop.node.iter)}
+    uses = [one for one in ast.walk(item.frame.function.node) if isinstance(one, ast.Name) and one.id == target.id]
+    reads = [one for one in uses if one is not target]
+    return bool(reads) and all(id(one) in headers for one in reads)
 
 
 def _zeroes(item: Item) -> bool:

@@ -56,7 +56,10 @@ class Places:
 
         def said(node: ast.expr) -> str | None:
             if moves is not None and (inner := moves.inside(node)) is not None:
-                return text(inner) if hasattr(inner, "lineno") else None
+                if not hasattr(inner, "lineno"):
+                    return None
+                # A generator shares its brackets with the call that it is the argument of.
+                return f"({text(inner)})" if isinstance(node, ast.GeneratorExp) else text(inner)
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "cuda":
                 return f"{text(node.func.value)}.to(self.device)"
             if id(node) in self.backwards and isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):

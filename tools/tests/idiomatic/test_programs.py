@@ -400,6 +400,58 @@ def test_a_bound_that_the_epochs_change_stays_in_a_hook(same: Same) -> None:
     assert "        if self.args.clip > 0:\n            nn.utils.clip_grad_norm_(" in after
 
 
+def test_parts_of_a_batch_that_are_moved_in_a_generator(same: Same) -> None:
+    """A generator shares its brackets with the call around it."""
+    after = same("""
+        device = torch.device("cpu")
+        model = Net().to(device)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        loader = DataLoader(data, batch_size=4, shuffle=True)
+        for epoch in range(2):
+            for batch in loader:
+                x, y = tuple(part.to(device) for part in batch)
+                z = [one.to(device) for one in (x, y)]
+                optimizer.zero_grad()
+                loss = F.cross_entropy(model(x), z[1])
+                loss.backward()
+                optimizer.step()
+    """)
+    assert "x, y = tuple(batch)\n" in after
+
+
+def test_what_only_the_loops_header_needs_goes() -> None:
+    """Lightning has a progress bar of its own; a text that is printed as well stays."""
+    train = """
+        from tqdm import tqdm
+
+        def train(model, optimizer, loader):
+            desc, size = "training", 3
+            title = "training"
+            name = "train"
+            for x, y in tqdm(loader, desc=title, postfix=name, disable=True):
+                optimizer.zero_grad()
+                loss = F.cross_entropy(model(x), y)
+                loss.backward()
+                optimizer.step()
+            print(name, desc, size)
+
+        def main():
+            model = Net()
+            optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+            loader = DataLoader(data, batch_size=4, shuffle=True)
+            for epoch in range(2):
+                train(model, optimizer, loader)
+
+        main()
+    """
+    after = rewritten(program(train)).text
+    assert "title" not in after
+    assert "tqdm" not in after
+    assert "name = " in after
+    # What is printed differs: the bar is Lightning's.
+    assert run(after).steps == run(program(train)).steps
+
+
 def test_figures_stay_in_the_training_step_beside_a_limit(same: Same) -> None:
     """A `break` that the Trainer's limit takes over moves nothing behind the step."""
     after = same("""
