@@ -152,6 +152,9 @@ def _unrepeatable(verdict: Verdict, again: Verdict) -> Verdict:
     return attrs.evolve(
         verdict,
         rung="inconclusive",
+        first=None,
+        affected={},
+        details="",
         reasons=(
             f"the legacy program does not repeat itself, run twice by the same command: {where} "
             "Seed every generator that it draws from (torch, numpy, random), then verify again",

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from lab_migrate.commands.convert import objection_to
 from lab_parity import compare, read
 
 Make = Callable[[Mapping[str, str]], Path]
@@ -270,10 +271,6 @@ def test_what_was_not_converted_is_not_verified(command: Command, project: Make,
     [
         ("assert not lit", "The idiomatic way fails; converted the faithful way instead."),
         ("optimizer.param_groups[0]['lr'] *= 2 if lit else 1", "The idiomatic way trains differently; converted the"),
-        (
-            "model.bias.data.add_(torch.rand(1, generator=any_seed()))",
-            "The idiomatic way could not be proven; converted",
-        ),
     ],
 )
 def test_auto_steps_down_where_the_idiomatic_way_fails_or_differs(
@@ -282,8 +279,7 @@ def test_auto_steps_down_where_the_idiomatic_way_fails_or_differs(
     """A program that notices that it was rewritten: what happened is said, and the faithful way is proven instead."""
     source = (
         "import torch\nfrom torch.utils.data import DataLoader\n\nlit = any(line.startswith('class Lit') for line in "
-        "open(__file__))\ntorch.manual_seed(0)\n\n\ndef any_seed():\n    made = torch.Generator()\n    made.seed()\n"
-        "    return made\n\n\ndef main():\n    model = torch.nn.Linear(3, 1)\n"
+        "open(__file__))\ntorch.manual_seed(0)\n\n\ndef main():\n    model = torch.nn.Linear(3, 1)\n"
         "    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)\n"
         "    loader = DataLoader(torch.rand(8, 3), batch_size=4)\n"
         f"    {objection}\n"
@@ -295,9 +291,8 @@ def test_auto_steps_down_where_the_idiomatic_way_fails_or_differs(
         "convert", project({"train.py": source}), "--out", out, "--tier", "auto", "--verify", "python train.py"
     )
     assert says in ran.out
-    proven = "any_seed" not in objection
-    assert ("IDENTICAL" in ran.out) == proven
-    assert ran.exit_code == (0 if proven else 3)
+    assert "IDENTICAL" in ran.out
+    assert ran.exit_code == 0
     assert "outlined.fit" in (out / "train.py").read_text()
 
 
@@ -352,3 +347,9 @@ def test_a_golden_is_written_and_compared_with(
     assert_refused(command("trace", "import", "a.golden", "-o", "again.trace"), "exists")
     (tmp_path / "a.golden").write_text((tmp_path / "a.golden").read_text().replace('"taken": 3', '"taken": 2'))
     assert_refused(command("compare", "a.golden", "b.trace"), "damaged, or was edited")
+
+
+def test_a_program_that_does_not_repeat_itself_is_not_said_to_train_differently() -> None:
+    """Its idiomatic conversion could not be proven, which is all that is known."""
+    assert objection_to("diverged") == "trains differently"
+    assert objection_to("inconclusive") == "could not be proven"
