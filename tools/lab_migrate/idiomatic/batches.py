@@ -91,6 +91,8 @@ def validating(node: ast.stmt, frame: Frame) -> Batches | None:
     inner = own_nodes(node.body)
     if events_in(inner) or any(isinstance(one, ast.Return | ast.Yield | ast.Global | ast.Nonlocal) for one in inner):
         return None
+    if any(isinstance(one, ast.Attribute) and one.attr in ("grad", "requires_grad", "requires_grad_") for one in inner):
+        return None  # Lightning validates without gradients
     runs = any(isinstance(one, ast.Call) and isinstance(one.func, ast.Name | ast.Attribute) for one in inner)
     loads = "load" in dotted(found.loader).lower() or "data" in dotted(found.loader).lower()
     loads = loads or "load" in frame.canonical(found.loader).lower()

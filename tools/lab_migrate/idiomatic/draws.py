@@ -15,6 +15,7 @@ from lab_migrate.analysis.symbols import Function, dotted, own_nodes
 from lab_migrate.idiomatic.batches import Batches
 from lab_migrate.idiomatic.frame import Frame, Item
 from lab_migrate.idiomatic.nest import Nest
+from lab_migrate.idiomatic.news import refuse_late_news
 from lab_migrate.idiomatic.quiet import is_quiet_call
 from lab_migrate.idiomatic.reach import reached
 from lab_migrate.idiomatic.refused import NotIdiomaticError
@@ -31,6 +32,7 @@ def refuse_early_draws(nest: Nest, roles: Roles, dropped: Collection[int], graph
         for item in items:
             if loop is not None and id(item.node) not in dropped:
                 _refuse(item, loop, roles, graph)
+                refuse_late_news(item, loop, nest, graph)
     if nest.steps is not None:
         pull = nest.train.pulls[0]
         for node in nest.train.node.body[: nest.train.node.body.index(pull)]:

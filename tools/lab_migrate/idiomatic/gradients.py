@@ -10,7 +10,7 @@ import ast
 
 from lab_migrate.analysis import CallGraph
 from lab_migrate.analysis.events import ZERO, events_in
-from lab_migrate.analysis.symbols import Function, own_nodes
+from lab_migrate.analysis.symbols import Function, dotted, own_nodes
 from lab_migrate.idiomatic.batch import Automatic
 from lab_migrate.idiomatic.frame import Frame, Item
 from lab_migrate.idiomatic.nest import Nest
@@ -46,7 +46,8 @@ def refuse_gradients_from_before(nest: Nest, graph: CallGraph) -> None:
 
 
 def _looks(node: ast.AST, within: Function) -> bool:
-    return isinstance(node, ast.Attribute) and node.attr == "grad" and isinstance(node.ctx, ast.Load)
+    reads = isinstance(node, ast.Attribute) and node.attr == "grad" and isinstance(node.ctx, ast.Load)
+    return reads and not dotted(node).endswith("autograd.grad")
 
 
 def _goes_back(node: ast.AST, within: Function) -> bool:

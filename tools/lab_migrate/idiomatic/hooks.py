@@ -7,7 +7,7 @@ import ast
 import attrs
 
 from lab_migrate.analysis import CallGraph
-from lab_migrate.analysis.symbols import dotted, own_nodes
+from lab_migrate.analysis.symbols import Function, dotted, own_nodes
 from lab_migrate.idiomatic.batch import Automatic, automatic
 from lab_migrate.idiomatic.clip import trainer_clip
 from lab_migrate.idiomatic.draws import refuse_early_draws
@@ -18,6 +18,7 @@ from lab_migrate.idiomatic.moves import Moves
 from lab_migrate.idiomatic.names import TAIL, TRAIN, VALIDATE
 from lab_migrate.idiomatic.nest import Nest, in_inner_loop
 from lab_migrate.idiomatic.own_step import refuse_own_steps
+from lab_migrate.idiomatic.reach import reached
 from lab_migrate.idiomatic.refused import ManualOptimizationError, NotIdiomaticError
 from lab_migrate.idiomatic.related import related
 from lab_migrate.idiomatic.roles import Roles, nodes_of
@@ -66,7 +67,7 @@ def hooks_of(nest: Nest, roles: Roles, graph: CallGraph) -> Hooks:
         refuse_looks_at_gradients(nest, sorted_batch, graph)
         if sorted_batch.accumulation is not None and roles.wrapper is not None:
             raise ManualOptimizationError(sorted_batch.accumulation.update, "the optimizer's wrapper steps in it")
-        epoch_schedules = _epoch_schedules(nest, roles, sorted_batch)
+        epoch_schedules = _epoch_schedules(nest, roles, sorted_batch, graph)
         manual = None
     except ManualOptimizationError as error:
         sorted_batch, epoch_schedules, manual = None, [], error
@@ -146,7 +147,7 @@ def hooks_of(nest: Nest, roles: Roles, graph: CallGraph) -> Hooks:
     )  # fmt: skip
 
 
-def _epoch_schedules(nest: Nest, roles: Roles, sorted_batch: Automatic) -> list[str]:
+def _epoch_schedules(nest: Nest, roles: Roles, sorted_batch: Automatic, graph: CallGraph) -> list[str]:
     """Schedules that step once an epoch, after its batches, whose rate nothing reads before that."""
     found: list[str] = []
     for item in [*nest.between, *nest.after]:
@@ -160,7 +161,7 @@ def _epoch_schedules(nest: Nest, roles: Roles, sorted_batch: Automatic) -> list[
                 raise ManualOptimizationError(item.node, "the schedule steps twice")
             found.append(name)
         elif not found and roles.schedules:
-            _reads_rate(item.frame, item.node, roles)
+            _reads_rate(item.frame, item.node, roles, graph)
     every = [*found, *sorted_batch.schedules]
     missing = [name for name in roles.schedules if name not in every and name in _stepped(nest, roles)]
     if missing:
@@ -175,7 +176,7 @@ def _epoch_schedules(nest: Nest, roles: Roles, sorted_batch: Automatic) -> list[
     if found:
         for node in [*sorted_batch.tail, *(nest.validation.body if nest.validation else [])]:
             frame = nest.train.frame if node in sorted_batch.tail else nest.validation.frame  # type: ignore[union-attr]
-            _reads_rate(frame, node, roles)
+            _reads_rate(frame, node, roles, graph)
     return found
 
 
@@ -213,11 +214,20 @@ def _stepped(nest: Nest, roles: Roles) -> set[str]:
     return found & set(roles.schedules)
 
 
-def _reads_rate(frame: Frame, node: ast.stmt, roles: Roles) -> None:
+def _reads_rate(frame: Frame, node: ast.stmt, roles: Roles, graph: CallGraph) -> None:
     """Lightning steps an epoch's schedule after the last batch, before validation: a rate read later is the next."""
-    for one in ast.walk(node):
-        if isinstance(one, ast.Name | ast.Attribute) and frame.canonical(one) in [*roles.schedules, *roles.optimizers]:
-            raise ManualOptimizationError(node, "the learning rate is read before the schedule steps")
+    names = {*roles.schedules, *roles.optimizers}
+
+    def does(one: ast.AST, within: Function) -> bool:
+        name = dotted(one)
+        if within is frame.function:
+            return bool(name) and frame.canonical(name) in names
+        head, _, rest = name.partition(".")
+        # Another function has it as a global name, or as the attribute of its class.
+        return (name in names and head not in within.parameters) or (bool(rest) and f"self.{rest}" in names)
+
+    if reached([node], frame, graph, does) is not None:
+        raise ManualOptimizationError(node, "the learning rate is read before the schedule steps")
 
 
 def _schedule_of(item: Item, roles: Roles) -> str:

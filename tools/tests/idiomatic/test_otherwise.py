@@ -48,6 +48,32 @@ def own(signature: str, first: str) -> str:
     return loop(start=OWN.format(signature=signature, first=first) + START.replace("torch.optim.SGD", "Own"))
 
 
+GROWING = """\
+class Growing(torch.utils.data.Dataset):
+    epoch = 0
+
+    def __len__(self):
+        return len(data)
+
+    def __getitem__(self, i):
+        return data[i][0] + self.epoch, data[i][1]
+
+
+growing = Growing()
+"""
+
+
+def told(workers: str, told: str = "growing.epoch = epoch + 3") -> str:
+    """A data set that is told of the epoch before its batches."""
+    start = GROWING + START.replace("DataLoader(data, ", f"DataLoader(growing, {workers}")
+    return loop(start=start, before=told)
+
+
+SCHEDULED = START + "scheduler = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.5)\n"
+SHOW = "def show():\n    print(optimizer.param_groups[0]['lr'])\n\n\n"
+VALIDATION = "model.eval()\nwith torch.no_grad():\n    for x, y in val_loader:\n        print(model(x).sum().item())\n"
+VALIDATED = "val_loader = DataLoader(data, batch_size=8)\n"
+
 AUTOMATIC = {
     "names of the loop are read after it, in a script": loop(end="print(epoch, i, loss.item(), x.sum().item())\n"),
     "names of the loop are read after it, in a function": "def main():\n"
@@ -60,11 +86,22 @@ AUTOMATIC = {
     "a limit that is an argument of the epoch's one call": "def train(most):\n"
     + loop(f"{BATCH}if i + 1 == most:\n    break", start="").split("\n", 1)[1]
     + f"\n\n{START}for epoch in range(2):\n    train(3)\n",
+    "a data set that is told of the epoch, in this process": told(""),
+    "a data set that is measured before the epoch, its workers started": told(
+        "num_workers=1, ", "print(len(growing))"),
+    "a validation that needs gradients": loop(
+        start=START + VALIDATED, before="model.train()",
+        after="model.eval()\nfor x, y in val_loader:\n    x.requires_grad_()\n"
+        "    print(torch.autograd.grad(model(x).sum(), x)[0].sum().item())\n"),
     "gradients of before that are zeroed": loop(
         ZEROED_AFTER, START + "model(data.tensors[0]).sum().backward()\noptimizer.zero_grad()\n"),
 }  # fmt: skip
 
 MANUAL = {
+    "a function reads the rate before the schedule steps": loop(
+        start=SHOW + SCHEDULED + VALIDATED, before="model.train()", after=f"{VALIDATION}show()\nscheduler.step()"),
+    "a function reads the rate between training and validation": loop(
+        start=SHOW + SCHEDULED + VALIDATED, before="model.train()", after=f"show()\n{VALIDATION}scheduler.step()"),
     "gradients are never zeroed": loop(FORWARD),
     "gradients are zeroed once an epoch": loop(FORWARD, before="optimizer.zero_grad()"),
     "a gradient is read after it was zeroed": loop(f"{ZEROED_AFTER}print(model.inner.weight.grad)"),
@@ -78,6 +115,8 @@ MANUAL = {
 }  # fmt: skip
 
 REFUSED = {
+    "a data set that is told of the epoch when its workers have been started": ("LM304", told("num_workers=1, ")),
+    "a data set that is changed by a method": ("LM304", told("num_workers=1, ", "growing.__setattr__('epoch', epoch)")),
     "a function reads the epoch's number": (
         "LM305", loop(start=f"def show():\n    print(epoch)\n\n\n{START}", after="show()")),
     "a function reads the batch": (
