@@ -94,6 +94,11 @@ class Scene:
         return [Pair(name, a[name], b[name]) for name in a if name in b and a[name].shape == b[name].shape]
 
     @cached_property
+    def averages_differ(self) -> bool:
+        """Whether averages of the parameters, which may feed the loss, differ in the divergent step."""
+        return any(not same_bits(pair.a, pair.b) for pair in self.pairs("ema", "after"))
+
+    @cached_property
     def micro_steps(self) -> tuple[int, int]:
         """Of the divergent step, on both sides."""
         sides = (self.legacy.history.steps, self.migrated.history.steps)

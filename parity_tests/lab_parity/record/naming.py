@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from lab_parity.digest import digest_tensor
 
-__all__ = ["Live", "Names", "buffers", "is_wrapper", "modules", "parameters", "twins"]
+__all__ = ["Live", "Names", "buffers", "is_copy", "is_wrapper", "modules", "parameters", "twins"]
 
 _WRAPPERS = {
     "AveragedModel": "module",
@@ -122,10 +122,11 @@ def twins(roots: Sequence[nn.Module], live: Live) -> list[nn.Module]:
 
 
 def _copies(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
-    return a.keys() == b.keys() and all(_copy(a[path], b[path]) for path in a)
+    return a.keys() == b.keys() and all(is_copy(a[path], b[path]) for path in a)
 
 
-def _copy(a: Tensor, b: Tensor) -> bool:
+def is_copy(a: Tensor, b: Tensor) -> bool:
+    """Whether they are two tensors of the same bits."""
     if a is b or a.dtype != b.dtype or a.shape != b.shape or a.device != b.device or a.layout != b.layout:
         return False
     return digest_tensor(a) == digest_tensor(b)

@@ -6,7 +6,7 @@ import itertools
 import operator
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 from torch import Tensor, nn
@@ -14,8 +14,11 @@ from torch.optim import Optimizer
 
 from lab_parity.errors import SiteError
 from lab_parity.record.by_hand import ByHand
+from lab_parity.record.copies import Copy, copies
 from lab_parity.record.naming import Live, Names, buffers, modules, twins
 from lab_parity.record.sites import UpdateSite
+
+T = TypeVar("T")
 
 __all__ = ["Group", "OptimizerView", "Views"]
 
@@ -33,15 +36,15 @@ class Group:
 class OptimizerView:
     """One optimizer at one moment; `state` maps a parameter's name to its state tensors and numbers.
 
-    `averages` are the modules that were copies of a trained one, and trained by nobody, when it first stepped, and
-    those that said later that they average it.
+    `averages` are the modules (or dicts and lists) that were copies of a trained one, and trained by nobody, when it
+    first stepped, and those modules that said later that they average it.
     `prefixes` stand before the paths in each of `roots`.
     """
 
     groups: Sequence[Group]
     state: Mapping[str, Mapping[str, Any]]
     roots: Sequence[nn.Module]
-    averages: Sequence[nn.Module] = ()
+    averages: Sequence[nn.Module | Copy] = ()
     prefixes: Sequence[str] = ()
 
     def buffers(self) -> list[tuple[str, Tensor]]:
@@ -70,6 +73,7 @@ class Views:
     def __init__(self) -> None:
         self._names = Names()
         self._known: dict[int, _Known] = {}
+        self._copies: dict[int, Copy] = {}
         self._labels = 0
 
     def of_torch(self, optimizer: Optimizer, seen: OptimizerView | None = None) -> OptimizerView:
@@ -158,10 +162,14 @@ class Views:
             trained = {id(root) for other in self._known.values() for root in alive(other.roots)}
             known.roots = list(map(weakref.ref, roots))
             known.averages = [weakref.ref(twin) for twin in twins(roots, live) if id(twin) not in trained]
+            known.copies = [weakref.ref(self._copies.setdefault(id(copy.container), copy)) for copy in copies(roots)]
             known.parameters = len(tensors)
         roots = alive(known.roots)
         prefixes = list(map(self._names.prefix, roots))
-        return OptimizerView(made, _slots(state, tensors, found, given), roots, alive(known.averages), prefixes)
+        # Nobody but this dict holds a copy, and nobody but a copy holds what the program has dropped.
+        self._copies = {place: copy for place, copy in self._copies.items() if copy.alive}
+        averages: list[nn.Module | Copy] = [*alive(known.averages), *alive(known.copies)]
+        return OptimizerView(made, _slots(state, tensors, found, given), roots, averages, prefixes)
 
 
 def _slots(
@@ -185,14 +193,15 @@ class _Known:
     of: Callable[[], Any]
     roots: list[weakref.ref[nn.Module]] = attrs.field(factory=list)
     averages: list[weakref.ref[nn.Module]] = attrs.field(factory=list)
+    copies: list[weakref.ref[Copy]] = attrs.field(factory=list)
     parameters: int = -1
     label: str | None = None
     taken: int = 0
 
 
-def alive(references: Sequence[weakref.ref[nn.Module]]) -> list[nn.Module]:
+def alive(references: Sequence[weakref.ref[T]]) -> list[T]:
     """What they refer to, as far as it is still there."""
-    return [module for module in (reference() for reference in references) if module is not None]
+    return [thing for thing in (reference() for reference in references) if thing is not None]
 
 
 def _reference(thing: Any) -> Callable[[], Any]:

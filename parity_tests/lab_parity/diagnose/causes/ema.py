@@ -9,11 +9,16 @@ from lab_parity.diagnose.fit import Fit, flat, gradient_noise, least_squares
 from lab_parity.diagnose.scene import Run, Scene
 from lab_parity.diagnose.words import number
 
-PHASES = ("ema",)
+PHASES = ("ema", "forward", "loss")
 
 
 def find(scene: Scene) -> Iterator[Cause]:
-    """Fits `average = d · average before + (1 - d) · parameter` on both sides, from this step and the one before."""
+    """Fits `average = d · average before + (1 - d) · parameter` on both sides, from this step and the one before.
+
+    An average may feed the loss (a target network, a momentum encoder), and is then seen there first.
+    """
+    if not scene.averages_differ:
+        return
     fits = [_decay(run) for run in (scene.legacy, scene.migrated)]
     step = scene.first.step
     if fits[0] is None or fits[1] is None:

@@ -16,7 +16,7 @@ def find(scene: Scene) -> Iterator[Cause]:
     """Read from the outputs of all called modules."""
     if not scene.captured or not scene.modules or scene.first_module is not None or scaled(scene) is not None:
         return
-    if any(b is None for _, b in scene.modules):
+    if any(b is None for _, b in scene.modules) or scene.averages_differ:
         return
     losses = [run.tensors("loss", "after", scene.micro) for run in (scene.legacy, scene.migrated)]
     values = [float(next(iter(side.values()))) if side else float("nan") for side in losses]

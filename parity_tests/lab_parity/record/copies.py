@@ -1,0 +1,105 @@
+"""Copies of a model's parameters that a program keeps in a dict or a list of its own: averages, best weights, anchors.
+
+Found once, among Python's live objects, by their bits. A container is watched and not its tensors, since many programs
+put new ones in at each step; it is let go when nobody else holds it.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import compress
+from typing import Any
+
+import attrs
+import torch
+from torch import Tensor, nn
+
+from lab_parity.record.naming import is_copy, parameters
+
+__all__ = ["Copy", "copies"]
+
+_KINDS = frozenset(map(id, (dict, OrderedDict, list)))
+_OURS = 2
+"""References to a container that nobody else holds: the copy's own, and the argument of the count."""
+
+
+@attrs.frozen(slots=True, eq=False)
+class Copy:
+    """A dict or list, and the place in it of each parameter's copy, by the parameter's path."""
+
+    container: Any
+    places: Mapping[str, Any]
+
+    @property
+    def alive(self) -> bool:
+        """Whether anybody else still holds the container."""
+        return sys.getrefcount(self.container) > _OURS
+
+    def tensors(self) -> Iterator[tuple[str, Tensor]]:
+        """(parameter's path, its copy), as they are now."""
+        for path, place in self.places.items():
+            try:
+                found = self.container[place]
+            except LookupError:
+                continue
+            if isinstance(found, Tensor):
+                yield path, found
+
+
+def copies(roots: Sequence[nn.Module]) -> list[Copy]:
+    """Dicts with the parameters' paths as keys, and lists in their order, that hold a bitwise copy of each.
+
+    Of one of `roots` each; all of its parameters, or all that are trained.
+    """
+    found: list[Copy] = []
+    for root in roots:
+        every = dict(parameters(root))
+        trained = {path: parameter for path, parameter in every.items() if parameter.requires_grad}
+        if trained:
+            known = {id(copy.container) for copy in found}
+            found += [copy for copy in _copies_of(every, trained) if id(copy.container) not in known]
+    return found
+
+
+def _copies_of(every: Mapping[str, Tensor], trained: Mapping[str, Tensor]) -> Iterator[Copy]:
+    path, first = next(iter(trained.items()))
+    for thing in _containers():
+        # Hundreds of thousands of containers: the cheapest question first.
+        if type(thing) is list:
+            wanted = every if len(thing) == len(every) else trained if len(thing) == len(trained) else None
+            if wanted is not None and isinstance(thing[0], Tensor) and _holds(thing, wanted, range(len(thing))):
+                yield Copy(thing, dict(zip(wanted, range(len(thing)), strict=True)))
+        elif len(thing) >= len(trained) and isinstance(thing.get(path), Tensor) and thing[path] is not first:
+            wanted = every if every.keys() <= thing.keys() else trained
+            if wanted.keys() <= thing.keys() and _holds(thing, wanted, wanted) and not _of_a_module(thing):
+                yield Copy(thing, {path: path for path in wanted})
+
+
+def _containers() -> Iterator[Any]:
+    for generation in (2, 1, 0):
+        things = gc.get_objects(generation)
+        yield from compress(things, map(_KINDS.__contains__, map(id, map(type, things))))
+
+
+def _holds(container: Any, wanted: Mapping[str, Tensor], places: Any) -> bool:
+    return all(
+        isinstance(container[place], Tensor)
+        and is_copy(container[place], tensor)
+        and not _same_memory(container[place], tensor)
+        for place, tensor in zip(places, wanted.values(), strict=True)
+    )
+
+
+def _same_memory(a: Tensor, b: Tensor) -> bool:
+    """Whether one is the other under another name, as in a state_dict."""
+    if a.layout != torch.strided or type(b) not in (Tensor, nn.Parameter):
+        return False
+    return bool(a.numel()) and a.untyped_storage().data_ptr() == b.untyped_storage().data_ptr()
+
+
+def _of_a_module(container: Any) -> bool:
+    """Whether it is a module's own dict of parameters: then the module itself is a copy."""
+    return any(holder.get("_parameters") is container for holder in gc.get_referrers(container) if type(holder) is dict)
