@@ -32,6 +32,6 @@ def _clipping(key: Key, differ: Collection[Key]) -> bool:
     """A threshold counts where it met the same norm; what a norm is of, where the norm is another one."""
     gradients = any(other.phase == "grad" for other in differ)
     other_norm = key._replace(field="total_norm") in differ
-    if key.field in ("parameters", "norm_type"):
+    if key.field in ("left_out", "outside", "norm_type"):
         return other_norm or (key.name.startswith("clip_grad_value_") and gradients)
     return gradients if key.field == "total_norm" else not other_norm

@@ -95,16 +95,17 @@ def ahead(schedule: lr_scheduler.LRScheduler) -> lr_scheduler.LRScheduler:
 
 
 def test_a_clip_is_seen_however_it_was_imported(tmp_path: Path) -> None:
-    """With its arguments, the number of its parameters and the norm before it; of two calls each."""
+    """With its arguments, the gradients that it leaves out, and the norm before it; of two calls each."""
     with lab_parity.record(tmp_path / "a"):
         train(lambda model: (by_norm(0.05)(model), clip_grad_value_(model[0].weight, clip_value=0.01)), steps=1)
     (found,) = rows(tmp_path / "a", "clip")
     norm = found.pop(("clip_grad_norm_", "total_norm"))
     assert norm > 0.05
     assert found == {
-        ("clip_grad_norm_", "max_norm"): 0.05, ("clip_grad_norm_", "parameters"): 4,
-        ("clip_grad_norm_", "norm_type"): 2,
-        ("clip_grad_value_", "clip_value"): 0.01, ("clip_grad_value_", "parameters"): 1,
+        ("clip_grad_norm_", "max_norm"): 0.05, ("clip_grad_norm_", "norm_type"): 2,
+        ("clip_grad_norm_", "left_out"): 0, ("clip_grad_norm_", "outside"): 0,
+        ("clip_grad_value_", "clip_value"): 0.01, ("clip_grad_value_", "left_out"): 3,
+        ("clip_grad_value_", "outside"): 0,
     }  # fmt: skip
     with lab_parity.record(tmp_path / "b"):
         train(lambda model: [by_norm(0.05, norm_type=1)(part) for part in (model[0], model[2])], steps=1)
@@ -137,12 +138,20 @@ def test_a_function_that_has_taken_torchs_place_is_seen(tmp_path: Path, monkeypa
     assert torch.nn.utils.clip_grad_norm_ is stand_in
 
 
+def wider(model: nn.Module) -> None:
+    """Clips another one's gradient, too."""
+    other = nn.Parameter(torch.ones(1))
+    other.grad = torch.ones(1)
+    clip_grad_norm_([*model.parameters(), other], 0.05)
+
+
 @pytest.mark.parametrize(
     ("a", "b", "field"),
     [
         (by_norm(0.05), by_norm(0.0501), "max_norm"),
         (by_norm(100.0), by_norm(200.0), "max_norm"),
-        (by_norm(0.05), lambda model: clip_grad_norm_(model[0].parameters(), 0.05), "parameters"),
+        (by_norm(0.05), lambda model: clip_grad_norm_(model[0].parameters(), 0.05), "left_out"),
+        (by_norm(0.05), wider, "outside"),
         (by_norm(0.05), by_norm(0.05, norm_type=1.0), "norm_type"),
         (
             lambda model: clip_grad_value_(model.parameters(), 0.01),

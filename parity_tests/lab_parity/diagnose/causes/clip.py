@@ -66,14 +66,16 @@ def _asked(scene: Scene) -> Iterator[Cause]:
     if a is None or b is None:
         return
     calls = [
-        sum(key.phase == "clip" and key.field == "parameters" for key in run.history.keys)
+        sum(key.phase == "clip" and key.field == "left_out" for key in run.history.keys)
         for run in (scene.legacy, scene.migrated)
     ]
     said = {
         "max_norm": f"The legacy run clips the global norm at {number(a)}, the migrated one at {number(b)}.",
         "clip_value": f"The legacy run clips each element at {number(a)}, the migrated one at {number(b)}.",
-        "parameters": f"The legacy run clips {number(a)} parameters' gradients together, the migrated one {number(b)}"
-        + (f", in {calls[1]} calls instead of {calls[0]}." if calls[0] != calls[1] else "."),
+        "left_out": f"The legacy run leaves {number(a)} of the optimizer's gradients out of a clip, the migrated one "
+        + (f"{number(b)}, in {calls[1]} calls instead of {calls[0]}." if calls[0] != calls[1] else f"{number(b)}."),
+        "outside": f"The legacy run clips {number(a)} gradients of others together with the optimizer's, the migrated "
+        f"one {number(b)}.",
         "norm_type": f"The legacy run clips by the norm of order {number(a)}, the migrated one by that of {number(b)}.",
     }
     if field in said:
@@ -81,7 +83,7 @@ def _asked(scene: Scene) -> Iterator[Cause]:
             "clip",
             said[field],
             f"{field} of {name}",
-            size=b if field != "parameters" else None,
+            size=b if field not in ("left_out", "outside") else None,
             read=True,
             evidence=("read from both traces",),
         )

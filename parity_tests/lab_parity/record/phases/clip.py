@@ -30,7 +30,7 @@ _FUNCTIONS = {"clip_grad_norm_": "max_norm", "clip_grad_value_": "clip_value"}
 
 @attrs.frozen(slots=True, eq=False)
 class _Call:
-    """One call: the parameters, by identity, what was asked for, and the norm (digest, value) where there is one."""
+    """One call: the parameters that had gradients, by identity, what was asked for, and the norm (digest, value)."""
 
     function: str
     parameters: frozenset[int]
@@ -63,6 +63,7 @@ class Clips:
         if not self._calls:
             return [], []
         ours = {id(parameter) for parameter in parameters}
+        moved = {id(parameter) for parameter in parameters if parameter.grad is not None}
         calls = [call for call in self._calls if not call.parameters.isdisjoint(ours)]
         self._calls = [call for call in self._calls if call.parameters.isdisjoint(ours)]
         asked: list[Row] = []
@@ -72,7 +73,9 @@ class Clips:
             place = counts[call.function]
             counts[call.function] += 1
             name = f"{call.function} {place}" if place else call.function
-            asked += [number_row(Key("clip", -1, name, field), value) for field, value in call.asked]
+            # Of what has a gradient: one that has none is found as a gradient, and another model as one.
+            over = [("left_out", len(moved - call.parameters)), ("outside", len(call.parameters - ours))]
+            asked += [number_row(Key("clip", -1, name, field), value) for field, value in (*call.asked, *over)]
             if call.norm is not None:
                 norms.append(Row(Key("clip", -1, name, "total_norm"), *call.norm))
         return asked, norms
@@ -97,8 +100,7 @@ class Clips:
     ) -> None:
         threshold = _FUNCTIONS[name]
         gradients = [id(parameter) for parameter in listed if parameter.grad is not None]
-        # All that were given, with and without a gradient: one that has none is found as a gradient.
-        asked = [(threshold, float(args[0] if args else kwargs[threshold])), ("parameters", float(len(listed)))]
+        asked = [(threshold, float(args[0] if args else kwargs[threshold]))]
         if name == "clip_grad_norm_":
             asked.append(("norm_type", float(args[1] if len(args) > 1 else kwargs.get("norm_type", 2.0))))
         seen = (digest_of(norm), value_of(norm)) if isinstance(norm, Tensor) else None
