@@ -66,6 +66,8 @@ def quiet() -> Iterator[None]:
             warnings.filterwarnings("ignore", message=r"`isinstance\(treespec, LeafSpec\)` is deprecated")
             # It warns that checkpoints hold the state after the step: just what a legacy checkpoint holds.
             warnings.filterwarnings("ignore", message="Using ModelCheckpoint with manual optimization")
+            # Where the program trains is its own choice.
+            warnings.filterwarnings("ignore", message="GPU available but not used")
             yield
     finally:
         for name, level in kept.items():

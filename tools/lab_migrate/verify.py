@@ -73,11 +73,12 @@ def verify(
         words[0] = sys.executable
     runs = _Runs(words, variables, {"legacy": project, "migrated": converted}, work, steps)
     done: dict[str, Path] = {}
+    codes: dict[str, int] = {}
     left: list[Effects] = []
     for side, folder in runs.folders.items():
         say(f"training as {'it was' if side == 'legacy' else 'migrated'}")
         ran = runs.record(side)
-        done[side] = ran.trace
+        done[side], codes[side] = ran.trace, ran.exit_code
         left.append(effects_of(ran.printed, work / side, folder))
     say("comparing")
     verdict = verdict_on(done["legacy"], done["migrated"])
@@ -88,7 +89,7 @@ def verify(
             verdict = _unrepeatable(verdict, again)
         elif rungs is not None:
             verdict = climb(verdict, done["legacy"], rungs, runs.trace, say)
-    verdict = _under_lightning(verdict, done["migrated"])
+    verdict = _with_exit_codes(_under_lightning(verdict, done["migrated"]), codes)
     return Verification(done["legacy"], done["migrated"], verdict, tuple(told(*left)))
 
 
@@ -132,13 +133,32 @@ class _Runs:
             extra=extra | options.pop("extra", {}), **options,
         )  # fmt: skip
         shutil.move(place, kept)
-        if done.exit_code:
+        if done.exit_code and not _ended_by_itself(done):
             raise RunFailedError(
                 side,
                 f"--verify: the {side} run failed with exit code {done.exit_code}: {shlex.join(self.words)}\n"
                 f"{done.output[-3000:]}".rstrip(),
             )
         return done
+
+
+def _ended_by_itself(done: Recording) -> bool:
+    """Whether a run trained and left with its exit code on purpose, as by `sys.exit("finished")`."""
+    try:
+        end = read(done.trace).end()
+    except TraceError:
+        return False
+    return end.status == "finished" and end.taken > 0
+
+
+def _with_exit_codes(verdict: Verdict, codes: Mapping[str, int]) -> Verdict:
+    legacy, migrated = codes["legacy"], codes["migrated"]
+    if legacy == migrated:
+        note = f"both runs ended by themselves with exit code {legacy}"
+        return attrs.evolve(verdict, notes=(*verdict.notes, note)) if legacy else verdict
+    reason = f"the legacy run ended with exit code {legacy}, the migrated one with {migrated}"
+    rung = "inconclusive" if verdict.exit_code == 0 else verdict.rung
+    return attrs.evolve(verdict, rung=rung, reasons=(*verdict.reasons, reason))
 
 
 def _differs_by_arithmetic(again: Verdict) -> bool:

@@ -14,7 +14,7 @@ import pytest
 from lab_migrate.convert import convert_project
 from lab_migrate.errors import UsageError
 from lab_migrate.handover import hand_over
-from lab_migrate.verify import verify
+from lab_migrate.verify import RunFailedError, verify
 
 Make = Callable[[Mapping[str, str]], Path]
 TRAIN = """import torch
@@ -104,6 +104,22 @@ def test_the_generated_test_reruns_the_comparison_and_fails_where_it_differs(pro
     said = outcome()
     assert "1 failed" in said
     assert "diverged" in said
+
+
+def test_a_program_that_leaves_by_an_exit_code_of_its_own_is_compared(project: Make, tmp_path: Path) -> None:
+    """`sys.exit("finished")` ends many a training: code 1, on both sides. An error, or another code, is no pass."""
+    root = project({"train.py": TRAIN + "raise SystemExit('finished')\n"})
+    convert_project(root).write(tmp_path / "out")
+    proof = verify(root, tmp_path / "out", "python train.py", tmp_path / "work")
+    assert proof.verdict.rung == "identical"
+    assert "both runs ended by themselves with exit code 1" in proof.verdict.notes
+    train = tmp_path / "out" / "train.py"
+    train.write_text(train.read_text().replace("'finished'", "0"))
+    proof = verify(root, tmp_path / "out", "python train.py", tmp_path / "other")
+    assert (proof.verdict.rung, proof.verdict.exit_code) == ("inconclusive", 3)
+    train.write_text(train.read_text().replace("raise SystemExit(0)", "raise ValueError"))
+    with pytest.raises(RunFailedError, match="exit code 1"):
+        verify(root, tmp_path / "out", "python train.py", tmp_path / "third")
 
 
 def test_a_program_that_does_not_repeat_itself_gives_no_verdict(project: Make, tmp_path: Path) -> None:

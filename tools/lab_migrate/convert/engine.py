@@ -143,7 +143,7 @@ def convert_project(
             changes.append(FileChange(path, text, apply(text, both, path)))
         changes += _added(root, copies.files)
         findings += [*outlining.findings, *copies.findings]
-    if not changes and not findings:
+    if not changes and all(finding.code == "LM203" and finding.status is Status.REVIEW for finding in findings):
         findings.append(_nothing(root, entry))
     return Conversion(root, level, tuple(changes), tuple(sorted(findings)))
 

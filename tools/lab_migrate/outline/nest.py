@@ -8,7 +8,6 @@ that is called in a loop elsewhere (`for epoch in …: train_epoch(…)`), that 
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Collection, Sequence
 
 import attrs
@@ -18,13 +17,13 @@ from lab_migrate.analysis.loops import TrainingLoop
 from lab_migrate.analysis.symbols import Function, dotted, own_nodes
 from lab_migrate.convert.rule import Rule
 from lab_migrate.outline.refusals import refusals
+from lab_migrate.outline.runs import trains_anew
 
 _LOOPS = ast.For | ast.While
 #: How many calls up a nest is followed.
 MAX_CALLS = 3
 #: A call that may lead to more functions than this was found by a common name.
 MAX_TARGETS = 3
-_MAKES_OPTIMIZER = re.compile(r"(^|[._])(opt|optim|optimi[sz]er)s?([._]|$)|Optimizer$", re.IGNORECASE)
 
 
 @attrs.define(eq=False)
@@ -135,21 +134,10 @@ def _usable(
     """The loops around, innermost first, up to the first that cannot be outlined or that builds its own optimizer."""
     kept: list[ast.For | ast.While] = []
     for loop in around:
-        if isinstance(loop, ast.AsyncFor) or refusals(function, loop, rules) or _makes_optimizer(loop):
+        if isinstance(loop, ast.AsyncFor) or refusals(function, loop, rules) or trains_anew(function, loop):
             break
         kept.append(loop)
     return kept
-
-
-def _makes_optimizer(loop: ast.For | ast.While) -> bool:
-    """A loop over runs, folds or seeds, each with an optimizer of its own: each is a training by itself."""
-    for node in own_nodes(loop.body):
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
-            made = dotted(node.value.func)
-            targets = [dotted(target) for target in node.targets]
-            if _MAKES_OPTIMIZER.search(made) or any(_MAKES_OPTIMIZER.search(target) for target in targets):
-                return True
-    return False
 
 
 def _around(function: Function, node: ast.AST) -> list[ast.For | ast.While]:

@@ -51,7 +51,9 @@ def outline(
     wanted, findings = _wanted(project, entry, every)
     done = {path for path in wanted if _is_outlined(project.modules[path])}
     wanted = wanted - set(without)
-    loops = [loop for loop in every if loop.path in wanted - done]
+    loops = [
+        loop for loop in every if loop.path in wanted - done and (loop.path == entry or not _is_of_script(loop, entry))
+    ]
     possible: list[TrainingLoop] = []
     for loop in loops:
         reasons = refusals(loop.owner, loop.node, rules)
@@ -69,9 +71,21 @@ def outline(
     converted = [loop for loop in possible if id(loop.node) in made.loops and loop.path in edits]
     findings += [_converted(loop, made) for loop in converted]
     findings += [_by_hand(loop) for loop in converted if loop.by_hand]
-    findings += [_unread(unread) for unread in project.unread]
+    findings += [
+        _unread(unread, entry)
+        for unread in project.unread
+        if entry is None or _may_import(wanted, unread, project, entry)
+    ]
     files = {path: project.modules[path] for path in edits}
     return Outlining(edits, files, tuple(sorted(findings)), tuple(loops))
+
+
+def _is_of_script(loop: TrainingLoop, entry: str | None) -> bool:
+    """Whether it runs only where its file is the program, not where the entry imports it."""
+    if entry is None or not isinstance(loop.owner.node, ast.Module):
+        return False
+    guards = [node for node in loop.owner.body if isinstance(node, ast.If) and "__name__" in ast.unparse(node.test)]
+    return any(loop.node is inner for guard in guards for inner in ast.walk(guard))
 
 
 def _edits(made: Plan, project: Project) -> dict[str, tuple[Edit, ...]]:
@@ -331,5 +345,19 @@ def _refused_by_compiler(module: Module, edits: Sequence[Edit]) -> Finding | Non
     return None
 
 
-def _unread(unread: Unread) -> Finding:
-    return Finding(unread.path, unread.line, 0, "LM203", Status.REVIEW, f"not read, so left as it is: {unread.reason}")
+def _may_import(paths: Collection[str], unread: Unread, project: Project, entry: str) -> bool:
+    """Whether the entry is this file, or one of the files to convert imports something of its name."""
+    *folders, file = unread.path.split("/")
+    name = folders[-1] if file == "__init__.py" and folders else file.removesuffix(".py")
+    imports = (full for path in paths for full in project.modules[path].symbols.imports.values())
+    return unread.path == entry or any(name in full.split(".") for full in imports)
+
+
+def _unread(unread: Unread, entry: str | None) -> Finding:
+    message = f"not read, so left as it is: {unread.reason}"
+    if unread.path != entry:
+        return Finding(unread.path, unread.line, 0, "LM203", Status.REVIEW, message)
+    return Finding(
+        unread.path, unread.line, 0, "LM203", Status.UNSUPPORTED, message,
+        "port this file to the syntax of Python 3 (2to3 does most of it), then convert again",
+    )  # fmt: skip

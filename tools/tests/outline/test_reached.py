@@ -246,3 +246,29 @@ def test_beside_a_backward_pass_of_its_own_nothing_is_handed_over(project: Make)
     call = "with around(loss, optimizer) as scaled:\n        scaled.backward()\n    optimizer.step()"
     conversion = convert_project(project({"train.py": HANDED_OVER.format(call=call)}))
     assert "shape A" in conversion.findings[0].message
+
+
+def test_what_a_file_does_as_a_script_is_no_training_of_who_imports_it(project: Make) -> None:
+    """Its own small test under `if __name__ == "__main__"`; named as the entry, it is one."""
+    guarded = "def loss_of(x): return x\n\n\nif __name__ == '__main__':\n    for x in data:\n"
+    step = "        loss_of(x).backward()\n        optimizer.step()\n"
+    root = project({"train.py": "import losses\n" + SCRIPT, "losses.py": guarded + step})
+    paths = {one.path for one in convert_project(root, entry="train.py").findings if one.code == "LM201"}
+    assert paths == {"train.py"}
+    paths = {one.path for one in convert_project(root, entry="losses.py").findings if one.code == "LM201"}
+    assert paths == {"losses.py"}
+    assert {path for path, _ in found(root)} == {"train.py", "losses.py"}
+
+
+def test_an_entry_that_cannot_be_read_is_named_with_a_way_out(project: Make) -> None:
+    """Other files that cannot be read are named where the entry may import them."""
+    root = project(
+        {"train.py": "import tools\nprint 1\n", "tools.py": "print 2\n", "other.py": "print 3\n", "a.py": ""}
+    )
+    (found,) = [one for one in convert_project(root, entry="train.py").findings if one.path == "train.py"]
+    assert (found.code, found.status) == ("LM203", "unsupported")
+    assert found.next_step is not None
+    assert "2to3" in found.next_step
+    root = project({"train.py": "import tools\n", "tools.py": "print 2\n", "other.py": "print 3\n"})
+    codes = [(one.path, one.code) for one in convert_project(root, entry="train.py").findings]
+    assert codes == [("tools.py", "LM203"), ("train.py", "LM002")]

@@ -378,6 +378,27 @@ PROGRAMS = {
             torch.rand(3)
         print(torch.rand(1).item())
     """,
+    "another optimizer from some epoch on": """
+        for epoch in range(4):
+            if epoch == 2:
+                optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+            for x, y in loader:
+                loss_of(x, y).backward(); optimizer.step(); optimizer.zero_grad()
+            state = optimizer.state_dict()
+            print(len(state["state"]))
+    """,
+    "seeds, each with an optimizer of a chosen class": """
+        optimizer = None
+        for seed in range(2):
+            torch.manual_seed(seed)
+            if seed < 9:
+                optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+            else:
+                optimizer = torch.optim.Adam(model.parameters(), lr=0.1)
+            for epoch in range(2):
+                for x, y in loader:
+                    loss_of(x, y).backward(); optimizer.step(); optimizer.zero_grad()
+    """,
     "folds, each with a model of its own": """
         for fold in range(2):
             model = nn.Linear(4, 2)
@@ -527,6 +548,12 @@ def test_a_whole_nest_is_one_fit(same: Same) -> None:
 def test_each_fold_is_a_fit_of_its_own(same: Same) -> None:
     """A loop that builds its own optimizer is not part of the training."""
     same(PROGRAMS["folds, each with a model of its own"], fits=2)
+    same(PROGRAMS["seeds, each with an optimizer of a chosen class"], fits=2)
+
+
+def test_an_optimizer_that_is_made_again_on_the_way_ends_no_training(same: Same) -> None:
+    """Nor does one whose state is asked for: the epochs are one fit, and counters go on."""
+    same(PROGRAMS["another optimizer from some epoch on"], fits=1)
 
 
 def test_bytes_outside_the_edits_stay(same: Same) -> None:
