@@ -134,6 +134,7 @@ class Parity:
         if dist.is_initialized():  # ranks share the name of a trace, not the folder of a run
             folder = folder.with_name(f"{folder.name}-rank{dist.get_rank()}")
         with record(trace, SITES):
+            _meet()  # no rank writes before all have seen that none has
             configure(bindings, folder)
             trainer = build(level, **arguments)
             if prepare is not None:
@@ -142,8 +143,7 @@ class Parity:
                 lab_fit().fit(trainer, resume=resume)
             else:
                 trainer.train(resume=resume)
-        if dist.is_initialized():
-            dist.barrier()
+        _meet()
         state = trainer.state()
         for loader in (trainer.loader, trainer.eval_loader):
             let_go(loader)
@@ -209,6 +209,12 @@ def different(a: Any, b: Any, path: str = "") -> list[str]:
         same = isinstance(a, torch.Tensor) and isinstance(b, torch.Tensor) and digest_tensor(a) == digest_tensor(b)
         return [] if same else [path]
     return [] if a == b or (a != a and b != b) else [path]
+
+
+def _meet() -> None:
+    """Wait for the other ranks of a run, if there are any."""
+    if dist.is_initialized():
+        dist.barrier()
 
 
 def _same(legacy: Run, migrated: Run, steps: int) -> str:

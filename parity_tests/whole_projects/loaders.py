@@ -31,9 +31,18 @@ def training(d: Drawn) -> None:
     }[kind](d, kind)
 
 
+def in_workers(d: Drawn) -> None:
+    """torch's, with two worker processes, which draw noise where the dataset has any."""
+    _torch_loader(d, "torch_loader")
+    d.say("torch_loader.workers = 2")
+
+
 def evaluation(d: Drawn) -> None:
-    """Lab's own in order, or one that draws from the training's generators."""
-    if d.one_of("Loader", "torch_loader") == "torch_loader":
+    """Lab's own in order, or one that draws from the training's generators, or whose dataset does when it is made."""
+    kind = d.one_of("Loader", "torch_loader", "drawing")
+    if kind == "drawing" and d.dataset in ("Blobs", "Formed"):
+        d.say("test/Loader.dataset = @Drawing()")
+    elif kind != "Loader":
         dataset = d.dataset if d.dataset != "Formed" else "Blobs"
         d.say(
             "Trainer.eval_loader = @held/Epochs",

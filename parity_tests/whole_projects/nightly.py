@@ -21,14 +21,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import attrs
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from whole_projects.proof import RefusedError, prove
-from whole_projects.strategy import LabProject, lab_projects
+from whole_projects.strategy import SLOW, LabProject, lab_projects
 
 
-def run_slice(number: int, size: int) -> dict[str, Any]:
-    """`size` projects drawn from a seed, and what came of them."""
+def run_slice(number: int, size: int, slow: str | None = None) -> dict[str, Any]:
+    """`size` projects drawn from a seed, and what came of them; with `slow`, all of them have that."""
     found: dict[str, Any] = {"slice": number, "proven": 0, "refused": 0, "steps": 0, "resumed": 0, "idiomatic": 0}
     found["projects"] = []
     smallest: list[tuple[LabProject, str]] = []
@@ -42,7 +43,7 @@ def run_slice(number: int, size: int) -> dict[str, Any]:
         suppress_health_check=list(HealthCheck),
         phases=[Phase.generate, Phase.shrink],
     )
-    @given(project=lab_projects())
+    @given(project=lab_projects(slow, rarity=10))
     def every_project(project: LabProject) -> None:
         with TemporaryDirectory() as folder:
             try:
@@ -58,14 +59,27 @@ def run_slice(number: int, size: int) -> dict[str, Any]:
             found["steps"] += proof.steps
             found["idiomatic"] += proof.idiomatic
             found["resumed"] += project.cut is not None
+            for kind, has in kinds_of(project).items():
+                found[kind] = found.get(kind, 0) + has
             found["projects"].append(hashlib.sha256(repr(project).encode()).hexdigest()[:12])
 
     try:
         every_project()
     except AssertionError:
         project, said = smallest[-1]
-        found["differs"] = {"said": said, "lines": project.lines, "steps": project.steps, "cut": project.cut}
+        found["differs"] = {"said": said, **attrs.asdict(project)}
     return found
+
+
+def kinds_of(project: LabProject) -> dict[str, bool]:
+    """Whether a project has what few have."""
+    text = "\n".join(project.lines)
+    return {
+        "workers": "workers" in text,
+        "compiled": "Trainer.compiled" in text,
+        "ranks": project.ranks > 1,
+        "drawing": "@Drawing()" in text,
+    }
 
 
 def main() -> int:
@@ -75,6 +89,7 @@ def main() -> int:
     parser.add_argument("--size", type=int, default=50, help="projects a slice")
     parser.add_argument("--most", type=int, default=sys.maxsize, help="slices in this run")
     parser.add_argument("--log", type=Path, default=Path("whole_projects.jsonl"))
+    parser.add_argument("--slow", choices=SLOW, help="give every project this")
     parser.add_argument("--again", action="store_true", help="also the slices that found something")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
@@ -82,7 +97,7 @@ def main() -> int:
     gc.collect()
     gc.freeze()
     for number in _missing(arguments.log, arguments.slices, arguments.again)[: arguments.most]:
-        line = json.dumps(run_slice(number, arguments.size))
+        line = json.dumps(run_slice(number, arguments.size, arguments.slow))
         with arguments.log.open("a", encoding="utf-8") as log:
             log.write(line + "\n")
             log.flush()
@@ -103,12 +118,14 @@ def _missing(log: Path, slices: int, again: bool) -> list[int]:
 def _sum_up(log: Path) -> int:
     last = _last(log)
     distinct = {project for one in last.values() for project in one["projects"]}
-    counts = ("proven", "refused", "steps", "resumed", "idiomatic")
+    counts = ("proven", "refused", "steps", "resumed", "idiomatic", "workers", "compiled", "ranks", "drawing")
     total = {key: sum(one.get(key, 0) for one in last.values()) for key in counts}
     differing = [one for one in last.values() if "differs" in one]
     print(
         f"{len(last)} slices: {total['proven']} projects proven identical ({len(distinct)} distinct), "
         f"{total['resumed']} of them also cut and resumed, {total['idiomatic']} also under automatic optimization; "
+        f"{total['workers']} with worker processes, {total['compiled']} with compiled blocks, {total['ranks']} in two "
+        f"ranks, {total['drawing']} with an evaluation's data that draw; "
         f"{total['steps']} optimizer steps compared at each level; {total['refused']} refused by Lab and every level "
         f"alike; {len(differing)} slices found a difference"
     )

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from legacy_lab.train.hooks import Hook
+from semantics.project import Blobs
 
 
 @gin.configurable
@@ -27,6 +28,20 @@ class Images:
     def batch(self, indices: Tensor) -> dict[str, Tensor]:
         """`{"image": (B, 1, 4, 4), "label": (B,)}`."""
         return {"image": self.images[indices], "label": self.labels[indices]}
+
+
+@gin.configurable
+class Drawing(Blobs):
+    """`Blobs` that draw from the global generator when they are made, and at each batch."""
+
+    def __init__(self, size: int = 10) -> None:
+        super().__init__(size, seed=1)
+        self.points = self.points + 0.1 * torch.randn(self.points.shape)
+
+    def batch(self, indices: Tensor) -> dict[str, Tensor]:
+        """With some noise."""
+        batch = super().batch(indices)
+        return {**batch, "image": batch["image"] + 0.1 * torch.randn(batch["image"].shape)}
 
 
 @gin.configurable

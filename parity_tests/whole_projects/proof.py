@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import gc
+import json
+import multiprocessing
+import traceback
+import warnings
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import attrs
 import torch
+from torch import distributed as dist
 
 from lab_bridge.idiomatic import NotIdiomaticError
 from lab_parity import compare
@@ -37,6 +44,8 @@ def prove(project: LabProject, folder: Path, levels: Sequence[str] = (*LEVELS, I
     optimization may refuse what Lab trains, and says why.
     """
     assert parts.Images
+    if project.ranks > 1 and not dist.is_initialized():
+        return in_ranks(project, folder, levels)
     parity = Parity(folder)
     try:
         legacy = _train(parity, project, "legacy")
@@ -58,12 +67,16 @@ def prove(project: LabProject, folder: Path, levels: Sequence[str] = (*LEVELS, I
 
 
 def _train(parity: Parity, project: LabProject, level: str, resume: Path | None = None) -> Run | Exception:
-    cut = parity.folder / f"cut-{level}{'-resumed' if resume else ''}"
+    cut = _cut(parity, f"{level}{'-resumed' if resume else ''}")
     cut.mkdir(exist_ok=True)
-    bindings = [*project.bindings, f"CutAt.folder = {str(cut)!r}"]
+    bindings = [*project.bindings(_rank()), f"CutAt.folder = {str(cut)!r}"]
+    # Blocks of the trainings before have used up how often one may be compiled anew.
+    torch._dynamo.reset()
     try:
         return parity.train(level, bindings, resume=resume)
     except Exception as error:  # whatever Lab raises is what the level must raise
+        if dist.is_initialized():  # the other ranks raise as well
+            dist.barrier()
         return error
 
 
@@ -87,7 +100,7 @@ def _resumes(parity: Parity, project: LabProject, legacy: Run | Exception, migra
     """Each goes on from the other's file, which is the same file, as the whole run did."""
     if isinstance(legacy, Exception) or isinstance(migrated, Exception):
         return
-    files = {run.level: parity.folder / f"cut-{run.level}" / "cut.lab" for run in (legacy, migrated)}
+    files = {run.level: _cut(parity, run.level) / "cut.lab" for run in (legacy, migrated)}
     assert files["legacy"].exists() == files[migrated.level].exists(), f"{migrated.level}: only one wrote a file"
     if not files["legacy"].exists():
         return
@@ -100,6 +113,54 @@ def _resumes(parity: Parity, project: LabProject, legacy: Run | Exception, migra
         differing = different(legacy.state, resumed.state)
         assert not differing, f"{level}, resumed from {path}: the state at the end differs in {differing[:8]}"
         assert legacy.logged.endswith(resumed.logged), f"{level}, resumed from {path}: other metrics were logged"
+
+
+def _cut(parity: Parity, level: str) -> Path:
+    return parity.folder / f"cut-{level}-{_rank()}"
+
+
+def _rank() -> int:
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def in_ranks(project: LabProject, folder: Path, levels: Sequence[str]) -> Proof:
+    """Each rank of a project trains, and proves its own, in a process of its own; raises what a rank raised."""
+    context = multiprocessing.get_context("fork")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*multi-threaded, use of fork.*")
+        processes = [
+            context.Process(target=_as_rank, args=(project, folder, levels, rank)) for rank in range(project.ranks)
+        ]
+        for process in processes:
+            process.start()
+    for process in processes:
+        process.join(240)
+    for process in processes:
+        if process.is_alive():
+            process.kill()
+    said = []
+    for rank in range(project.ranks):
+        path = folder / f"rank{rank}.json"
+        assert path.exists(), f"rank {rank} said nothing: one waits for the other"
+        said.append(json.loads(path.read_text()))
+    for rank, one in enumerate(said):
+        assert "differs" not in one, f"rank {rank}: {one['differs']}"
+    if "refused" in said[0]:
+        raise RefusedError(said[0]["refused"])
+    return Proof(**said[0])
+
+
+def _as_rank(project: LabProject, folder: Path, levels: Sequence[str], rank: int) -> None:
+    said: dict[str, Any] = {}
+    try:
+        meeting = f"file://{folder}/meeting"
+        dist.init_process_group("gloo", meeting, rank=rank, world_size=project.ranks, timeout=timedelta(seconds=60))
+        said = attrs.asdict(prove(project, folder, levels))
+    except RefusedError as error:
+        said = {"refused": str(error)}
+    except BaseException:
+        said = {"differs": traceback.format_exc()}
+    (folder / f"rank{rank}.json").write_text(json.dumps(said))
 
 
 def _said(found: Run | Exception) -> str:

@@ -18,26 +18,46 @@ __all__ = ["LabProject", "lab_projects"]
 
 @attrs.frozen
 class LabProject:
-    """What hypothesis prints of a failure; `cut` is after which batch a checkpoint is written and resumed from."""
+    """What hypothesis prints of a failure; `cut` is after which batch a checkpoint is written and resumed from.
+
+    `ranks` is how many processes train it, over gloo.
+    """
 
     lines: tuple[str, ...] = ()
     steps: int = 1
     cut: int | None = None
+    ranks: int = 1
 
-    @property
-    def bindings(self) -> list[str]:
-        """All that is bound, as gin reads it."""
-        return [*self.lines, f"Trainer.steps = {self.steps}"]
+    def bindings(self, rank: int = 0) -> list[str]:
+        """All that is bound, as gin reads it; Lab's own loader deals out a rank's share of the examples."""
+        own = not any(line.startswith(("Trainer.loader", "train/Loader.world_size")) for line in self.lines)
+        shard = [f"train/Loader.world_size = {self.ranks}", f"train/Loader.rank = {rank}"]
+        return [*self.lines, *(shard if own and self.ranks > 1 else []), f"Trainer.steps = {self.steps}"]
+
+
+#: What takes seconds, so that few projects have it.
+SLOW = ("workers", "compiled", "ranks")
 
 
 @st.composite
-def lab_projects(draw: st.DrawFn) -> LabProject:
-    """Projects that Lab can train; a few it refuses."""
+def lab_projects(draw: st.DrawFn, slow: str | None = None, rarity: int = 0) -> LabProject:
+    """Projects that Lab can train; a few it refuses.
+
+    Those that `slow` names have worker processes, compiled blocks or two ranks; else about one in `rarity`, or none.
+    """
     d = Drawn(draw)
+    if slow is None and rarity and d.one_of(*[False] * (rarity - 1), True):
+        slow = d.one_of(*SLOW)
     model = d.one_of(None, *MODELS)
     if model is not None:
         model(d)
-    loaders.training(d)
+    if slow == "workers":
+        loaders.in_workers(d)
+    else:
+        loaders.training(d)
+    if slow == "compiled":
+        inside = "critic." if model is adversarial else ""
+        d.say(f"Trainer.compiled = ({inside + d.first.removesuffix('.*')!r},)")
     (optimizers.pair if model is adversarial else optimizers.single)(d)
     _average(d)
     _evaluation(d)
@@ -51,7 +71,7 @@ def lab_projects(draw: st.DrawFn) -> LabProject:
         d.say(f"CutAt.batch = {cut}")
     if d.hooks:
         d.say(f"Trainer.hooks = [{', '.join(f'@{name}()' for name in d.hooks)}]")
-    return LabProject(tuple(d.lines), d.draw(st.integers(1, 12)), cut)
+    return LabProject(tuple(d.lines), d.draw(st.integers(1, 12)), cut, 2 if slow == "ranks" else 1)
 
 
 def _average(d: Drawn) -> None:
@@ -62,8 +82,10 @@ def _average(d: Drawn) -> None:
 
 
 def _evaluation(d: Drawn) -> None:
-    if d.setting("Trainer.eval_every", 2, 1, 3) is None:
+    every = d.setting("Trainer.eval_every", 2, 1, 3)
+    if every is None and not d.one_of(False, True):
         return
+    # Without a number of steps what is made for the evaluation may draw all the same.
     loaders.evaluation(d)
     d.setting("Trainer.eval_batches", 1, 3)
     if d.one_of(False, True):

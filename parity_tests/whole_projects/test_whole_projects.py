@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, assume, event, find, given, seed, settings
 from lab_adapters.block_module import BlockModule
 from lab_adapters.lean_module import LeanModule
 from whole_projects.proof import Proof, RefusedError, prove
-from whole_projects.strategy import LabProject, lab_projects
+from whole_projects.strategy import SLOW, LabProject, lab_projects
 
 #: `nightly.py` draws thousands, from seeds 0 on; here are a few, from others.
 SEEDS = (1001, 1002, 1003, 1004)
@@ -40,6 +40,35 @@ def test_a_generated_project_is_identical_at_every_level(number: int) -> None:
     every_project()
     assert len(proven) >= 15, "too many projects are refused for this to prove anything"
     assert sum(proof.idiomatic for proof in proven) >= 3, "automatic optimization refuses too many"
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
+@pytest.mark.parametrize("slow", SLOW)
+def test_a_slow_project_is_identical_at_every_level(slow: str) -> None:
+    """Worker processes, compiled blocks, two ranks over gloo: two projects each here, more in `nightly.py`."""
+    if slow == "compiled":
+        _require_compiler()
+
+    @seed(1005)
+    @settings(CI, max_examples=2)
+    @given(project=lab_projects(slow))
+    def every_project(project: LabProject) -> None:
+        with TemporaryDirectory() as folder:
+            try:
+                assert prove(project, Path(folder)).steps >= 1
+            except RefusedError:
+                assume(False)
+
+    every_project()
+
+
+def _require_compiler() -> None:
+    from torch._inductor import cpp_builder
+
+    try:
+        cpp_builder.get_cpp_compiler()
+    except Exception as error:  # torch raises exceptions of its own, which moved between versions
+        pytest.skip(f"needs a C++ compiler: {error}")
 
 
 #: The smallest projects that once differed, and what was wrong.
