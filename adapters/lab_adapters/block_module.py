@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from lab_adapters.evaluation import Evaluation
 from lab_adapters.generators import generator_states, set_generator_states
 from lab_adapters.lean_module import LeanModule
 from lab_adapters.loader import LoaderAdapter
@@ -37,7 +38,8 @@ class BlockModule(LeanModule):
     follows as a callback would, but before callbacks, so that checkpoints hold the state after it.
 
     The module stands where the legacy trainer stood: steppers, hooks and loaders that look at their trainer find
-    `model`, `objective`, `loader`, `optimizer`, `ema`, `step`, `hooks`, `run_dir`, `compute`, `state` and `save` here.
+    `model`, `objective`, `loader`, `optimizer`, `ema`, `step`, `hooks`, `run_dir`, `compute`, `evaluate`, `state` and
+    `save` here, and `log`, which gives a mapping of metrics to `report` and anything else to Lightning.
 
     Parameters are named `model.…`. Checkpoints hold the state of every role and of the generators: Lightning's, and
     those that `save` writes through `writes`, which gets a path and a legacy trainer's `state()`.
@@ -56,6 +58,7 @@ class BlockModule(LeanModule):
         precision: LegacyPrecision | None = None,
         run_dir: str | Path = ".",
         writes: Callable[[Path, dict[str, Any]], None] | None = None,
+        report: Callable[[int, dict[str, float]], None] | None = None,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
@@ -63,7 +66,7 @@ class BlockModule(LeanModule):
         self.objective, self.loader, self.ema = objective, loader, ema
         self.optimizer_adapter, self.optimizer = optimizer, optimizer.legacy
         self.stepper, self.precision = stepper, precision
-        self.run_dir, self.writes = Path(run_dir), writes
+        self.run_dir, self.writes, self.report = Path(run_dir), writes, report
         self.hooks, self.between_steps = list(hooks), list(between_steps)
         self.step = 0
         self.mid_step = False
@@ -121,6 +124,28 @@ class BlockModule(LeanModule):
     def next_batch(self) -> Batch:
         """The loader's next batch, on the device."""
         return self.loader.next_batch(self.device)
+
+    def log(self, name: Any, *args: Any, **kwargs: Any) -> None:
+        """Metrics by name, as a legacy trainer takes them; or one metric, as Lightning does.
+
+        Raises `ValueError` for a mapping where `report` was not given.
+        """
+        if not isinstance(name, Mapping):
+            super().log(name, *args, **kwargs)
+        elif self.report is None:
+            raise ValueError("BlockModule.log: expected report=… to log a mapping, found None; pass it")
+        else:
+            self.report(self.step, dict(name))
+
+    def evaluate(self) -> dict[str, float]:
+        """Evaluate now, report and tell the hooks; `{"eval/<metric>": mean}`.
+
+        Raises `ValueError` where no `Evaluation` stands between steps.
+        """
+        for follower in self.between_steps:
+            if isinstance(follower, Evaluation):
+                return follower.evaluate(self)
+        raise ValueError("BlockModule.evaluate: expected an Evaluation in between_steps, found none; pass one")
 
     def state(self) -> dict[str, Any]:
         """What a legacy trainer's `state()` says: model, optimizer, and all that Lightning's checkpoints lack."""

@@ -53,8 +53,8 @@ class Evaluation:
         if self.every and module.step % self.every == 0:
             self.evaluate(module)
 
-    def evaluate(self, module: BlockModule) -> None:
-        """Evaluate now, report and tell the hooks."""
+    def evaluate(self, module: BlockModule) -> dict[str, float]:
+        """Evaluate now, report and tell the hooks; what was found."""
         totals: dict[str, float] = {}
         count = 0
         # Before its first update an average has nothing to swap in; one that does not count is swapped in always.
@@ -74,6 +74,7 @@ class Evaluation:
         self.report(module.step, means)
         for hook in module.hooks:
             hook.after_eval(module, means)
+        return means
 
     @contextlib.contextmanager
     def _drawing(self) -> Iterator[None]:

@@ -245,3 +245,14 @@ def test_hooks_serve_as_a_callback_of_a_native_module() -> None:
     fit(module(), 2, callbacks=[HookCallback([Hook()], "owner")])
     names = [name for name, owner in calls if owner == "owner"]
     assert names == ["before_train", "before_step", "after_step", "before_step", "after_step", "after_train"]
+
+
+def test_a_module_logs_a_mapping_where_the_legacy_trainer_did() -> None:
+    """Under its own step, through `report`; without it, and without an evaluation, it says what to pass."""
+    told: list[Any] = []
+    module(report=lambda step, metrics: told.append((step, metrics))).log({"loss": 1.5})
+    assert told == [(0, {"loss": 1.5})]
+    with pytest.raises(ValueError, match="expected report=… to log a mapping"):
+        module().log({"loss": 1.5})
+    with pytest.raises(ValueError, match="expected an Evaluation in between_steps"):
+        module().evaluate()

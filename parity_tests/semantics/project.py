@@ -309,6 +309,20 @@ class Draws(Hook):
 
 
 @gin.configurable
+class Watches(Hook):
+    """Evaluates, and logs by itself, at every `every`-th step; reads what was logged last."""
+
+    def __init__(self, every: int = 3) -> None:
+        self.every = every
+
+    def after_step(self, trainer: Any, metrics: Any) -> None:
+        """The mean of the evaluation and what was logged before it."""
+        if trainer.step % self.every == 0:
+            before = trainer.last_metrics.get("loss", 0.0)
+            trainer.log({"watched": trainer.evaluate()["eval/loss"] + before})
+
+
+@gin.configurable
 class LateDraws(Hook):
     """The mistake of drawing when a step's batch is there already."""
 

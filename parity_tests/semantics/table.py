@@ -12,6 +12,9 @@ import attrs
 #: The level of automatic optimization, under which a row says what becomes of it.
 IDIOMATIC = "L1 idiomatic"
 
+#: The level of the drop-in on Lightning's own loop, which the column L1 stands for as well.
+STOCK = "L1 stock loop"
+
 COLUMNS = ("semantic", "seam", "L1", "L2", "idiomatic", "wrong twin", "test")
 
 HEAD = """# Semantics
@@ -73,7 +76,12 @@ def markdown(rows: Iterable[Row]) -> str:
     for one in rows:
         if IDIOMATIC in one.found:
             said.setdefault((one.group, one.test), {})[one.found[IDIOMATIC]] = None
-    for one in {(one.group, one.test): one for one in rows}.values():
+    merged: dict[tuple[str, str], Row] = {}
+    for one in rows:
+        before = merged.get((one.group, one.test))
+        found = {**(before.found if before is not None else {}), **one.found}
+        merged[one.group, one.test] = attrs.evolve(one, found=found)
+    for one in merged.values():
         groups.setdefault(one.group, []).append(one)
     for group in sorted(groups):
         lines.append(f"## {group.capitalize()}\n")
@@ -82,6 +90,8 @@ def markdown(rows: Iterable[Row]) -> str:
         for one in sorted(groups[group], key=lambda one: one.line):
             twin = f"{one.twin.rstrip('.')}: {one.found['twin']}" if "twin" in one.found else ""
             level1 = one.found.get("L1", "–")
+            if level1 == "identical" and one.found.get(STOCK) != level1:
+                level1 += ", slim loop only"
             tier = "; ".join(sorted(said.get((one.group, one.test), {"–": None})))
             written = (one.semantic, one.seam, level1, one.found.get("L2", "–"), tier, twin, f"`{one.test}`")
             lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in written) + " |")

@@ -210,7 +210,7 @@ def test_cut_anywhere_under_automatic_optimization(parity: Parity, name: str, ba
     assert not different(written, torch.load(path, weights_only=True)), "another file was written"
     resumes(parity, bindings, whole, path, ("legacy", IDIOMATIC))
     bindings, path = cut(parity, LIGHTNINGS[name], IDIOMATIC, batch, lightning=True)
-    resumes(parity, bindings, whole, path, ("L1", "L2", IDIOMATIC))
+    resumes(parity, bindings, whole, path, (*LEVELS, IDIOMATIC))
     translated = parity.folder / "translated.lab"
     convert(path, translated)
     resumes(parity, bindings, whole, translated, ("legacy",))
@@ -248,7 +248,7 @@ def test_every_loader_in_mid_epoch(parity: Parity, loader: str, batch: int) -> N
     Twin: the generators that its epoch began with are others.
     """
     bindings, path = cut(parity, [*LOADERS[loader], "Trainer.steps = 12"], "legacy", batch)
-    resumes(parity, bindings, parity.train("legacy", bindings), path, ("L1", "L2", IDIOMATIC))
+    resumes(parity, bindings, parity.train("legacy", bindings), path, (*LEVELS, IDIOMATIC))
     bindings, path = cut(parity, [*LOADERS[loader], "Trainer.steps = 12"], "L1", batch)
     whole = parity.train("legacy", bindings)
     resumes(parity, bindings, whole, path, ("legacy",))
@@ -267,14 +267,15 @@ def test_every_part_that_has_a_state(parity: Parity, part: str) -> None:
     Seam: every part's state lies in the legacy checkpoint and in the legacy part of Lightning's.
     """
     bindings, path = cut(parity, PARTS[part], "legacy", 5)
-    resumes(parity, bindings, parity.train("legacy", bindings), path, ("L1", "L2", IDIOMATIC))
+    resumes(parity, bindings, parity.train("legacy", bindings), path, (*LEVELS, IDIOMATIC))
     bindings, path = cut(parity, PARTS[part], "L1", 5)
     resumes(parity, bindings, parity.train("legacy", bindings), path, ("legacy",))
 
 
 @pytest.mark.filterwarnings("ignore:Checkpoint directory .* is not empty")
+@pytest.mark.parametrize("level", LEVELS[:2])
 @pytest.mark.parametrize("part", ["rich", "fp16", "teacher", "baseline", "masters"])
-def test_lightnings_file_under_lab(parity: Parity, part: str) -> None:
+def test_lightnings_file_under_lab(parity: Parity, part: str, level: str) -> None:
     """A checkpoint that Lightning wrote is translated, and resumed by Lab.
 
     Seam: `lab_bridge.checkpoint.convert` finds a place for every leaf.
@@ -283,10 +284,10 @@ def test_lightnings_file_under_lab(parity: Parity, part: str) -> None:
 
     bindings = {"rich": RICH, **PARTS}[part]
     saver = ModelCheckpoint(parity.folder / "ckpt", every_n_train_steps=4, save_top_k=-1)
-    parity.train("L1", [*bindings, "Trainer.steps = 4"], lightning={"callbacks": [saver]})
+    parity.train(level, [*bindings, "Trainer.steps = 4"], lightning={"callbacks": [saver]})
     path = parity.folder / "translated.lab"
     convert(saver.best_model_path, path)
-    resumes(parity, bindings, parity.train("legacy", bindings), path, ("legacy", "L1"))
+    resumes(parity, bindings, parity.train("legacy", bindings), path, ("legacy", level))
 
 
 def test_lightnings_file_of_several_optimizers_is_not_translated(parity: Parity) -> None:

@@ -35,6 +35,21 @@ def test_a_hook_after_each_loss(parity: Parity) -> None:
     parity.diverges(right, [*right, "DrawsAfter.within = False"], phase=["rng", "batch"], step=0)
 
 
+def test_a_hook_that_evaluates_and_logs(parity: Parity) -> None:
+    """A hook that calls `trainer.evaluate()` and `trainer.log(…)`, and reads `trainer.last_metrics`.
+
+    Seam: the drop-in is the trainer; at level L2 the module has these as the trainer had them.
+
+    Twin: it watches every fourth step.
+    """
+    right = ["Trainer.hooks = [@Watches()]", "Trainer.ema = @EMA()", "Trainer.log_every = 2"]
+    legacy = parity.identical(*right)
+    assert legacy.logged.count("watched") == 3
+    wrong = parity.train("L1", [*right, "Watches.every = 4"])
+    assert legacy.logged != wrong.logged, "the wrong twin was not found"
+    parity.found["twin"] = "metric"
+
+
 def test_a_step_of_the_projects_own(parity: Parity) -> None:
     """A trainer of the project's own, which drops a weight's sign between the batch's loss and the average.
 

@@ -77,7 +77,9 @@ def fit(lab, resume=None):
         precision=lab.precision,
         run_dir=lab.run_dir,
         writes=write,
+        report=report,
     )
+    module.last_metrics = metrics  # where hooks look for what was logged last
     if resume == "latest":
         resume = lab.latest()
 
