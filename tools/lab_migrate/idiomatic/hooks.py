@@ -17,7 +17,8 @@ from lab_migrate.idiomatic.limits import Limit, limit_of
 from lab_migrate.idiomatic.moves import Moves
 from lab_migrate.idiomatic.names import TAIL, TRAIN, VALIDATE
 from lab_migrate.idiomatic.nest import Nest, in_inner_loop
-from lab_migrate.idiomatic.own_step import refuse_own_steps
+from lab_migrate.idiomatic.own_batches import own_batches
+from lab_migrate.idiomatic.own_step import refuse_hooks_before_steps, refuse_own_steps
 from lab_migrate.idiomatic.reach import reached
 from lab_migrate.idiomatic.refused import ManualOptimizationError, NotIdiomaticError
 from lab_migrate.idiomatic.related import related
@@ -53,6 +54,8 @@ class Hooks:
     validation_moves: Moves | None
     #: The legacy validation ran the model in training mode.
     keeps_mode: bool
+    #: Batches are moved as the legacy code moves them, if it does.
+    own_batches: bool = False
 
 
 def hooks_of(nest: Nest, roles: Roles, graph: CallGraph) -> Hooks:
@@ -60,6 +63,7 @@ def hooks_of(nest: Nest, roles: Roles, graph: CallGraph) -> Hooks:
     try:
         if roles.wrapper is None:
             refuse_own_steps(nest, roles, graph)
+        refuse_hooks_before_steps(nest, graph)
         sorted_batch = automatic(nest, roles, graph)
         if roles.distributed is not None and sorted_batch.accumulation is not None:
             why = "each batch's gradients are reduced, where Lightning reduces their sum"
@@ -88,8 +92,9 @@ def hooks_of(nest: Nest, roles: Roles, graph: CallGraph) -> Hooks:
     train_limit = limit_of(nest.train) if nest.steps is None else None
     validation_limit = limit_of(nest.validation) if nest.validation else None
     dropped |= {id(limit.dropped) for limit in (train_limit, validation_limit) if limit}
-    train_moves = Moves(nest.train, roles)
-    validation_moves = Moves(nest.validation, roles) if nest.validation else None
+    own = own_batches(nest, graph)
+    train_moves = Moves(nest.train, roles, own=own)
+    validation_moves = Moves(nest.validation, roles, own=own) if nest.validation else None
     for moves in filter(None, (train_moves, validation_moves)):
         loop = nest.train if moves is train_moves else nest.validation
         assert loop is not None
@@ -143,7 +148,7 @@ def hooks_of(nest: Nest, roles: Roles, graph: CallGraph) -> Hooks:
     keeps_mode = nest.validation is not None and not _evaluates(nest, roles)
     return Hooks(
         items, sorted_batch, manual, epoch_schedules, dropped, stops, clip, train_limit, validation_limit, train_moves,
-        validation_moves, keeps_mode,
+        validation_moves, keeps_mode, own,
     )  # fmt: skip
 
 

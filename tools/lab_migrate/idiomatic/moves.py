@@ -11,12 +11,18 @@ from lab_migrate.idiomatic.roles import Roles
 
 
 class Moves:
-    """Which expressions of one loop's body are moves of a batch, or of a part of one."""
+    """Which expressions of one loop's body are moves of a batch, or of a part of one.
 
-    def __init__(self, loop: Batches, roles: Roles) -> None:
+    None are where Lightning leaves batches alone, because they are of a class of their `own`.
+    """
+
+    def __init__(self, loop: Batches, roles: Roles, *, own: bool = False) -> None:
         self.frame = loop.frame
         self.roles = roles
         self.names = {node.id for node in ast.walk(loop.target) if isinstance(node, ast.Name)}
+        if own:
+            self.names = set()
+            return
         for statement in loop.body:
             if isinstance(statement, ast.Assign) and self._is_part(statement.value):
                 for target in statement.targets:

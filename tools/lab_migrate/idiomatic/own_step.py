@@ -8,6 +8,7 @@ from lab_migrate.analysis import CallGraph
 from lab_migrate.analysis.symbols import Function, own_nodes
 from lab_migrate.idiomatic.nest import Nest
 from lab_migrate.idiomatic.refused import ManualOptimizationError
+from lab_migrate.idiomatic.related import related
 from lab_migrate.idiomatic.roles import Roles
 
 
@@ -19,6 +20,15 @@ def refuse_own_steps(nest: Nest, roles: Roles, graph: CallGraph) -> None:
             raise ManualOptimizationError(
                 nest.training.step[0].event.node,
                 f"{step.qualified}() does not begin with the closure that Lightning hands it",
+            )
+
+
+def refuse_hooks_before_steps(nest: Nest, graph: CallGraph) -> None:
+    """Raises `ManualOptimizationError` where a hook runs before an optimizer's step, and with it before the closure."""
+    for module in related(nest.base.module, graph.project):
+        if "step_pre_hook" in module.text:
+            raise ManualOptimizationError(
+                nest.training.step[0].event.node, f"{module.path} has a hook run before the step, with its gradients"
             )
 
 

@@ -65,6 +65,9 @@ class Writer:
         if self.nest.validation is not None and self.hooks.automatic is None:
             line = "pass  # gradients may wait for the next epoch's step"
             parts += ["", method(self.unit, "on_validation_model_zero_grad", "self", [line])]
+        if self.hooks.own_batches:
+            line = "return batch  # of a class of its own"
+            parts += ["", method(self.unit, "transfer_batch_to_device", "self, batch, device, dataloader_idx", [line])]
         parts += ["", configured]
         text = "\n".join(part.rstrip("\n") for part in parts) + "\n"
         data = self.data.source(self.lightning, self.unit, self.nest) if self.data is not None else ""

@@ -69,6 +69,49 @@ def told(workers: str, told: str = "growing.epoch = epoch + 3") -> str:
     return loop(start=start, before=told)
 
 
+OWN_BATCH = """\
+class Batch:
+    def __init__(self, items):
+        self.x, self.y, self.moved = torch.stack([x for x, _ in items]), torch.stack([y for _, y in items]), 0
+
+    def to(self, device):
+        self.x, self.y, self.moved = self.x.to(device), self.y.to(device), self.moved + 1
+        return self
+
+
+class Named(dict):
+    note = "lost"
+
+
+def collate(items):
+    return Batch(items)
+
+
+def named(items):
+    batch = Named(x=torch.stack([x for x, _ in items]), y=torch.stack([y for _, y in items]))
+    batch.note = "kept"
+    return batch
+
+
+"""
+
+
+def collated(how: str, batch: str) -> str:
+    """Batches of a class of the program's own."""
+    start = OWN_BATCH + 'device = torch.device("cpu")\n' + START.replace("shuffle", f"collate_fn={how}, shuffle")
+    return loop(f"{batch}{BATCH}", start).replace("i, (x, y) in enumerate(loader)", "batch in loader")
+
+
+HOOKED = START + "optimizer.register_step_pre_hook(halve)\n"
+HALVE = """\
+def halve(optimizer, args, kwargs):
+    for group in optimizer.param_groups:
+        for p in group["params"]:
+            if p.grad is not None:
+                p.grad.mul_(0.5)
+
+
+"""
 SCHEDULED = START + "scheduler = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.5)\n"
 SHOW = "def show():\n    print(optimizer.param_groups[0]['lr'])\n\n\n"
 VALIDATION = "model.eval()\nwith torch.no_grad():\n    for x, y in val_loader:\n        print(model(x).sum().item())\n"
@@ -89,6 +132,10 @@ AUTOMATIC = {
     "a data set that is told of the epoch, in this process": told(""),
     "a data set that is measured before the epoch, its workers started": told(
         "num_workers=1, ", "print(len(growing))"),
+    "batches of its own that it moves": collated(
+        "collate", "batch = batch.to(device)\nx, y = batch.x, batch.y\nprint(batch.moved)\n"),
+    "batches of its own that stay where they are": collated("collate", "x, y = batch.x, batch.y\nprint(batch.moved)\n"),
+    "batches of a dictionary of its own": collated("named", "x, y = batch['x'], batch['y']\nprint(batch.note)\n"),
     "a validation that needs gradients": loop(
         start=START + VALIDATED, before="model.train()",
         after="model.eval()\nfor x, y in val_loader:\n    x.requires_grad_()\n"
@@ -98,6 +145,7 @@ AUTOMATIC = {
 }  # fmt: skip
 
 MANUAL = {
+    "a hook before the step, with the gradients": loop(start=HALVE + HOOKED),
     "a function reads the rate before the schedule steps": loop(
         start=SHOW + SCHEDULED + VALIDATED, before="model.train()", after=f"{VALIDATION}show()\nscheduler.step()"),
     "a function reads the rate between training and validation": loop(
