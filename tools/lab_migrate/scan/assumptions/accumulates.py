@@ -28,8 +28,15 @@ def find(file: SourceFile) -> Iterator[Evidence]:
     for node in file.every(ast.If):
         assert isinstance(node, ast.If)
         counts = any(isinstance(part, ast.BinOp) and isinstance(part.op, ast.Mod) for part in ast.walk(node.test))
-        if (counts or _WORDS.search(ast.unparse(node.test))) and any(
-            _steps(file, inner) for statement in node.body for inner in ast.walk(statement)
+        inside = [inner for statement in node.body for inner in ast.walk(statement)]
+        # Where the backward pass is under the same condition, each of its gradients is used at once.
+        whole = not _WORDS.search(ast.unparse(node.test)) and any(
+            isinstance(inner, ast.Call) and last_name(inner.func) == "backward" for inner in inside
+        )
+        if (
+            (counts or _WORDS.search(ast.unparse(node.test)))
+            and not whole
+            and any(_steps(file, inner) for inner in inside)
         ):
             yield file.evidence(node, "steps every n-th time")
     for node in (*file.every(ast.BinOp), *file.every(ast.AugAssign)):

@@ -15,11 +15,16 @@ from lab_migrate.scan.syntax import FUNCTIONS, SourceFile, last_name
 
 FAITHFUL = "stays in the step; its weights are saved with Lightning's checkpoints"
 IDIOMATIC = "kept, updated in optimizer_step; swapped for evaluation by hooks"
+_OF_WEIGHTS = ("param", ".data", "ema", "target", "p_", "avg")
 _UPDATES = ("update", "update_parameters", "step", "update_ema", "apply_shadow", "__call__")
 
 
 def find(file: SourceFile) -> Iterator[Evidence]:
-    """What is built or updated under such a name; averages written out as `p.mul_(d).add_(q, alpha=1 - d)`."""
+    """What is built or updated under such a name; averages written out.
+
+    As `p.mul_(d).add_(q, alpha=1 - d)`, `p.copy_(d * p + (1 - d) * q)`, `p.data = d * p.data + (1 - d) * q.data`,
+    `p.lerp_(q, 1 - d)` or `p.copy_(q.lerp(p, d))`.
+    """
     for name in list(file.called()):
         for call in file.calls(name):
             if (name in _UPDATES and is_ema(receiver(call))) or (
@@ -29,6 +34,33 @@ def find(file: SourceFile) -> Iterator[Evidence]:
     for call in file.calls("add_"):
         if _is_average(call) and not any(_steps(above) for above in file.parents(call)):
             yield file.evidence(call, "written out")
+    for call in file.calls("copy_", "lerp_"):
+        of_weights = any(word in ast.unparse(call) for word in _OF_WEIGHTS)
+        mixes = last_name(call.func) == "lerp_" or any(map(_mixes, ast.walk(call)))
+        if of_weights and mixes and not any(_steps(above) for above in file.parents(call)):
+            yield file.evidence(call, "written out")
+    for node in file.every(ast.Assign):
+        assert isinstance(node, ast.Assign)
+        text = ast.unparse(node)
+        of_weights = any(word in text for word in (".data", "state_dict")) and "grad" not in text
+        if of_weights and _mixes(node.value) and not any(_steps(above) for above in file.parents(node)):
+            yield file.evidence(node, "written out")
+
+
+def _mixes(node: ast.AST) -> bool:
+    """`d * a + (1 - d) * b`, in any order; `a.lerp(b, d)`."""
+    if isinstance(node, ast.Call):
+        return last_name(node.func) == "lerp"
+    if not isinstance(node, ast.BinOp) or not isinstance(node.op, ast.Add):
+        return False
+    parts = [part for part in (node.left, node.right) if isinstance(part, ast.BinOp) and isinstance(part.op, ast.Mult)]
+    factors = [{ast.unparse(part.left), ast.unparse(part.right)} for part in parts]
+    return len(factors) == 2 and any(
+        factor in one and rest in other
+        for one, other in (factors, factors[::-1])
+        for factor in one
+        for rest in (f"1 - {factor}", f"1.0 - {factor}")
+    )
 
 
 def _steps(node: ast.AST) -> bool:

@@ -11,13 +11,14 @@ from collections.abc import Iterator
 
 from lab_migrate.scan.inventory import Evidence
 from lab_migrate.scan.loop_view import LoopView
+from lab_migrate.scan.syntax import last_name
 
 FAITHFUL = "stays: `continue` returns from the step, `break` stops the training"
 IDIOMATIC = "manual optimization"
 
 
 def find_in_loop(loop: LoopView) -> Iterator[Evidence]:
-    """`continue`, `break` and `return` that belong to the loop itself."""
+    """`continue`, `break` and `return` that belong to the loop itself; a whole update under a modulo."""
     inner = {
         id(node)
         for other in loop.own
@@ -28,6 +29,12 @@ def find_in_loop(loop: LoopView) -> Iterator[Evidence]:
     for node in loop.body(ast.Continue, ast.Break, ast.Return):
         if id(node) not in inner:
             yield loop.file.evidence(node, _condition(loop, node))
+    for node in loop.body(ast.If):
+        assert isinstance(node, ast.If)
+        called = {last_name(part.func) for one in node.body for part in ast.walk(one) if isinstance(part, ast.Call)}
+        rarely = any(isinstance(part, ast.BinOp) and isinstance(part.op, ast.Mod) for part in ast.walk(node.test))
+        if rarely and {"backward", "step"} <= called:
+            yield loop.file.evidence(node, "updates every n-th time")
 
 
 def _condition(loop: LoopView, node: ast.AST) -> str:

@@ -9,6 +9,16 @@ import pytest
 NAME = "accumulates"
 REFUSED = [
     (
+        "an update every n-th time, whose gradients are used at once",
+        """\
+for step in range(n):
+    if step % 4 == 0:
+        optimizer.zero_grad()
+        f(x).backward()
+        optimizer.step()
+""",
+    ),
+    (
         "a step of every round",
         """\
 for x in loader:

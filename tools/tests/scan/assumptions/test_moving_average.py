@@ -9,6 +9,14 @@ import pytest
 NAME = "moving_average"
 REFUSED = [
     (
+        "a mixture of batches, a copy",
+        """\
+x = lam * x + (1 - lam) * x[index]
+target.data.copy_(source.data)
+y.copy_(a * x + b * z)
+""",
+    ),
+    (
         "a batch norm's statistics",
         """\
 class BN:
@@ -31,6 +39,18 @@ semaphore.step()
     ),
 ]
 SHOWN = [
+    (
+        "averages copied, assigned and interpolated",
+        """\
+import torch
+for p, q in zip(a, b):
+    q.data.copy_(tau * p.data + (1 - tau) * q.data)  # !
+    q.data = q.data * (1.0 - tau) + p.data * tau  # !
+    p_ema.copy_(p.detach().lerp(p_ema, beta))  # !
+    q.data.lerp_(p.data, 0.1)  # !
+    dict2[name].data.copy_(beta * dict1[name].data + (1 - beta) * dict2[name].data)  # !
+""",
+    ),
     (
         "a class of that name",
         """\

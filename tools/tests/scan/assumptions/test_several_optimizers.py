@@ -9,6 +9,21 @@ import pytest
 NAME = "several_optimizers"
 REFUSED = [
     (
+        "several algorithms, each with one",
+        """\
+class A:
+    def learn(self, x):
+        f(x).backward()
+        self.optimizer.step()
+class B:
+    def learn(self, x):
+        f(x).backward()
+        self.opt.step()
+for x in loader:
+    algorithm.learn(x)
+""",
+    ),
+    (
         "one optimizer",
         """\
 for x, y in loader:
@@ -45,6 +60,19 @@ def main():
     ),
 ]
 SHOWN = [
+    (
+        "two in a method",
+        """\
+class A:
+    def learn(self, x):
+        f(x).backward()
+        self.critic_optimizer.step()  # !
+        g(x).backward()
+        self.actor_optimizer.step()  # !
+for x in loader:
+    algorithm.learn(x)
+""",
+    ),
     (
         "two",
         """\

@@ -31,6 +31,16 @@ for x in loader:
 ]
 SHOWN = [
     (
+        "a whole update every n-th time",
+        """\
+for step in range(n):
+    act()
+    if step % 4 == 0:  # !
+        f(x).backward()
+        optimizer.step()
+""",
+    ),
+    (
         "leaving and going on",
         """\
 for x in loader:
