@@ -53,7 +53,9 @@ class Hidden(torch.optim.SGD):
     def step(self, closure: Any = None) -> None:
         """As SGD, then as much again as the factor says."""
         before = [p.detach().clone() for group in self.param_groups for p in group["params"]]
-        super().step()
+        # torch hooks SGD's own step once an SGD has been made in this process, which would count a step in this step.
+        plain: Any = torch.optim.SGD.step
+        (plain.__wrapped__ if getattr(plain, "hooked", False) else plain)(self)
         self.taken += 1
         if self.factor != 1 and self.taken > self.late:
             with torch.no_grad():
