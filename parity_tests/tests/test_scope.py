@@ -27,7 +27,7 @@ def recorded(train: Train, path: Path, scope: Scope, **settings: Any) -> list[St
 
 
 def test_statistics_stand_beside_the_same_digests(train: Train, tmp_path: Path) -> None:
-    """For gradients, state, parameters and buffers; what is no tensor has none."""
+    """For batches, losses, gradients, state, parameters and buffers; what is no tensor has none."""
     plain = recorded(train, tmp_path / "a", Scope())
     rich = recorded(train, tmp_path / "b", Scope(buckets=BUCKETS))
     assert lab_parity.compare(tmp_path / "a", tmp_path / "b").rung == "identical"
@@ -36,7 +36,7 @@ def test_statistics_stand_beside_the_same_digests(train: Train, tmp_path: Path) 
         assert step.summaries is not None
         has = ~np.isnan(step.summaries[:, 0])
         phases = {key.phase for key, there in zip(step.keys, has, strict=True) if there}
-        assert phases <= {"config", "grad", "optimizer", "param", "buffer"}
+        assert phases <= {"batch", "config", "grad", "loss", "optimizer", "param", "buffer"}
         assert {"grad", "optimizer", "param", "buffer"} <= phases
 
 
