@@ -62,7 +62,7 @@ def test_the_smallest_faults_are_found_in_generated_projects(
     assume(not any("Spike" in line for line in project.lines))
     with TemporaryDirectory() as folder:
         parity = Parity(Path(folder))
-        bindings = [*project.bindings, f"CutAt.folder = {folder!r}"]
+        bindings = [*project.bindings(), f"CutAt.folder = {folder!r}"]
         try:
             legacy = parity.train("legacy", bindings)
         except Exception:  # a project that Lab refuses

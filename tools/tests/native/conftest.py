@@ -78,7 +78,7 @@ class Native:
         root.mkdir()
         (root / "train.py").write_text(train)
         (root / "native_project.py").write_text((HERE / "native_project.py").read_text())
-        if any("@Signs" in line for line in bindings):
+        if any("@SignSteps" in line for line in bindings):
             (root / "native_optimizer.py").write_text((HERE / "native_optimizer.py").read_text())
         run_dir = f"Trainer.run_dir = '{self.folder / 'legacy'}'"
         (root / "blobs.gin").write_text("\n".join([BASE, *bindings, run_dir, ""]))

@@ -16,7 +16,7 @@ def softened(move: Tensor) -> Tensor:
 
 
 @gin.configurable
-class Signs(Optimizer):
+class SignSteps(Optimizer):
     """Each parameter goes against its gradient's sign, averaged over time; vectors half as fast."""
 
     def __init__(

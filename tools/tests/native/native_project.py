@@ -46,7 +46,7 @@ class Specks:
 
 
 @gin.configurable
-class Draws:
+class DrawnBatches:
     """A loader of the project's own, without end and without epochs."""
 
     epoch_ended = False

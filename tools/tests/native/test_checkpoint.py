@@ -36,7 +36,7 @@ PROJECTS: dict[str, tuple[str, ...]] = {
         "Adam.decay_multipliers = {'blocks.4.*': 0.0}", "Adam.multipliers = {'*.bias': 2.0}",
     ),
     "an optimizer and a schedule of the project's own": (
-        "Trainer.optimizer = @Signs", "Signs.schedule = @Halving()", "Halving.lr = 0.02",
+        "Trainer.optimizer = @SignSteps", "SignSteps.schedule = @Halving()", "Halving.lr = 0.02",
     ),
     "a generator and its critic": (
         *GAN, "Adversarial.critic_steps = 2", "Adversarial.penalty = 2.0", "Adversarial.penalty_every = 3",
@@ -45,7 +45,7 @@ PROJECTS: dict[str, tuple[str, ...]] = {
     ),
     "a generator and its critic, a batch each": (*GAN, "critic/Adam.multipliers = {'*.bias': 2.0}"),
     "a loader of the project's own, an objective with a state": (
-        "Trainer.loader = @Draws", "Draws.dataset = @Specks()", "Trainer.objective = @Drift()",
+        "Trainer.loader = @DrawnBatches", "DrawnBatches.dataset = @Specks()", "Trainer.objective = @Drift()",
         "Trainer.optimizer = @RAdam",
     ),
 }  # fmt: skip

@@ -23,7 +23,7 @@ FP16 = (
 )  # fmt: skip
 PROJECTS: dict[str, tuple[str, ...]] = {
     "as it is": (),
-    "a loader of the project's own": ("Trainer.loader = @Draws", "Draws.dataset = @Specks()"),
+    "a loader of the project's own": ("Trainer.loader = @DrawnBatches", "DrawnBatches.dataset = @Specks()"),
     "the last batch smaller": ("train/Loader.drop_last = False", "test/Loader.drop_last = False"),
     "evaluation goes on where it stopped": ("Trainer.eval_batches = 1", "Trainer.eval_every = 2"),
     "no evaluation": ("Trainer.eval_every = 0",),
@@ -49,10 +49,10 @@ PROJECTS: dict[str, tuple[str, ...]] = {
     "LAMB": ("Trainer.optimizer = @LAMB",),
     "RAdam": ("Trainer.optimizer = @RAdam", "Trainer.steps = 12"),
     "an optimizer and a schedule of the project's own": (
-        "Trainer.optimizer = @Signs",
-        "Signs.schedule = @Halving()",
+        "Trainer.optimizer = @SignSteps",
+        "SignSteps.schedule = @Halving()",
         "Halving.lr = 0.02",
-        "Signs.clip_norm = 0.5",
+        "SignSteps.clip_norm = 0.5",
     ),
     "clipping by block": (
         *GRADIENTS,
@@ -282,7 +282,7 @@ RESUMED: dict[str, tuple[str, ...]] = {
         "generator/SGD.schedule = @WarmupCosine()", "WarmupCosine.lr = 0.1", "WarmupCosine.total = 9",
     ),
     "an objective with a state, a loader of the project's own": (
-        "Trainer.loader = @Draws", "Draws.dataset = @Specks()", "Trainer.objective = @Drift()",
+        "Trainer.loader = @DrawnBatches", "DrawnBatches.dataset = @Specks()", "Trainer.objective = @Drift()",
     ),
 }  # fmt: skip
 
