@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from lab_parity.averages import Averages
 from lab_parity.blocks import Block
 from lab_parity.consequence import CALLED, counts
 from lab_parity.ledger import Drawn, drawn_differently, drawn_until
@@ -97,6 +98,7 @@ class _Comparison:
     def __init__(self, a: Trace, b: Trace, phases: Collection[str] = PHASES) -> None:
         self._a, self._b, self._phases = a, b, phases
         self.pairing = Pairing()
+        self._averages = Averages()
         self.steps = self.micro_steps = self.observations = 0
         self.counts: Counter[str] = Counter()
         self.lost: dict[str, None] = {}
@@ -209,6 +211,11 @@ class _Comparison:
             for left, right in differ
             if keys[left].phase in self._phases and not self._excused(keys[left], a, b, left, right)
         ]
+        agree = self._averages.agree(a, keys, b, self.pairing.b.keys(b))
+        if agree:
+            differ = self._without_renumbered(keys, differ)
+        elif agree is False and all(keys[left].phase != "ema" for left, _ in differ):
+            self.pairing.unmatched.setdefault(f"an average that changes before step {a.step} in one run only")
         if any(keys[left].phase in CALLED for left, _ in differ):
             differ = self._with_consequence(a, b, keys, differ)
         self._agreed |= {pairs.keys[place].name for place in pairs.generators if not unequal[place]}
@@ -233,6 +240,13 @@ class _Comparison:
             self.counts["rng"] -= 1
             return True
         return self._same_hyper(key, a, b, left, right)
+
+    def _without_renumbered(self, keys: Sequence[Key], differ: list[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Without averages that only have other numbers on the two sides; these are noted."""
+        kept = [(left, right) for left, right in differ if keys[left].phase != "ema"]
+        if len(kept) < len(differ):
+            self.notes.setdefault("averages of the parameters are numbered apart: paired by what they become")
+        return kept
 
     def _with_consequence(
         self, a: Step, b: Step, keys: Sequence[Key], differ: list[tuple[int, int]]

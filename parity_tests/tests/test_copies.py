@@ -7,6 +7,7 @@ import gc
 import weakref
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -131,3 +132,80 @@ def test_a_copy_that_the_program_drops_is_let_go(tmp_path: Path) -> None:
     assert tensor() is None
     steps = [step for step in lab_parity.read(tmp_path / "a").steps() if isinstance(step, Step)]
     assert [sum(key.phase == "ema" for key in step.keys) for step in steps] == [2, 0, 0]
+
+
+def test_copies_that_nobody_holds_any_more_do_not_count(tmp_path: Path) -> None:
+    """A training before this one in the same process leaves cycles behind: neither of two runs has rows of them."""
+    for name in ("clean", "littered"):
+        torch.manual_seed(0)
+        model = nn.Linear(3, 2)
+        gc.disable()
+        try:
+            if name == "littered":
+                litter: dict[str, Any] = dict(as_dict(model))  # type: ignore[arg-type]
+                litter["itself"] = litter
+                del litter
+            optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+            kept = as_list(model)
+            with lab_parity.record(tmp_path / name):
+                for _ in range(2):
+                    optimizer.zero_grad()
+                    model(torch.ones(2, 3)).sum().backward()
+                    optimizer.step()
+                    by_number(kept, model, 0.9)
+        finally:
+            gc.enable()
+    verdict = lab_parity.compare(tmp_path / "clean", tmp_path / "littered")
+    assert (verdict.rung, verdict.notes) == ("identical", ())
+
+
+def resumed(path: Path, *, held: bool, first: bool = True, update: bool = True, decay: float = 0.9) -> None:
+    """Three steps with an average in a dict, recorded; `held` is a checkpoint that the program still has.
+
+    `first`: made before the average.
+    """
+    torch.manual_seed(0)
+    model = nn.Linear(3, 2)
+    checkpoint = {"model": as_dict(model)} if held and first else {}
+    average = SimpleNamespace(shadow=as_dict(model))
+    if held and not first:
+        checkpoint = {"model": as_dict(model)}
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with lab_parity.record(path):
+        for _ in range(3):
+            optimizer.zero_grad()
+            model(torch.ones(2, 3)).sum().backward()
+            optimizer.step()
+            if update:
+                in_place(average.shadow, model, decay)
+    assert len(checkpoint) == held
+
+
+def test_a_checkpoint_that_one_run_still_holds_takes_no_averages_place(tmp_path: Path) -> None:
+    """It is a copy of the parameters at first, and may be found before the average, which alone the other run has."""
+    resumed(tmp_path / "before", held=True)
+    resumed(tmp_path / "after", held=True, first=False)
+    resumed(tmp_path / "without", held=False)
+    notes: list[str] = []
+    for pair in (("before", "without"), ("without", "before"), ("after", "without"), ("without", "after")):
+        verdict = lab_parity.compare(*(tmp_path / name for name in pair))
+        assert verdict.rung == "identical"
+        notes += verdict.notes
+    assert "averages of the parameters are numbered apart: paired by what they become" in notes
+
+
+@pytest.mark.parametrize("wrong", [{"update": False}, {"decay": 0.91}])
+@pytest.mark.parametrize("held", [(True, False), (False, True), (True, True)])
+def test_an_average_that_is_not_updated_is_not_taken_for_a_checkpoint(
+    tmp_path: Path, wrong: dict[str, Any], held: tuple[bool, bool]
+) -> None:
+    """Beside a copy that never changes, whichever run holds it: at most it cannot be told which is which."""
+    resumed(tmp_path / "a", held=held[0])
+    resumed(tmp_path / "b", held=held[1], **wrong)
+    for pair in (("a", "b"), ("b", "a")):
+        verdict = lab_parity.compare(*(tmp_path / name for name in pair))
+        if verdict.first is not None:
+            assert (verdict.first.step, verdict.first.phase) == (1, "ema")
+        else:
+            assert verdict.rung == "inconclusive"
+            assert "an average that changes before step 1 in one run only" in str(verdict.reasons)

@@ -145,7 +145,17 @@ FAULTS: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], str, list[set[str]
     "gradients are set to None before the first step": (
         lambda patch: patch.setattr(LeanModule, "zero_grad", _zeroing),
         "L1",
-        [{"Trainer.model = @unused", "unused.model = @Model"}, {"CutAt.batch = 1", "Trainer.hooks = [@CutAt()]"}],
+        [
+            {"Trainer.model = @unused", "unused.model = @Model"},
+            {"CutAt.batch = 1", "Trainer.hooks = [@CutAt()]"},
+            {
+                "Trainer.optimizer = @Torch",
+                "Trainer.stepper = @Closure()",
+                "Torch.name = 'LBFGS'",
+                "Torch.lr = 0.1",
+                "Torch.settings = {'max_iter': 3}",
+            },
+        ],
     ),
     "a hook is not called": (_without_jitter, "L2", [{"Trainer.hooks = [@Jitter()]"}]),
 }

@@ -200,7 +200,7 @@ class _Maker:
         if not parts or (default is not None and parts == [] and leaves == [None]):
             return "Any"
         last = [name for name, kind in (("None", "NoneType"), ("Own", "Own")) if kind in kinds]
-        return " | ".join(dict.fromkeys([*parts, *last]))
+        return " | ".join(dict.fromkeys([*_text_first(parts), *last]))
 
     def _shown(self, name: str) -> bool:
         """Whether a config can give a builder anything; said of one that is still being read, too."""
@@ -348,7 +348,12 @@ def _either(*spelled: str) -> str:
     if "float" in parts:
         parts = [part for part in parts if part != "int"]
     last = [part for part in ("None", "Own") if part in parts]
-    return " | ".join(dict.fromkeys([*(part for part in parts if part not in last), *last]))
+    return " | ".join(dict.fromkeys([*_text_first([part for part in parts if part not in last]), *last]))
+
+
+def _text_first(parts: Sequence[str]) -> list[str]:
+    """LightningCLI's parser tries the parts in turn: behind `float`, the text '1e-3' would become a number."""
+    return sorted(parts, key=lambda part: part != "str")
 
 
 def _parts(spelled: str) -> list[str]:

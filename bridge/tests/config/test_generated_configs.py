@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from bridge.tests.config.config_files import round_trip
@@ -81,6 +81,8 @@ def without_none(value: Any) -> Any:
 
 
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@example(config={"a": [0.0, "1e-3"]})
+@example(config={"items": [True, "yes", 3, "3", None, "null"]})
 @given(config=CONFIGS)
 def test_a_generated_config_means_what_the_file_says(config: dict[str, Any]) -> None:
     """In the typed tree, in YAML, with the schema module, and in LightningCLI's parser."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import operator
 import weakref
@@ -149,15 +150,19 @@ class Views:
         tensors = [tensor for part in listed for tensor in part]
         if seen is not None and len(tensors) == len(seen.tensors) and all(map(operator.is_, tensors, seen.tensors)):
             return attrs.evolve(seen, state=_slots(state, tensors, seen.names, given))
+        known = self._known.get(id(optimizer))
+        if known is None or known.of() is not optimizer:
+            known = self._known[id(optimizer)] = _Known(_reference(optimizer))
+        regrouped = known.parameters != len(tensors)  # at first, and when a group has been added
+        if regrouped:
+            # Copies that nobody holds any more, say of a training before this one, would count on one side only.
+            gc.collect()
         live = Live()
         found = self._names.resolve(tensors, live, given)
         left = iter(found)
         parts = [list(itertools.islice(left, len(part))) for part in listed]
         made = list(map(Group, parts, listed, groups))
-        known = self._known.get(id(optimizer))
-        if known is None or known.of() is not optimizer:
-            known = self._known[id(optimizer)] = _Known(_reference(optimizer))
-        if known.parameters != len(tensors):  # at first, and when a group has been added
+        if regrouped:
             roots = live.holding(tensors)
             trained = {id(root) for other in self._known.values() for root in alive(other.roots)}
             known.roots = list(map(weakref.ref, roots))
