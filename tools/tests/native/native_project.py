@@ -46,6 +46,15 @@ class Specks:
 
 
 @gin.configurable
+class JitteredSpecks(Specks):
+    """Moved once, from the global generator, when they are made."""
+
+    def __init__(self, size: int = 30, seed: int = 0) -> None:
+        super().__init__(size, seed)
+        self.points += 0.1 * torch.randn(self.points.shape)
+
+
+@gin.configurable
 class DrawnBatches:
     """A loader of the project's own, without end and without epochs."""
 

@@ -27,6 +27,14 @@ PROJECTS: dict[str, tuple[str, ...]] = {
     "the last batch smaller": ("train/Loader.drop_last = False", "test/Loader.drop_last = False"),
     "evaluation goes on where it stopped": ("Trainer.eval_batches = 1", "Trainer.eval_every = 2"),
     "no evaluation": ("Trainer.eval_every = 0",),
+    "data that draw when they are made": (
+        "train/Loader.dataset = @JitteredSpecks()",
+        "test/Loader.dataset = @test/JitteredSpecks()",
+    ),
+    "no evaluation, of data that draw when they are made": (
+        "Trainer.eval_every = 0",
+        "test/Loader.dataset = @JitteredSpecks()",
+    ),
     "an objective of the project's own": ("Trainer.objective = @Margin()", "Margin.margin = 0.5"),
     "accumulation over the ends of epochs": (ACCUMULATE, "Adam.clip_norm = 0.5"),
     "clipping by torch's formula": (*GRADIENTS, "Gradients.clip = @ClipTorchNorm()", "ClipTorchNorm.limit = 0.3"),

@@ -30,6 +30,8 @@ def data(sheet: Sheet, several: str | None) -> Dealt:
     setup: list[str] = []
     train, endless = _loader(sheet, "train", spelled, setup, several)
     evaluation = _loader(sheet, "evaluation", spelled, setup, several)[0] if sheet.evaluates else None
+    if not sheet.evaluates:
+        setup += _made_all_the_same(sheet, spelled)
     lifted = sum((lift(target) for target in spelled.lab), Lifted())
     names = [target.rpartition(".")[2] for target in spelled.lab]
     if lifted.code:
@@ -53,6 +55,20 @@ def data(sheet: Sheet, several: str | None) -> Dealt:
         "evaluation_doc": "The batches of one evaluation.",
     }  # fmt: skip
     return Dealt(train, evaluation, endless)
+
+
+def _made_all_the_same(sheet: Sheet, spelled: Expressions) -> list[str]:
+    """The evaluation's data where it is the project's own and nothing is evaluated: Lab makes it, and it may draw."""
+    made: Any = sheet.trainer.eval_loader
+    loader = getattr(made, "config", made)
+    builder = sheet.schema.builder_of(loader)
+    if builder is not None and builder.target == "legacy_lab.data.loader.Loader":
+        loader = loader.dataset
+        builder = sheet.schema.builder_of(loader)
+    if builder is None or builder.target.startswith("legacy_lab."):
+        return []
+    reason = "# Nothing is evaluated, yet making its data may draw, and did so before the training's first draw."
+    return [reason, f"self.evaluated = {spelled.of(loader)}"]
 
 
 def _loader(
