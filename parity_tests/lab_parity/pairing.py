@@ -159,6 +159,9 @@ class Pairing:
             elif key.phase in CALLED:
                 # The other side may do the same without torch's function; what comes of it is compared.
                 self.notes.setdefault(f"{key.phase} by {key.name} is only in the {which} trace")
+            elif key.phase == "forward" and key.name.startswith("autograd.grad "):
+                # A penalty may be made in another way; the loss that is made of it is compared.
+                self.notes.setdefault(f"gradients by torch.autograd.grad are only in the {which} trace")
             elif key.phase == "ema":
                 self.notes.setdefault(f"an average of the parameters is only in the {which} trace")
             else:

@@ -76,3 +76,10 @@ def test_the_table_tells_a_missed_fault_from_one_that_had_nothing_to_change() ->
     assert "0 of 1 planted faults caught" in text
     assert "MISSED" in text
     assert "nothing here to change" in text
+
+
+def test_with_a_ledger_the_draw_that_is_too_many_is_named(tmp_path: Path) -> None:
+    """By function and line, from the first runs on."""
+    code, said = parity(tmp_path, "--plant", "rng@1", "--ledger", "--capture", "never")
+    assert code == 1
+    assert "torch.rand 1 more time" in said["first"]["what"]

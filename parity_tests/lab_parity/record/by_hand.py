@@ -1,14 +1,15 @@
 """Updates that no optimizer makes: `p.data -= lr * p.grad` in a loop, or an optimizer that nobody told us about.
 
-Seen are the leaves that a backward pass reached: where their bits have changed by the time the program goes on (its
-next forward call or backward pass in training, or its end), that was an update. Looked for only until the first update
-of an optimizer that is known; a program that has one pays nothing more.
+Seen are the leaves that a backward pass reached, or of which `torch.autograd.grad` gave gradients: where their bits
+have changed by the time the program goes on (its next forward call or backward pass in training, or its end), that was
+an update. Looked for only until the first update of an optimizer that is known; a program that has one pays nothing
+more.
 """
 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from torch import Tensor
@@ -31,17 +32,29 @@ class ByHand:
         self._held: list[Tensor] = []
         self._before: list[bytes] = []
         self._over = False
+        self.gradients: dict[int, Tensor] = {}
 
     @property
     def groups(self) -> list[dict[str, Any]]:
         """One group: the leaves of the last backward pass, as far as they are alive."""
-        return [{"params": [leaf for leaf in (known() for known in self._leaves) if leaf is not None]}]
+        leaves = [leaf for leaf in (known() for known in self._leaves) if leaf is not None]
+        return [{"params": leaves, "gradients": bool(self.gradients)}]
 
     def after_backward(self, roots: Any) -> None:
         """A backward pass from `roots` has ended."""
         if self._over:
             return
-        leaves = [leaf for leaf in leaves_of(roots) if leaf.grad is not None and leaf.untyped_storage().size()]
+        self.gradients = {}
+        self._watch([leaf for leaf in leaves_of(roots) if leaf.grad is not None and leaf.untyped_storage().size()])
+
+    def after_gradients(self, leaves: Sequence[Tensor], gradients: Sequence[Tensor | None]) -> None:
+        """`torch.autograd.grad` has given the program these gradients of these leaves."""
+        if not self._over:
+            known = [pair for pair in zip(leaves, gradients, strict=True) if pair[1] is not None]
+            self.gradients = {id(leaf): gradient.detach() for leaf, gradient in known if gradient is not None}
+            self._watch([leaf for leaf, _ in known])
+
+    def _watch(self, leaves: list[Tensor]) -> None:
         self._leaves = list(map(weakref.ref, leaves))
         self._held = leaves  # until it is known whether they change: a program may end right after its last update
         self._before = list(map(digest_tensor, leaves))
@@ -61,6 +74,7 @@ class ByHand:
             if len(leaves) == len(before) and list(map(digest_tensor, leaves)) != before:
                 self._write(self)
         self._held = []
+        self.gradients = {}
 
     def give_way(self) -> None:
         """An optimizer that is known makes the updates."""

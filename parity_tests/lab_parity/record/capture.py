@@ -252,8 +252,9 @@ def _update_tensors(view: OptimizerView, moment: str) -> dict[Key5, Tensor]:
 
 
 def _gradients(view: OptimizerView) -> dict[Key5, Tensor]:
+    found = {name: view.gradient(parameter) for name, parameter in view.parameters()}
     return {
-        Key5("grad", -1, name, "", "before"): clone(parameter.grad)
-        for name, parameter in view.parameters()
-        if parameter.grad is not None
+        Key5("grad", -1, name, "", "before"): clone(gradient)
+        for name, gradient in found.items()
+        if gradient is not None
     }

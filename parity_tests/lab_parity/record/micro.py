@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import functools
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 import attrs
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules import module as torch_module
 
 from lab_parity.record.by_hand import ByHand
@@ -69,6 +69,7 @@ class MicroSteps:
         self._active = active
         self._generators = generators
         self._rows: list[Row] = []
+        self._penalties: list[Row] = []
         self._count = 0
         self._forwards: list[_Forward] = []
         self._outermost: nn.Module | None = None
@@ -86,7 +87,7 @@ class MicroSteps:
             # torch keeps the number of a hook that wanted keywords, and takes it for a hook.
             torch_module._global_forward_hooks_with_kwargs.pop(after.id, None)
 
-        return [before.remove, forget, _quiet(), self._watch_backward()]
+        return [before.remove, forget, _quiet(), self._watch_backward(), self._watch_gradients()]
 
     @property
     def count(self) -> int:
@@ -96,7 +97,7 @@ class MicroSteps:
     def take(self) -> tuple[list[Row], int]:
         """The rows and the number of micro-steps since the last call."""
         rows, count = self._rows, self._count
-        self._rows, self._count = [], 0
+        self._rows, self._penalties, self._count = [], [], 0
         return rows, count
 
     def _before_forward(self, module: nn.Module, args: tuple[Any, ...]) -> None:
@@ -166,6 +167,49 @@ class MicroSteps:
 
         return stop
 
+    def _watch_gradients(self) -> Callable[[], None]:
+        """`torch.autograd.grad` of parameters is a backward pass; of anything else it makes activations of them."""
+        original = torch.autograd.grad
+
+        @functools.wraps(original)
+        def grad(outputs: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+            if self._in_backward or not self._active() or torch.compiler.is_compiling():
+                return original(outputs, inputs, *args, **kwargs)
+            leaves = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+            training = any(isinstance(leaf, nn.Parameter) for leaf in leaves)
+            loss: list[Row] = []
+            rng: list[Row] = []
+            if training:
+                self._notes.guard(self._by_hand.settle)
+                loss = self._notes.guard(loss_rows, self._count, outputs, self._fingerprint) or []
+                rng = self._notes.guard(self._generators.rows, self._count) or []
+                self._notes.guard(self._capture.before_backward, self._count, outputs)
+            self._in_backward = True
+            try:
+                found = original(outputs, leaves, *args, **kwargs)
+            finally:
+                self._in_backward = False
+            if training:
+                self._end(rng, loss)
+                self._notes.guard(self._by_hand.after_gradients, leaves, found)
+            else:
+                self._notes.guard(self._given, found)
+            return found
+
+        torch.autograd.grad = grad
+
+        def stop() -> None:
+            torch.autograd.grad = original
+
+        return stop
+
+    def _given(self, gradients: Sequence[Tensor | None]) -> None:
+        """A penalty's gradients, which the loss is made of."""
+        for place, gradient in enumerate(gradients):
+            if gradient is not None:
+                key = Key("forward", -1, f"autograd.grad {len(self._penalties)} result {place}", "")
+                self._penalties.append(self._fingerprint(key, gradient))
+
     def _end(self, rng: list[Row], loss: list[Row]) -> None:
         """Generator states are those before the first forward call; without one, those before backward."""
         number = self._count
@@ -177,6 +221,8 @@ class MicroSteps:
         for place, forward in enumerate(trained):
             for row in forward.seen:
                 self._rows.append(row._replace(key=Key(row.key.phase, number, f"call {place} {row.key.name}", "")))
+        self._rows += [row._replace(key=row.key._replace(micro=number)) for row in self._penalties]
+        self._penalties = []
         self._rows += loss
         facts = next((forward.wrapper for forward in trained if forward.wrapper), ())
         self._rows += wrapper_rows(number, facts)

@@ -309,7 +309,9 @@ class Recorder:
 def _has_gradient(groups: Sequence[Mapping[str, Any]]) -> bool:
     for group in groups:
         params = group["params"]
-        if any(tensor.grad is not None for tensor in ([params] if isinstance(params, Tensor) else params)):
+        if group.get("gradients") or any(
+            tensor.grad is not None for tensor in ([params] if isinstance(params, Tensor) else params)
+        ):
             return True
     return False
 

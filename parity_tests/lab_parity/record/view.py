@@ -39,6 +39,7 @@ class OptimizerView:
 
     `averages` are the modules (or dicts and lists) that were copies of a trained one, and trained by nobody, when it
     first stepped, and those modules that said later that they average it.
+    `gradients` are those that the program was given beside its parameters, by these' identity.
     `prefixes` stand before the paths in each of `roots`.
     """
 
@@ -47,6 +48,11 @@ class OptimizerView:
     roots: Sequence[nn.Module]
     averages: Sequence[nn.Module | Copy] = ()
     prefixes: Sequence[str] = ()
+    gradients: Mapping[int, Tensor] = attrs.field(factory=dict)
+
+    def gradient(self, parameter: Tensor) -> Tensor | None:
+        """What the update moves the parameter by."""
+        return parameter.grad if parameter.grad is not None else self.gradients.get(id(parameter))
 
     def buffers(self) -> list[tuple[str, Tensor]]:
         """(name, buffer) of the modules that hold the parameters, named as these are."""
@@ -94,7 +100,7 @@ class Views:
 
     def by_hand(self, by_hand: ByHand, seen: OptimizerView | None = None) -> OptimizerView:
         """What is updated without an optimizer, as it is now."""
-        return self._view(by_hand, by_hand.groups, {}, seen)
+        return attrs.evolve(self._view(by_hand, by_hand.groups, {}, seen), gradients=by_hand.gradients)
 
     def has_stepped(self, optimizer: Any) -> bool:
         """Whether a step of the optimizer has been labelled."""

@@ -14,9 +14,10 @@ _NO_GRADIENT = digest_bytes(b"no gradient")
 
 def grad_rows(view: OptimizerView, fingerprint: Fingerprint) -> list[Row]:
     """One row per parameter; a missing gradient is an observation too (None differs from zeros)."""
+    found = ((name, view.gradient(parameter)) for name, parameter in view.parameters())
     return [
         Row(Key("grad", -1, name, ""), _NO_GRADIENT)
-        if parameter.grad is None
-        else fingerprint(Key("grad", -1, name, ""), parameter.grad)
-        for name, parameter in view.parameters()
+        if gradient is None
+        else fingerprint(Key("grad", -1, name, ""), gradient)
+        for name, gradient in found
     ]
