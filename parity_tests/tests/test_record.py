@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 import lab_parity
+from lab_parity.digest import digest_tensor
 from lab_parity.trace import Step
 
 
@@ -204,3 +205,41 @@ def test_recording_goes_on_after_a_forward_call_that_failed(tmp_path: Path) -> N
         optimizer.step()
     (step,) = [item for item in lab_parity.read(tmp_path / "a.trace").steps() if isinstance(item, Step)]
     assert [key.name for key in step.keys if key.phase == "batch"] == ["call 0 argument 0"]
+
+
+class Decayed(torch.optim.SGD):
+    """An SGD with a decay of its own around its parent's step."""
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> Any:
+        """Decay after the update."""
+        result = super().step(closure)
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                parameter.mul_(0.9)
+        return result
+
+
+def test_a_step_inside_the_step_of_a_subclass_is_no_step_of_its_own(tmp_path: Path) -> None:
+    """Whether torch has hooked the parent's class, which takes an instance of it, makes no difference."""
+    torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+    with lab_parity.record(tmp_path / "a.trace"):
+        torch.manual_seed(0)
+        model = nn.Linear(3, 1)
+        optimizer = Decayed(model.parameters(), lr=0.1)
+        for broken in (False, True, False, False):
+            optimizer.zero_grad()
+            model(torch.randn(5, 3)).square().mean().backward()
+
+            def closure(broken: bool = broken) -> None:
+                if broken:
+                    raise ArithmeticError
+
+            with contextlib.suppress(ArithmeticError):
+                optimizer.step(closure)
+    steps = steps_of(tmp_path / "a.trace")
+    assert len(steps) == 3
+    names = [key.name for key in steps[-1].keys if key.phase == "param"]
+    place = next(n for n, key in enumerate(steps[-1].keys) if key.phase == "param" and key.name.endswith("weight"))
+    assert sorted(names) == ["bias", "weight"]
+    assert steps[-1].digests[place].tobytes() == digest_tensor(model.weight)

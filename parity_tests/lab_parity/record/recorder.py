@@ -17,6 +17,7 @@ from torch.optim import optimizer as torch_optimizer
 from lab_parity.environment import describe_environment
 from lab_parity.errors import ParityError
 from lab_parity.ranks import process_path, rank_path
+from lab_parity.record.around import steps_around
 from lab_parity.record.by_hand import ByHand
 from lab_parity.record.calls import Calls
 from lab_parity.record.capture import Capture
@@ -46,10 +47,12 @@ _Look = Callable[[OptimizerView | None], OptimizerView]
 
 @attrs.define(slots=True, eq=False)
 class _Update:
-    """An update under way; `replaced` when one inside or around it counts in its place, `moves` when it is a step."""
+    """An update under way; `replaced` when one inside or around it counts in its place, `moves` when it is a step,
+    `within` how many calls of the parent classes' steps it is in."""
 
     optimizer: Any
     replaced: bool = False
+    within: int = 0
     moves: bool = False
     under: frozenset[str] = frozenset()
     view: OptimizerView | None = None
@@ -157,6 +160,10 @@ class Recorder:
     def _before_step(
         self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+        outer = next((update for update in self._updates if update.optimizer is optimizer), None)
+        if outer is not None and steps_around(optimizer) > 1:
+            outer.within += 1  # `super().step()`
+            return None
         around = any(not isinstance(outer.optimizer, Optimizer) for outer in self._updates)
         update = self._enter(optimizer)
         if around:  # a part of a home-grown update, which is recorded as a whole
@@ -182,6 +189,10 @@ class Recorder:
         return (args[0], closure_then_look, *args[2:]), kwargs
 
     def _after_step(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        for update in self._updates:
+            if update.optimizer is optimizer and update.within:
+                update.within -= 1
+                return
         self._leave(optimizer, lambda seen: self._views.of_torch(optimizer, seen))
 
     def _see_by_hand(self, by_hand: ByHand) -> None:
