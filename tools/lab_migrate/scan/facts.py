@@ -93,7 +93,9 @@ def _entry(file: SourceFile) -> tuple[int, str] | None:
         if isinstance(node, ast.If) and "__name__" in (test := ast.unparse(node.test)) and "__main__" in test:
             return node.lineno, "main guard"
     for node in file.tree.body:
-        value = node.value if isinstance(node, ast.Assign | ast.Expr) else None
-        if isinstance(value, ast.Call) and file.name(value.func).endswith(".parse_args"):
+        if isinstance(node, ast.Assign | ast.AnnAssign | ast.Expr) and any(
+            isinstance(call, ast.Call) and file.name(call.func).endswith((".parse_args", ".parse_known_args"))
+            for call in ast.walk(node)
+        ):
             return node.lineno, "script"
     return None

@@ -70,3 +70,12 @@ def test_the_next_step_is_the_entry_point_that_is_called_after_training(
     """Not the first in the alphabet; and that there are others is said."""
     effort = sections(scanned(tmp_path, **dict.fromkeys(names, TRAIN)))[-1]
     assert effort.notes[-1] == (f"Next: lab-migrate convert {tmp_path} --entry {first} (or another of 2 entry points)")
+
+
+@pytest.mark.parametrize("parses", ["args = vars(parser.parse_args())", "args, _ = parser.parse_known_args()"])
+def test_a_script_that_parses_arguments_at_its_top_is_an_entry_point(tmp_path: Path, parses: str) -> None:
+    """However what it parsed is wrapped; what it imports and calls trains."""
+    script = f"import argparse\n\nfrom training import main\n\nparser = argparse.ArgumentParser()\n{parses}\nmain()\n"
+    train = "def main():\n" + "".join(f"    {line}\n" for line in TRAIN.splitlines())
+    found = scanned(tmp_path, start=script, training=train)
+    assert [(entry.path, entry.line, entry.loops) for entry in found.entries] == [("start.py", 6, ("training.py:6",))]
