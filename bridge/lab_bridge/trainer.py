@@ -24,6 +24,7 @@ from lab_bridge.idiomatic.module import IdiomaticModule
 from lab_bridge.idiomatic.semantics import semantics_of
 from lab_bridge.legacy_checkpoint import LabCheckpoint
 from lab_bridge.operative import write_operative_config
+from lab_bridge.replaced import replaced
 from lab_bridge.update import choose_update
 
 log = logging.getLogger(__name__)
@@ -46,6 +47,7 @@ class Trainer(legacy_lab.Trainer):
     where no rule objects, and `objections` says why not. `kept` says which of these parts stayed Lab's, and why.
 
     `train(resume=…)` takes Lab's checkpoints and Lightning's; `save` writes Lab's, which `legacy_lab` resumes from.
+    What a subclass overrides is called where Lab called it, but for `load`: with one, resuming raises `TypeError`.
     """
 
     def __init__(
@@ -77,6 +79,11 @@ class Trainer(legacy_lab.Trainer):
             self._resume = self.latest() if str(resume) == "latest" else Path(resume)
             if not self._resume.exists():
                 raise FileNotFoundError(f"{self._resume}: no such checkpoint")
+            if replaced(self, ("load",)):
+                raise TypeError(
+                    f"trainer: expected Lab's load, found {type(self).__name__}.load, which Lightning, that reads the "
+                    "file here, does not call; move what it does into load_state, which gets what the file holds"
+                )
         self.tracker.start(gin.config_str())
         write_operative_config(self.run_dir)
 

@@ -153,6 +153,51 @@ def test_hooks_are_called_in_the_legacy_order(build: Build) -> None:
     assert "after_eval@5" in logs[0].calls
 
 
+@pytest.mark.filterwarnings("ignore:Checkpoint directory .* is not empty")
+def test_what_a_subclass_overrides_is_called_where_lab_called_it(build: Build) -> None:
+    """Every public method but the loop itself and `load`: the same calls in the same order on the drop-in."""
+    names = ("before_train", "train_step", "compute", "after_step", "after_train", "evaluate", "log", "save", "state")
+
+    def noting(cls: type, calls: list[str]) -> type:
+        def own(name: str) -> Any:
+            def method(self: Any, *arguments: Any) -> Any:
+                calls.append(f"{name}@{self.step}")
+                return getattr(cls, name)(self, *arguments)
+
+            return method
+
+        return type("Mine", (cls,), {name: own(name) for name in names})
+
+    noted: list[list[str]] = [[], []]
+    for calls, cls in zip(noted, (legacy_lab.Trainer, Trainer), strict=True):
+        name = cls.__module__
+        build(noting(cls, calls), "char_model", name, "Trainer.steps = 6", "Trainer.checkpoint_every = 3").train()
+    assert noted[0] == noted[1]
+    assert {call.split("@")[0] for call in noted[0]} == set(names)
+
+
+def test_a_load_of_a_subclass_is_refused_where_it_would_not_be_called(build: Build, tmp_path: Path) -> None:
+    """Lightning reads the file of a resumed run; `load_state` is called with what it holds."""
+    build(legacy_lab.Trainer, "char_model", "whole", "Trainer.checkpoint_every = 4").train()
+    path = tmp_path / "whole" / "step_00000004.lab"
+    loaded: list[int] = []
+
+    class Loads(Trainer):
+        def load(self, path: str | Path) -> None:
+            raise AssertionError
+
+    class LoadsState(Trainer):
+        def load_state(self, state: dict[str, Any]) -> None:
+            super().load_state(state)
+            loaded.append(self.step)
+
+    build(Loads, "char_model", "fresh", "Trainer.steps = 1").train()
+    with pytest.raises(TypeError, match=r"found Loads\.load, which Lightning"):
+        build(Loads, "char_model", "resumed").train(resume=path)
+    build(LoadsState, "char_model", "state").train(resume=path)
+    assert loaded == [4]
+
+
 def test_an_exception_in_a_step_reaches_the_caller(build: Build) -> None:
     """Unchanged, and the tracker is closed."""
     trainer = build(Trainer, "char_model", "broken")

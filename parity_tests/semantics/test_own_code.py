@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 import torch
 
+import legacy_lab
+from legacy_lab.train.evaluation import Evaluation
 from semantics.harness import LEVELS, Parity
+
+#: What a subclass of Lab's trainer may override, but for `latest`, which is called at every level.
+METHODS = tuple(name for name in vars(legacy_lab.Trainer) if not name.startswith("_") and name != "latest")
 
 NOISY = ["train/Loader.dataset = @Formed()", "Formed.noise = 0.1"]
 
@@ -71,4 +77,36 @@ def test_a_step_of_the_projects_own(parity: Parity) -> None:
 
     legacy = parity.identical(levels=LEVELS[:2], prepare=own_step)
     parity.found["L1 idiomatic"] = parity.idiomatic(legacy, [], own_step)
+    with pytest.raises(TypeError, match=r"found Trainer\.train_step, which explicit adapters do not call"):
+        parity.train("L2", [], own_step)
+    parity.found["L2"] = "refused"
     parity.diverges([], [], phase=["loss", "grad"], prepare=own_step, spoil=lambda trainer: None)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_no_method_of_a_trainer_is_passed_over_by_explicit_adapters(trains: Parity, name: str) -> None:
+    """Level L2 refuses a trainer that has any of its own, with its name, before anything is trained."""
+
+    def own(trainer: Any) -> None:
+        mine = type("Mine", (legacy_lab.Trainer,), {name: getattr(legacy_lab.Trainer, name)})
+        setattr(mine, name, lambda *_: pytest.fail("called"))
+        trainer.__class__ = mine
+
+    with pytest.raises(TypeError, match=f"found Mine.{name}, which explicit adapters do not call"):
+        trains.train("L2", [], own)
+
+
+def test_an_evaluation_of_the_projects_own_is_refused_by_explicit_adapters(trains: Parity) -> None:
+    """They evaluate themselves, by the settings of Lab's; its own loop would not be run."""
+
+    class Twice(Evaluation):
+        def __call__(self, trainer: Any) -> dict[str, float]:
+            super().__call__(trainer)
+            return super().__call__(trainer)
+
+    def own(trainer: Any) -> None:
+        trainer.evaluation = Twice()
+
+    trains.identical("Trainer.eval_every = 2", levels=LEVELS[:2], prepare=own)
+    with pytest.raises(TypeError, match="found Twice with a __call__ of its own"):
+        trains.train("L2", ["Trainer.eval_every = 2"], own)

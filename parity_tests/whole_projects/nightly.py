@@ -17,6 +17,7 @@ import json
 import os
 import sys
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -28,8 +29,11 @@ from whole_projects.proof import RefusedError, prove
 from whole_projects.strategy import SLOW, LabProject, lab_projects
 
 
-def run_slice(number: int, size: int, slow: str | None = None) -> dict[str, Any]:
-    """`size` projects drawn from a seed, and what came of them; with `slow`, all of them have that."""
+def run_slice(number: int, size: int, slow: str | None = None, rarity: int = 10) -> dict[str, Any]:
+    """`size` projects drawn from a seed, and what came of them; with `slow`, all of them have that.
+
+    Else about one in `rarity` has one of `strategy.SLOW`.
+    """
     found: dict[str, Any] = {"slice": number, "proven": 0, "refused": 0, "steps": 0, "resumed": 0, "idiomatic": 0}
     found["projects"] = []
     smallest: list[tuple[LabProject, str]] = []
@@ -43,7 +47,7 @@ def run_slice(number: int, size: int, slow: str | None = None) -> dict[str, Any]
         suppress_health_check=list(HealthCheck),
         phases=[Phase.generate, Phase.shrink],
     )
-    @given(project=lab_projects(slow, rarity=10))
+    @given(project=lab_projects(slow, rarity))
     def every_project(project: LabProject) -> None:
         with TemporaryDirectory() as folder:
             try:
@@ -85,19 +89,22 @@ def kinds_of(project: LabProject) -> dict[str, bool]:
 def main() -> int:
     """Run what the log lacks, and sum the log up."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--slices", type=int, default=40, help="how many slices, from seed 0 on")
+    parser.add_argument("--slices", type=int, default=40, help="how many slices")
+    parser.add_argument("--first", type=int, default=0, help="the first slice's seed")
     parser.add_argument("--size", type=int, default=50, help="projects a slice")
     parser.add_argument("--most", type=int, default=sys.maxsize, help="slices in this run")
     parser.add_argument("--log", type=Path, default=Path("whole_projects.jsonl"))
     parser.add_argument("--slow", choices=SLOW, help="give every project this")
+    parser.add_argument("--rarity", type=int, default=10, help="one project in so many has worker processes, …")
     parser.add_argument("--again", action="store_true", help="also the slices that found something")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     importlib.import_module("lab_bridge.trainer")
     gc.collect()
     gc.freeze()
-    for number in _missing(arguments.log, arguments.slices, arguments.again)[: arguments.most]:
-        line = json.dumps(run_slice(number, arguments.size, arguments.slow))
+    seeds = range(arguments.first, arguments.first + arguments.slices)
+    for number in _missing(arguments.log, seeds, arguments.again)[: arguments.most]:
+        line = json.dumps(run_slice(number, arguments.size, arguments.slow, arguments.rarity))
         with arguments.log.open("a", encoding="utf-8") as log:
             log.write(line + "\n")
             log.flush()
@@ -110,9 +117,9 @@ def _last(log: Path) -> dict[int, dict[str, Any]]:
     return {one["slice"]: one for one in map(json.loads, lines)}
 
 
-def _missing(log: Path, slices: int, again: bool) -> list[int]:
+def _missing(log: Path, seeds: Sequence[int], again: bool) -> list[int]:
     done = {number for number, one in _last(log).items() if not (again and "differs" in one)}
-    return [number for number in range(slices) if number not in done]
+    return [number for number in seeds if number not in done]
 
 
 def _sum_up(log: Path) -> int:

@@ -9,6 +9,8 @@ from typing import Any
 import attrs
 from torch import distributed as dist
 
+from lab_bridge.replaced import replaced
+
 __all__ = ["CLIPS", "Semantics", "Time", "semantics_of"]
 
 #: What Lab has around its optimizers, with a `step` that is not backward, accumulate, schedule, clip, update, zero.
@@ -100,8 +102,8 @@ def semantics_of(trainer: Any) -> Semantics:
         optimizer=_named(optimizer),
         native=native,
         own_step=(("step",) if _named(optimizer) in AROUND else ()) if native else _own_step(optimizer),
-        own_clip=not native and _replaces(optimizer, ("clip",)) != (),
-        own_trainer=() if native else _replaces(trainer, REPLACED),
+        own_clip=not native and replaced(optimizer, ("clip",)) != (),
+        own_trainer=() if native else replaced(trainer, REPLACED),
         accumulation="Accumulation" if isinstance(accumulation, int) else _named(accumulation),
         every=getattr(accumulation, "every", accumulation),
         form=getattr(accumulation, "form", "mean"),
@@ -152,18 +154,7 @@ def _own_step(optimizer: Any) -> tuple[str, ...]:
     if not isinstance(optimizer, Optimizer):
         return ("step",)
     methods = (name for name, member in vars(Optimizer).items() if inspect.isfunction(member))
-    return _replaces(optimizer, [name for name in methods if name not in ITS_OWN])
-
-
-def _replaces(part: Any, names: Sequence[str]) -> tuple[str, ...]:
-    """Those of the methods that are not Lab's, or the drop-in's, but the project's: in a class or on the instance."""
-
-    def home(name: str) -> str:
-        if name in vars(part):
-            return ""
-        return next((cls.__module__ for cls in type(part).__mro__ if name in vars(cls)), "legacy_lab")
-
-    return tuple(name for name in names if home(name).split(".")[0] not in ("legacy_lab", "lab_bridge"))
+    return replaced(optimizer, [name for name in methods if name not in ITS_OWN])
 
 
 def _time(schedule: Any) -> Time:

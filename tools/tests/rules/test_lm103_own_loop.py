@@ -30,3 +30,10 @@ def test_a_replaced_loop_is_left_to_a_person(places, convert, head: str, method:
     text = f"{head}\n    def {method}(self):\n        pass\n"
     assert places(text) == [(3, "manual")]
     assert convert(text) == text
+
+
+def test_a_load_is_left_to_a_person(places, convert) -> None:
+    """Lightning reads the file of a resumed run, and calls `load_state` only."""
+    text = "from legacy_lab import Trainer\nclass Mine(Trainer):\n    def load(self, path):\n        pass\n"
+    assert places(text) == [(3, "manual")]
+    assert convert(text) == text

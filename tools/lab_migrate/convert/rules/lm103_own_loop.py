@@ -1,8 +1,9 @@
 """A subclass of Trainer replaces the loop
 
 A subclass that overrides `run`, `train` or `prepare` has a loop of its own. On the drop-in Trainer its loop would run
-as before and Lightning would never be asked, which looks migrated and is not. Nothing is changed in that file.
-Overriding `train_step`, `after_step`, `evaluate`, `save` or `load` is fine: the drop-in calls them as Lab did.
+as before and Lightning would never be asked, which looks migrated and is not; a `load` would not be called, since
+Lightning reads the file. Nothing is changed in that file. Overriding `train_step`, `after_step`, `evaluate`, `save` or
+`load_state` is fine: the drop-in calls them as Lab did.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import libcst as cst
 import libcst.matchers as m
 
-from lab_migrate.convert.lab_names import trainer_names
+from lab_migrate.convert.lab_names import TrainerNames, trainer_names
 from lab_migrate.convert.rule import Proposal, Source
 from lab_migrate.findings import Status
 
@@ -24,19 +25,35 @@ def propose(source: Source) -> Proposal:
     if "legacy_lab" not in source.text:
         return Proposal()
     names = trainer_names(source.module)
-    subclasses = [
+    methods = [
+        (cls, method)
+        for cls in subclasses(source, names)
+        for method in cls.body.body
+        if isinstance(method, cst.FunctionDef)
+    ]
+    loops = [
+        source.finding(
+            method, CODE, Status.MANUAL, f"{cls.name.value}.{method.name.value} replaces Trainer's loop",
+            "move what it adds into a Hook, or into train_step or after_step, and convert again",
+        )
+        for cls, method in methods
+        if method.name.value in LOOP
+    ]  # fmt: skip
+    loads = [
+        source.finding(
+            method, CODE, Status.MANUAL, f"{cls.name.value}.load is not called where Lightning reads the checkpoint",
+            "move what it adds into load_state, which gets what the file holds, and convert again",
+        )
+        for cls, method in methods
+        if method.name.value == "load"
+    ]  # fmt: skip
+    return Proposal(findings=(*loops, *loads))
+
+
+def subclasses(source: Source, names: TrainerNames) -> list[cst.ClassDef]:
+    """Classes of a file that derive from Lab's Trainer."""
+    return [
         cls
         for cls in m.findall(source.module, m.ClassDef())
         if isinstance(cls, cst.ClassDef) and any(names.is_trainer(base.value) for base in cls.bases)
     ]
-    return Proposal(
-        findings=tuple(
-            source.finding(
-                method, CODE, Status.MANUAL, f"{cls.name.value}.{method.name.value} replaces Trainer's loop",
-                "move what it adds into a Hook, or into train_step or after_step, and convert again",
-            )
-            for cls in subclasses
-            for method in cls.body.body
-            if isinstance(method, cst.FunctionDef) and method.name.value in LOOP
-        )
-    )  # fmt: skip

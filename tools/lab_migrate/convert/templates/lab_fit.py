@@ -22,14 +22,17 @@ from lab_adapters import (
 from lab_adapters.slim_loop import slim
 from lab_bridge.legacy_checkpoint import LabCheckpoint
 from lab_bridge.operative import write_operative_config
+from lab_bridge.replaced import require_labs_own
 from legacy_lab.train import checkpoint
 
 
 def fit(lab, resume=None):
     """Train up to `lab.steps` optimizer steps; `resume` is a checkpoint of Lab's or of Lightning's.
 
-    Returns the metrics of the last step that was logged, those of the last evaluation as `eval/…`.
+    Returns the metrics of the last step that was logged, those of the last evaluation as `eval/…`. Raises `TypeError`
+    for a trainer with methods of its own, which would not be called here.
     """
+    require_labs_own(lab)
     # Not above: importing Lightning draws from Python's generator, which importing lab_adapters first puts back.
     from lightning import Trainer
 
