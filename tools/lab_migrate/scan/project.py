@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from lab_migrate.scan.loop_view import LoopView
 from lab_migrate.scan.names import role_uses
 from lab_migrate.scan.prospects import prospects
 from lab_migrate.scan.reading import Reading, read
+from lab_migrate.scan.scripts import calls_at_top
 
 __all__ = ["scan_project"]
 
@@ -63,7 +64,7 @@ def scan_project(root: Path) -> Inventory:
         len(listing.files),
         sum(fact.lines for fact in reading.facts),
         sum(fact.parsed for fact in reading.facts),
-        tuple(_entries(reading, loops, roles, own, tests)),
+        tuple(_entries(reading, loops, calls_at_top(graph, loops), roles, own, tests)),
         tuple(roles),
         tuple(sorted(found)),
         assumptions,
@@ -98,6 +99,7 @@ def _stated(found: tuple[Assumption, ...], own: Profile | None) -> tuple[Assumpt
 def _entries(
     reading: Reading,
     loops: Sequence[TrainingLoop],
+    called: Mapping[str, int],
     roles: Sequence[RoleUse],
     own: Profile | None,
     tests: Collection[str],
@@ -105,11 +107,12 @@ def _entries(
     """Files that a person starts, those first from which a training loop is reached, with these loops."""
     entries = []
     for fact in reading.facts:
-        script = next((loop for loop in loops if loop.path == fact.path and loop.function == "<module>"), None)
+        script = next((loop.line for loop in loops if loop.path == fact.path and loop.function == "<module>"), None)
+        script = script or called.get(fact.path)
         named = own is not None and fact.path in own.entries
         if fact.entry is None and script is None and not named:
             continue
-        line, how = fact.entry or (script.line if script else 1, OWN if named else "script")
+        line, how = fact.entry or (script or 1, OWN if named else "script")
         reached = _imported(reading.project, fact.path) if fact.path in reading.project.modules else {fact.path}
         entries.append(
             Entry(

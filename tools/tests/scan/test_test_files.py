@@ -79,3 +79,33 @@ def test_a_script_that_parses_arguments_at_its_top_is_an_entry_point(tmp_path: P
     train = "def main():\n" + "".join(f"    {line}\n" for line in TRAIN.splitlines())
     found = scanned(tmp_path, start=script, training=train)
     assert [(entry.path, entry.line, entry.loops) for entry in found.entries] == [("start.py", 6, ("training.py:6",))]
+
+
+def train_function(name: str = "train") -> str:
+    """The training as a function."""
+    return f"def {name}():\n" + "".join(f"    {line}\n" for line in TRAIN.splitlines())
+
+
+@pytest.mark.parametrize(
+    "top",
+    [
+        "for epoch in range(2):\n    train()\n",
+        "def main():\n    train()\n\n\nmain()\n",
+        "class Trainer:\n    def fit(self):\n        train()\n\n\nTrainer().fit()\n",
+    ],
+)
+def test_a_script_without_a_guard_whose_top_level_calls_the_training_is_an_entry(tmp_path: Path, top: str) -> None:
+    """It parses no arguments either: written as cells of a notebook are, with the line that trains."""
+    text = train_function() + "\n\n" + top
+    found = scanned(tmp_path, start=text)
+    line = next(number for number, one in reversed(list(enumerate(text.splitlines(), 1))) if one.endswith(")"))
+    assert [(entry.path, entry.line, entry.how) for entry in found.entries] == [("start.py", line, "script")]
+
+
+@pytest.mark.parametrize(
+    "top", ["registry = {}\nregistry.setdefault('train', train)\n", "import helper\n\nhelper.thing.train_all()\n", ""]
+)
+def test_a_file_that_only_defines_a_training_is_no_entry_point(tmp_path: Path, top: str) -> None:
+    """Handing the function over starts nothing, and a method of something unknown may be any."""
+    library = train_function() + "\n\nclass Own:\n    def train_all(self):\n        train()\n\n\n" + top
+    assert scanned(tmp_path, library=library).entries == ()
