@@ -210,3 +210,22 @@ def test_other_names_with_other_weights_are_not_matched(tmp_path: Path) -> None:
     verdict = lab_parity.compare(gan(tmp_path / "a", held=False), gan(tmp_path / "b", held=True, swapped=True))
     assert verdict.rung == "inconclusive"
     assert verdict.coverage.unmatched
+
+
+def test_fabric_wraps_a_model_without_renaming_it(tmp_path: Path) -> None:
+    """Fabric's wrapper holds the model twice: its parameters and its buffers keep one name, and are compared."""
+    import lightning
+
+    def run(path: Path, wrapped: bool) -> Path:
+        torch.manual_seed(0)
+        model: Any = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
+        optimizer: Any = torch.optim.SGD(model.parameters(), lr=0.1)
+        if wrapped:
+            model, optimizer = lightning.Fabric(accelerator="cpu", devices=1).setup(model, optimizer)
+        with lab_parity.record(path):
+            two(optimizer, [model])
+        return path
+
+    verdict = lab_parity.compare(run(tmp_path / "a", wrapped=False), run(tmp_path / "b", wrapped=True))
+    assert (verdict.rung, verdict.reasons, verdict.notes, verdict.coverage.tensors) == ("identical", (), (), 7)
+    assert names(tmp_path / "b", "buffer") == names(tmp_path / "a", "buffer")

@@ -2,7 +2,7 @@
 
 Modules are found among Python's live objects (only when a parameter turns up that has no name yet, so it costs
 nothing per step). The name is the path from the outermost module that holds the tensor; wrappers that only pass
-calls through (DDP's `module.`, compile's `_orig_mod.`) add no part to it.
+calls through (DDP's `module.`, compile's `_orig_mod.`, Fabric's `_forward_module.`) add no part to it.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ _WRAPPERS = {
     "DataParallel": "module",
     "OptimizedModule": "_orig_mod",
     "FullyShardedDataParallel": "_fsdp_wrapped_module",
+    "_FabricModule": "_forward_module",
 }
 
 
@@ -163,7 +164,10 @@ def modules(
         return
     yield prefix.removesuffix("."), module
     wrapped = _WRAPPERS.get(type(module).__name__)
+    passed = module._modules.get(wrapped) if wrapped and len(module._modules) > 1 else None
+    # Fabric's wrapper holds the module it was given besides the one it calls, which has it inside.
+    again = {id(inner) for _, inner in modules(passed)} if passed is not None else frozenset()
     for name, child in module._modules.items():
-        if child is not None:
+        if child is not None and (name == wrapped or id(child) not in again):
             inner = prefix if name == wrapped else f"{prefix}{name}."
             yield from modules(child, inner, above | {id(module)})
