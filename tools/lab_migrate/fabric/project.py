@@ -9,6 +9,7 @@ from lab_migrate.analysis import CallGraph, Module, Project, TrainingLoop
 from lab_migrate.analysis.symbols import Function, dotted
 from lab_migrate.convert.engine import apply
 from lab_migrate.convert.rule import Edit
+from lab_migrate.fabric.branches import Arms, arms_of, certain, exclusive
 from lab_migrate.fabric.clip import clip_edits
 from lab_migrate.fabric.save import save_edits
 from lab_migrate.fabric.setup import Place, iterated, makers, models_of, stepped
@@ -80,7 +81,9 @@ class _File:
                 if len(found) == 1 and len(models_of(found[0])) == 1:
                     clips.append((loop, name, found[0], models_of(found[0])[0]))
             self._loaders(loop)
-        self._setups(list(places.values()))
+        reason = self._setups(list(places.values()))
+        if reason is not None:
+            return reason
         self._backwards()
         self._devices({id(place.function): place.function for place, _ in places.values()})
         self._whole_models({model for _, models in places.values() for model in models})
@@ -104,20 +107,34 @@ class _File:
         before = "" if module.lines[last - 1].endswith((b"\n", b"\r")) else newline
         self.edits.append(Edit(at, at, f"{before}{indent}{line}{newline}"))
 
-    def _setups(self, places: list[tuple[Place, list[str]]]) -> None:
-        shared = [model for _, models in places for model in models]
-        done: set[str] = set()
+    def _setups(self, places: list[tuple[Place, list[str]]]) -> tuple[int, str] | None:
+        shared: dict[str, list[Place]] = {}
+        for place, models in places:
+            for model in models:
+                shared.setdefault(model, []).append(place)
+        done: dict[str, list[Place]] = {}
         for place, models in sorted(places, key=lambda item: item[0].statement.lineno):
-            alone = len(models) == 1 and shared.count(models[0]) == 1
-            if alone:
-                pair = f"{models[0]}, {place.name}"
+            due = []
+            for model in models:
+                before = done.get(model, [])
+                if _is_set_up(place, before):
+                    continue
+                if any(not _is_other_branch(place, other) for other in before):
+                    at = place.statement.lineno
+                    return at, f"whether {model} has been set up before line {at} depends on an earlier branch"
+                done.setdefault(model, []).append(place)
+                due.append(model)
+            pair = f"{models[0]}, {place.name}"
+            if due == models[:1] == models and all(
+                other is place or _is_other_branch(place, other) for other in shared[models[0]]
+            ):
                 self._after(place.statement, f"{pair} = {self.fabric}.setup({pair})")
                 continue
-            lines = [f"{model} = {self.fabric}.setup_module({model})" for model in models if model not in done]
-            done |= set(models)
+            lines = [f"{model} = {self.fabric}.setup_module({model})" for model in due]
             lines.append(f"{place.name} = {self.fabric}.setup_optimizers({place.name})")
             for line in lines:
                 self._after(place.statement, line)
+        return None
 
     def _loaders(self, loop: TrainingLoop) -> None:
         for name in iterated(loop):
@@ -218,3 +235,18 @@ class _File:
                 "verify it with --verify and your own command",
             )
         )
+
+
+def _is_set_up(place: Place, before: list[Place]) -> bool:
+    """Whether one of the places before has run for certain; in another function it is taken to have."""
+    if any(other.function is not place.function for other in before):
+        return True
+    return certain([_arms(other) for other in before], _arms(place))
+
+
+def _is_other_branch(place: Place, other: Place) -> bool:
+    return other.function is place.function and exclusive(_arms(place), _arms(other))
+
+
+def _arms(place: Place) -> Arms:
+    return arms_of(place.function, place.statement)

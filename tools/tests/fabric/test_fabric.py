@@ -194,6 +194,75 @@ def test_clipping_and_saving_go_to_fabric(body: str, line: str) -> None:
     assert run(after.text) == run(text), after.text
 
 
+BRANCHES = {
+    "either optimizer": (
+        """
+        model = Net()
+        if ADAM:
+            optimizer = torch.optim.Adam(model.parameters(), lr=0.1)
+        else:
+            optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        """,
+        ["model, optimizer = fabric.setup(model, optimizer)"] * 2,
+    ),
+    "either of three, and one on the way": (
+        """
+        model = Net()
+        if ADAM:
+            optimizer = torch.optim.Adam(model.parameters(), lr=0.1)
+        elif len(data) == 1:
+            optimizer = torch.optim.Adagrad(model.parameters(), lr=0.1)
+        elif len(data) > 1:
+            optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        else:
+            raise ValueError(len(data))
+        for x, y in DataLoader(data, batch_size=4, shuffle=True):
+            model(x).square().mean().backward()
+            optimizer.step()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+        """,
+        ["model = fabric.setup_module(model)"] * 3,
+    ),
+}
+
+
+@pytest.mark.parametrize("adam", [True, False])
+@pytest.mark.parametrize(("make", "lines"), BRANCHES.values(), ids=BRANCHES)
+def test_a_model_is_set_up_in_every_branch_that_makes_an_optimizer(make: str, lines: list[str], adam: bool) -> None:
+    """And once: the branch that is not taken sets up nothing, and Fabric takes no model twice."""
+    loop = """
+        for x, y in DataLoader(data, batch_size=4, shuffle=True):
+            optimizer.zero_grad()
+            F.cross_entropy(model(x), y).backward()
+            optimizer.step()
+        print(type(model).__name__ in ("Net", "_FabricModule"), len(model.state_dict()))
+    """
+    text = program(make.replace("ADAM", str(adam)) + loop)
+    after = rewritten(text, target="fabric")
+    found = [line.strip() for line in after.text.splitlines() if "setup" in line and "model" in line]
+    assert found == lines, after.text
+    assert run(after.text) == run(text), after.text
+    assert run(text).steps
+    wrapped = after.text.replace('in ("Net", "_FabricModule")', '== "_FabricModule"')
+    assert "True" in run(wrapped).printed, wrapped
+
+
+def test_a_model_that_may_have_been_set_up_is_refused() -> None:
+    """Set up or not: that depends on the program's arguments, and Fabric takes no model twice."""
+    text = program("""
+        model = Net()
+        if len(data) > 3:
+            optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        optimizer = torch.optim.Adam(model.parameters(), lr=0.1)
+        for x, y in DataLoader(data, batch_size=4):
+            F.cross_entropy(model(x), y).backward()
+            optimizer.step()
+    """)
+    after = rewritten(text, target="fabric")
+    assert after.codes == ("LM311",)
+    assert "whether model has been set up before line" in after.messages[0]
+
+
 STAYS = {
     "a clip of one layer": "nn.utils.clip_grad_norm_(model.inner.parameters(), 0.2)",
     "a clip of a list": "nn.utils.clip_grad_norm_([*model.parameters()], 0.2)",
