@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import attrs
 
-from lab_adapters.generators import generator_states, set_generator_states
 from lab_adapters.outlined.packing import MISSING, Packing, Unpacking
 
 if TYPE_CHECKING:
@@ -54,7 +53,7 @@ class Calls:
         self.begun += calls
         self.place.begun += loops
         resume.restore_early()
-        set_generator_states(states)
+        places.put_back(states)
         return Made(Unpacking().unpack(value))
 
     def begin(self) -> Began:
@@ -67,4 +66,4 @@ class Calls:
         packed = Packing().pack(value)
         if packed is not MISSING:
             loops, calls = self.place.begun - began.loops, self.begun - began.calls
-            self.done[began.number] = [packed, loops, calls, generator_states()]
+            self.done[began.number] = [packed, loops, calls, self.place.places.states()]

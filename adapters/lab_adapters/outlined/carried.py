@@ -111,6 +111,11 @@ class Carried:
                 found[slot.path] = packed
         return found
 
+    def has_changed(self, path: str, value: Any) -> bool:
+        """Whether a value is another one than its name held when the loop began, or its name is new."""
+        before = self._before.get(path)
+        return before is None or before != mark(value)
+
     def restore(
         self,
         bodies: list[Any],
@@ -120,21 +125,21 @@ class Carried:
     ) -> None:
         """Put it back; containers, objects, and tensors that were there before the loop keep their identity."""
         unpacking = Unpacking(tensors or {}, loaders or {})
-        there, owners = _places(bodies, state)
+        there, owners = places_of(bodies, state)
         # Iterators first: passing over items changes the datasets and generators that they draw from.
         held = {path: slot.get() for path, slot in there.items() if _is_iterator(state.get(path))}
         order = outer_first({path: one for path, one in held.items() if isinstance(one, Replayed)})
         others = [path for path in state if path not in order]
         for path in [*order, *sorted(others, key=lambda path: not _is_iterator(state[path]))]:
             packed = state[path]
-            slot = there.get(path) or _unbound(path, bodies, owners)
+            slot = there.get(path) or unbound(path, bodies, owners)
             value = unpacking.unpack(packed, slot.get() if slot is not None else None, path)
             if slot is not None and value is not slot.get():
                 slot.put(value)
 
     def restore_below(self, bodies: list[Any], state: dict[str, Any], owner: Any) -> None:
         """Put back only the plain values of one object and of what it holds."""
-        there, owners = _places(bodies, state)
+        there, owners = places_of(bodies, state)
         above = next((path for path, one in owners.items() if one is owner), None)
         unpacking = Unpacking()
         for path, packed in state.items():
@@ -144,7 +149,7 @@ class Carried:
                 slot.put(unpacking.unpack(packed, slot.get(), path))
 
 
-def _places(bodies: list[Any], state: Mapping[str, Any]) -> tuple[dict[str, Slot], dict[str, Any]]:
+def places_of(bodies: list[Any], state: Mapping[str, Any]) -> tuple[dict[str, Slot], dict[str, Any]]:
     """Path -> slot and path -> object of all that there is; entries that a defaultdict had by then are made first."""
     owners: dict[str, Any] = {}
     there = {slot.path: slot for slot in slots(bodies, owners)}
@@ -156,7 +161,7 @@ def _places(bodies: list[Any], state: Mapping[str, Any]) -> tuple[dict[str, Slot
             key = _key(rest)
             if key is not MISSING and key not in holder:
                 made = holder[key] is not None
-    return _places(bodies, {}) if made else (there, owners)
+    return places_of(bodies, {}) if made else (there, owners)
 
 
 def _key(rest: str) -> Any:
@@ -167,7 +172,7 @@ def _key(rest: str) -> Any:
     return MISSING
 
 
-def _unbound(name: str, bodies: list[Any], owners: Mapping[str, Any]) -> Slot | None:
+def unbound(name: str, bodies: list[Any], owners: Mapping[str, Any]) -> Slot | None:
     """The slot of a global name or an attribute that the loop assigns, and has not yet in this run."""
     above, _, attribute = name.rpartition(".")
     if above in owners and attribute.isidentifier():

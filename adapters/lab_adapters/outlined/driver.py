@@ -22,6 +22,7 @@ from lab_adapters.outlined.carried import Carried
 from lab_adapters.outlined.flow import Body, Raised, Step, Steps, running, steps
 from lab_adapters.outlined.flow import result as as_raised
 from lab_adapters.outlined.found import find, scope_of
+from lab_adapters.outlined.held import held_by, put_held
 from lab_adapters.outlined.iterators import loaders_iterated
 from lab_adapters.outlined.module import OUTLINED_KEY, OutlinedModule
 from lab_adapters.outlined.places import Places
@@ -55,8 +56,10 @@ class Driver:
         #: Which of the program's trainings it is.
         self.ordinal = ordinal
         self.found = find(scope())
-        self.places = Places()
         self.carried = Carried()
+        self.places = Places(
+            hold=lambda: held_by(self.places.bodies, self.carried), put=lambda held: put_held(self.places.bodies, held)
+        )
         self.ended: Any = None
         self._step: Step | None = None
         self._answer: Any = None

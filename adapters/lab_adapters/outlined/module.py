@@ -137,7 +137,7 @@ class OutlinedModule(pl.LightningModule):
         set_generator_states(state["rng"])
 
     def _bodies(self) -> list[Any]:
-        return [place.body for place in self.driver.places.running]
+        return self.driver.places.bodies
 
     def _found(self) -> Found:
         """Looked for anew, since optimizers may come late; the scope of the whole loop first, so that paths stay."""

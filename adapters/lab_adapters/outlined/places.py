@@ -1,8 +1,8 @@
 """Where in its loops a training is: which iteration of which loop, and from where to go on after a checkpoint.
 
-Resuming runs the code before the innermost loop once more, with the generators as they were then, passes over the
-items that were used up, and only then puts back everything that the checkpoint holds (`Resume.restore`). What that
-code prints or writes, it prints or writes again.
+Resuming runs the code before the innermost loop once more, with generators and counters as they were then, passes
+over the items that were used up, and only then puts back everything that the checkpoint holds (`Resume.restore`). What
+that code prints or writes, it prints or writes again.
 """
 
 from __future__ import annotations
@@ -41,16 +41,16 @@ class Place:
         resume = self.places.resume
         saved = resume.places[self.depth] if resume is not None and self.depth < len(resume.places) else None
         if resume is None or saved is None:
-            self.created = generator_states()
+            self.created = self.places.states()
             return iter(items)
         if self.ordinal < saved["ordinal"]:
             resume.restore_early()
             left = dict(saved.get("left", ())).get(self.ordinal)
             if left is not None:
-                set_generator_states(left)
+                self.places.put_back(left)
             return iter(())
         self.created = saved["created"]
-        set_generator_states(saved["created"])
+        self.places.put_back(saved["created"])
         iterator = iter(items)
         innermost = self.depth == len(resume.places) - 1
         done = saved["index"] + (1 if innermost else 0)
@@ -70,7 +70,7 @@ class Place:
         return iterator
 
     def enter(self) -> None:
-        """Count an item; before the body of an outer loop, remember the generators."""
+        """Count an item; before the body of an outer loop, remember how things are."""
         self.index += 1
         self.begun, self.calls, self.left = 0, Calls(self), {}
         resume = self.places.resume
@@ -78,9 +78,9 @@ class Place:
             # Still on the way in: this body's beginning runs as it ran then.
             self.entered = resume.places[self.depth]["entered"]
             if self.entered is not None:
-                set_generator_states(self.entered)
+                self.places.put_back(self.entered)
         else:
-            self.entered = generator_states()
+            self.entered = self.places.states()
 
     def count(self) -> None:
         """Count an item of an innermost loop."""
@@ -89,7 +89,7 @@ class Place:
     def leave(self) -> None:
         """The loop has ended."""
         self.places.running.remove(self)
-        self.places.left_beside(self)[self.ordinal] = generator_states()
+        self.places.left_beside(self)[self.ordinal] = self.places.states()
 
 
 @attrs.define
@@ -115,12 +115,32 @@ class Resume:
 
 @attrs.define
 class Places:
-    """The loops that run now, outermost first."""
+    """The loops that run now, outermost first.
 
+    `hold` says what the program's own small values are now, and `put` puts them back: what the beginning of an epoch
+    counts, draws from, or loads next.
+    """
+
+    hold: Callable[[], dict[str, Any]] = dict
+    put: Callable[[dict[str, Any]], None] = lambda held: None
     running: list[Place] = attrs.field(factory=list)
     resume: Resume | None = None
     _roots: int = 0
     _left: dict[int, dict[str, Any]] = attrs.field(factory=dict)
+
+    @property
+    def bodies(self) -> list[Any]:
+        """Of the loops that run."""
+        return [place.body for place in self.running]
+
+    def states(self) -> dict[str, Any]:
+        """How the generators, the global ones and the program's own, and its counters are now."""
+        return {**generator_states(), "held": self.hold()}
+
+    def put_back(self, states: dict[str, Any]) -> None:
+        """Make them so again."""
+        set_generator_states(states)
+        self.put(states.get("held", {}))
 
     def left_beside(self, place: Place) -> dict[int, dict[str, Any]]:
         """What was left of the loops that began before a place's, inside the same ones."""

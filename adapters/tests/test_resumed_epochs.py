@@ -1,0 +1,151 @@
+"""Code at the beginning of an epoch runs once more on resume, and finds what it found then, not what the program began
+with: it loads the next part of the data, draws an order, counts."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from lab_adapters import outlined
+
+DATA = torch.arange(48.0).reshape(16, 3) / 48
+
+
+class Parts(Dataset[Tensor]):
+    """Holds one part of the data at a time; the parts are of different sizes, and come again."""
+
+    def __init__(self) -> None:
+        self.next = 0
+        self.part = DATA[:2]
+
+    def load(self) -> None:
+        """The next part."""
+        sizes = [4, 6, 2, 3]
+        first = sum(sizes[: self.next])
+        self.part = DATA[first : first + sizes[self.next]]
+        self.next = (self.next + 1) % 4
+
+    def __len__(self) -> int:
+        return len(self.part)
+
+    def __getitem__(self, index: int) -> Tensor:
+        return self.part[index]
+
+
+class Counting(Sampler[int]):
+    """Counts its own epochs, which seed its order."""
+
+    def __init__(self, size: int) -> None:
+        self.size, self.epoch = size, 0
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __iter__(self) -> Iterator[int]:
+        order = torch.randperm(self.size, generator=torch.Generator().manual_seed(self.epoch))
+        self.epoch += 1
+        return iter(order.tolist())
+
+
+class Drawing:
+    """Batches in an order that generators of its own draw, and a share of the data that grows."""
+
+    def __init__(self) -> None:
+        self.old, self.new, self.python = np.random.RandomState(1), np.random.default_rng(1), random.Random(1)
+        self.share = np.float64(0.4)
+
+    def batches(self) -> Iterator[Tensor]:
+        """Those of one epoch."""
+        self.share += 0.1
+        size = int(16 * self.share)
+        order = self.old.permutation(16)[self.new.permutation(size)]
+        start = self.python.randrange(2)
+        return iter([DATA[order[at : at + 2].tolist()] for at in range(start, size, 2)])
+
+
+def of_parts() -> Callable[[], Iterable[Tensor]]:
+    """A part at a time, loaded before each epoch."""
+    parts = Parts()
+    loader = DataLoader(parts, batch_size=2, shuffle=True)
+
+    def epoch() -> Iterable[Tensor]:
+        parts.load()
+        return loader
+
+    return epoch
+
+
+def of_sampler() -> Callable[[], Iterable[Tensor]]:
+    """In the sampler's order."""
+    loader = DataLoader(DATA, batch_size=4, sampler=Counting(16))  # type: ignore[arg-type, var-annotated]
+    return lambda: loader
+
+
+def of_generator() -> Callable[[], Iterable[Tensor]]:
+    """In an order of the loader's own generator."""
+    own = torch.Generator().manual_seed(3)
+    loader = DataLoader(DATA, batch_size=4, shuffle=True, generator=own)  # type: ignore[arg-type, var-annotated]
+    return lambda: loader
+
+
+def of_drawing() -> Callable[[], Iterable[Tensor]]:
+    """In an order that is drawn before each epoch."""
+    drawing = Drawing()
+    return lambda: drawing.batches()
+
+
+EPOCHS = {
+    "a data set that loads its next part": of_parts,
+    "a sampler that counts its epochs": of_sampler,
+    "a loader with a generator of its own": of_generator,
+    "batches drawn by generators of the program's own": of_drawing,
+}
+
+
+def train(make: Callable[[], Callable[[], Iterable[Tensor]]], said: list[str]) -> None:
+    """Four epochs."""
+    torch.manual_seed(0)
+    model = torch.nn.Linear(3, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    epoch_of = make()
+
+    def epoch_loop(epoch: int) -> Iterator[Any]:
+        def training_step(batch: Tensor) -> None:
+            optimizer.zero_grad()
+            loss = model(batch).square().mean()
+            loss.backward()
+            optimizer.step()
+            said.append(f"{epoch} {batch.sum().item():.4f} {loss.item().hex()}")
+
+        yield from outlined.steps(training_step, epoch_of())
+
+    outlined.fit(epoch_loop, range(4))
+
+
+@pytest.mark.parametrize("at", [1, 3, 5, 7])
+@pytest.mark.parametrize("name", EPOCHS)
+def test_a_resumed_epoch_begins_as_it_began(tmp_path: Path, name: str, at: int) -> None:
+    """In the first epoch and in later ones, in their middle and at their end: the same batches follow."""
+    saved = tmp_path / "now.ckpt"
+
+    class Save(pl.Callback):
+        def on_train_batch_end(self, trainer: pl.Trainer, module: Any, out: Any, batch: Any, index: int) -> None:
+            if trainer.global_step == at:
+                trainer.save_checkpoint(saved)
+
+    whole: list[str] = []
+    with outlined.trainer_settings(callbacks=[Save()]):
+        train(EPOCHS[name], whole)
+    resumed: list[str] = []
+    with outlined.trainer_settings(ckpt_path=str(saved)):
+        train(EPOCHS[name], resumed)
+    assert resumed[at - len(whole) :] == whole[at:] != []
