@@ -10,6 +10,9 @@ from textwrap import dedent
 import attrs
 import pytest
 
+# `test_robust.py` takes programs from there, and must be able to run by itself.
+sys.path.insert(0, str(Path(__file__).parent / "idiomatic"))
+
 from lab_migrate import cli
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

@@ -134,7 +134,10 @@ def fit(body: Body, items: Iterable[Any], **trainer: Any) -> Any:
     `trainer` are further arguments of `lightning.Trainer` (callbacks, logger, max_steps …), and `ckpt_path` of its
     `fit`. Inside another `fit`, in the same thread, the loop simply runs: Lightning's loop is around it already.
     """
-    return as_raised(drive(steps(body, items), functools.partial(scope_of, body), trainer))
+    legacy = steps(body, items)
+    # An error would keep them alive, and a generator of the program's own is closed as its loop is left.
+    del items
+    return as_raised(drive(legacy, functools.partial(scope_of, body), trainer))
 
 
 @contextlib.contextmanager
@@ -213,7 +216,9 @@ def _is_of(ordinal: int, ckpt_path: Any) -> bool:
 
 def plain(body: Body, items: Iterable[Any]) -> Any:
     """Run a loop without Lightning, with the same result as `fit`."""
-    return as_raised(run_plain(steps(body, items)))
+    legacy = steps(body, items)
+    del items
+    return as_raised(run_plain(legacy))
 
 
 def run_plain(legacy: Steps) -> Any:

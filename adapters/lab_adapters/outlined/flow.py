@@ -66,7 +66,10 @@ def steps(body: Body, items: Iterable[Any]) -> Steps:
     """
     places: Places | None = getattr(running, "places", None)
     if places is None:
-        return (yield from _steps(body, items))
+        try:
+            return (yield from _steps(body, items))
+        finally:
+            del items
     place = places.start(body)
     running.driver.carried.remember([one.body for one in places.running])
     nested = inspect.isgeneratorfunction(body)
@@ -79,16 +82,21 @@ def steps(body: Body, items: Iterable[Any]) -> Steps:
                 return ended
         return None
     finally:
+        # An error keeps this frame: what the items' own `finally` does is done before any handler, as around a loop.
+        del items
         place.leave()
 
 
 def _steps(body: Body, items: Iterable[Any]) -> Steps:
     nested = inspect.isgeneratorfunction(body)
-    for item in items:
-        ended = (yield from body(item)) if nested else (yield Step(body, item))
-        if ended is not None:
-            return ended
-    return None
+    try:
+        for item in items:
+            ended = (yield from body(item)) if nested else (yield Step(body, item))
+            if ended is not None:
+                return ended
+        return None
+    finally:
+        del items
 
 
 def result(ended: Any) -> Any:

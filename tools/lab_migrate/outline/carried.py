@@ -1,7 +1,8 @@
 """Which names of a loop's body must live outside it once the body is a function.
 
 A name stays a local of the function only where that cannot be told apart: it is assigned before it is read on every
-way through the body, no nested function captures it, and nothing outside the body mentions it.
+way through the body, no nested function captures it, and nothing outside the body mentions it, or may look for it by
+what it is called (`locals()`, `eval`).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import ast
 from lab_migrate.analysis.scopes import Names, names_in
 
 _SUPPRESSING = ("suppress", "raises", "catch", "ignore")
+_BY_NAME = ("eval", "exec", "locals", "vars", "dir", "globals")
 
 
 def carried_names(loop: ast.For | ast.While, around: list[ast.stmt]) -> set[str]:
@@ -20,7 +22,23 @@ def carried_names(loop: ast.For | ast.While, around: list[ast.stmt]) -> set[str]
     """
     names = body_names(loop)
     bound = (names.assigned | names.deleted) - names.globals_ - names.nonlocals
+    if _reads_by_name(loop, around):
+        return bound
     return bound & (read_first(loop) | names.captured | mentioned_outside(loop, around))
+
+
+def _reads_by_name(loop: ast.For | ast.While, around: list[ast.stmt]) -> bool:
+    """Whether code beside the loop asks for names by their text; in the body that is refused."""
+    inside = {id(statement) for statement in loop.body}
+    queue: list[ast.AST] = list(around)
+    while queue:
+        node = queue.pop()
+        if id(node) in inside:
+            continue
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _BY_NAME:
+            return True
+        queue += ast.iter_child_nodes(node)
+    return False
 
 
 def body_names(loop: ast.For | ast.While) -> Names:

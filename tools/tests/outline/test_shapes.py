@@ -353,6 +353,49 @@ PROGRAMS = {
                     raise RuntimeError("nan")
         main()
     """,
+    "a generator with a finally, left by an error, a break and a return": """
+        def feed(name):
+            try:
+                yield from loader
+            finally:
+                print("closed", name)
+        def main():
+            try:
+                for i, (x, y) in enumerate(feed("plain")):
+                    loss_of(x, y).backward(); optimizer.step()
+                    if i == 1:
+                        raise ValueError(i)
+            except ValueError as error:
+                print("caught", error)
+            for epoch in range(3):
+                try:
+                    for i, (x, y) in enumerate(feed(epoch)):
+                        loss_of(x, y).backward(); optimizer.step()
+                        if epoch == 0:
+                            raise ValueError(i)
+                        if epoch == 1:
+                            break
+                        if i == 2:
+                            return epoch
+                except ValueError as error:
+                    print("caught", error)
+                print("next")
+        print(main())
+    """,
+    "names that are asked for by their text": """
+        def main():
+            before = sorted(locals())
+            for x, y in loader:
+                seen = len(x)
+                loss = loss_of(x, y)
+                loss.backward(); optimizer.step()
+            print(eval("seen"), "loss" in locals(), "y" in dir(), before)
+        main()
+        for x, y in loader:
+            width = x.shape[1]
+            loss_of(x, y).backward(); optimizer.step()
+        print({name: value for name, value in globals().items() if name == "width"})
+    """,
     "own endless loader with next()": """
         class Endless:
             def __init__(self):

@@ -48,6 +48,18 @@ def test_an_update_by_hand_is_outlined_and_said(project: Make) -> None:
     assert "train.py:4" in conversion.findings[1].message
 
 
+def test_a_handler_that_waits_for_a_local_without_a_value_is_refused(project: Make) -> None:
+    """What the body reads before it is assigned is a NameError there, which is caught as such."""
+    text = (
+        "def main():\n    try:\n        for x in loader:\n            "
+        + STEP.format(" " * 12) + "best = min(best, loss)\n    except {}:\n        best = 0\n    return best\n"
+    )  # fmt: skip
+    local = convert_project(project({"train.py": text.format("(UnboundLocalError, KeyError)")}))
+    assert [(finding.code, finding.line) for finding in local.findings] == [("LM224", 8)]
+    assert local.changes == ()
+    assert len(convert_project(project({"train.py": text.format("NameError")})).changes) == 1
+
+
 @pytest.mark.parametrize(
     "line", ["vars(args)", "def inner():\n        yield 1", "print(f'{loss}')", "import math", "self.exec()"]
 )

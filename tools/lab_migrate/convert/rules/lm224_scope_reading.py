@@ -1,7 +1,8 @@
 """A body that reads or runs code by its scope is not outlined
 
 `exec`, `eval` and `locals()` see the names of the scope that they are called in. In a function of its own the body has
-another scope, and what they would find or assign cannot be told without running it. Nothing is changed.
+another scope, and what they would find or assign cannot be told without running it. `except UnboundLocalError` waits
+for a local of the function without a value; as the body's, that is a plain NameError. Nothing is changed.
 """
 
 from __future__ import annotations
@@ -17,7 +18,13 @@ LEVELS = {"L1", "L2"}
 
 
 def refuse(function: Function, loop: ast.stmt) -> Iterator[Refusal]:
-    """Each such call in the body."""
+    """Each such call in the body, each such handler in the function."""
+    for node in own_nodes(function.body):
+        if isinstance(node, ast.ExceptHandler) and node.type and "UnboundLocalError" in ast.unparse(node.type):
+            yield Refusal(
+                node, "UnboundLocalError is raised for locals of a function, and some would be no locals any more",
+                "catch NameError, of which it is a kind, and convert again",
+            )  # fmt: skip
     for node in own_nodes(getattr(loop, "body", [])):
         if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
             continue
