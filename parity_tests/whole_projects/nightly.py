@@ -24,6 +24,7 @@ from typing import Any
 
 import attrs
 from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis.errors import Flaky
 
 from whole_projects.proof import RefusedError, prove
 from whole_projects.strategy import SLOW, LabProject, lab_projects
@@ -69,9 +70,10 @@ def run_slice(number: int, size: int, slow: str | None = None, rarity: int = 10)
 
     try:
         every_project()
-    except AssertionError:
+    except (AssertionError, Flaky) as error:
         project, said = smallest[-1]
-        found["differs"] = {"said": said, **attrs.asdict(project)}
+        again = "" if isinstance(error, AssertionError) else "not when it was run again: "
+        found["differs"] = {"said": again + said, **attrs.asdict(project)}
     return found
 
 

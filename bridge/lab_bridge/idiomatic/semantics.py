@@ -130,7 +130,7 @@ def semantics_of(trainer: Any) -> Semantics:
         eval_averaged=getattr(evaluation, "averaged", True),
         eval_generators=getattr(evaluation, "generators", "shared"),
         hooks=tuple(_named(hook) for hook in trainer.hooks),
-        early_hooks=tuple(type(hook).__name__ for hook in trainer.hooks if _is_early(hook)),
+        early_hooks=() if native else tuple(type(hook).__name__ for hook in trainer.hooks if _is_early(hook)),
         reads_the_trainer=type(loader).__name__ == "Mixture" or hasattr(loader, "attach"),
     )
 
@@ -192,10 +192,13 @@ def _inner(schedules: Sequence[Any]) -> Iterator[Any]:
 
 
 def _is_early(hook: Any) -> bool:
-    """Whether a live hook does something before a step's first batch; `Anneal`, which only sets a weight, may wait."""
+    """Whether a live hook does something before a step's first batch; `Anneal`, which only sets a weight, may wait.
+
+    Of a typed config level L3 reads the hook's source instead.
+    """
     from legacy_lab.train.anneal import Anneal
     from legacy_lab.train.hooks import Hook
 
     if not isinstance(hook, Hook):
-        return type(hook).__name__ not in ("Anneal", "Keep", "StopOnNaN")
+        return True
     return type(hook).before_step not in (Hook.before_step, Anneal.before_step)

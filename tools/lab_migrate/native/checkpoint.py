@@ -12,6 +12,7 @@ import torch
 from lab_bridge.checkpoint.atomic import new_file
 from lab_migrate.errors import UsageError
 from lab_migrate.native.adversarial import is_adversarial, optimizers_of
+from lab_migrate.native.parts.callbacks import HOOKS
 from lab_migrate.native.project import Training, read_training, stem_of
 from lab_migrate.native.sheet import class_name
 from lab_migrate.native.tuned import Tuned, tuned
@@ -168,6 +169,9 @@ class _Native:
         found = {"Generators": self.state["rng"]}
         if self.state["ema"] is not None:
             found["Average"] = self.state["ema"]
+        for hook, state in zip(self.training.trainer.hooks, self.state["hooks"], strict=True):
+            if state is not None and type(hook).__name__ not in HOOKS:
+                found[type(hook).__name__] = state
         return found
 
 

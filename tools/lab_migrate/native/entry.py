@@ -8,6 +8,7 @@ from pathlib import Path
 
 import attrs
 import libcst as cst
+import libcst.matchers as m
 
 from lab_migrate.convert.lab_names import trainer_names
 from lab_migrate.errors import UsageError
@@ -40,7 +41,7 @@ class Entry:
 
 def find_entry(root: Path, name: str | None) -> Entry:
     """The one file that builds Lab's trainer. Raises `UsageError` where that is not one."""
-    candidates = [name] if name is not None else list(_building(root))
+    candidates = [name] if name is not None else _building(root)
     if len(candidates) != 1:
         found = ", ".join(candidates) or "none"
         raise UsageError(f"{root}: expected one script that builds Lab's Trainer, found {found}; name it with --entry")
@@ -89,13 +90,20 @@ def _modules(node: ast.AST) -> list[str]:
     return []
 
 
-def _building(root: Path) -> Iterator[str]:
+def _building(root: Path) -> list[str]:
+    """Files that call Lab's Trainer; where none does, those that import it."""
+    building, importing = [], []
     for file in python_files(root):
         text = read_source(file)
         if "legacy_lab" in text and "Trainer" in text:
-            names = trainer_names(cst.parse_module(text))
+            module = cst.parse_module(text)
+            names = trainer_names(module)
+            path = file.relative_to(root).as_posix()
             if names.local or names.modules:
-                yield file.relative_to(root).as_posix()
+                importing.append(path)
+            if any(isinstance(call, cst.Call) and names.is_trainer(call.func) for call in m.findall(module, m.Call())):
+                building.append(path)
+    return building or importing
 
 
 def _lost(path: str, tree: ast.Module) -> Iterator[Finding]:

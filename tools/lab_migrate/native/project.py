@@ -87,7 +87,7 @@ def read_training(
         findings = [*script.findings, *legacy_imports(root, script.path)]
         findings += [_problem(root, name, problem) for problem in error.problems]
         return Training(script, own or source, None, None, tuple(sorted(findings)))
-    taken = taken_out(root, optimizers_of(trainer), document.schema)
+    taken = taken_out(root, [*optimizers_of(trainer), *trainer.hooks], document.schema)
     findings = [*script.findings, *legacy_imports(root, script.path, taken)]
     # What Lab's code builds itself has these settings as well; the typed config has not.
     findings += [_problem(root, name, one) for one in document.findings if one.kind == "elsewhere"]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import attrs
 import libcst as cst
+import libcst.matchers as m
 
 from lab_bridge.config.schema import Schema
 from lab_migrate.project import read_source
@@ -24,11 +25,11 @@ class Taken:
     after: str
 
 
-def taken_out(root: Path, optimizers: list[Any], schema: Schema) -> Mapping[str, Taken]:
-    """By path, the project's files that define any of these optimizers."""
+def taken_out(root: Path, parts: Sequence[Any], schema: Schema) -> Mapping[str, Taken]:
+    """By path, the project's files that define any of these optimizers and hooks."""
     classes: dict[Path, set[str]] = {}
-    for optimizer in optimizers:
-        builder = schema.builder_of(optimizer)
+    for part in parts:
+        builder = schema.builder_of(part)
         if builder is not None and not builder.target.startswith("legacy_lab."):
             classes.setdefault(Path(builder.place.file), set()).add(builder.target.rpartition(".")[2])
     found = {}
@@ -41,8 +42,10 @@ def taken_out(root: Path, optimizers: list[Any], schema: Schema) -> Mapping[str,
 def _without(text: str, names: set[str]) -> str:
     """The file without some classes, and without the imports that only these needed."""
     module = cst.parse_module(text)
-    gone = [one for one in module.body if isinstance(one, cst.ClassDef) and one.name.value in names]
+    gone: list[Any] = [one for one in module.body if isinstance(one, cst.ClassDef) and one.name.value in names]
     rest = module.with_changes(body=[one for one in module.body if one not in gone])
+    gone += [one for one in rest.body if _is_for_types(one) and not _names(one) & _used(rest.code)]
+    rest = rest.with_changes(body=[one for one in rest.body if one not in gone])
     unused = _used(cst.Module(body=gone).code) - _used(rest.code)
     lines: list[Any] = []
     above: Any = ()
@@ -54,6 +57,19 @@ def _without(text: str, names: set[str]) -> str:
             lines.append(line.with_changes(leading_lines=line.leading_lines or above))
             above = ()
     return rest.with_changes(body=lines).code
+
+
+def _is_for_types(statement: Any) -> bool:
+    """`if TYPE_CHECKING:`, without an `else`."""
+    if not isinstance(statement, cst.If) or statement.orelse is not None:
+        return False
+    return m.matches(statement.test, m.Name("TYPE_CHECKING"))
+
+
+def _names(statement: Any) -> set[str]:
+    """What a block imports."""
+    found = ast.walk(ast.parse(cst.Module(body=[statement]).code))
+    return {node.asname or node.name for node in found if isinstance(node, ast.alias)}
 
 
 def _used(code: str) -> set[str]:

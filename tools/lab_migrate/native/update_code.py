@@ -14,6 +14,7 @@ import libcst.matchers as m
 
 from lab_bridge.config.schema import Builder
 from lab_migrate.native.refused import NotNativeError
+from lab_migrate.native.source_names import imports_of
 
 __all__ = ["StepCode", "step_code"]
 
@@ -62,12 +63,15 @@ def step_code(builder: Builder) -> StepCode:
     statements: list[Any] = [one for one in body.body if not _is_docstring(one)]
     lines = textwrap.dedent(cst.Module(body=statements).code).strip("\n").splitlines()
     _require_defined(builder, ast.parse("\n".join(lines)), rewritten)
+    imports, labs = imports_of(tree, builder.target.rpartition(".")[0], "\n".join(lines))
+    if labs and not builder.target.startswith("legacy_lab."):
+        raise _refused(builder, f"uses {labs[0]} in its update")
     return StepCode(
         _doc(module, found),
         lines,
         rewritten.counts,
         rewritten.slots,
-        _imports(tree, builder, "\n".join(lines)),
+        imports,
         _fixed(builder, methods.get("__init__")),
     )
 
@@ -186,31 +190,6 @@ def _doc(module: cst.Module, found: cst.ClassDef) -> str:
     if isinstance(first, cst.SimpleStatementLine) and _is_docstring(first):
         return "    " + module.code_for_node(first).strip()
     return f'    """{found.name.value}."""'
-
-
-def _imports(tree: ast.Module, builder: Builder, body: str) -> list[str]:
-    """What the body uses of its file: imports of it, and definitions that the file keeps."""
-    used = {node.id for node in ast.walk(ast.parse(textwrap.dedent(body))) if isinstance(node, ast.Name)}
-    found, home = [], builder.target.rpartition(".")[0]
-    for node in tree.body:
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "legacy_lab":
-                lab = sorted({alias.asname or alias.name for alias in node.names} & used)
-                if lab:
-                    raise _refused(builder, f"uses {lab[0]} of {node.module} in its update")
-                continue
-            names = [alias for alias in node.names if (alias.asname or alias.name).split(".")[0] in used]
-            if names:
-                kept: ast.stmt = ast.Import(names)
-                if isinstance(node, ast.ImportFrom):
-                    kept = ast.ImportFrom(node.module, names, node.level)
-                found.append(ast.unparse(kept))
-        elif isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name in used:
-            found.append(f"from {home} import {node.name}")
-        elif isinstance(node, ast.Assign):
-            own = [target.id for target in node.targets if isinstance(target, ast.Name) and target.id in used]
-            found += [f"from {home} import {name}" for name in own]
-    return found
 
 
 def _fixed(builder: Builder, init: cst.FunctionDef | None) -> dict[str, Any]:

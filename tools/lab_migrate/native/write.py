@@ -69,7 +69,7 @@ def _context(sheet: Sheet) -> dict[str, Any]:
     every = trainer.stepper.critic_steps if several else getattr(accumulate, "every", accumulate)
     batches = None if every == 1 else "critic_steps" if several else "accumulate"
     clip = None if several else sheet.optimizers[0].clipping
-    made = callbacks(sheet) | {
+    made = callbacks(sheet, batches) | {
         "package": sheet.package, "name": sheet.name, "every": every, "batches": batches, "doc": sheet.title,
         "steps": trainer.steps, "seed": trainer.seed, "eval_every": trainer.eval_every,
         "eval_batches": trainer.eval_batches, "log_every": trainer.log_every,

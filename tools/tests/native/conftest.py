@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import attrs
 import gin
+import libcst as cst
 import pytest
 
 import legacy_lab
@@ -80,6 +82,9 @@ class Native:
         (root / "native_project.py").write_text((HERE / "native_project.py").read_text())
         if any("@SignSteps" in line for line in bindings):
             (root / "native_optimizer.py").write_text((HERE / "native_optimizer.py").read_text())
+        hooks = set(re.findall(r"@(Jitter|Bounded|Damped|Sharpened)\b", " ".join(bindings)))
+        if hooks:
+            (root / "native_hooks.py").write_text(_with_classes(HERE / "native_hooks.py", hooks))
         run_dir = f"Trainer.run_dir = '{self.folder / 'legacy'}'"
         (root / "blobs.gin").write_text("\n".join([BASE, *bindings, run_dir, ""]))
         return root
@@ -102,7 +107,7 @@ class Native:
     def written(self, *bindings: str) -> Path:
         """Write the conversion; the legacy project's folder."""
         conversion = self.converted(*bindings)
-        assert not conversion.needs_hand, conversion.findings
+        assert not conversion.needs_hand, [one.message for one in conversion.findings]
         conversion.write(self.folder / "native")
         return conversion.root
 
@@ -117,12 +122,20 @@ class Native:
         return importlib.import_module(name)
 
 
+def _with_classes(path: Path, names: set[str]) -> str:
+    """A file without its other classes."""
+    module = cst.parse_module(path.read_text())
+    kept = [one for one in module.body if not isinstance(one, cst.ClassDef) or one.name.value in names]
+    return module.with_changes(body=kept).code
+
+
 @pytest.fixture
 def native(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Native]:
     """A fresh project; what it imports is forgotten, but for its own blocks, which gin registers once."""
     monkeypatch.syspath_prepend(str(HERE))
     importlib.import_module("native_project")
     importlib.import_module("native_optimizer")
+    importlib.import_module("native_hooks")
     monkeypatch.syspath_prepend(str(tmp_path / "native"))
     before = set(sys.modules)
     yield Native(tmp_path)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from lab_migrate.convert import convert_project
 from lab_parity.testing import assert_same_bits
@@ -282,6 +283,7 @@ def test_what_has_no_native_form_is_refused(native: Any, name: str) -> None:
 
 
 RESUMED: dict[str, tuple[str, ...]] = {
+    "nothing evaluated, two batches a step": ("Trainer.eval_every = 0", "Adam.accumulate = 2"),
     "one batch a step": (*COSINE,),
     "two batches a step": (*COSINE, "Adam.accumulate = 2"),
     "fp16": (*COSINE, *FP16, "TorchScaler.scale_by = 65536.0", "TorchScaler.interval = 2"),
@@ -296,18 +298,23 @@ RESUMED: dict[str, tuple[str, ...]] = {
 
 
 @pytest.mark.filterwarnings("ignore:Checkpoint directory")
+@pytest.mark.parametrize("at", [4, 5])
 @pytest.mark.parametrize("name", RESUMED)
-def test_a_native_run_resumes_in_the_middle_of_a_pass(native: Any, tmp_path: Path, name: str) -> None:
-    """From its own checkpoint after step 5 it ends with the bits of the run that was never interrupted."""
+def test_a_native_run_resumes_in_the_middle_of_a_pass(native: Any, tmp_path: Path, name: str, at: int) -> None:
+    """From its own checkpoint, also of a step that was evaluated after, it ends with the bits of the whole run."""
     from .test_checkpoint import state_of
 
-    settings = ("Trainer.checkpoint_every = 5", "Trainer.ema = @EMA()", "Trainer.eval_batches = 1")
+    settings = (f"Trainer.checkpoint_every = {at}", "Trainer.ema = @EMA()", "Trainer.eval_batches = 1")
     native.written(*settings, *RESUMED[name])
     whole = native.train()
     ended = state_of(whole)
-    resumed = native.train(resume=str(next((tmp_path / "run").glob("*00000005.ckpt"))))
+    written = sorted((tmp_path / "run").glob("*.ckpt"))
+    resumed = native.train(resume=str(written[0]))
     assert resumed.global_step == whole.global_step == 9
     assert_same_bits(ended, state_of(resumed))
+    again = [path for path in (tmp_path / "run").glob("*.ckpt") if path not in written]
+    steps = [torch.load(path, weights_only=True)["global_step"] for path in again]
+    assert at not in steps, "the resumed run wrote one inside of its first step"
 
 
 @pytest.mark.parametrize(

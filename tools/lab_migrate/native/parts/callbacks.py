@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Sequence
 from typing import Any
 
 import attrs
 
+from lab_migrate.native.adversarial import is_adversarial
+from lab_migrate.native.hooks import OwnHook, own_hook
 from lab_migrate.native.lift import lift
 from lab_migrate.native.refused import NotNativeError
 from lab_migrate.native.schedules import Scheduled, schedules_of
@@ -16,6 +19,9 @@ __all__ = ["Annealed", "anneals", "callbacks"]
 
 #: Hooks of Lab's that have a form as callbacks.
 HOOKS = ("Anneal", "Keep", "StopOnNaN")
+
+#: Callbacks that may be written beside a project's own.
+WRITTEN = ("Anneal", "Average", "Generators", "Saving", "StopOnNaN")
 
 
 @attrs.frozen
@@ -36,36 +42,90 @@ def anneals(sheet: Sheet) -> Sequence[Annealed]:
     return found
 
 
-def callbacks(sheet: Sheet) -> dict[str, Any]:
-    """What the script and the other files are told of them. Raises `NotNativeError` for a hook without a form."""
-    for hook in sheet.trainer.hooks:
-        if type(hook).__name__ not in HOOKS:
-            raise NotNativeError(
-                "LM405", f"Trainer.hooks has {type(hook).__name__}, which has no form as a callback yet",
-                "write it as a lightning.Callback after the conversion, and drop it from the config before",
-            )  # fmt: skip
+def callbacks(sheet: Sheet, batches: str | None) -> dict[str, Any]:
+    """What the script and the other files are told of them; `batches` is the setting of how many a step takes.
+
+    Raises `NotNativeError` for a hook without a form.
+    """
     kinds = {type(hook).__name__: hook for hook in sheet.trainer.hooks}
-    average, moved = _average(sheet), anneals(sheet)
+    average, moved, own = _average(sheet), anneals(sheet), _own(sheet, batches)
     states = lift("legacy_lab.train.checkpoint.generator_states")
     states += lift("legacy_lab.train.checkpoint.set_generator_states")
     sheet.own["generators.py"] = {"imports": states.imports, "code": states.code}
-    sheet.own["callbacks.py"] = {"imports": [
-        *STANDARD, f"from {sheet.package}.config import Averaging",
+    imports = [
+        *STANDARD, "from lightning.pytorch.callbacks import ModelCheckpoint",
+        f"from {sheet.package}.config import Averaging",
         f"from {sheet.package}.generators import generator_states, set_generator_states",
-    ]}  # fmt: skip
-    listed = {"Generators": ["Generators()"]}
-    listed |= {"Average": ["Average(config.averaging)"]} if average else {}
-    listed |= {"Anneal": [f'Anneal("{one.of}", config.{one.schedule.field})' for one in moved]} if moved else {}
-    listed |= {"StopOnNaN": ["StopOnNaN()"]} if "StopOnNaN" in kinds else {}
+    ]  # fmt: skip
+    imports += [line for one in own.values() for line in one.imports]
+    written = {one.name: one for one in own.values()}
+    _require_distinct(imports, [*WRITTEN, *written])
+    sheet.own["callbacks.py"] = {"imports": imports, "own_hooks": [one.code for one in written.values()]}
+    listed = ["Generators()", *(["Average(config.averaging)"] if average else [])]
+    waiting = iter(moved)
+    for number, hook in enumerate(sheet.trainer.hooks):
+        match type(hook).__name__:
+            case "Anneal":
+                one = next(waiting)
+                listed.append(f'Anneal("{one.of}", config.{one.schedule.field})')
+            case "StopOnNaN":
+                listed.append("StopOnNaN()")
+            case "Keep":
+                pass
+            case _:
+                listed.append(own[number].made)
     keep = kinds.get("Keep")
+    saving = bool(sheet.trainer.checkpoint_every) and (sheet.evaluates or batches is not None)
     return {
         "ema": average,
         "anneals": bool(moved),
         "stop_on_nan": "StopOnNaN" in kinds,
         "keep": None if keep is None else {"last": keep.last, "best": keep.best, "mode": keep.mode},
-        "callback_names": list(listed),
-        "callbacks": [line for lines in listed.values() for line in lines],
+        "saving": saving,
+        "callback_names": [*dict.fromkeys(line.partition("(")[0] for line in listed), *(["Saving"] if saving else [])],
+        "callbacks": listed,
+        "asked": {asked for one in own.values() for asked in one.asks},
     }
+
+
+def _own(sheet: Sheet, batches: str | None) -> dict[int, OwnHook]:
+    """Hooks that are rewritten, by their number. Raises `NotNativeError`."""
+    found: dict[int, OwnHook] = {}
+    for number, hook in enumerate(sheet.trainer.hooks):
+        if type(hook).__name__ in HOOKS:
+            continue
+        if is_adversarial(sheet.trainer):
+            raise NotNativeError(
+                "LM405", f"Trainer.hooks has {type(hook).__name__} beside an adversarial stepper",
+                "write it as a lightning.Callback after the conversion, and drop it from the config before",
+            )  # fmt: skip
+        one = own_hook(hook, sheet.schema, batches)
+        if one.logs and not sheet.trainer.log_every:
+            raise NotNativeError(
+                "LM405", f"the hook {one.name} logs, and Trainer.log_every is 0: there is no logger", "set log_every"
+            )
+        if one.has_state and one.name in {other.name for other in found.values()}:
+            raise NotNativeError(
+                "LM405", f"Trainer.hooks has two {one.name}, whose states a checkpoint would not tell apart",
+                "give one of them a class of its own",
+            )  # fmt: skip
+        found[number] = one
+    return found
+
+
+def _require_distinct(imports: Sequence[str], classes: Sequence[str]) -> None:
+    """Files that hooks come from may have different things under one name. Raises `NotNativeError`."""
+    bound = dict.fromkeys(classes, "")
+    if len(bound) < len(classes):
+        raise NotNativeError("LM405", "a hook has the name of a callback that is written", "rename it")
+    for line in dict.fromkeys(imports):
+        for node in ast.walk(ast.parse(line)):
+            if isinstance(node, ast.alias):
+                name, origin = node.asname or node.name, line.partition(" import ")[0] + node.name
+                if bound.setdefault(name, origin) != origin:
+                    raise NotNativeError(
+                        "LM405", f"hooks have different things under the name {name} ({line})", "rename one of them"
+                    )
 
 
 def _average(sheet: Sheet) -> dict[str, Any] | None:

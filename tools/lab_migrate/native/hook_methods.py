@@ -1,0 +1,195 @@
+"""What a method of a hook asks of Lab's trainer, told from its source; what cannot be told is refused."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping, Sequence
+
+import attrs
+
+from lab_bridge.config.places import Place
+from lab_bridge.config.schema import Builder
+from lab_migrate.native.refused import NotNativeError
+
+__all__ = ["METHODS", "Form", "Method", "refused", "require_told"]
+
+
+@attrs.frozen
+class Form:
+    """Lightning's method in the place of a hook's; `within` tells a batch inside of a step of COUNT batches.
+
+    `metrics` is the module's attribute for what Lab gave the hook.
+    """
+
+    name: str
+    within: str = ""
+    metrics: str = ""
+
+
+METHODS = {
+    "before_train": Form("on_train_start"),
+    "before_step": Form("on_train_batch_start", "batch_idx % COUNT"),
+    "after_step": Form("on_train_batch_end", "(batch_idx + 1) % COUNT", "metrics"),
+    "after_eval": Form("on_validation_end", metrics="evaluated"),
+    "after_train": Form("on_train_end"),
+}
+ASKED = {"step", "steps", "model", "objective", "log"}
+MAY_STOP = {"before_step", "after_step", "after_eval"}
+#: Gradients are zeroed at another time; what else needs autograd would find other ones.
+GRADIENTS = {"grad", "backward", "requires_grad", "requires_grad_", "autograd"}
+#: Names of Lightning's in a callback's methods.
+TAKEN = {"pl_module", "outputs", "batch", "batch_idx"}
+CALLBACKS = ("on_", "setup", "teardown", "state_dict", "load_state_dict", "state_key")
+#: Calls that draw no random numbers.
+DRAWLESS = {
+    "abs", "bool", "dict", "enumerate", "float", "getattr", "hasattr", "int", "isinstance", "len", "list", "max", "min",
+    "print", "range", "reversed", "round", "set", "setattr", "sorted", "str", "tuple", "type", "zip",
+}  # fmt: skip
+DRAWLESS_METHODS = {
+    "abs_", "add_", "all", "any", "append", "buffers", "ceil", "children", "clamp", "clamp_", "clone", "copy_", "cos",
+    "cpu", "detach", "div_", "endswith", "eval", "exp", "fill_", "floor", "format", "get", "isfinite", "isinf", "isnan",
+    "item", "items", "join", "keys", "log", "mean", "modules", "mul_", "named_buffers", "named_modules",
+    "named_parameters", "no_grad", "norm", "numel", "ones_like", "parameters", "pow", "sin", "split", "sqrt",
+    "startswith", "sub_", "sum", "tensor", "tolist", "train", "values", "zero_", "zeros_like",
+}  # fmt: skip
+
+
+@attrs.frozen
+class Method:
+    """The name that a method gives Lab's trainer, the names of what it takes of the module, and whether it logs."""
+
+    trainer: str = ""
+    named: Mapping[str, str] = attrs.field(factory=dict)
+    logs: bool = False
+
+    @property
+    def asks(self) -> Sequence[str]:
+        """What of the module it takes."""
+        return tuple(self.named.values())
+
+
+def refused(builder: Builder, line: int, what: str) -> NotNativeError:
+    """Why a hook has no native form, and where that stands."""
+    return NotNativeError(
+        "LM405", f"the hook {builder.name} {what}, which has no form as a callback yet",
+        "write it as a lightning.Callback after the conversion, and drop it from the config before",
+        Place(builder.place.file, line),
+    )  # fmt: skip
+
+
+def require_told(builder: Builder, name: str, node: ast.FunctionDef, methods: Mapping[str, ast.FunctionDef]) -> Method:
+    """Read a method. Raises `NotNativeError` at what Lightning has no counterpart for."""
+    if name in ("after_batch", "after_save"):
+        raise refused(builder, node.lineno, f"has {name}")
+    if name.startswith(CALLBACKS):
+        raise refused(builder, node.lineno, f"has {name}, which Lightning would call")
+    if name in ("before_step", "__init__"):
+        early = "before a step's first batch, which Lightning has fetched by then"
+        _require_drawless(builder, node, methods, early if name == "before_step" else "when it is made")
+    for inner in ast.walk(node):
+        if isinstance(inner, ast.Attribute) and inner.attr in GRADIENTS:
+            raise refused(builder, inner.lineno, f"asks for {inner.attr} ({ast.unparse(inner)})")
+        if _stores_on_self(inner) and inner.attr.startswith(CALLBACKS):  # type: ignore[attr-defined]
+            raise refused(builder, node.lineno, f"has {ast.unparse(inner)}, a name of Lightning's")
+        called = _called_on_self(inner)
+        if called in METHODS or called in ("state", "load_state"):
+            raise refused(builder, node.lineno, f"calls its own {called}")
+    return _told(builder, name, node) if name in METHODS else Method()
+
+
+def _told(builder: Builder, name: str, node: ast.FunctionDef) -> Method:
+    arguments = [one.arg for one in node.args.args]
+    plain = ast.arguments([], node.args.args, None, [], [], None, [])
+    if ast.unparse(plain) != ast.unparse(node.args) or len(arguments) != (3 if METHODS[name].metrics else 2):
+        raise refused(builder, node.lineno, f"has {name} with other arguments than Lab gives it")
+    if node.decorator_list:
+        raise refused(builder, node.lineno, f"has a decorator on {name}")
+    trainer, parents = arguments[1], _parents(node)
+    logs = used = False
+    for inner in (part for statement in node.body for part in ast.walk(statement)):
+        if isinstance(inner, ast.Return) and inner.value is not None:
+            raise refused(builder, inner.lineno, f"returns something from {name}")
+        if isinstance(inner, ast.Lambda | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Yield):
+            raise refused(builder, inner.lineno, f"defines a function in {name}")
+        if not isinstance(inner, ast.Name):
+            continue
+        if inner.id in TAKEN or inner.id == "super" or (inner.id == "trainer" and trainer != "trainer"):
+            raise refused(builder, inner.lineno, f"uses the name {inner.id} in {name}")
+        if inner.id == trainer:
+            logs |= _asked(builder, name, inner, parents) == "log"
+        if len(arguments) == 3 and inner.id == arguments[2]:
+            _require_read(builder, inner, parents)
+            used = True
+    return Method(trainer, {arguments[2]: METHODS[name].metrics} if used else {}, logs)
+
+
+def _asked(builder: Builder, name: str, node: ast.Name, parents: Mapping[ast.AST, ast.AST]) -> str:
+    """What of the trainer is asked here. Raises for what has no counterpart."""
+    asked = parents[node]
+    statement = parents.get(asked)
+    if not isinstance(asked, ast.Attribute):
+        raise refused(builder, node.lineno, f"hands Lab's trainer on: {ast.unparse(asked)}")
+    said = f"asks Lab's trainer for {asked.attr}: {ast.unparse(statement or asked)}"
+    if asked.attr not in ASKED or (asked.attr == "model" and name == "after_eval"):
+        raise refused(builder, node.lineno, said)
+    if asked.attr == "log":
+        if not isinstance(statement, ast.Call) or statement.func is not asked or statement.keywords:
+            raise refused(builder, node.lineno, said)
+    elif not isinstance(asked.ctx, ast.Load):
+        stops = isinstance(statement, ast.Assign) and ast.unparse(statement.value) == f"{node.id}.step"
+        if asked.attr != "steps" or not stops or name not in MAY_STOP:
+            raise refused(builder, node.lineno, f"changes Lab's trainer: {ast.unparse(statement or asked)}")
+    return asked.attr
+
+
+def _require_read(builder: Builder, node: ast.Name, parents: Mapping[ast.AST, ast.AST]) -> None:
+    """Metrics are looked at, not changed: Lab logs afterwards what a hook puts there."""
+    use, around = parents[node], None
+    around = parents.get(use)
+    match use:
+        case ast.Subscript(ctx=ast.Load()) | ast.Compare() | ast.Attribute(attr="get" | "items" | "keys" | "values"):
+            return
+        case ast.Call(func=ast.Name(id="dict" | "len" | "list" | "sorted")) | ast.Call(func=ast.Attribute(attr="log")):
+            return
+    raise refused(builder, node.lineno, f"does more with its metrics than look at them: {ast.unparse(around or use)}")
+
+
+def _require_drawless(
+    builder: Builder, node: ast.FunctionDef, methods: Mapping[str, ast.FunctionDef], when: str
+) -> None:
+    for inner in ast.walk(node):
+        if not isinstance(inner, ast.Call):
+            continue
+        own = _called_on_self(inner.func)
+        if own in methods and methods[own] is not node:
+            _require_drawless(builder, methods[own], methods, when)
+            continue
+        function = inner.func
+        known = (
+            function.id in DRAWLESS or function.id.endswith("Error")
+            if isinstance(function, ast.Name)
+            else isinstance(function, ast.Attribute) and function.attr in DRAWLESS_METHODS
+        ) or ast.unparse(function) == "super().__init__" or ast.unparse(function) == "super"  # fmt: skip
+        if not known:
+            raise refused(builder, inner.lineno, f"calls {ast.unparse(function)} {when}: it may draw")
+
+
+def _stores_on_self(node: ast.AST) -> bool:
+    return isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and ast.unparse(node.value) == "self"
+
+
+def _called_on_self(node: ast.AST) -> str:
+    """`name` of `self.name`."""
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "self":
+        return node.attr
+    return ""
+
+
+def _parents(node: ast.AST) -> Mapping[ast.AST, ast.AST]:
+    return dict(_pairs(node))
+
+
+def _pairs(node: ast.AST) -> Iterator[tuple[ast.AST, ast.AST]]:
+    for parent in ast.walk(node):
+        for child in ast.iter_child_nodes(parent):
+            yield child, parent

@@ -1,0 +1,117 @@
+"""Hooks that a project built on Lab's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import gin
+import torch
+from torch import nn
+
+from legacy_lab.train.hooks import Hook
+
+if TYPE_CHECKING:
+    from legacy_lab.train.hooks import Metrics
+    from legacy_lab.train.trainer import Trainer
+
+
+def linear(model: nn.Module) -> list[nn.Parameter]:
+    """Matrices."""
+    return [parameter for parameter in model.parameters() if parameter.dim() > 1]
+
+
+@gin.configurable
+class Jitter(Hook):
+    """Noise on every matrix after each step, from the global generator."""
+
+    def __init__(self, size: float = 1e-2) -> None:
+        self.size = size
+
+    def after_step(self, trainer: Trainer, metrics: Metrics) -> None:
+        """Draw, and add."""
+        with torch.no_grad():
+            for parameter in linear(trainer.model):
+                parameter.add_(torch.randn_like(parameter), alpha=self.size)  # after the average
+
+
+@gin.configurable
+class Bounded(Hook):
+    """Keeps weights within a bound that grows with the step."""
+
+    def __init__(self, bound: float = 0.3) -> None:
+        self.bound = bound
+
+    def now(self, step: int) -> float:
+        """The bound at a step."""
+        return self.bound * (1 + step / 10)
+
+    def before_step(self, trainer: Trainer) -> None:
+        """Clamp."""
+        bound = self.now(trainer.step)
+        with torch.no_grad():
+            for parameter in trainer.model.parameters():
+                parameter.clamp_(-bound, bound)
+
+
+@gin.configurable
+class Damped(Hook):
+    """Shrinks the weights after a step whose loss is greater than any before; begins and ends with a draw."""
+
+    def __init__(self) -> None:
+        self.greatest = 0.0
+
+    def before_train(self, trainer: Trainer) -> None:
+        """Noise on what is there."""
+        self._shake(trainer.model)
+
+    def after_step(self, trainer: Trainer, found: Metrics) -> None:
+        """Look at the loss."""
+        loss = float(found["loss"])
+        if loss <= self.greatest:
+            return
+        self.greatest = loss
+        trainer.log({"greatest": loss})
+        with torch.no_grad():
+            for parameter in trainer.model.parameters():
+                parameter.mul_(0.9)
+
+    def after_train(self, trainer: Trainer) -> None:
+        """Noise on what has become."""
+        self._shake(trainer.model)
+
+    def state(self) -> dict[str, Any]:
+        """The greatest so far."""
+        return {"greatest": self.greatest}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on."""
+        self.greatest = state["greatest"]
+
+    def _shake(self, model: nn.Module) -> None:
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.add_(0.01 * torch.randn_like(parameter))
+
+
+@gin.configurable
+class Sharpened(Hook):
+    """Moves the objective's margin by what an evaluation found, and ends the training after so many evaluations."""
+
+    def __init__(self, evaluations: int = 100) -> None:
+        self.evaluations = evaluations
+        self.found: list[float] = []
+
+    def after_eval(self, trainer: Trainer, metrics: dict[str, float]) -> None:
+        """Look at the loss, in all its digits."""
+        self.found.append(metrics["eval/loss"])
+        trainer.objective.margin = 1.0 + metrics["eval/loss"] * 1e-3
+        if len(self.found) == self.evaluations:
+            trainer.steps = trainer.step
+
+    def state(self) -> dict[str, Any]:
+        """What was found."""
+        return {"found": list(self.found)}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on."""
+        self.found = list(state["found"])
