@@ -41,6 +41,9 @@ def convert_to_native(
     except lab.CheckpointError as error:
         raise UsageError(str(error)) from error
     training = _training(source, state, project, entry, config)
+    if training.ahead is not None:
+        outer = state["optimizer"]
+        state = {**state, "optimizer": outer["inner"], "slow": outer["slow"]}
     made = _Native(training, state).checkpoint()
     with new_file(target, force) as file:
         torch.save(made, file)
@@ -59,7 +62,8 @@ def _training(source: Path, state: dict[str, Any], project: Path, entry: str | N
     if training.findings:
         first = training.findings[0]
         raise UsageError(f"{source}: {first.code} {first.message}; {first.next_step}")
-    parts = state["optimizer"].values() if is_adversarial(training.trainer) else [state["optimizer"]]
+    optimizer = state["optimizer"]["inner"] if training.ahead is not None else state["optimizer"]
+    parts = optimizer.values() if is_adversarial(training.trainer) else [optimizer]
     if state["mid_step"] or any(part.get("pending") for part in parts):
         raise UsageError(
             f"{source}: expected a checkpoint between two steps, found one in the middle of a window of accumulation, "
@@ -169,6 +173,8 @@ class _Native:
         found = {"Generators": self.state["rng"]}
         if self.state["ema"] is not None:
             found["Average"] = self.state["ema"]
+        if self.training.ahead is not None:
+            found["Lookahead"] = {"slow": self.state["slow"]}
         for hook, state in zip(self.training.trainer.hooks, self.state["hooks"], strict=True):
             if state is not None and type(hook).__name__ not in HOOKS:
                 found[type(hook).__name__] = state

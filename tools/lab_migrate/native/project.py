@@ -18,6 +18,7 @@ from lab_migrate.errors import UsageError
 from lab_migrate.findings import Finding, Status
 from lab_migrate.native.adversarial import is_adversarial, objections_of, optimizers_of
 from lab_migrate.native.entry import Entry, find_entry, legacy_imports
+from lab_migrate.native.lookahead import Ahead, without_lookahead
 from lab_migrate.native.refused import NotNativeError
 from lab_migrate.native.taken import Taken, taken_out
 from lab_migrate.native.write import Written, written
@@ -30,8 +31,9 @@ __all__ = ["Training", "convert_native", "read_training", "stem_of"]
 class Training:
     """What a Lab project trains: its script, its config as objects, and what stands against a native form.
 
-    `config` is the gin file that the native training is named after. `trainer` is None where the config is faulty.
-    `taken` are the files out of which classes are taken that are written anew.
+    `config` is the gin file that the native training is named after. `trainer` is None where the config is faulty;
+    `ahead` is what Lookahead does beside its optimizer. `taken` are the files out of which classes are taken that are
+    written anew.
     """
 
     script: Entry
@@ -40,6 +42,7 @@ class Training:
     trainer: Any
     findings: tuple[Finding, ...]
     taken: Mapping[str, Taken] = attrs.field(factory=dict)
+    ahead: Ahead | None = None
 
 
 def convert_native(
@@ -55,7 +58,8 @@ def convert_native(
         return Conversion(root, "L3", (), training.findings)
     script, document = training.script, training.document
     try:
-        made = written(script, stem_of(training.config), _title(training.config), training.trainer, document.schema)
+        stem, title = stem_of(training.config), _title(training.config)
+        made = written(script, stem, title, training.trainer, document.schema, training.ahead)
     except NotNativeError as error:
         return Conversion(root, "L3", (), (error.finding(root, _name_in(root, training.config)),))
     changes = _changes(root, script, made, document.files)
@@ -87,6 +91,7 @@ def read_training(
         findings = [*script.findings, *legacy_imports(root, script.path)]
         findings += [_problem(root, name, problem) for problem in error.problems]
         return Training(script, own or source, None, None, tuple(sorted(findings)))
+    trainer, ahead = without_lookahead(trainer, document.schema)
     taken = taken_out(root, [*optimizers_of(trainer), *trainer.hooks], document.schema)
     findings = [*script.findings, *legacy_imports(root, script.path, taken)]
     # What Lab's code builds itself has these settings as well; the typed config has not.
@@ -98,7 +103,7 @@ def read_training(
         )
         for objection in (objections_of(trainer) if is_adversarial(trainer) else objections(semantics_of(trainer)))
     ]  # fmt: skip
-    return Training(script, own or source, document, trainer, tuple(sorted(findings)), taken)
+    return Training(script, own or source, document, trainer, tuple(sorted(findings)), taken, ahead)
 
 
 def _name_in(root: Path, config: Path) -> str:

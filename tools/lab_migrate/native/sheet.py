@@ -8,6 +8,7 @@ import attrs
 
 from lab_bridge.config.schema import Schema
 from lab_migrate.native.expressions import Expressions
+from lab_migrate.native.lookahead import Ahead
 from lab_migrate.native.tuned import Tuned
 
 __all__ = ["STANDARD", "Sheet", "class_name"]
@@ -32,6 +33,7 @@ class Sheet:
     trainer: Any
     schema: Schema
     optimizers: tuple[Tuned, ...]
+    ahead: Ahead | None = None
     own: dict[str, dict[str, Any]] = attrs.field(factory=dict)
     common: dict[str, Any] = attrs.field(factory=dict)
 

@@ -10,6 +10,7 @@ import attrs
 from lab_bridge.config.schema import Schema
 from lab_migrate.native.adversarial import adversarial, is_adversarial
 from lab_migrate.native.entry import Entry
+from lab_migrate.native.lookahead import Ahead
 from lab_migrate.native.parts.callbacks import anneals, callbacks
 from lab_migrate.native.parts.data import data
 from lab_migrate.native.parts.model import model
@@ -34,13 +35,13 @@ class Written:
     files: Mapping[str, str]
 
 
-def written(script: Entry, stem: str, title: str, trainer: Any, schema: Schema) -> Written:
+def written(script: Entry, stem: str, title: str, trainer: Any, schema: Schema, ahead: Ahead | None = None) -> Written:
     """Write a project. Raises `NotNativeError` for what has no native form."""
     package = f"{stem}_training" if script.path == f"{stem}.py" else stem
     several = is_adversarial(trainer)
     parts = trainer.optimizer.optimizers.items() if several else (("", trainer.optimizer),)
     optimizers = tuple(tuned(getattr(one, "config", one), schema, role) for role, one in parts)
-    sheet = Sheet(package, class_name(stem), title, trainer, schema, optimizers)
+    sheet = Sheet(package, class_name(stem), title, trainer, schema, optimizers, ahead)
     context = _context(sheet)
     context |= {
         "entry": script.path, "entry_module": script.path.removesuffix(".py").replace("/", "."), "doc": title,

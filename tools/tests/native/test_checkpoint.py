@@ -44,6 +44,7 @@ PROJECTS: dict[str, tuple[str, ...]] = {
         "WarmupCosine.total = 9",
     ),
     "a generator and its critic, a batch each": (*GAN, "critic/Adam.multipliers = {'*.bias': 2.0}"),
+    "slow weights": ("Trainer.optimizer = @Lookahead", "Lookahead.inner = @Adam", "Lookahead.every = 2", *COSINE),
     "a loader of the project's own, an objective with a state": (
         "Trainer.loader = @DrawnBatches", "DrawnBatches.dataset = @Specks()", "Trainer.objective = @Drift()",
         "Trainer.optimizer = @RAdam",

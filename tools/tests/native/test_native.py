@@ -17,6 +17,7 @@ from lab_parity.testing import assert_same_bits
 EXAMPLES = Path(__file__).parents[3] / "examples"
 ACCUMULATE = "Adam.accumulate = 3"
 COSINE = ("Adam.schedule = @WarmupCosine()", "WarmupCosine.lr = 0.02", "WarmupCosine.total = 9")
+LOOKAHEAD = ("Trainer.optimizer = @Lookahead", "Lookahead.inner = @Adam", "Lookahead.every = 3")
 GRADIENTS = ("Adam.gradients = @Gradients()",)
 
 FP16 = (
@@ -54,6 +55,22 @@ PROJECTS: dict[str, tuple[str, ...]] = {
     "an average and accumulation": ("Trainer.ema = @EMA()", ACCUMULATE, "Trainer.hooks = [@StopOnNaN()]"),
     "bf16, the loss inside": ("Trainer.precision = @Autocast()",),
     "bf16, the loss outside": ("Trainer.precision = @Autocast()", "Autocast.loss_inside = False"),
+    "slow weights that follow": LOOKAHEAD,
+    "slow weights, multipliers that leave some out, accumulation, an average, a hook": (
+        *LOOKAHEAD,
+        ACCUMULATE,
+        "Lookahead.every = 2",
+        "Lookahead.alpha = 0.3",
+        "Trainer.ema = @EMA()",
+        "Adam.multipliers = {'blocks.0.*': None, '*.bias': 2.0}",
+        "Trainer.hooks = [@Jitter()]",
+    ),
+    "slow weights around torch's": (
+        "Trainer.optimizer = @Lookahead",
+        "Lookahead.inner = @Torch",
+        "Torch.name = 'RMSprop'",
+        "Torch.lr = 1e-3",
+    ),
     "SGD": ("Trainer.optimizer = @SGD", "SGD.momentum = 0.5"),
     "LAMB": ("Trainer.optimizer = @LAMB",),
     "RAdam": ("Trainer.optimizer = @RAdam", "Trainer.steps = 12"),
@@ -217,10 +234,13 @@ REFUSED: dict[str, tuple[str, str, tuple[str, ...]]] = {
     ),
     "an adversarial training in mixed precision": ("LM405", "precision", (*GAN, "Trainer.precision = @Autocast()")),
     "an adversarial training that accumulates": ("LM402", "accumulates", (*GAN, "critic/Adam.accumulate = 2")),
-    "one optimizer around another": (
-        "LM402",
+    "one optimizer around another in fp16": (
+        "LM405",
         "Lookahead",
-        ("Trainer.optimizer = @Lookahead", "Lookahead.inner = @Adam"),
+        (
+            *FP16,
+            *LOOKAHEAD,
+        ),
     ),
     "a scaler without autocast": ("LM405", "float16", (*GRADIENTS, "Gradients.scaler = @TorchScaler()")),
     "settings of what Lab's code makes itself": (
@@ -283,6 +303,7 @@ def test_what_has_no_native_form_is_refused(native: Any, name: str) -> None:
 
 
 RESUMED: dict[str, tuple[str, ...]] = {
+    "slow weights": (*LOOKAHEAD, "Lookahead.every = 2", *COSINE, "Adam.accumulate = 2"),
     "nothing evaluated, two batches a step": ("Trainer.eval_every = 0", "Adam.accumulate = 2"),
     "one batch a step": (*COSINE,),
     "two batches a step": (*COSINE, "Adam.accumulate = 2"),

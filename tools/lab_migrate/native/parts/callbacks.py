@@ -11,6 +11,7 @@ import attrs
 from lab_migrate.native.adversarial import is_adversarial
 from lab_migrate.native.hooks import OwnHook, own_hook
 from lab_migrate.native.lift import lift
+from lab_migrate.native.parts.precision import scaler_of
 from lab_migrate.native.refused import NotNativeError
 from lab_migrate.native.schedules import Scheduled, schedules_of
 from lab_migrate.native.sheet import STANDARD, Sheet
@@ -21,7 +22,7 @@ __all__ = ["Annealed", "anneals", "callbacks"]
 HOOKS = ("Anneal", "Keep", "StopOnNaN")
 
 #: Callbacks that may be written beside a project's own.
-WRITTEN = ("Anneal", "Average", "Generators", "Saving", "StopOnNaN")
+WRITTEN = ("Anneal", "Average", "Generators", "Lookahead", "Saving", "StopOnNaN")
 
 
 @attrs.frozen
@@ -54,14 +55,24 @@ def callbacks(sheet: Sheet, batches: str | None) -> dict[str, Any]:
     sheet.own["generators.py"] = {"imports": states.imports, "code": states.code}
     imports = [
         *STANDARD, "from lightning.pytorch.callbacks import ModelCheckpoint",
-        f"from {sheet.package}.config import Averaging",
+        f"from {sheet.package}.config import Averaging, SlowWeights",
         f"from {sheet.package}.generators import generator_states, set_generator_states",
     ]  # fmt: skip
     imports += [line for one in own.values() for line in one.imports]
     written = {one.name: one for one in own.values()}
     _require_distinct(imports, [*WRITTEN, *written])
     sheet.own["callbacks.py"] = {"imports": imports, "own_hooks": [one.code for one in written.values()]}
-    listed = ["Generators()", *(["Average(config.averaging)"] if average else [])]
+    if sheet.ahead is not None and scaler_of(sheet.trainer) is not None:
+        raise NotNativeError(
+            "LM405",
+            "Lookahead counts updates, of which a loss scaler skips some",
+            "drop the scaler, or stay at level L2",
+        )
+    listed = [
+        "Generators()",
+        *(["Lookahead(config.lookahead)"] if sheet.ahead is not None else []),
+        *(["Average(config.averaging)"] if average else []),
+    ]
     waiting = iter(moved)
     for number, hook in enumerate(sheet.trainer.hooks):
         match type(hook).__name__:
@@ -78,6 +89,7 @@ def callbacks(sheet: Sheet, batches: str | None) -> dict[str, Any]:
     saving = bool(sheet.trainer.checkpoint_every) and (sheet.evaluates or batches is not None)
     return {
         "ema": average,
+        "ahead": sheet.ahead,
         "anneals": bool(moved),
         "stop_on_nan": "StopOnNaN" in kinds,
         "keep": None if keep is None else {"last": keep.last, "best": keep.best, "mode": keep.mode},
