@@ -7,6 +7,8 @@ from typing import Any
 
 import attrs
 
+from lab_bridge.config.schema import Schema
+from lab_migrate.native.own_clip import OwnClip, own_clip
 from lab_migrate.native.refused import NotNativeError
 
 __all__ = ["Clipping", "clipping_of"]
@@ -23,7 +25,7 @@ NORM = [
 class Clipping:
     """A bound, and Lightning's `algorithm`, or (`code`) what is done to `parameters` that have gradients.
 
-    `named` code gets them by name, as `names` from each parameter.
+    `named` code gets them by name, as `names` from each parameter; `own` is the class of the project's that it calls.
     """
 
     limit: float
@@ -31,19 +33,25 @@ class Clipping:
     doc: str = ""
     code: Sequence[str] = ()
     named: bool = False
+    own: OwnClip | None = None
 
     def lines(self, limit: str) -> list[str]:
         """The code with an expression for the bound."""
         return [line.replace("LIMIT", limit) for line in self.code]
 
 
-def clipping_of(optimizer: Any) -> Clipping | None:
-    """That of an optimizer's config; None without. Raises `NotNativeError` for a class of the project's own."""
+def clipping_of(optimizer: Any, schema: Schema) -> Clipping | None:
+    """That of an optimizer's config; None without. Raises `NotNativeError` for a class that has no native form."""
     clip: Any = getattr(getattr(optimizer, "gradients", None), "clip", None)
     clip_norm = getattr(optimizer, "clip_norm", None)
     if clip is None and clip_norm is None:
         return None
     limit = clip_norm if clip_norm is not None else clip.limit
+    builder = schema.builder_of(clip) if clip_norm is None else None
+    if builder is not None and not builder.target.startswith("legacy_lab."):
+        call = "self.clipping([(names[parameter], parameter) for parameter in parameters], LIMIT)"
+        doc = f"By `{builder.target.rpartition('.')[2]}`."
+        return Clipping(limit, None, doc, [call], named=True, own=own_clip(clip, schema))
     match "ClipNorm" if clip_norm is not None else type(clip).__name__:
         case "ClipTorchNorm":
             return Clipping(limit, "norm")
@@ -74,6 +82,6 @@ def clipping_of(optimizer: Any) -> Clipping | None:
             return Clipping(limit, None, doc, lines)
         case other:
             raise NotNativeError(
-                "LM405", f"gradients are clipped by {other}, a class of the project's own",
+                "LM405", f"gradients are clipped by {other}, which has no native form",
                 "write it in configure_gradient_clipping after the conversion, and drop it from the config before",
             )  # fmt: skip

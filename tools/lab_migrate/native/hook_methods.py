@@ -11,7 +11,7 @@ from lab_bridge.config.places import Place
 from lab_bridge.config.schema import Builder
 from lab_migrate.native.refused import NotNativeError
 
-__all__ = ["METHODS", "Form", "Method", "refused", "require_told"]
+__all__ = ["METHODS", "Form", "Method", "may_draw", "refused", "require_told"]
 
 
 @attrs.frozen
@@ -43,7 +43,7 @@ CALLBACKS = ("on_", "setup", "teardown", "state_dict", "load_state_dict", "state
 #: Calls that draw no random numbers.
 DRAWLESS = {
     "abs", "bool", "dict", "enumerate", "float", "getattr", "hasattr", "int", "isinstance", "len", "list", "max", "min",
-    "print", "range", "reversed", "round", "set", "setattr", "sorted", "str", "tuple", "type", "zip",
+    "print", "range", "reversed", "round", "set", "setattr", "sorted", "str", "super", "tuple", "type", "zip",
 }  # fmt: skip
 DRAWLESS_METHODS = {
     "abs_", "add_", "all", "any", "append", "buffers", "ceil", "children", "clamp", "clamp_", "clone", "copy_", "cos",
@@ -164,14 +164,20 @@ def _require_drawless(
         if own in methods and methods[own] is not node:
             _require_drawless(builder, methods[own], methods, when)
             continue
-        function = inner.func
-        known = (
-            function.id in DRAWLESS or function.id.endswith("Error")
-            if isinstance(function, ast.Name)
-            else isinstance(function, ast.Attribute) and function.attr in DRAWLESS_METHODS
-        ) or ast.unparse(function) == "super().__init__" or ast.unparse(function) == "super"  # fmt: skip
-        if not known:
-            raise refused(builder, inner.lineno, f"calls {ast.unparse(function)} {when}: it may draw")
+        if may_draw(inner):
+            raise refused(builder, inner.lineno, f"calls {ast.unparse(inner.func)} {when}: it may draw")
+
+
+def may_draw(call: ast.Call) -> bool:
+    """Whether a call is none of those that are known to draw no random numbers."""
+    match call.func:
+        case ast.Name(id=name):
+            return name not in DRAWLESS and not name.endswith("Error")
+        case ast.Attribute(attr="__init__", value=ast.Call(func=ast.Name(id="super"))):
+            return False
+        case ast.Attribute(attr=name):
+            return name not in DRAWLESS_METHODS
+    return True
 
 
 def _stores_on_self(node: ast.AST) -> bool:

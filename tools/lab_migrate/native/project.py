@@ -92,7 +92,9 @@ def read_training(
         findings += [_problem(root, name, problem) for problem in error.problems]
         return Training(script, own or source, None, None, tuple(sorted(findings)))
     trainer, ahead = without_lookahead(trainer, document.schema)
-    taken = taken_out(root, [*optimizers_of(trainer), *trainer.hooks], document.schema)
+    optimizers = optimizers_of(trainer)
+    clips = [one.gradients.clip for one in optimizers if getattr(one, "gradients", None) is not None]
+    taken = taken_out(root, [*optimizers, *clips, *trainer.hooks], document.schema)
     findings = [*script.findings, *legacy_imports(root, script.path, taken)]
     # What Lab's code builds itself has these settings as well; the typed config has not.
     findings += [_problem(root, name, one) for one in document.findings if one.kind == "elsewhere"]

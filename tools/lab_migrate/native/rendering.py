@@ -13,10 +13,11 @@ import jinja2
 
 __all__ = ["formatted", "rendered"]
 
-#: Files that are lifted out of Lab's sources, with their docstrings.
+#: Files that are lifted out of Lab's sources, or the project's, with their docstrings.
 LIFTED = {
     "objective.py": "What the model is trained for: from a model and a batch to a loss and metrics.",
     "datasets.py": "What is trained and evaluated on.",
+    "clipping.py": "How gradients are clipped.",
     "generators.py": "The states of the global random generators, as a checkpoint can hold them.",
 }
 

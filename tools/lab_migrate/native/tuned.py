@@ -103,7 +103,7 @@ def tuned(optimizer: Any, schema: Schema, role: str = "") -> Tuned:
         spelled[0],
         spelled[1],
         schedules_of(getattr(optimizer, "schedule", None), schema, f"{prefix}schedule"),
-        clipping_of(optimizer),
+        clipping_of(optimizer, schema),
         getattr(gradients, "left_as", "zeros") == "zeros",
     )
 

@@ -85,6 +85,9 @@ class Native:
         hooks = set(re.findall(r"@(Jitter|Bounded|Damped|Sharpened)\b", " ".join(bindings)))
         if hooks:
             (root / "native_hooks.py").write_text(_with_classes(HERE / "native_hooks.py", hooks))
+        clips = set(re.findall(r"@(Soft|Slow)\b", " ".join(bindings)))
+        if clips:
+            (root / "native_clips.py").write_text(_with_classes(HERE / "native_clips.py", clips))
         run_dir = f"Trainer.run_dir = '{self.folder / 'legacy'}'"
         (root / "blobs.gin").write_text("\n".join([BASE, *bindings, run_dir, ""]))
         return root
@@ -136,6 +139,7 @@ def native(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Native]:
     importlib.import_module("native_project")
     importlib.import_module("native_optimizer")
     importlib.import_module("native_hooks")
+    importlib.import_module("native_clips")
     monkeypatch.syspath_prepend(str(tmp_path / "native"))
     before = set(sys.modules)
     yield Native(tmp_path)

@@ -33,7 +33,12 @@ def module(sheet: Sheet) -> None:
         "may_skip": schedule is not None and scaler_of(sheet.trainer) is not None,
         "clip": None
         if clipping is None or not clipping.code
-        else {"doc": clipping.doc, "code": clipping.lines("self.config.clip"), "named": clipping.named},
+        else {
+            "doc": clipping.doc,
+            "code": clipping.lines("self.config.clip"),
+            "named": clipping.named,
+            "own": clipping.own,
+        },
         "optimizers": lines,
         "optimizers_type": "dict[str, Any]" if schedule is not None else "torch.optim.Optimizer",
         "optimizers_doc": "The optimizer, and its schedule, which moves with every update."
@@ -41,18 +46,23 @@ def module(sheet: Sheet) -> None:
         else "The optimizer.",
     }
     optimizer_file(sheet)
+    if clipping is not None and clipping.own is not None:
+        imports = [*STANDARD, "from collections.abc import Sequence", *clipping.own.imports]
+        sheet.own["clipping.py"] = {"imports": imports, "code": [clipping.own.code]}
 
 
 def imports_of(sheet: Sheet) -> list[str]:
     """What a module imports of torch and of the package."""
     own = {one.kind for one in sheet.optimizers if one.code is not None}
     own |= {"parameter_groups"} if any(one.grouped for one in sheet.optimizers) else set()
+    clips = [one.clipping for one in sheet.optimizers if one.clipping is not None]
     return [
         *STANDARD,
         f"from {sheet.package}.config import Config",
         f"from {sheet.package}.model import build_model",
         "from lightning_utilities.core.apply_func import apply_to_collection",
         *([f"from {sheet.package}.optimizer import {', '.join(sorted(own))}"] if own else []),
+        *(f"from {sheet.package}.clipping import {clip.own.name}" for clip in clips if clip.own is not None),
         *([f"from {sheet.package}.schedule import Schedule"] if any(one.schedules for one in sheet.optimizers) else []),
     ]
 
