@@ -17,6 +17,7 @@ from lab_migrate.convert.engine import Conversion, FileChange
 from lab_migrate.errors import UsageError
 from lab_migrate.findings import Finding, Status
 from lab_migrate.native.adversarial import is_adversarial, objections_of, optimizers_of
+from lab_migrate.native.closure import without_closure
 from lab_migrate.native.entry import Entry, find_entry, legacy_imports
 from lab_migrate.native.lookahead import Ahead, without_lookahead
 from lab_migrate.native.refused import NotNativeError
@@ -91,7 +92,7 @@ def read_training(
         findings = [*script.findings, *legacy_imports(root, script.path)]
         findings += [_problem(root, name, problem) for problem in error.problems]
         return Training(script, own or source, None, None, tuple(sorted(findings)))
-    trainer, ahead = without_lookahead(trainer, document.schema)
+    trainer, ahead = without_lookahead(without_closure(trainer, document.schema), document.schema)
     optimizers = optimizers_of(trainer)
     clips = [one.gradients.clip for one in optimizers if getattr(one, "gradients", None) is not None]
     taken = taken_out(root, [*optimizers, *clips, *trainer.hooks], document.schema)

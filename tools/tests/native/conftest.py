@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -96,11 +96,11 @@ class Native:
         """In memory."""
         return convert_project(self.project(*bindings, train=train), "L3")
 
-    def verdict(self, *bindings: str) -> Verdict:
+    def verdict(self, *bindings: str, sites: Sequence[UpdateSite] = SITES) -> Verdict:
         """Both trained, recorded, and compared."""
         root = self.written(*bindings)
         legacy_lab.load_config(root / "blobs.gin")
-        with record(self.folder / "legacy.trace", SITES):
+        with record(self.folder / "legacy.trace", sites):
             legacy_lab.Trainer().train()
         gin.clear_config()
         with record(self.folder / "native.trace"):

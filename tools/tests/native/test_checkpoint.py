@@ -16,7 +16,7 @@ from lab_migrate.errors import UsageError
 from lab_migrate.native.checkpoint import convert_to_native
 from lab_parity.testing import assert_same_bits
 
-from .test_native import FP16, GAN
+from .test_native import FP16, GAN, LBFGS
 
 COSINE = ("Adam.schedule = @WarmupCosine()", "WarmupCosine.lr = 0.02", "WarmupCosine.total = 9")
 PROJECTS: dict[str, tuple[str, ...]] = {
@@ -44,6 +44,7 @@ PROJECTS: dict[str, tuple[str, ...]] = {
         "WarmupCosine.total = 9",
     ),
     "a generator and its critic, a batch each": (*GAN, "critic/Adam.multipliers = {'*.bias': 2.0}"),
+    "LBFGS": LBFGS,
     "slow weights": ("Trainer.optimizer = @Lookahead", "Lookahead.inner = @Adam", "Lookahead.every = 2", *COSINE),
     "a loader of the project's own, an objective with a state": (
         "Trainer.loader = @DrawnBatches", "DrawnBatches.dataset = @Specks()", "Trainer.objective = @Drift()",

@@ -17,6 +17,10 @@ from lab_parity.testing import assert_same_bits
 EXAMPLES = Path(__file__).parents[3] / "examples"
 ACCUMULATE = "Adam.accumulate = 3"
 COSINE = ("Adam.schedule = @WarmupCosine()", "WarmupCosine.lr = 0.02", "WarmupCosine.total = 9")
+LBFGS = (
+    "Trainer.optimizer = @Torch", "Torch.name = 'LBFGS'", "Torch.lr = 0.1", "Torch.settings = {'max_iter': 3}",
+    "Trainer.stepper = @Closure()",
+)  # fmt: skip
 LOOKAHEAD = ("Trainer.optimizer = @Lookahead", "Lookahead.inner = @Adam", "Lookahead.every = 3")
 GRADIENTS = ("Adam.gradients = @Gradients()",)
 
@@ -160,6 +164,24 @@ ADVERSARIAL: dict[str, tuple[str, ...]] = {
     ),
 }  # fmt: skip
 
+#: Steps by closure. What is recorded are the steps of torch's optimizers, which Lab's passes the closure on to.
+CLOSURES: dict[str, tuple[str, ...]] = {
+    "LBFGS": LBFGS,
+    "LBFGS, a schedule, an average, a search along the line": (
+        *LBFGS,
+        "Torch.settings = {'max_iter': 3, 'line_search_fn': 'strong_wolfe'}",
+        "Trainer.ema = @EMA()",
+        "Torch.schedule = @WarmupCosine()",
+        "WarmupCosine.lr = 0.2",
+        "WarmupCosine.total = 9",
+    ),
+    "another of torch's by closure": (
+        "Trainer.optimizer = @Torch",
+        "Torch.name = 'Adam'",
+        "Trainer.stepper = @Closure()",
+    ),
+}  # fmt: skip
+
 REFUSED: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "the sum of losses": (
         "LM402",
@@ -172,6 +194,8 @@ REFUSED: dict[str, tuple[str, str, tuple[str, ...]]] = {
         ("Adam.accumulate = @Accumulation()", "Accumulation.every = 2", "Accumulation.leftover = 'drop'"),
     ),
     "SAM": ("LM402", "SAM", ("Trainer.optimizer = @SAM", "SAM.inner = @SGD", "Trainer.stepper = @TwoPhase()")),
+    "LBFGS that clips": ("LM402", "Closure", (*LBFGS, "Torch.clip_norm = 1.0")),
+    "LBFGS that would accumulate": ("LM402", "Closure", (*LBFGS, "Torch.accumulate = 2")),
     "losses passed over": ("LM402", "skip_nan", ("Trainer.stepper = @Plain()", "Plain.skip_nan = True")),
     "a scaler": ("LM402", "scaler", (*GRADIENTS, "Gradients.scaler = @StaticScaler()")),
     "fp32 masters": ("LM402", "masters", (*GRADIENTS, "Gradients.masters = True")),
@@ -284,6 +308,14 @@ def test_the_native_training_has_the_bits_of_labs(native: Any, name: str) -> Non
     assert verdict.coverage.steps >= 9
 
 
+@pytest.mark.parametrize("name", CLOSURES)
+def test_a_native_training_by_closure_has_the_bits_of_labs(native: Any, name: str) -> None:
+    """Every evaluation of every step, over nine steps."""
+    verdict = native.verdict(*CLOSURES[name], sites=[])
+    assert verdict.rung == "identical", (verdict.first and verdict.first.sentence(), verdict.reasons)
+    assert verdict.coverage.steps >= 9
+
+
 @pytest.mark.parametrize("name", ADVERSARIAL)
 def test_a_native_adversarial_training_has_the_bits_of_labs(native: Any, name: str) -> None:
     """Two optimizers under manual optimization: every update of both, over nine steps."""
@@ -303,6 +335,7 @@ def test_what_has_no_native_form_is_refused(native: Any, name: str) -> None:
 
 
 RESUMED: dict[str, tuple[str, ...]] = {
+    "LBFGS": LBFGS,
     "slow weights": (*LOOKAHEAD, "Lookahead.every = 2", *COSINE, "Adam.accumulate = 2"),
     "nothing evaluated, two batches a step": ("Trainer.eval_every = 0", "Adam.accumulate = 2"),
     "one batch a step": (*COSINE,),
