@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from lab_parity import compare
 from lab_parity.plant import plant
+from lab_parity.trace import Step, read
 from lab_runs import PROJECTS, SITES, LabRun
 from semantics.harness import Parity
 from whole_projects import parts
@@ -55,7 +56,8 @@ def test_the_smallest_faults_are_found_in_generated_projects(
 ) -> None:
     """One draw, or one bit of one weight, at any step of any project.
 
-    Of torch's own optimizers the inner step is what is recorded; the planted bit comes after the outer one.
+    Of torch's own optimizers the inner step is what is recorded; the planted bit comes after the outer one. SAM's first
+    climb is an update by hand to the recorder, which does not know Lab's optimizer until that has stepped.
     """
     assume(not any("Torch" in line for line in project.lines))
     # Spike makes a weight infinite, and with it all of them NaN, which has no next bit.
@@ -67,11 +69,12 @@ def test_the_smallest_faults_are_found_in_generated_projects(
             legacy = parity.train("legacy", bindings)
         except Exception:  # a project that Lab refuses
             assume(False)
-        updates = compare(legacy.trace, legacy.trace).coverage.steps
-        assume(updates)
-        at = data.draw(st.integers(0, updates - 1), "at")
+        steps = [step for step in read(legacy.trace).steps() if isinstance(step, Step)]
+        by_hand = sum(all(key.phase != "optimizer" for key in step.keys) for step in steps)
+        assume(len(steps) > by_hand)
+        at = data.draw(st.integers(0, len(steps) - by_hand - 1), "at")
         with plant(fault, at, SITES):
             migrated = parity.train("L1", bindings)
         verdict = compare(legacy.trace, migrated.trace)
     assert verdict.first is not None, verdict.reasons
-    assert (verdict.first.step, verdict.first.phase) == (at, "rng" if fault == "rng" else "param")
+    assert (verdict.first.step, verdict.first.phase) == (at + by_hand, "rng" if fault == "rng" else "param")
