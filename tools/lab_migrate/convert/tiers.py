@@ -38,7 +38,7 @@ def convert_by_tier(
     rewriting = rewrite(project, CallGraph(project), outlined.loops)
     if tier == "auto":
         rest = outline(project, entry, rules, without=rewriting.edits)
-        said = [_faithful_instead(error) for error in rewriting.refused if error.path in rest.edits]
+        said = [_faithful_instead(error) for error in rewriting.refused if error.file in rest.edits]
         left = [loop for loop in outlined.loops if loop.path not in {*rest.edits, *rewriting.edits}]
         fabric = use_fabric(project, CallGraph(project), left)
         kept = [finding for finding in rest.findings if finding.path not in fabric.edits]

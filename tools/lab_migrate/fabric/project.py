@@ -81,7 +81,8 @@ class _File:
                 if len(found) == 1 and len(models_of(found[0])) == 1:
                     clips.append((loop, name, found[0], models_of(found[0])[0]))
             self._loaders(loop)
-        reason = self._setups(list(places.values()))
+        reason = self._own_wrapper({model for _, models in places.values() for model in models})
+        reason = reason or self._setups(list(places.values()))
         if reason is not None:
             return reason
         self._backwards()
@@ -134,6 +135,24 @@ class _File:
             lines.append(f"{place.name} = {self.fabric}.setup_optimizers({place.name})")
             for line in lines:
                 self._after(place.statement, line)
+        return None
+
+    def _own_wrapper(self, models: set[str]) -> tuple[int, str] | None:
+        """Fabric's wrapper answers `.module` itself: what a program reads there would be another module."""
+        reads = any(
+            isinstance(node, ast.Attribute) and node.attr == "module"
+            for module in self.graph.project.modules.values()
+            for node in ast.walk(module.tree)
+        )
+        for node in ast.walk(self.module.tree):
+            if not reads or not isinstance(node, ast.Assign):
+                continue
+            names = {dotted(target) for target in node.targets}
+            wraps = [one for one in ast.walk(node.value) if isinstance(one, ast.Call) and _wraps(one)]
+            held = models | {above for model in models for above in _above(model)}
+            if wraps and names & held:
+                name = dotted(wraps[0].func).rpartition(".")[2]
+                return node.lineno, f"the program reads .module of its {name}, which Fabric's wrapper answers itself"
         return None
 
     def _loaders(self, loop: TrainingLoop) -> None:
@@ -235,6 +254,16 @@ class _File:
                 "verify it with --verify and your own command",
             )
         )
+
+
+def _above(name: str) -> list[str]:
+    """`a` and `a.b` for `a.b.c`."""
+    parts = name.split(".")
+    return [".".join(parts[:end]) for end in range(1, len(parts))]
+
+
+def _wraps(call: ast.Call) -> bool:
+    return dotted(call.func).rpartition(".")[2] in ("DataParallel", "DistributedDataParallel", "DDP")
 
 
 def _is_set_up(place: Place, before: list[Place]) -> bool:

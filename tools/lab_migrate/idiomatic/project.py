@@ -57,6 +57,7 @@ def rewrite(project: Project, graph: CallGraph, loops: Collection[TrainingLoop])
         try:
             made, said = _file(project.modules[path], here, graph)
         except NotIdiomaticError as error:
+            error.file = path
             refused.append(error)
             continue
         except _UNFORESEEN as error:

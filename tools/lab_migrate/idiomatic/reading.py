@@ -48,11 +48,29 @@ def find_nest(training: TrainingLoop, graph: CallGraph) -> Nest:
     return _Reader(graph, training, Frame(call.caller), epochs, call).read()
 
 
+#: Command lines: they call a program's main function, once, where they are called.
+_CALLS_AT_ONCE = frozenset(["absl.app.run", "fire.Fire", "jsonargparse.CLI", "jsonargparse.auto_cli", "typer.run"])
+
+
 def _not_handed_on(function: Function, graph: CallGraph) -> None:
     """A function that a process, a thread or a launcher is given runs in a place of its own."""
     for call in graph.callers_of(function):
-        if not call.direct and not spawned(function, graph):
-            raise no_nest(call.caller, call.node, f"{function.qualified} is handed on, perhaps to another process")
+        if call.direct or spawned(function, graph):
+            continue
+        taker = _taker(call)
+        if taker not in _CALLS_AT_ONCE:
+            to = f"handed to {taker}" if taker else "handed on"
+            raise no_nest(call.caller, call.node, f"{function.qualified} is {to}, perhaps to another process")
+
+
+def _taker(call: Call) -> str:
+    """The full name of what a function is handed to, if it has one."""
+    imports = call.caller.module.symbols.imports
+    for node in call.caller.own:
+        if isinstance(node, ast.Call) and call.node in [*node.args, *(word.value for word in node.keywords)]:
+            head, dot, rest = dotted(node.func).partition(".")
+            return f"{imports.get(head, head)}{dot}{rest}"
+    return ""
 
 
 class _Reader:

@@ -8,12 +8,16 @@ from lab_migrate.analysis.symbols import Function
 
 
 class NotIdiomaticError(Exception):
-    """The rewrite would change what is trained, or cannot be told to be right. `code` is the rule that explains it."""
+    """The rewrite would change what is trained, or cannot be told to be right. `code` is the rule that explains it.
+
+    `file` is the file whose loop is left; `path` is where the reason stands, which may be another one.
+    """
 
     def __init__(self, code: str, path: str, node: ast.AST | None, reason: str, next_step: str) -> None:
         super().__init__(reason)
         self.code = code
         self.path = path
+        self.file = path
         self.line: int = getattr(node, "lineno", 0)
         self.column: int = getattr(node, "col_offset", -1) + 1
         self.reason = reason

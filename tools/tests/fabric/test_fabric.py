@@ -247,6 +247,25 @@ def test_a_model_is_set_up_in_every_branch_that_makes_an_optimizer(make: str, li
     assert "True" in run(wrapped).printed, wrapped
 
 
+WRAPPED = """
+    model = nn.DataParallel(Net())
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    for x, y in DataLoader(data, batch_size=4):
+        F.cross_entropy(model(x), y).backward()
+        optimizer.step()
+    print(list(model.READ))
+"""
+
+
+def test_a_data_parallel_model_whose_module_is_read_is_refused() -> None:
+    """Fabric's wrapper has a `module` of its own: a state saved from there would have other keys."""
+    after = rewritten(program(WRAPPED.replace("READ", "module.state_dict()")), target="fabric")
+    assert after.codes == ("LM311",)
+    assert "reads .module of its DataParallel" in after.messages[0]
+    text = program(WRAPPED.replace("READ", "state_dict()"))
+    assert run(rewritten(text, target="fabric").text) == run(text)
+
+
 def test_a_model_that_may_have_been_set_up_is_refused() -> None:
     """Set up or not: that depends on the program's arguments, and Fabric takes no model twice."""
     text = program("""

@@ -169,4 +169,4 @@ def test_a_thread_is_no_process() -> None:
     text = HEAD + TORCHRUN.replace("    main()", "    import threading\n    threading.Thread(target=main).start()")
     after = rewritten(text)
     assert after.text == text
-    assert any("is handed on" in message for message in after.messages), after.messages
+    assert any("is handed to threading.Thread" in message for message in after.messages), after.messages

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from textwrap import dedent, indent
 
 import pytest
 from idiomatic_programs import program, rewritten, run
+
+from lab_migrate.convert import convert_project
 
 Same = Callable[..., str]
 
@@ -193,3 +196,52 @@ def test_refused(code: str, body: str) -> None:
     assert code in after.codes, after.messages
     assert after.text == program(body)
     assert run(rewritten(program(body), tier="auto").text) == run(program(body))
+
+
+def test_the_reason_is_said_where_the_loop_lies_in_another_file(tmp_path: Path) -> None:
+    """It stands in the file that calls the loop's function, which is not changed."""
+    trainer = """
+        class Trainer:
+            def __init__(self):
+                self.model = Net()
+                self.optimizer = torch.optim.SGD(self.model.parameters(), lr=0.1)
+
+            def train(self):
+                for i, (x, y) in enumerate(DataLoader(data, batch_size=4)):
+                    self.optimizer.zero_grad()
+                    F.cross_entropy(self.model(x), y).backward()
+                    self.optimizer.step()
+    """
+    (tmp_path / "trainer.py").write_text(program(trainer))
+    (tmp_path / "main.py").write_text(
+        "from trainer import Trainer\n\n\ndef main():\n    Trainer().train()\n\n\nmain()\n"
+    )
+    conversion = convert_project(tmp_path, entry="main.py", tier="auto")
+    said = [finding for finding in conversion.findings if "the faithful way, not the idiomatic one" in finding.message]
+    assert [(one.path, one.line) for one in said] == [("main.py", 5)], conversion.findings
+    assert [change.path for change in conversion.changes] == ["trainer.py"]
+
+
+MAIN = """
+    from HOME import app
+
+    def main(argv):
+        model = Net()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        loader = DataLoader(data, batch_size=4)
+        for epoch in range(2):
+            for x, y in loader:
+                optimizer.zero_grad()
+                F.cross_entropy(model(x), y).backward()
+                optimizer.step()
+
+    app.run(main)
+"""
+
+
+def test_a_command_line_that_calls_main_where_it_stands_is_no_other_process() -> None:
+    """absl's runs a program's main function once; what a launcher of the program's own does, nobody knows."""
+    assert "LM301" in rewritten(program(MAIN.replace("HOME", "absl"))).codes
+    after = rewritten(program(MAIN.replace("HOME", "launching")))
+    assert after.codes == ("LM302",)
+    assert "main is handed to launching.app.run, perhaps to another process" in after.messages[0]
