@@ -41,9 +41,9 @@ def convert_to_native(
     except lab.CheckpointError as error:
         raise UsageError(str(error)) from error
     training = _training(source, state, project, entry, config)
-    if training.ahead is not None:
-        outer = state["optimizer"]
-        state = {**state, "optimizer": outer["inner"], "slow": outer["slow"]}
+    outer = state["optimizer"]
+    if training.ahead is not None or training.sharpness is not None:
+        state = {**state, "optimizer": outer["inner"], "slow": outer.get("slow")}
     made = _Native(training, state).checkpoint()
     with new_file(target, force) as file:
         torch.save(made, file)
@@ -62,7 +62,8 @@ def _training(source: Path, state: dict[str, Any], project: Path, entry: str | N
     if training.findings:
         first = training.findings[0]
         raise UsageError(f"{source}: {first.code} {first.message}; {first.next_step}")
-    optimizer = state["optimizer"]["inner"] if training.ahead is not None else state["optimizer"]
+    around = training.ahead is not None or training.sharpness is not None
+    optimizer = state["optimizer"]["inner"] if around else state["optimizer"]
     parts = optimizer.values() if is_adversarial(training.trainer) else [optimizer]
     if state["mid_step"] or any(part.get("pending") for part in parts):
         raise UsageError(

@@ -21,6 +21,7 @@ from lab_migrate.native.closure import without_closure
 from lab_migrate.native.entry import Entry, find_entry, legacy_imports
 from lab_migrate.native.lookahead import Ahead, without_lookahead
 from lab_migrate.native.refused import NotNativeError
+from lab_migrate.native.sam import Sharpness, without_sam
 from lab_migrate.native.taken import Taken, taken_out
 from lab_migrate.native.write import Written, written
 from lab_migrate.project import read_source
@@ -33,8 +34,8 @@ class Training:
     """What a Lab project trains: its script, its config as objects, and what stands against a native form.
 
     `config` is the gin file that the native training is named after. `trainer` is None where the config is faulty;
-    `ahead` is what Lookahead does beside its optimizer. `taken` are the files out of which classes are taken that are
-    written anew.
+    `ahead` and `sharpness` are what Lookahead and SAM do around its optimizer. `taken` are the files out of which
+    classes are taken that are written anew.
     """
 
     script: Entry
@@ -44,6 +45,7 @@ class Training:
     findings: tuple[Finding, ...]
     taken: Mapping[str, Taken] = attrs.field(factory=dict)
     ahead: Ahead | None = None
+    sharpness: Sharpness | None = None
 
 
 def convert_native(
@@ -60,7 +62,8 @@ def convert_native(
     script, document = training.script, training.document
     try:
         stem, title = stem_of(training.config), _title(training.config)
-        made = written(script, stem, title, training.trainer, document.schema, training.ahead)
+        around = training.ahead, training.sharpness
+        made = written(script, stem, title, training.trainer, document.schema, *around)
     except NotNativeError as error:
         return Conversion(root, "L3", (), (error.finding(root, _name_in(root, training.config)),))
     changes = _changes(root, script, made, document.files)
@@ -92,7 +95,8 @@ def read_training(
         findings = [*script.findings, *legacy_imports(root, script.path)]
         findings += [_problem(root, name, problem) for problem in error.problems]
         return Training(script, own or source, None, None, tuple(sorted(findings)))
-    trainer, ahead = without_lookahead(without_closure(trainer, document.schema), document.schema)
+    trainer, sharpness = without_sam(without_closure(trainer, document.schema), document.schema)
+    trainer, ahead = without_lookahead(trainer, document.schema)
     optimizers = optimizers_of(trainer)
     clips = [one.gradients.clip for one in optimizers if getattr(one, "gradients", None) is not None]
     taken = taken_out(root, [*optimizers, *clips, *trainer.hooks], document.schema)
@@ -106,7 +110,7 @@ def read_training(
         )
         for objection in (objections_of(trainer) if is_adversarial(trainer) else objections(semantics_of(trainer)))
     ]  # fmt: skip
-    return Training(script, own or source, document, trainer, tuple(sorted(findings)), taken, ahead)
+    return Training(script, own or source, document, trainer, tuple(sorted(findings)), taken, ahead, sharpness)
 
 
 def _name_in(root: Path, config: Path) -> str:

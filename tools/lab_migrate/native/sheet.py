@@ -9,6 +9,7 @@ import attrs
 from lab_bridge.config.schema import Schema
 from lab_migrate.native.expressions import Expressions
 from lab_migrate.native.lookahead import Ahead
+from lab_migrate.native.sam import Sharpness
 from lab_migrate.native.tuned import Tuned
 
 __all__ = ["STANDARD", "Sheet", "class_name"]
@@ -34,6 +35,7 @@ class Sheet:
     schema: Schema
     optimizers: tuple[Tuned, ...]
     ahead: Ahead | None = None
+    sharpness: Sharpness | None = None
     own: dict[str, dict[str, Any]] = attrs.field(factory=dict)
     common: dict[str, Any] = attrs.field(factory=dict)
 

@@ -22,7 +22,8 @@ STRUCTURAL = {"accumulate", "clip_norm", "multipliers", "decay_multipliers", "sc
 
 @attrs.frozen
 class Tuned:
-    """`role` is empty for the only optimizer, else the submodule that it trains; `code` None for torch's own.
+    """`role` is empty for the only optimizer, else the submodule that it trains; `code` None for torch's own; `radius`
+    None where it is no SAM's.
 
     `fields` are its hyperparameters (name, type, value); the multipliers are spelled, None where there are none.
     """
@@ -36,6 +37,7 @@ class Tuned:
     schedules: Sequence[Scheduled]
     clipping: Clipping | None
     zeros: bool
+    radius: float | None = None
 
     @property
     def field(self) -> str:
@@ -53,6 +55,11 @@ class Tuned:
         return f"{self.role}_" if self.role else ""
 
     @property
+    def origin(self) -> str:
+        """The class that updates."""
+        return self.kind if self.code is not None else f"torch.optim.{self.kind}"
+
+    @property
     def grouped(self) -> bool:
         """Whether its parameters have factors."""
         return self.multipliers is not None or self.decay_multipliers is not None
@@ -61,7 +68,9 @@ class Tuned:
         """Statements that build it and its schedule over the parameters of `module`."""
         config = f"self.config.{self.field}"
         arguments = ", ".join(f"{one['name']}={config}.{one['name']}" for one in self.fields)
-        name = self.kind if self.code is not None else f"torch.optim.{self.kind}"
+        name = "SAM" if self.radius is not None else self.origin
+        if self.radius is not None:
+            arguments = f"radius=self.config.radius, {arguments}"
         if not self.grouped:
             return [f"{self.field} = {name}({module}.parameters(), {arguments})"]
         factors = [f"multipliers={self.multipliers}"] if self.multipliers is not None else []
@@ -80,7 +89,7 @@ class Tuned:
         return f"Schedule({', '.join([self.field, *(f'self.config.{one.field}' for one in self.schedules)])})"
 
 
-def tuned(optimizer: Any, schema: Schema, role: str = "") -> Tuned:
+def tuned(optimizer: Any, schema: Schema, role: str = "", radius: float | None = None) -> Tuned:
     """Read an optimizer's config. Raises `NotNativeError` for what has no native form."""
     builder = schema.builder_of(optimizer)
     assert builder is not None
@@ -105,6 +114,7 @@ def tuned(optimizer: Any, schema: Schema, role: str = "") -> Tuned:
         schedules_of(getattr(optimizer, "schedule", None), schema, f"{prefix}schedule"),
         clipping_of(optimizer, schema),
         getattr(gradients, "left_as", "zeros") == "zeros",
+        radius,
     )
 
 

@@ -19,6 +19,7 @@ from lab_migrate.native.parts.precision import scaler_of
 from lab_migrate.native.parts.schedule import schedule
 from lab_migrate.native.refused import NotNativeError
 from lab_migrate.native.rendering import formatted, rendered
+from lab_migrate.native.sam import Sharpness
 from lab_migrate.native.sheet import Sheet, class_name
 from lab_migrate.native.tuned import tuned
 
@@ -35,13 +36,17 @@ class Written:
     files: Mapping[str, str]
 
 
-def written(script: Entry, stem: str, title: str, trainer: Any, schema: Schema, ahead: Ahead | None = None) -> Written:
+def written(
+    script: Entry, stem: str, title: str, trainer: Any, schema: Schema,
+    ahead: Ahead | None = None, sharpness: Sharpness | None = None,
+) -> Written:  # fmt: skip
     """Write a project. Raises `NotNativeError` for what has no native form."""
     package = f"{stem}_training" if script.path == f"{stem}.py" else stem
     several = is_adversarial(trainer)
     parts = trainer.optimizer.optimizers.items() if several else (("", trainer.optimizer),)
-    optimizers = tuple(tuned(getattr(one, "config", one), schema, role) for role, one in parts)
-    sheet = Sheet(package, class_name(stem), title, trainer, schema, optimizers, ahead)
+    radius = sharpness.radius if sharpness is not None else None
+    optimizers = tuple(tuned(getattr(one, "config", one), schema, role, radius) for role, one in parts)
+    sheet = Sheet(package, class_name(stem), title, trainer, schema, optimizers, ahead, sharpness)
     context = _context(sheet)
     context |= {
         "entry": script.path, "entry_module": script.path.removesuffix(".py").replace("/", "."), "doc": title,
@@ -101,6 +106,7 @@ def _context(sheet: Sheet) -> dict[str, Any]:
             *dict.fromkeys(one.imported for one in listed if one.imported is not None),
         ],
         "train": dealt.train, "evaluation": dealt.evaluation,
+        "radius": sheet.sharpness.radius if sheet.sharpness is not None else None,
         "start": trainer.stepper.start if several else 0, "penalty": trainer.stepper.penalty if several else 0,
         "penalty_every": trainer.stepper.penalty_every if several else 1,
     }  # fmt: skip

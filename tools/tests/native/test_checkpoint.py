@@ -16,7 +16,7 @@ from lab_migrate.errors import UsageError
 from lab_migrate.native.checkpoint import convert_to_native
 from lab_parity.testing import assert_same_bits
 
-from .test_native import FP16, GAN, LBFGS
+from .test_native import FP16, GAN, LBFGS, SAM
 
 COSINE = ("Adam.schedule = @WarmupCosine()", "WarmupCosine.lr = 0.02", "WarmupCosine.total = 9")
 PROJECTS: dict[str, tuple[str, ...]] = {
@@ -45,6 +45,15 @@ PROJECTS: dict[str, tuple[str, ...]] = {
     ),
     "a generator and its critic, a batch each": (*GAN, "critic/Adam.multipliers = {'*.bias': 2.0}"),
     "LBFGS": LBFGS,
+    "SAM in two phases": (*SAM, "Trainer.stepper = @TwoPhase()", "SGD.momentum = 0.5", "Trainer.ema = @EMA()"),
+    "SAM by closure, around Adam, a schedule, multipliers": (
+        "Trainer.optimizer = @SAM", "SAM.inner = @Adam", "SAM.radius = 0.1", "Trainer.stepper = @Closure()", *COSINE,
+        "Adam.multipliers = {'*.bias': 2.0, 'blocks.0.*': None}",
+    ),
+    "SAM around torch's": (
+        "Trainer.optimizer = @SAM", "SAM.inner = @Torch", "Trainer.stepper = @TwoPhase()",
+        "Torch.settings = {'weight_decay': 0.1}",
+    ),
     "slow weights": ("Trainer.optimizer = @Lookahead", "Lookahead.inner = @Adam", "Lookahead.every = 2", *COSINE),
     "a loader of the project's own, an objective with a state": (
         "Trainer.loader = @DrawnBatches", "DrawnBatches.dataset = @Specks()", "Trainer.objective = @Drift()",

@@ -8,9 +8,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import gin
 import pytest
 import torch
 
+import legacy_lab
 from lab_migrate.convert import convert_project
 from lab_parity.testing import assert_same_bits
 
@@ -21,6 +23,7 @@ LBFGS = (
     "Trainer.optimizer = @Torch", "Torch.name = 'LBFGS'", "Torch.lr = 0.1", "Torch.settings = {'max_iter': 3}",
     "Trainer.stepper = @Closure()",
 )  # fmt: skip
+SAM = ("Trainer.optimizer = @SAM", "SAM.inner = @SGD")
 LOOKAHEAD = ("Trainer.optimizer = @Lookahead", "Lookahead.inner = @Adam", "Lookahead.every = 3")
 GRADIENTS = ("Adam.gradients = @Gradients()",)
 
@@ -193,7 +196,8 @@ REFUSED: dict[str, tuple[str, str, tuple[str, ...]]] = {
         "leftover",
         ("Adam.accumulate = @Accumulation()", "Accumulation.every = 2", "Accumulation.leftover = 'drop'"),
     ),
-    "SAM": ("LM402", "SAM", ("Trainer.optimizer = @SAM", "SAM.inner = @SGD", "Trainer.stepper = @TwoPhase()")),
+    "SAM that clips": ("LM402", "SAM", (*SAM, "Trainer.stepper = @TwoPhase()", "SGD.clip_norm = 1.0")),
+    "SAM that would accumulate": ("LM402", "SAM", (*SAM, "Trainer.stepper = @TwoPhase()", "SGD.accumulate = 2")),
     "LBFGS that clips": ("LM402", "Closure", (*LBFGS, "Torch.clip_norm = 1.0")),
     "LBFGS that would accumulate": ("LM402", "Closure", (*LBFGS, "Torch.accumulate = 2")),
     "losses passed over": ("LM402", "skip_nan", ("Trainer.stepper = @Plain()", "Plain.skip_nan = True")),
@@ -316,6 +320,17 @@ def test_a_native_training_by_closure_has_the_bits_of_labs(native: Any, name: st
     assert verdict.coverage.steps >= 9
 
 
+@pytest.mark.parametrize("stepper", ["TwoPhase", "Closure"])
+def test_sam_logs_the_loss_that_labs_stepper_did(native: Any, tmp_path: Path, stepper: str) -> None:
+    """That of the first phase, or of the last evaluation; they differ."""
+    root = native.written(*SAM, "SAM.radius = 0.5", f"Trainer.stepper = @{stepper}()")
+    legacy_lab.load_config(root / "blobs.gin", [f"Trainer.run_dir = '{tmp_path / 'lab'}'"])
+    logged = legacy_lab.Trainer().train()["loss"]
+    gin.clear_config()
+    trainer = native.train()
+    assert float(trainer.callback_metrics["loss"]) == logged
+
+
 @pytest.mark.parametrize("name", ADVERSARIAL)
 def test_a_native_adversarial_training_has_the_bits_of_labs(native: Any, name: str) -> None:
     """Two optimizers under manual optimization: every update of both, over nine steps."""
@@ -335,6 +350,7 @@ def test_what_has_no_native_form_is_refused(native: Any, name: str) -> None:
 
 
 RESUMED: dict[str, tuple[str, ...]] = {
+    "SAM in two phases": (*SAM, "Trainer.stepper = @TwoPhase()", "SGD.momentum = 0.5"),
     "LBFGS": LBFGS,
     "slow weights": (*LOOKAHEAD, "Lookahead.every = 2", *COSINE, "Adam.accumulate = 2"),
     "nothing evaluated, two batches a step": ("Trainer.eval_every = 0", "Adam.accumulate = 2"),
@@ -439,7 +455,6 @@ def test_what_is_written_is_formatted_and_has_no_leftovers(name: str, tmp_path: 
 
 def test_the_block_builder_works_where_the_rest_of_lab_is_gone(tmp_path: Path) -> None:
     """In a copy of `legacy_lab` that has `blocks/` only, every block imports and a model is built and run."""
-    import legacy_lab
 
     source = Path(legacy_lab.__file__).parent
     shutil.copytree(source / "blocks", tmp_path / "legacy_lab" / "blocks")

@@ -30,6 +30,7 @@ def module(sheet: Sheet) -> None:
         "imports": [*told["imports"], *imports_of(sheet)],
         "autocast": autocast_of(sheet.trainer),
         "zeros": optimizer.zeros,
+        "two_phase": sheet.sharpness is not None and sheet.sharpness.first,
         "may_skip": schedule is not None and scaler_of(sheet.trainer) is not None,
         "clip": None
         if clipping is None or not clipping.code
@@ -53,7 +54,8 @@ def module(sheet: Sheet) -> None:
 
 def imports_of(sheet: Sheet) -> list[str]:
     """What a module imports of torch and of the package."""
-    own = {one.kind for one in sheet.optimizers if one.code is not None}
+    own = {one.kind for one in sheet.optimizers if one.code is not None and one.radius is None}
+    own |= {"SAM"} if sheet.sharpness is not None else set()
     own |= {"parameter_groups"} if any(one.grouped for one in sheet.optimizers) else set()
     clips = [one.clipping for one in sheet.optimizers if one.clipping is not None]
     return [
@@ -71,11 +73,12 @@ def optimizer_file(sheet: Sheet) -> None:
     """Optimizers that torch does not have, and groups of parameters."""
     own = {one.kind: _class(one) for one in sheet.optimizers if one.code is not None}
     grouped = [one for one in sheet.optimizers if one.grouped]
-    if not own and not grouped:
+    if not own and not grouped and sheet.sharpness is None:
         return
     needed = [line for one in sheet.optimizers if one.code is not None for line in one.code.imports]
     sheet.own["optimizer.py"] = {
         "own": list(own.values()),
+        "sam": sheet.optimizers[0].origin if sheet.sharpness is not None else None,
         "groups": bool(grouped),
         "decay_groups": any(one.decay_multipliers is not None for one in grouped),
         "lr_groups": any(one.multipliers is not None for one in grouped),
