@@ -56,6 +56,8 @@ def adversarial(sheet: Sheet) -> None:
         )  # fmt: skip
     if any(type(hook).__name__ == "Anneal" for hook in trainer.hooks):
         raise NotNativeError("LM405", "Anneal moves the objective, which an adversarial step does not use", "drop it")
+    if any(getattr(getattr(one, "gradients", None), "scaler", None) is not None for one in optimizers_of(trainer)):
+        raise NotNativeError("LM405", "an adversarial step scales its losses", "drop the scaler, or stay at level L2")
     if any(one.clipping is not None and one.clipping.own is not None for one in sheet.optimizers):
         raise NotNativeError("LM405", "an adversarial step clips by a class of the project's own", "stay at level L2")
     scheduled = [one for one in sheet.optimizers if one.schedules]

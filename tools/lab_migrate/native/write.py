@@ -85,6 +85,8 @@ def _context(sheet: Sheet) -> dict[str, Any]:
         "adversarial": several, "clip_algorithm": clip.algorithm if clip is not None else None,
         "scaler": None if several else scaler_of(trainer),
     }  # fmt: skip
+    if made["scaler"] is not None and made["scaler"]["labs"]:
+        sheet.own["precision.py"] = {}
     model(sheet)
     dealt = data(sheet, batches)
     (adversarial if several else module)(sheet)

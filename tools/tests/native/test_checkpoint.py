@@ -16,7 +16,7 @@ from lab_migrate.errors import UsageError
 from lab_migrate.native.checkpoint import convert_to_native
 from lab_parity.testing import assert_same_bits
 
-from .test_native import FP16, GAN, LBFGS, SAM
+from .test_native import FP16, GAN, LABS_SCALE, LBFGS, SAM
 
 COSINE = ("Adam.schedule = @WarmupCosine()", "WarmupCosine.lr = 0.02", "WarmupCosine.total = 9")
 PROJECTS: dict[str, tuple[str, ...]] = {
@@ -45,6 +45,7 @@ PROJECTS: dict[str, tuple[str, ...]] = {
     ),
     "a generator and its critic, a batch each": (*GAN, "critic/Adam.multipliers = {'*.bias': 2.0}"),
     "LBFGS": LBFGS,
+    "fp16 by Lab's scale": (*LABS_SCALE, *COSINE),
     "SAM in two phases": (*SAM, "Trainer.stepper = @TwoPhase()", "SGD.momentum = 0.5", "Trainer.ema = @EMA()"),
     "SAM by closure, around Adam, a schedule, multipliers": (
         "Trainer.optimizer = @SAM", "SAM.inner = @Adam", "SAM.radius = 0.1", "Trainer.stepper = @Closure()", *COSINE,

@@ -30,8 +30,26 @@ GRADIENTS = ("Adam.gradients = @Gradients()",)
 FP16 = (
     *GRADIENTS, "Trainer.precision = @Autocast()", "Autocast.dtype = 'float16'", "Gradients.scaler = @TorchScaler()",
 )  # fmt: skip
+#: A scale that overflows at first, and grows again.
+LABS_SCALE = (
+    *GRADIENTS, "Trainer.precision = @Autocast()", "Autocast.dtype = 'float16'", "Gradients.scaler = @DynamicScaler()",
+    "DynamicScaler.scale_by = 4194304.0", "DynamicScaler.factor = 4.0", "DynamicScaler.interval = 2",
+)  # fmt: skip
 PROJECTS: dict[str, tuple[str, ...]] = {
     "as it is": (),
+    "fp16 by Lab's scale that moves, a schedule that waits": (*LABS_SCALE, *COSINE, "Trainer.steps = 18"),
+    "fp16 by Lab's scale that moves, accumulation, clipping": (
+        *LABS_SCALE,
+        "Adam.accumulate = 2",
+        "Gradients.clip = @ClipNorm()",
+        "ClipNorm.limit = 0.3",
+        "Trainer.steps = 18",
+    ),
+    "fp16 by Lab's fixed scale, no power of two": (
+        *FP16[:-1],
+        "Gradients.scaler = @StaticScaler()",
+        "StaticScaler.scale_by = 1000.0",
+    ),
     "a loader of the project's own": ("Trainer.loader = @DrawnBatches", "DrawnBatches.dataset = @Specks()"),
     "the last batch smaller": ("train/Loader.drop_last = False", "test/Loader.drop_last = False"),
     "evaluation goes on where it stopped": ("Trainer.eval_batches = 1", "Trainer.eval_every = 2"),
@@ -201,7 +219,12 @@ REFUSED: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "LBFGS that clips": ("LM402", "Closure", (*LBFGS, "Torch.clip_norm = 1.0")),
     "LBFGS that would accumulate": ("LM402", "Closure", (*LBFGS, "Torch.accumulate = 2")),
     "losses passed over": ("LM402", "skip_nan", ("Trainer.stepper = @Plain()", "Plain.skip_nan = True")),
-    "a scaler": ("LM402", "scaler", (*GRADIENTS, "Gradients.scaler = @StaticScaler()")),
+    "one of Lab's scalers without autocast": ("LM405", "float16", (*GRADIENTS, "Gradients.scaler = @StaticScaler()")),
+    "a scaler beside an adversarial stepper": (
+        "LM405",
+        "scales its losses",
+        (*GAN, "critic/Adam.gradients = @c/Gradients()", "c/Gradients.scaler = @TorchScaler()"),
+    ),
     "fp32 masters": ("LM402", "masters", (*GRADIENTS, "Gradients.masters = True")),
     "half weights": ("LM402", "HalfWeights", ("Trainer.precision = @HalfWeights()",)),
     "clipping the whole model": (
@@ -350,6 +373,7 @@ def test_what_has_no_native_form_is_refused(native: Any, name: str) -> None:
 
 
 RESUMED: dict[str, tuple[str, ...]] = {
+    "fp16 by Lab's scale": (*LABS_SCALE, *COSINE),
     "SAM in two phases": (*SAM, "Trainer.stepper = @TwoPhase()", "SGD.momentum = 0.5"),
     "LBFGS": LBFGS,
     "slow weights": (*LOOKAHEAD, "Lookahead.every = 2", *COSINE, "Adam.accumulate = 2"),

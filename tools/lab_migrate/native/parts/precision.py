@@ -9,6 +9,10 @@ from lab_migrate.native.refused import NotNativeError
 __all__ = ["autocast_of", "scaler_of"]
 
 
+#: Scalers of Lab's that are written into the project.
+LABS = ("StaticScaler", "DynamicScaler")
+
+
 def autocast_of(trainer: Any) -> dict[str, Any] | None:
     """What the module casts itself: Lightning's own autocast casts a weight anew each time that it is used."""
     precision = trainer.precision
@@ -20,7 +24,10 @@ def autocast_of(trainer: Any) -> dict[str, Any] | None:
 
 
 def scaler_of(trainer: Any) -> dict[str, Any] | None:
-    """torch's scaler, for Lightning's precision plugin. Raises `NotNativeError` where the plugin would do other."""
+    """torch's scaler, or one of Lab's, for Lightning's precision plugin.
+
+    Raises `NotNativeError` where the plugin would do other.
+    """
     scaler = getattr(getattr(trainer.optimizer, "gradients", None), "scaler", None)
     if scaler is None:
         return None
@@ -30,7 +37,13 @@ def scaler_of(trainer: Any) -> dict[str, Any] | None:
             "LM405", "losses are scaled without float16 autocast around them, which Lightning's plugin never does",
             "drop the scaler from the config, or stay at level L2",
         )  # fmt: skip
+    if type(scaler).__name__ in LABS:
+        dynamic = type(scaler).__name__ == "DynamicScaler"
+        names = ("scale_by", "factor", "interval", "least") if dynamic else ("scale_by",)
+        settings = {name: getattr(scaler, name) for name in names}
+        return {"labs": True, "dynamic": dynamic, "settings": settings, "device": precision.device}
     return {
+        "labs": False,
         "init_scale": scaler.scale_by,
         "growth_factor": scaler.growth,
         "backoff_factor": scaler.backoff,
