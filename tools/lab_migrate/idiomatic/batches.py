@@ -66,8 +66,10 @@ def batches_of(frame: Frame, node: ast.stmt) -> Batches:
             break
         source = source.args[0]
     if not dotted(source):
+        made = isinstance(source, ast.Call) and dotted(source.func).rpartition(".")[2] == "DataLoader"
+        which = "made anew in every epoch" if made else "which is no loader"
         raise NotIdiomaticError(
-            "LM304", frame.module.path, node, f"its batches come from {ast.unparse(source)[:60]}, which is no loader",
+            "LM304", frame.module.path, node, f"its batches come from {ast.unparse(source)[:60]}, {which}",
             "iterate over a DataLoader that has a name",
         )  # fmt: skip
     return Batches(frame, node, source, target, index, start, bar, drawn=drawn)

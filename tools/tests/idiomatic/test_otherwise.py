@@ -245,3 +245,11 @@ def test_a_command_line_that_calls_main_where_it_stands_is_no_other_process() ->
     after = rewritten(program(MAIN.replace("HOME", "launching")))
     assert after.codes == ("LM302",)
     assert "main is handed to launching.app.run, perhaps to another process" in after.messages[0]
+
+
+def test_a_loader_that_every_epoch_makes_is_called_a_loader() -> None:
+    """It is one; what it lacks is a name before the epochs."""
+    text = program(MAIN.replace("HOME", "absl").replace("in loader", "in DataLoader(data, batch_size=4)"))
+    after = rewritten(text)
+    assert after.codes == ("LM304",)
+    assert after.messages[0].endswith("DataLoader(data, batch_size=4), made anew in every epoch")
