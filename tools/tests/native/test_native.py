@@ -196,6 +196,7 @@ CLOSURES: dict[str, tuple[str, ...]] = {
         "WarmupCosine.lr = 0.2",
         "WarmupCosine.total = 9",
     ),
+    "LBFGS in bf16": (*LBFGS, "Trainer.precision = @Autocast()"),
     "another of torch's by closure": (
         "Trainer.optimizer = @Torch",
         "Torch.name = 'Adam'",
@@ -321,6 +322,16 @@ REFUSED: dict[str, tuple[str, str, tuple[str, ...]]] = {
         "LM405",
         "Accumulation.form",
         (ACCUMULATE, "Accumulation.form = 'sum'"),
+    ),
+    "two policies of what to keep": (
+        "LM405",
+        "two Keep",
+        (
+            "Trainer.checkpoint_every = 4",
+            "Trainer.hooks = [@Keep(), @b/Keep()]",
+            "Keep.last = 1",
+            "b/Keep.best = 'eval/loss'",
+        ),
     ),
     "a misspelt setting": ("LM405", "Adm", ("Adm.lr = 1.0",)),
 }

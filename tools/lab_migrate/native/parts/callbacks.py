@@ -48,6 +48,8 @@ def callbacks(sheet: Sheet, batches: str | None) -> dict[str, Any]:
 
     Raises `NotNativeError` for a hook without a form.
     """
+    if sum(type(hook).__name__ == "Keep" for hook in sheet.trainer.hooks) > 1:
+        raise NotNativeError("LM405", "Trainer.hooks has two Keep, which overwrite each other's files", "keep one")
     kinds = {type(hook).__name__: hook for hook in sheet.trainer.hooks}
     average, moved, own = _average(sheet), anneals(sheet), _own(sheet, batches)
     states = lift("legacy_lab.train.checkpoint.generator_states")
