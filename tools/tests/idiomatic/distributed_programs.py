@@ -49,20 +49,35 @@ class Net(nn.Module):
 """
 
 
+def free_port(first: int = 20_000, last: int = 30_000) -> int:
+    """A port that nothing listens on, below those that the system deals out.
+
+    One that `bind(0)` gives is free only now: until two processes have imported torch and one of them listens, half a
+    minute on a busy machine, it may be dealt to any connection.
+    """
+    begin = os.getpid() % (last - first)
+    for number in range(last - first):
+        port = first + (begin + number) % (last - first)
+        with socket.socket() as tried:
+            try:
+                tried.bind(("localhost", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError(f"ports: expected a free one from {first} to {last}, found none; end what listens on them")
+
+
 def run_distributed(text: str, folder: Path, *, torchrun: bool) -> dict[str, str]:
     """What two processes leave behind: what they recorded, by file, and what was printed."""
     folder.mkdir()
     (folder / "train.py").write_text(text, encoding="utf-8")
     command = [sys.executable, "-W", "ignore"]
     command += ["-m", "torch.distributed.run", "--nproc_per_node", "2", "--standalone"] if torchrun else []
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = str(free.getsockname()[1])
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "FREE_PORT": port}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "FREE_PORT": str(free_port())}
     done = subprocess.run(
         [*command, "train.py"], cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
     )
-    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.returncode == 0, (done.stdout + done.stderr)[-6000:]
     found = {path.name: path.read_text() for path in sorted(folder.glob("steps.*"))}
     lines = [line for line in done.stdout.splitlines() if line.startswith("epoch")]
     return {**found, "printed": "\n".join(lines)}
