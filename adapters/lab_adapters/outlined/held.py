@@ -16,8 +16,8 @@ from lab_adapters.outlined.packing import GENERATORS, MISSING, PLAIN, Packing, U
 
 __all__ = ["held_by", "put_held"]
 
-#: Entries of a value that is kept, at most.
-LARGEST = 10_000
+#: Entries of a value that is kept, at most: of an array, and of a container, which takes longer to look through.
+LARGEST_ARRAY, LARGEST = 10_000, 1_000
 
 
 def held_by(bodies: list[Any], carried: Carried) -> dict[str, Any]:
@@ -50,7 +50,7 @@ def put_held(bodies: list[Any], held: dict[str, Any]) -> None:
 
 def _is_small(value: Any) -> bool:
     if isinstance(value, np.ndarray):
-        return value.size <= LARGEST
+        return value.size <= LARGEST_ARRAY
     if isinstance(value, dict):
         return len(value) <= LARGEST and all(map(_is_small, value)) and all(map(_is_small, value.values()))
     if isinstance(value, list | tuple | set | deque):

@@ -91,7 +91,8 @@ def _called_as_models(nest: Nest) -> list[str]:
         name
         for node in own_nodes(nest.train.body)
         if isinstance(node, ast.Call) and (name := nest.train.frame.canonical(node.func)) and ":" not in name
-        if _MODEL_NAME.search(name.rpartition(".")[2]) and name.partition(".")[0] not in own
+        # Of `self._update_target_network()` the last part tells that it is a method.
+        if _MODEL_NAME.search(name.rpartition(".")[2]) and not {name.partition(".")[0], name.rpartition(".")[2]} & own
     }
     return sorted(found) if len(found) == 1 else []
 

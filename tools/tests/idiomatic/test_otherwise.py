@@ -253,3 +253,40 @@ def test_a_loader_that_every_epoch_makes_is_called_a_loader() -> None:
     after = rewritten(text)
     assert after.codes == ("LM304",)
     assert after.messages[0].endswith("DataLoader(data, batch_size=4), made anew in every epoch")
+
+
+def test_a_method_that_is_named_after_a_network_is_no_model() -> None:
+    """Nothing else tells which model trains: the optimizer comes from outside."""
+    after = rewritten(
+        program("""
+        class Trainer:
+            def __init__(self, online, target, optimizer):
+                self.online, self.target, self.optimizer = online, target, optimizer
+
+            def _follow_network_slowly(self):
+                with torch.no_grad():
+                    for p, q in zip(self.online.parameters(), self.target.parameters()):
+                        q.mul_(0.9).add_(0.1 * p)
+
+            def update(self, x, y):
+                return F.cross_entropy(self.online(x), y)
+
+            def train(self, loader):
+                for epoch in range(2):
+                    for x, y in loader:
+                        loss = self.update(x, y)
+                        self.optimizer.zero_grad()
+                        loss.backward()
+                        self.optimizer.step()
+                        self._follow_network_slowly()
+
+        def main():
+            online, target = Net(), Net()
+            optimizer = torch.optim.SGD(list(online.parameters()), lr=0.1)
+            Trainer(online, target, optimizer).train(DataLoader(data, batch_size=4))
+
+        main()
+    """)
+    )
+    assert after.codes == ("LM302",)
+    assert "which model trains cannot be told" in after.messages[0]
