@@ -6,6 +6,7 @@ Shown beside a verdict, and no part of it: times, paths and progress differ betw
 from __future__ import annotations
 
 import re
+import zipfile
 from pathlib import Path
 
 import attrs
@@ -14,8 +15,8 @@ __all__ = ["Effects", "effects_of", "told"]
 
 #: A file that is larger is compared by its size only.
 LARGEST = 1 << 30
-#: A text file that is larger is not looked into.
-LARGEST_TEXT = 1 << 24
+#: A text file, and a checkpoint, that is larger is not looked into.
+LARGEST_TEXT, LARGEST_CHECKPOINT = 1 << 24, 1 << 28
 SHOWN = 3
 _WIDTH = 60
 #: Numbers, and the blanks that a number of another width leaves before it.
@@ -77,12 +78,22 @@ def _written(legacy: Effects, migrated: Effects) -> str:
         elif other is None:
             apart.append(f"{one} (legacy only)")
         elif not _same(legacy.files[one], migrated.files[other]):
-            numbers = _without_numbers(legacy.files[one]) == _without_numbers(migrated.files[other]) is not None
-            apart.append(f"{one} (in numbers only)" if numbers else one)
+            apart.append(one + _how_far(legacy.files[one], migrated.files[other]))
     if not apart:
         return f"files written: {len(pairs)}, the same bytes"
     more = f" and {len(apart) - SHOWN} more" if len(apart) > SHOWN else ""
     return f"files written: {len(apart)} of {len(pairs)} differ: {', '.join(apart[:SHOWN])}{more}"
+
+
+def _how_far(one: Path, other: Path) -> str:
+    """What two files that differ have in common."""
+    if _without_numbers(one) == _without_numbers(other) is not None:
+        return " (in numbers only)"
+    if not zipfile.is_zipfile(one) or max(one.stat().st_size, other.stat().st_size) > LARGEST_CHECKPOINT:
+        return ""
+    from lab_migrate.checkpoint_files import hold_the_same  # torch, which few need
+
+    return " (as checkpoints the same)" if hold_the_same(one, other) else ""
 
 
 def _paired(legacy: dict[str, Path], migrated: dict[str, Path]) -> list[tuple[str | None, str | None]]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from pathlib import Path
+
+import torch
 
 from lab_migrate.effects import effects_of, told
 
@@ -73,3 +76,19 @@ def test_a_log_that_differs_in_its_numbers_only_is_told_so(tmp_path: Path) -> No
     (tmp_path / "a" / "ran" / "train.log").write_bytes(b"\xff\xfe1")
     (tmp_path / "b" / "ran" / "train.log").write_bytes(b"\xff\xfe2")
     assert told(legacy, migrated) == ["files written: 1 of 1 differ: train.log"]
+
+
+def test_checkpoints_of_other_bytes_that_hold_the_same_are_told_so(tmp_path: Path) -> None:
+    """torch writes the file's name into the file, Fabric saves plain dictionaries; another key or bit is told of."""
+    arguments = [ran(tmp_path / side) for side in "ab"]
+    state = {"weight": torch.ones(2), "steps": 3}
+    for (_, folder, _), saved in zip(arguments, [OrderedDict(state), state], strict=True):
+        torch.save(saved, folder / "same.pt")
+        torch.save(
+            {f"module.{key}" if saved is state else key: value for key, value in state.items()}, folder / "key.pt"
+        )
+        torch.save({"weight": torch.full((2,), -0.0 if saved is state else 0.0)}, folder / "sign.pt")
+    legacy, migrated = (effects_of(*one) for one in arguments)
+    assert told(legacy, migrated) == [
+        "files written: 3 of 3 differ: key.pt, same.pt (as checkpoints the same), sign.pt"
+    ]
