@@ -26,6 +26,8 @@ _NO_OPTIMIZER = re.compile(
 _OPTIMIZER = re.compile(r"(opt|solver|scaler|trainer_[gd]$|adam|sgd|lbfgs|lion|muon)", re.IGNORECASE)
 #: What a function is called that keeps or shows what it is given.
 _LOOKS = re.compile(r"(save|log|print|record|track|write|show|report|checkpoint|ckpt|scale_loss)", re.IGNORECASE)
+#: What `higher` calls the optimizer that it differentiates through: it makes new parameters, and updates none.
+_DIFFERENTIABLE = re.compile(r"^diff(erentiable)?_?opt", re.IGNORECASE)
 _STEPS = {"step", "first_step", "second_step", "optimizer_step", "step_and_update_lr"}
 
 
@@ -113,6 +115,8 @@ def _event(node: ast.AST) -> Event | None:
     if func.attr in _STEPS and not receiver.startswith("super()"):
         last = receiver.rpartition(".")[2] or receiver
         named = _OPTIMIZER.search(last) is not None
+        if _DIFFERENTIABLE.search(last):
+            return None
         if not named and (_NO_OPTIMIZER.search(receiver) or last in ("self", "torch", "dist")):
             return None
         if not named and func.attr == "step" and len(node.args) == 1 and not _is_closure(node.args[0]):

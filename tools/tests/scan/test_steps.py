@@ -1,0 +1,33 @@
+"""Which `.step()` updates parameters, where the receiver's type is unknown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lab_migrate.scan import scan_project
+
+META = """import higher
+import torch
+
+net = torch.nn.Linear(2, 1)
+meta_opt = torch.optim.Adam(net.parameters())
+for tasks in torch.randn(5, 3, 4, 2):
+    inner_opt = torch.optim.SGD(net.parameters(), lr=0.1)
+    meta_opt.zero_grad()
+    for x in tasks:
+        with higher.innerloop_ctx(net, inner_opt, copy_initial_weights=False) as (fnet, diffopt):
+            for _ in range(2):
+                spt_loss = fnet(x).square().mean()
+                diffopt.step(spt_loss)
+            fnet(x).mean().backward()
+    meta_opt.step()
+"""
+
+
+def test_the_loop_of_a_meta_learner_is_that_of_its_outer_optimizer(tmp_path: Path) -> None:
+    """An optimizer that is differentiated through makes new parameters; the loop over the tasks updates none."""
+    (tmp_path / "train.py").write_text(META)
+    loops = scan_project(tmp_path).loops
+    assert [(loop.line, [call.text for call in loop.calls]) for loop in loops] == [
+        (6, ["fnet(x).mean().backward()", "meta_opt.step()"])
+    ]
