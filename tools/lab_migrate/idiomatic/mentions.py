@@ -113,14 +113,30 @@ class Flow:
             self._branch(frame, node.orelse)
         elif isinstance(node, ast.Try):
             before = set(self.sure)
-            for part in (node.body, *(handler.body for handler in node.handlers), node.orelse):
-                self.sure = set(before)
-                self._body(frame, part)
-            self.sure = before
+            self._body(frame, node.body)
             for handler in node.handlers:
+                self.sure = set(before)
+                self.loads(frame, handler.type)
                 if handler.name:
-                    self.stored.add(frame.canonical(handler.name))
+                    self.store(frame.canonical(handler.name))
+                self._body(frame, handler.body)
+            self.sure = set(before)
+            self._body(frame, node.orelse)
+            self.sure = before
             self._body(frame, node.finalbody)
+        elif isinstance(node, ast.Match):
+            self.loads(frame, node.subject)
+            before = set(self.sure)
+            for case in node.cases:
+                self.sure = set(before)
+                names = names_in([case.pattern])
+                for name in sorted(names.read):
+                    self._load(frame.canonical(name))
+                for name in sorted(names.assigned):
+                    self.store(frame.canonical(name))
+                self.loads(frame, case.guard)
+                self._body(frame, case.body)
+            self.sure = before
         else:
             names = names_in([node])
             for name in sorted(names.read | names.captured):

@@ -87,8 +87,35 @@ def names_of(
             placed = name in fixed or name in found.captured or name in found.carried
             if not placed and _is_bound(name, frames) and not base.is_script:
                 found.captured[name] = _attribute(name, found, taken)
+    _can_be_attributes(nest, hooks, found.carried)
     _no_readers_elsewhere(nest, stored | _counters(nest), set(found.captured))
     return found
+
+
+def _can_be_attributes(nest: Nest, hooks: dict[str, list[Item]], carried: Collection[str]) -> None:
+    """`except … as name`, `case name`, imports and definitions bind names of a scope, never attributes."""
+    for items in hooks.values():
+        for item in items:
+            for node in own_nodes([item.node]):
+                for name in _bound_as_names(node):
+                    if item.frame.canonical(name) in carried:
+                        raise _names(
+                            nest,
+                            node,
+                            f"{name} outlives its batch or epoch, and what binds it cannot bind an attribute",
+                        )
+
+
+def _bound_as_names(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.ExceptHandler | ast.MatchAs | ast.MatchStar):
+        return [node.name] if node.name else []
+    if isinstance(node, ast.MatchMapping):
+        return [node.rest] if node.rest else []
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return [node.name]
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        return [alias.asname or alias.name.partition(".")[0] for alias in node.names]
+    return []
 
 
 def _is_bound(name: str, frames: list[Frame]) -> bool:
