@@ -402,9 +402,12 @@ RESUMED: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 
+#: Resumed also behind a step that no evaluation follows.
+BETWEEN = ("one batch a step", "two batches a step", "a generator and its critic")
+
+
 @pytest.mark.filterwarnings("ignore:Checkpoint directory")
-@pytest.mark.parametrize("at", [4, 5])
-@pytest.mark.parametrize("name", RESUMED)
+@pytest.mark.parametrize(("name", "at"), [*((name, 4) for name in RESUMED), *((name, 5) for name in BETWEEN)])
 def test_a_native_run_resumes_in_the_middle_of_a_pass(native: Any, tmp_path: Path, name: str, at: int) -> None:
     """From its own checkpoint, also of a step that was evaluated after, it ends with the bits of the whole run."""
     from .test_checkpoint import state_of
