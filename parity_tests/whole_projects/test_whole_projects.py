@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, assume, event, find, given, seed, settings
 
 from lab_adapters.block_module import BlockModule
 from lab_adapters.lean_module import LeanModule
+from whole_projects import nightly
 from whole_projects.proof import Proof, RefusedError, prove
 from whole_projects.strategy import SLOW, LabProject, lab_projects
 
@@ -182,3 +183,18 @@ def test_a_planted_fault_shrinks_to_a_small_project(fault: str, monkeypatch: pyt
     smallest = find(lab_projects(), differs, settings=settings(CI, max_examples=300, derandomize=True))
     assert set(smallest.lines) in needed, f"after {len(tried)} projects: {smallest}"
     assert smallest.steps <= 2
+
+
+def test_a_difference_that_does_not_come_again_is_logged_and_ends_no_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two ranks that were halted for longer than they wait for each other once ended a night's run."""
+    tried: list[LabProject] = []
+
+    def halted_once(project: LabProject, folder: Path) -> Proof:
+        tried.append(project)
+        if len(tried) == 1:
+            raise AssertionError("rank 0 said nothing")
+        return Proof(1, idiomatic=False)
+
+    monkeypatch.setattr(nightly, "prove", halted_once)
+    found = nightly.run_slice(0, size=3)
+    assert found["differs"]["said"] == "not when it was run again: rank 0 said nothing"
