@@ -88,6 +88,7 @@ def names_of(
             if not placed and _is_bound(name, frames) and not base.is_script:
                 found.captured[name] = _attribute(name, found, taken)
     _can_be_attributes(nest, hooks, found.carried)
+    _no_late_values(nest, hooks)
     _no_readers_elsewhere(nest, stored | _counters(nest), set(found.captured))
     return found
 
@@ -106,13 +107,32 @@ def _can_be_attributes(nest: Nest, hooks: dict[str, list[Item]], carried: Collec
                         )
 
 
+def _no_late_values(nest: Nest, hooks: dict[str, list[Item]]) -> None:
+    """A lambda or function of the loop's sees what its names become after the loop; attributes stay what they were."""
+    end = nest.epochs.end_lineno or nest.epochs.lineno
+    late = {
+        node.id
+        for node in nest.base.function.own
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.lineno > end
+    }
+    for items in hooks.values() if late else ():
+        for item in items:
+            for node in own_nodes([item.node]):
+                if not isinstance(node, ast.Lambda | ast.FunctionDef) or item.frame is not nest.base:
+                    continue
+                shared = sorted(names_in([node]).captured & late)
+                if shared:
+                    raise _names(nest, node, f"a function made in the loop reads {shared[0]}, which changes after it")
+
+
 def _bound_as_names(node: ast.AST) -> list[str]:
     if isinstance(node, ast.ExceptHandler | ast.MatchAs | ast.MatchStar):
         return [node.name] if node.name else []
     if isinstance(node, ast.MatchMapping):
         return [node.rest] if node.rest else []
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-        return [node.name]
+        # What a class body binds would be bound as an attribute of something else.
+        return [node.name, *(sorted(names_in(node.body).assigned) if isinstance(node, ast.ClassDef) else ())]
     if isinstance(node, ast.Import | ast.ImportFrom):
         return [alias.asname or alias.name.partition(".")[0] for alias in node.names]
     return []

@@ -44,6 +44,7 @@ REFUSED = {
     "a pattern that binds a counter": "match [n, 1]:\n    case [0, last]:\n        n += 1\n",
     "a rest that is read by the epoch": "match [n, 1]:\n    case [0, *last]:\n        n += 1\n",
     "an import that the epoch reads": "import math as last\nn += 1\n",
+    "a class that binds a counter for itself": "class Same:\n    n = n + 1\nn += Same.n\n",
     "a function that the epoch reads": "def last():\n    return 1\nn += 1\n",
 }
 
@@ -64,3 +65,13 @@ def test_one_that_outlives_its_batch_is_refused(name: str) -> None:
     assert after.codes == ("LM305",)
     assert "what binds it cannot bind an attribute" in after.messages[0]
     assert "outlined.fit" in rewritten(text, tier="auto").text
+
+
+def test_a_function_of_the_loop_that_sees_a_later_value_is_refused() -> None:
+    """As attributes its names would keep the value that they had in the loop."""
+    body = BODY.replace("    print(n)\n", "    wide = 3\n    print(n, [one() for one in kept])\n")
+    body = body.replace("    n, last = 0, None\n", "    n, last, wide, kept = 0, None, 2, []\n")
+    text = program(body.format(batch=" " * 12 + "kept.append(lambda: wide)\n"))
+    after = rewritten(text)
+    assert after.text == text
+    assert "reads wide, which changes after it" in after.messages[0]
