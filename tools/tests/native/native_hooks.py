@@ -21,7 +21,7 @@ def linear(model: nn.Module) -> list[nn.Parameter]:
 
 
 @gin.configurable
-class Jitter(Hook):
+class Shaken(Hook):
     """Noise on every matrix after each step, from the global generator."""
 
     def __init__(self, size: float = 1e-2) -> None:

@@ -88,7 +88,7 @@ PROJECTS: dict[str, tuple[str, ...]] = {
         "Lookahead.alpha = 0.3",
         "Trainer.ema = @EMA()",
         "Adam.multipliers = {'blocks.0.*': None, '*.bias': 2.0}",
-        "Trainer.hooks = [@Jitter()]",
+        "Trainer.hooks = [@Shaken()]",
     ),
     "slow weights around torch's": (
         "Trainer.optimizer = @Lookahead",

@@ -17,15 +17,15 @@ from .test_native import COSINE, GAN
 
 MARGIN = "Trainer.objective = @Margin()"
 PROJECTS: dict[str, tuple[str, ...]] = {
-    "a draw after each step": ("Trainer.hooks = [@Jitter()]",),
+    "a draw after each step": ("Trainer.hooks = [@Shaken()]",),
     "a draw after each step of two batches, and an average": (
-        "Trainer.hooks = [@Jitter()]", "Jitter.size = 0.05", "Adam.accumulate = 2", "Trainer.ema = @EMA()",
+        "Trainer.hooks = [@Shaken()]", "Shaken.size = 0.05", "Adam.accumulate = 2", "Trainer.ema = @EMA()",
     ),
     "weights changed before each step": ("Trainer.hooks = [@Bounded()]", "Adam.accumulate = 3"),
-    "what the loss says, logged": ("Trainer.hooks = [@Damped(), @Jitter()]", *COSINE),
+    "what the loss says, logged": ("Trainer.hooks = [@Damped(), @Shaken()]", *COSINE),
     "what an evaluation says": (MARGIN, "Trainer.hooks = [@Sharpened()]", "Trainer.eval_every = 2"),
     "several, in Lab's order": (
-        MARGIN, "Trainer.hooks = [@Jitter(), @StopOnNaN(), @Damped(), @Sharpened(), @Bounded()]",
+        MARGIN, "Trainer.hooks = [@Shaken(), @StopOnNaN(), @Damped(), @Sharpened(), @Bounded()]",
         "Trainer.eval_every = 3", "Adam.accumulate = 2",
     ),
     "one of Lab's": (
@@ -83,9 +83,9 @@ def hooks_of(trainer: Any) -> dict[str, Any]:
 
 def test_what_is_written_reads_as_a_callback(native: Any, tmp_path: Path) -> None:
     """Comments, docstrings and helper methods stay; the file that the class was in keeps what others need."""
-    native.written("Trainer.hooks = [@Jitter(), @Damped()]")
+    native.written("Trainer.hooks = [@Shaken(), @Damped()]")
     text = (tmp_path / "native" / "blobs" / "callbacks.py").read_text()
-    assert "class Jitter(L.Callback):" in text
+    assert "class Shaken(L.Callback):" in text
     assert "for parameter in linear(pl_module.model):" in text
     assert "# after the average" in text
     assert "from native_hooks import linear" in text
@@ -161,7 +161,7 @@ def test_a_hook_that_asks_for_more_is_refused_at_its_line(native: Any, name: str
 
 def test_a_hook_beside_an_adversarial_stepper_is_refused(native: Any) -> None:
     """There a step of Lightning's is an update of either."""
-    conversion = native.converted(*GAN, "Trainer.hooks = [@Jitter()]")
+    conversion = native.converted(*GAN, "Trainer.hooks = [@Shaken()]")
     assert any(one.code == "LM405" and "adversarial" in one.message for one in conversion.findings)
     assert not conversion.changes
 
