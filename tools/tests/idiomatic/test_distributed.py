@@ -40,6 +40,7 @@ for epoch in range(3):
 if dist.get_rank() == 0:
     print("epochs", sum(value.sum().item() for value in model.module.state_dict().values()))
 dist.destroy_process_group()
+leave()
 """
 JOIN = 'dist.init_process_group("gloo")\n'
 TORCHRUN = f"def main():\n{indent(JOIN + BODY, '    ')}\n\nif __name__ == '__main__':\n    main()\n"
