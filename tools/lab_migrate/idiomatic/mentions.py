@@ -139,7 +139,8 @@ class Flow:
             self.sure = before
         else:
             names = names_in([node])
-            for name in sorted(names.read | names.captured):
+            # `del name` needs its value, too.
+            for name in sorted(names.read | names.captured | names.deleted):
                 self._load(frame.canonical(name))
             for name in sorted(names.assigned | names.deleted):
                 self.store(frame.canonical(name))

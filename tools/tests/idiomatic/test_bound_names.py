@@ -36,6 +36,7 @@ KEPT = {
     "    case other if other > 1:\n        print(other)\n",
     "a captured rest": "n += 1\nmatch [n, 1, 2]:\n    case [first, *rest] if first % 2:\n        n += len(rest)\n"
     "match {'n': n, 'm': 1}:\n    case {'n': int(found), **others}:\n        print(found, others)\n",
+    "a name that is deleted after the step": "gone = n\nprint(loss.item())\ndel gone\nn += 1\n",
     "an import and a definition": "from math import sqrt\ndef more(by):\n    return by + 1\nn = more(n) + sqrt(4)\n",
 }
 
