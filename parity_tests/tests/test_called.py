@@ -388,3 +388,18 @@ def test_reduction_is_seen_on_every_rank(tmp_path: Path) -> None:
     told = lab_parity.compare(wrapped, quiet)
     assert told.rung == "identical"
     assert any("broadcast_buffers" in note for note in told.notes)
+
+
+def test_a_rate_that_begins_at_zero_is_a_schedule_and_no_frozen_parameter(tmp_path: Path) -> None:
+    """Nothing moves in the first step, for a reason that the settings show."""
+    for name, first in (("a", 1), ("b", 0)):
+
+        def warm(step: int, first: int = first) -> float:
+            return min(1.0, (step + first) / 4)
+
+        with lab_parity.record(tmp_path / name, capture=range(6)):
+            train(schedule=functools.partial(lr_scheduler.LambdaLR, lr_lambda=warm), steps=6)
+    cause = lab_parity.diagnose(tmp_path / "a", tmp_path / "b")
+    assert cause is not None
+    assert cause.name == "schedule"
+    assert "behind by 1" in cause.sentence

@@ -35,7 +35,17 @@ def find(scene: Scene) -> Iterator[Cause]:
         yield from _silent(scene, a, b, everyone, shapes)
         return
     for run, still, side in ((scene.legacy, scene.migrated, "migrated"), (scene.migrated, scene.legacy, "legacy")):
-        names = [name for name in everyone if name in a and _moved(run, name) and not _moved(still, name)]
+        resting = {
+            name
+            for setting in scene.setting("lr", "learning_rate")
+            if (setting.b if still is scene.migrated else setting.a) == 0
+            for name in setting.parameters
+        }  # a rate of zero leaves them as they are, and is a cause of its own
+        names = [
+            name
+            for name in everyone
+            if name in a and name not in resting and _moved(run, name) and not _moved(still, name)
+        ]
         if names:
             yield Cause(
                 "frozen",
