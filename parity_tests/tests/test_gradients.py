@@ -150,3 +150,12 @@ def test_looking_on_changes_no_number(tmp_path: Path, training: Callable[[], Ten
     with lab_parity.record(tmp_path / "a.trace"):
         recorded = training()
     assert torch.equal(plain, recorded)
+
+
+def test_gradients_of_an_edge_of_the_graph_are_given_as_ever(tmp_path: Path) -> None:
+    """An edge is a tuple, and no list of tensors."""
+    model = nn.Linear(3, 1)
+    hidden = model(torch.ones(2, 3))
+    with lab_parity.record(tmp_path / "a.trace"):
+        (found,) = torch.autograd.grad(hidden.sum(), torch.autograd.graph.get_gradient_edge(hidden))
+    assert torch.equal(found, torch.ones(2, 1))

@@ -11,6 +11,7 @@ from typing import Any
 import attrs
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import GradientEdge
 from torch.nn.modules import module as torch_module
 
 from lab_parity.record.by_hand import ByHand
@@ -148,10 +149,7 @@ class MicroSteps:
             if self._in_backward or not self._active():
                 original(tensors, *args, **kwargs)
                 return
-            self._notes.guard(self._by_hand.settle)
-            loss = self._notes.guard(loss_rows, self._count, tensors, self._fingerprint) or []
-            rng = self._notes.guard(self._generators.rows, self._count) or []
-            self._notes.guard(self._capture.before_backward, self._count, tensors)
+            rng, loss = self._begin(tensors)
             self._in_backward = True
             try:
                 original(tensors, *args, **kwargs)
@@ -175,15 +173,10 @@ class MicroSteps:
         def grad(outputs: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
             if self._in_backward or not self._active() or torch.compiler.is_compiling():
                 return original(outputs, inputs, *args, **kwargs)
-            leaves = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+            # An edge of the graph is a tuple, too.
+            leaves: list[Any] = [inputs] if isinstance(inputs, (Tensor, GradientEdge)) else list(inputs)
             training = any(isinstance(leaf, nn.Parameter) for leaf in leaves)
-            loss: list[Row] = []
-            rng: list[Row] = []
-            if training:
-                self._notes.guard(self._by_hand.settle)
-                loss = self._notes.guard(loss_rows, self._count, outputs, self._fingerprint) or []
-                rng = self._notes.guard(self._generators.rows, self._count) or []
-                self._notes.guard(self._capture.before_backward, self._count, outputs)
+            rng, loss = self._begin(outputs) if training else ([], [])
             self._in_backward = True
             try:
                 found = original(outputs, leaves, *args, **kwargs)
@@ -202,6 +195,14 @@ class MicroSteps:
             torch.autograd.grad = original
 
         return stop
+
+    def _begin(self, outputs: Any) -> tuple[list[Row], list[Row]]:
+        """A backward pass begins from `outputs`: the generators' states, and the losses."""
+        self._notes.guard(self._by_hand.settle)
+        loss = self._notes.guard(loss_rows, self._count, outputs, self._fingerprint) or []
+        rng = self._notes.guard(self._generators.rows, self._count) or []
+        self._notes.guard(self._capture.before_backward, self._count, outputs)
+        return rng, loss
 
     def _given(self, gradients: Sequence[Tensor | None]) -> None:
         """A penalty's gradients, which the loss is made of."""
