@@ -72,25 +72,21 @@ def steps(body: Body, items: Iterable[Any]) -> Steps:
             del items
     place = places.start(body)
     running.driver.carried.remember([one.body for one in places.running])
-    nested = inspect.isgeneratorfunction(body)
-    note = place.enter if nested else place.count
+    note = place.enter if inspect.isgeneratorfunction(body) else place.count
     try:
-        for item in place.begin(items):
-            note()
-            ended = (yield from body(item)) if nested else (yield Step(body, item))
-            if ended is not None:
-                return ended
-        return None
+        return (yield from _steps(body, place.begin(items), note))
     finally:
         # An error keeps this frame: what the items' own `finally` does is done before any handler, as around a loop.
         del items
         place.leave()
 
 
-def _steps(body: Body, items: Iterable[Any]) -> Steps:
+def _steps(body: Body, items: Iterable[Any], note: Callable[[], object] = lambda: None) -> Steps:
+    """`note` is called before each item."""
     nested = inspect.isgeneratorfunction(body)
     try:
         for item in items:
+            note()
             ended = (yield from body(item)) if nested else (yield Step(body, item))
             if ended is not None:
                 return ended

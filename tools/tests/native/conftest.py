@@ -107,6 +107,12 @@ class Native:
             self.train()
         return compare(self.folder / "legacy.trace", self.folder / "native.trace")
 
+    def identical(self, *bindings: str, sites: Sequence[UpdateSite] = SITES) -> None:
+        """Demand the bits of Lab's training in the native one, over nine steps and more."""
+        verdict = self.verdict(*bindings, sites=sites)
+        assert verdict.rung == "identical", (verdict.first and verdict.first.sentence(), verdict.reasons)
+        assert verdict.coverage.steps >= 9
+
     def written(self, *bindings: str) -> Path:
         """Write the conversion; the legacy project's folder."""
         conversion = self.converted(*bindings)
