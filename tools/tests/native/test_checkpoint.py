@@ -16,9 +16,8 @@ from lab_migrate.errors import UsageError
 from lab_migrate.native.checkpoint import convert_to_native
 from lab_parity.testing import assert_same_bits
 
-from .test_native import FP16, GAN, LABS_SCALE, LBFGS, SAM
+from .settings import COSINE, FP16, GAN, LABS_SCALE, LBFGS, SAM
 
-COSINE = ("Adam.schedule = @WarmupCosine()", "WarmupCosine.lr = 0.02", "WarmupCosine.total = 9")
 PROJECTS: dict[str, tuple[str, ...]] = {
     "an average, an evaluation that goes on": (
         "Trainer.ema = @EMA()", "EMA.buffers = True", "Trainer.eval_batches = 1", "Trainer.eval_every = 2",

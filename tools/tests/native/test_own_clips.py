@@ -9,7 +9,7 @@ import pytest
 
 from lab_migrate.convert import convert_project
 
-from .test_native import FP16, GAN, GRADIENTS
+from .settings import FP16, GAN, GRADIENTS
 
 PROJECTS: dict[str, tuple[str, ...]] = {
     "a formula": (*GRADIENTS, "Gradients.clip = @Soft()", "Soft.limit = 0.01"),

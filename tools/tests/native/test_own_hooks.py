@@ -12,8 +12,8 @@ from lab_migrate.convert import convert_project
 from lab_migrate.native.checkpoint import convert_to_native
 from lab_parity.testing import assert_same_bits
 
+from .settings import COSINE, GAN
 from .test_checkpoint import state_of, trained
-from .test_native import COSINE, GAN
 
 MARGIN = "Trainer.objective = @Margin()"
 PROJECTS: dict[str, tuple[str, ...]] = {

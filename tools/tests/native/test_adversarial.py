@@ -1,0 +1,40 @@
+"""Level L3: a generator and its critic, under manual optimization."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from .settings import GAN
+
+ADVERSARIAL: dict[str, tuple[str, ...]] = {
+    "as it is": (),
+    "three updates of the critic": ("Adversarial.critic_steps = 3", "Trainer.ema = @EMA()"),
+    "a parameter that no loss reaches": (
+        "critic/Model.blocks = [@hidden/Linear(), @Scale(), @Activation(), @logit/Linear()]",
+    ),
+    "one forward pass": ("Adversarial.sharing = 'forward'", "Trainer.hooks = [@StopOnNaN()]"),
+    "one graph": ("Adversarial.sharing = 'graph'",),
+    "one graph, two updates of the critic": ("Adversarial.sharing = 'graph'", "Adversarial.critic_steps = 2"),
+    "the critic starts late": ("Adversarial.start = 3",),
+    "one graph, the critic starts late": ("Adversarial.sharing = 'graph'", "Adversarial.start = 3"),
+    "a penalty": ("Adversarial.penalty = 2.0",),
+    "a penalty now and then": ("Adversarial.penalty = 2.0", "Adversarial.penalty_every = 3"),
+    "clipping and a schedule for each": (
+"critic/Adam.clip_norm = 0.3", "critic/Adam.schedule = @Ramp()", "Ramp.of = 'lr'", "Ramp.start = 0.02",
+        "Ramp.end = 0.001", "Ramp.steps = 6", "generator/SGD.schedule = @WarmupCosine()", "WarmupCosine.lr = 0.1",
+        "WarmupCosine.total = 9", "generator/SGD.gradients = @g/Gradients()", "g/Gradients.clip = @ClipTorchNorm()",
+        "ClipTorchNorm.limit = 0.2", "g/Gradients.left_as = 'none'", "critic/Adam.multipliers = {'*.bias': 2.0}",
+    ),
+    "a schedule for one, clipping by block": (
+        "generator/SGD.schedule = @WarmupCosine()", "WarmupCosine.lr = 0.1", "WarmupCosine.total = 9",
+        "critic/Adam.gradients = @c/Gradients()", "c/Gradients.clip = @ClipPerBlock()", "ClipPerBlock.limit = 0.1",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ADVERSARIAL)
+def test_a_native_adversarial_training_has_the_bits_of_labs(native: Any, name: str) -> None:
+    """Two optimizers under manual optimization: every update of both, over nine steps."""
+    native.identical(*GAN, *ADVERSARIAL[name])

@@ -1,0 +1,151 @@
+"""Level L3: what has no native form yet is refused, and says which setting stands in the way."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from .settings import ACCUMULATE, FP16, GAN, GRADIENTS, LBFGS, LOOKAHEAD, SAM
+
+REFUSED: dict[str, tuple[str, str, tuple[str, ...]]] = {
+    "the sum of losses": (
+        "LM402",
+        "Accumulation.form",
+        ("Adam.accumulate = @Accumulation()", "Accumulation.every = 2", "Accumulation.form = 'sum'"),
+    ),
+    "leftovers": (
+        "LM402",
+        "leftover",
+        ("Adam.accumulate = @Accumulation()", "Accumulation.every = 2", "Accumulation.leftover = 'drop'"),
+    ),
+    "SAM that clips": ("LM402", "SAM", (*SAM, "Trainer.stepper = @TwoPhase()", "SGD.clip_norm = 1.0")),
+    "SAM that would accumulate": ("LM402", "SAM", (*SAM, "Trainer.stepper = @TwoPhase()", "SGD.accumulate = 2")),
+    "LBFGS that clips": ("LM402", "Closure", (*LBFGS, "Torch.clip_norm = 1.0")),
+    "LBFGS that would accumulate": ("LM402", "Closure", (*LBFGS, "Torch.accumulate = 2")),
+    "losses passed over": ("LM402", "skip_nan", ("Trainer.stepper = @Plain()", "Plain.skip_nan = True")),
+    "one of Lab's scalers without autocast": ("LM405", "float16", (*GRADIENTS, "Gradients.scaler = @StaticScaler()")),
+    "a scaler beside an adversarial stepper": (
+        "LM405",
+        "scales its losses",
+        (*GAN, "critic/Adam.gradients = @c/Gradients()", "c/Gradients.scaler = @TorchScaler()"),
+    ),
+    "fp32 masters": ("LM402", "masters", (*GRADIENTS, "Gradients.masters = True")),
+    "half weights": ("LM402", "HalfWeights", ("Trainer.precision = @HalfWeights()",)),
+    "clipping the whole model": (
+        "LM402",
+        "whole model",
+        (*GRADIENTS, "Gradients.clip = @ClipValue()", "ClipValue.limit = 0.1", "ClipValue.reach = 'model'"),
+    ),
+    "a schedule per loss": (
+        "LM402",
+        "loss",
+        (
+            "Adam.schedule = @Timed()",
+            "Timed.schedule = @Ramp()",
+            "Timed.per = 'loss'",
+            "Ramp.of = 'lr'",
+            "Ramp.start = 0.1",
+            "Ramp.end = 0.2",
+            "Ramp.steps = 3",
+        ),
+    ),
+    "a moving clip value": (
+        "LM402",
+        "clip",
+        (
+            "Adam.clip_norm = 1.0",
+            "Adam.schedule = @Ramp()",
+            "Ramp.of = 'clip'",
+            "Ramp.start = 0.1",
+            "Ramp.end = 0.2",
+            "Ramp.steps = 3",
+        ),
+    ),
+    "evaluation before step 0": (
+        "LM402",
+        "before step 0",
+        ("Trainer.evaluation = @Evaluation()", "Evaluation.at_start = True"),
+    ),
+    "evaluation in training mode": (
+        "LM402",
+        "eval_mode",
+        ("Trainer.evaluation = @Evaluation()", "Evaluation.eval_mode = False"),
+    ),
+    "generators kept": (
+        "LM402",
+        "generators",
+        ("Trainer.evaluation = @Evaluation()", "Evaluation.generators = 'kept'"),
+    ),
+    "a mixture of loaders": (
+        "LM402",
+        "step",
+        (
+            "Trainer.loader = @Mixture",
+            "Mixture.loaders = [@train/Loader(), @test/Loader()]",
+            "Mixture.start = [0.5, 0.5]",
+            "Mixture.end = [0.1, 0.9]",
+            "Mixture.steps = 5",
+        ),
+    ),
+    "an adversarial training in mixed precision": ("LM405", "precision", (*GAN, "Trainer.precision = @Autocast()")),
+    "an adversarial training that accumulates": ("LM402", "accumulates", (*GAN, "critic/Adam.accumulate = 2")),
+    "one optimizer around another in fp16": (
+        "LM405",
+        "Lookahead",
+        (
+            *FP16,
+            *LOOKAHEAD,
+        ),
+    ),
+    "a scaler without autocast": ("LM405", "float16", (*GRADIENTS, "Gradients.scaler = @TorchScaler()")),
+    "settings of what Lab's code makes itself": (
+        "LM405",
+        "Gradients.clip",
+        ("Gradients.clip = @ClipValue()", "ClipValue.limit = 0.1"),
+    ),
+    "settings of what Lab's code makes for one optimizer": (
+        "LM405",
+        "Gradients.clip",
+        (*GAN, "critic/Adam.gradients = @Gradients()", "Gradients.clip = @ClipValue()", "ClipValue.limit = 0.1"),
+    ),
+    "the time of a schedule that is not Timed": (
+        "LM405",
+        "Timed.when",
+        (
+            "Adam.schedule = @Ramp()",
+            "Ramp.of = 'lr'",
+            "Ramp.start = 0.1",
+            "Ramp.end = 0.2",
+            "Ramp.steps = 3",
+            "Timed.when = 'after'",
+        ),
+    ),
+    "how steps are taken where no stepper is": ("LM405", "Plain.skip_nan", ("Plain.skip_nan = True",)),
+    "how it is accumulated, next to a number": (
+        "LM405",
+        "Accumulation.form",
+        (ACCUMULATE, "Accumulation.form = 'sum'"),
+    ),
+    "two policies of what to keep": (
+        "LM405",
+        "two Keep",
+        (
+            "Trainer.checkpoint_every = 4",
+            "Trainer.hooks = [@Keep(), @b/Keep()]",
+            "Keep.last = 1",
+            "b/Keep.best = 'eval/loss'",
+        ),
+    ),
+    "a misspelt setting": ("LM405", "Adm", ("Adm.lr = 1.0",)),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_has_no_native_form_is_refused(native: Any, name: str) -> None:
+    """The finding says which setting stands in the way, and nothing is written."""
+    code, said, bindings = REFUSED[name]
+    conversion = native.converted(*bindings)
+    assert conversion.needs_hand
+    assert not conversion.changes
+    assert any(finding.code == code and said in finding.message for finding in conversion.findings), conversion.findings
