@@ -247,6 +247,7 @@ def stock_watched(bar: Callable[[], ProgressBar | None]) -> Callable[[Size, Path
 #: Name of a row -> how it is run. "Watched" is with a progress bar, a CSV logger and one logged metric.
 WAYS: dict[str, Callable[[Size, Path], float]] = {
     "raw legacy_lab loop": run_legacy,
+    "raw legacy_lab loop, again": run_legacy,
     "drop-in, Lab's update": drop_in("slim", "loop"),
     "drop-in, Lab's update, watched": drop_in_watched("slim", "loop", no_choice),
     "drop-in": drop_in("slim", "foreach"),
@@ -317,7 +318,8 @@ def main() -> None:
 
 INTRODUCTION = """`python benchmarks/step_cost.py --write` wrote this. A step under each loop over the same step under
 Lab's own (and microseconds more), with one Lab model, optimizer and batches for all; in turns in one process, one
-thread, in processor time, median over the turns. "Watched": with a progress bar, a CSV logger and one logged metric;
+thread, in processor time, median over the turns. "Again" is the raw loop against itself: what these turns cannot
+tell apart. "Watched": with a progress bar, a CSV logger and one logged metric;
 the drop-in has its own bar, which draws ten times a second. "Lab's update": `Trainer(update="loop")`, the same
 arithmetic calls as the raw loop, so that the loops alone are compared. "Lightning's loop":
 `Trainer(loop="stock")`."""

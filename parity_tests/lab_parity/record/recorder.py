@@ -271,10 +271,11 @@ class Recorder:
         ]  # fmt: skip
         if not isinstance(update.optimizer, ByHand):  # whose end is seen only when the program has gone on
             rows += self._generators.rows(-1)
-        label, writer = self._views.label(update.optimizer), self._open(on_device(rows))
+        waiting = on_device(rows)
+        label, writer = self._views.label(update.optimizer), self._open(waiting)
         self._notes.guard(self._capture.after_update, writer.path, label, update.optimizer, count, view)
         writer.step(
-            settled_rows(rows),
+            settled_rows(rows) if waiting else rows,
             optimizer=label,
             micro_steps=count,
             step=self._taken,

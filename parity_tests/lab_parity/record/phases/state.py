@@ -26,6 +26,6 @@ def state_rows(view: OptimizerView, fingerprint: Fingerprint) -> list[Row]:
 
 def _row(key: Key, value: Any, fingerprint: Fingerprint) -> Row:
     if isinstance(value, Tensor):
-        single = value.ndim == 0 and value.device.type == "cpu" and not value.is_complex()
+        single = value.is_cpu and value.ndim == 0 and not value.is_complex()
         return fingerprint(key, value, float(value) if single else None)
     return Row(key, digest_bytes(repr(value).encode()), None if value is None else float(value))
