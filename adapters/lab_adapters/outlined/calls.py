@@ -52,8 +52,7 @@ class Calls:
         value, loops, calls, states = self.done[self.begun] = done[self.begun]
         self.begun += calls
         self.place.begun += loops
-        resume.restore_early()
-        places.put_back(states)
+        resume.go_past(places, states)
         return Made(Unpacking().unpack(value))
 
     def begin(self) -> Began:
@@ -66,4 +65,4 @@ class Calls:
         packed = Packing().pack(value)
         if packed is not MISSING:
             loops, calls = self.place.begun - began.loops, self.begun - began.calls
-            self.done[began.number] = [packed, loops, calls, self.place.places.states()]
+            self.done[began.number] = [packed, loops, calls, self.place.places.beginning(self.place)]

@@ -9,7 +9,7 @@ import os
 import signal
 import threading
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import lightning.pytorch as pl
@@ -18,15 +18,17 @@ from lightning.pytorch.accelerators import CPUAccelerator
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from lab_adapters.faithful import faithful, quiet
-from lab_adapters.outlined.carried import Carried
+from lab_adapters.outlined.carried import Carried, slots
 from lab_adapters.outlined.flow import Body, Raised, Step, Steps, running, steps
 from lab_adapters.outlined.flow import result as as_raised
-from lab_adapters.outlined.found import find, scope_of
+from lab_adapters.outlined.found import Found, find, scope_of
 from lab_adapters.outlined.held import held_by, put_held
 from lab_adapters.outlined.iterators import loaders_iterated
 from lab_adapters.outlined.module import OUTLINED_KEY, OutlinedModule
 from lab_adapters.outlined.places import Places
 from lab_adapters.outlined.scalars import scalars_to_loggers
+from lab_adapters.outlined.stale import tensors_in
+from lab_adapters.outlined.state import kept_of, put_kept, put_rates, rates_of, state_of, tensors_of
 from lab_adapters.outlined.tracebacks import hide_ours
 
 #: More iterations than any training has; an outlined loop ends by itself.
@@ -58,7 +60,10 @@ class Driver:
         self.found = find(scope())
         self.carried = Carried()
         self.places = Places(
-            hold=lambda: held_by(self.places.bodies, self.carried), put=lambda held: put_held(self.places.bodies, held)
+            hold=lambda: held_by(self.places.bodies, self.carried),
+            put=lambda held: put_held(self.places.bodies, held),
+            begin=self._beginning,
+            put_beginning=self._put_beginning,
         )
         self.ended: Any = None
         self._step: Step | None = None
@@ -66,6 +71,34 @@ class Driver:
         self._taken = False
         self._counts: dict[int, int] = {}
         self._seen_stepping = False
+
+    def found_now(self) -> Found:
+        """Looked for anew, since optimizers may come late; the scope of the whole loop first, so that paths stay."""
+        return find(self.scope(), *map(scope_of, self.places.bodies))
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint holds besides the models' own states, the places and the generators."""
+        return state_of(self.found_now(), self.carried, self.places.bodies)
+
+    def _beginning(self, whole: bool) -> dict[str, Any]:
+        found = self.found_now()
+        if whole:
+            return {"kept": kept_of(found, self.carried, self.places.bodies)}
+        return {"rates": rates_of(found)}
+
+    def _put_beginning(self, states: dict[str, Any]) -> None:
+        found = self.found_now()
+        if "kept" in states:
+            put_kept(found, self.carried, self.places.bodies, states["kept"])
+        put_rates(found, states.get("rates", {}))
+
+    def changed_tensors(self, carried: Mapping[str, Any]) -> dict[int, str]:
+        """Of what a training changes, by identity and name: the models' tensors, and those that its loops carry."""
+        found = {id(tensor): name for name, tensor in tensors_of(self.found_now()).items()}
+        for slot in slots(self.places.bodies):
+            if slot.path in carried:
+                found.update({id(tensor): slot.path for tensor in tensors_in(slot.get())})
+        return found
 
     # ---- what Lightning iterates over
 
@@ -194,6 +227,8 @@ def drive(legacy: Steps, scope: Callable[[], dict[str, Any]], trainer: dict[str,
         raise
     finally:
         hook.remove()
+        if driver.places.resume is not None:
+            driver.places.resume.stale.rest()
         # Where Lightning stopped first, `finally` blocks around the legacy loops run now.
         driver.legacy.close()
         running.driver = running.places = None

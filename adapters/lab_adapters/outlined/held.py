@@ -14,7 +14,7 @@ import numpy as np
 from lab_adapters.outlined.carried import Carried, places_of, slots, unbound
 from lab_adapters.outlined.packing import GENERATORS, MISSING, PLAIN, Packing, Unpacking
 
-__all__ = ["held_by", "put_held"]
+__all__ = ["held_by", "is_small", "put_held"]
 
 #: Entries of a value that is kept, at most: of an array, and of a container, which takes longer to look through.
 LARGEST_ARRAY, LARGEST = 10_000, 1_000
@@ -29,7 +29,7 @@ def held_by(bodies: list[Any], carried: Carried) -> dict[str, Any]:
     found = {
         slot.path: packing.pack(value)
         for slot in slots(bodies)
-        if _is_small(value := slot.get()) and carried.has_changed(slot.path, value)
+        if is_small(value := slot.get()) and carried.has_changed(slot.path, value)
     }
     return {path: packed for path, packed in found.items() if packed is not MISSING}
 
@@ -48,11 +48,12 @@ def put_held(bodies: list[Any], held: dict[str, Any]) -> None:
                 slot.put(value)
 
 
-def _is_small(value: Any) -> bool:
+def is_small(value: Any) -> bool:
+    """Whether it is quickly kept: plain values, generators, and not too many of them."""
     if isinstance(value, np.ndarray):
         return value.size <= LARGEST_ARRAY
     if isinstance(value, dict):
-        return len(value) <= LARGEST and all(map(_is_small, value)) and all(map(_is_small, value.values()))
+        return len(value) <= LARGEST and all(map(is_small, value)) and all(map(is_small, value.values()))
     if isinstance(value, list | tuple | set | deque):
-        return len(value) <= LARGEST and all(map(_is_small, value))
+        return len(value) <= LARGEST and all(map(is_small, value))
     return isinstance(value, (*PLAIN, np.generic, *GENERATORS))

@@ -6,12 +6,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import lightning.pytorch as pl
-import torch
 
 from lab_adapters.generators import generator_states, set_generator_states
-from lab_adapters.outlined.found import Found, find, scope_of
 from lab_adapters.outlined.places import Resume
-from lab_adapters.outlined.state_dicts import storable, stored
+from lab_adapters.outlined.state import models_of, put_models, put_state
 from lab_adapters.progress import count_step, resume_at
 
 if TYPE_CHECKING:
@@ -60,40 +58,17 @@ class OutlinedModule(pl.LightningModule):
 
     def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:  # type: ignore[override]
         """The models of the loop, each under the path by which the loop knows it."""
-        return {
-            f"{path}.{key}": value
-            for path, model in self._found().modules.items()
-            for key, value in model.state_dict().items()
-        }
+        return models_of(self.driver.found_now())
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
         """Load the models. Raises `KeyError` for a model that the loop no longer has, or that the file lacks."""
-        _load_models(self._found(), state_dict)
+        put_models(self.driver.found_now(), state_dict)
         return Keys([], [])
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add all that is not a model."""
-        found = self._found()
-        names = {id(tensor): name for name, tensor in _tensors(found).items()}
-        loaders = {id(loader): path for path, loader in found.loaders.items()}
         checkpoint[OUTLINED_KEY] = {
-            "optimizers": {path: storable(optimizer.state_dict()) for path, optimizer in found.optimizers.items()},
-            # Schedules warn where they step before their optimizer ever did.
-            "stepped": [path for path, one in found.optimizers.items() if getattr(one, "_opt_called", False)],
-            "others": {path: storable(other.state_dict()) for path, other in found.others.items()},
-            "kinds": {path: type(one).__name__ for path, one in {**found.optimizers, **found.others}.items()},
-            "grads": {
-                f"{path}.{name}": parameter.grad.detach().clone()
-                for path, model in found.modules.items()
-                for name, parameter in model.named_parameters()
-                if parameter.grad is not None
-            },
-            "requires_grad": {
-                f"{path}.{name}": parameter.requires_grad
-                for path, model in found.modules.items()
-                for name, parameter in model.named_parameters()
-            },
-            "carried": self.driver.carried.state(self._bodies(), names, loaders),
+            **self.driver.state(),
             "places": self.driver.places.state(),
             "rng": generator_states(),
             "fit": self.driver.ordinal,
@@ -112,62 +87,14 @@ class OutlinedModule(pl.LightningModule):
         self.driver.places.resume = Resume(
             state["places"],
             lambda: self._restore(state, models),
-            lambda owner: self.driver.carried.restore_below(self._bodies(), state["carried"], owner),
+            lambda owner: self.driver.carried.restore_below(self.driver.places.bodies, state["carried"], owner),
+            lambda: self.driver.changed_tensors(state["carried"]),
         )
         resume_at(checkpoint, self.trainer, checkpoint["global_step"], state["batches"])
 
     def _restore(self, state: dict[str, Any], models: dict[str, Any]) -> None:
         """Everything, at the place where the checkpoint was written; the generators last."""
-        found = self._found()
-        _load_models(found, models)
-        for kind, objects in (("optimizers", found.optimizers), ("others", found.others)):
-            for path, saved in state[kind].items():
-                _known(objects, path, kind, state.get("kinds", {})).load_state_dict(stored(saved))
-        for path in state["stepped"]:
-            found.optimizers[path]._opt_called = True
-        for path, model in found.modules.items():
-            for name, parameter in model.named_parameters():
-                grad = state["grads"].get(f"{path}.{name}")
-                parameter.grad = grad.to(parameter.device) if grad is not None else None
-        tensors = _tensors(found)
-        for name, trains in state.get("requires_grad", {}).items():
-            if name in tensors and tensors[name].is_leaf:
-                tensors[name].requires_grad_(trains)
-        self.driver.carried.restore(self._bodies(), state["carried"], tensors, found.loaders)
+        found = self.driver.found_now()
+        put_models(found, models)
+        put_state(found, self.driver.carried, self.driver.places.bodies, state)
         set_generator_states(state["rng"])
-
-    def _bodies(self) -> list[Any]:
-        return self.driver.places.bodies
-
-    def _found(self) -> Found:
-        """Looked for anew, since optimizers may come late; the scope of the whole loop first, so that paths stay."""
-        return find(self.driver.scope(), *map(scope_of, self._bodies()))
-
-
-def _tensors(found: Found) -> dict[str, torch.Tensor]:
-    """The models' parameters and buffers, by the models' paths and their own names in them."""
-    return {
-        f"{path}.{name}": tensor
-        for path, model in found.modules.items()
-        for name, tensor in (*model.named_parameters(), *model.named_buffers())
-    }
-
-
-def _load_models(found: Found, state: Mapping[str, torch.Tensor]) -> None:
-    for path, model in found.modules.items():
-        own = {key.removeprefix(f"{path}."): value for key, value in state.items() if key.startswith(f"{path}.")}
-        if not own and model.state_dict():
-            raise KeyError(f"checkpoint: expected the model {path}, found {', '.join(sorted(state))[:200]}")
-        model.load_state_dict(own)
-
-
-def _known(objects: Mapping[str, Any], path: str, kind: str, kinds: Mapping[str, str]) -> Any:
-    if path not in objects:
-        raise KeyError(f"checkpoint: {kind} {path}: expected it in the loop's scope, found {', '.join(objects)}")
-    name = type(objects[path]).__name__
-    if kinds.get(path, name) != name:
-        raise KeyError(
-            f"checkpoint: {kind} {path}: expected {kinds[path]}, as it was saved, found {name}; where the training "
-            "goes over from one to the other on its way, resume from a checkpoint before that"
-        )
-    return objects[path]

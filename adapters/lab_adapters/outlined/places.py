@@ -17,6 +17,7 @@ import attrs
 from lab_adapters.generators import generator_states, set_generator_states
 from lab_adapters.outlined.calls import Calls
 from lab_adapters.outlined.iterators import only_read_by
+from lab_adapters.outlined.stale import Stale
 
 
 @attrs.define(eq=False)
@@ -44,20 +45,20 @@ class Place:
             self.created = self.places.states()
             return iter(items)
         if self.ordinal < saved["ordinal"]:
-            resume.restore_early()
-            left = dict(saved.get("left", ())).get(self.ordinal)
-            if left is not None:
-                self.places.put_back(left)
+            resume.go_past(self.places, dict(saved.get("left", ())).get(self.ordinal))
             return iter(())
         self.created = saved["created"]
-        self.places.put_back(saved["created"])
+        fresh = resume.put_back_items(self.places, saved["created"], self.body.__name__)
         iterator = iter(items)
         innermost = self.depth == len(resume.places) - 1
         done = saved["index"] + (1 if innermost else 0)
         if innermost and (owner := only_read_by(items)) is not None:
             # What it prints of its meters, say, it prints of them as the body left them.
             resume.restore_object(owner)
-        used = sum(1 for _ in itertools.islice(iterator, done))
+        used = sum(1 for _ in itertools.islice(iterator, min(done, 1)))
+        if fresh and done > 1:
+            resume.watch(f"the iterable of the loop that runs {self.body.__name__}")
+        used += sum(1 for _ in itertools.islice(iterator, done - 1)) if done > 1 else 0
         if used < done:
             raise ValueError(
                 f"resume: expected at least {done} items in the loop that runs {self.body.__name__}, found {used}; "
@@ -65,6 +66,7 @@ class Place:
             )
         self.index = done - 1
         if innermost:
+            resume.stale.rest()
             self.places.resume = None
             resume.restore()
         return iterator
@@ -77,10 +79,9 @@ class Place:
         if resume is not None:
             # Still on the way in: this body's beginning runs as it ran then.
             self.entered = resume.places[self.depth]["entered"]
-            if self.entered is not None:
-                self.places.put_back(self.entered)
+            resume.put_back(self.places, self.entered, f"the beginning of {self.body.__name__}")
         else:
-            self.entered = self.places.states()
+            self.entered = self.places.beginning(self)
 
     def count(self) -> None:
         """Count an item of an innermost loop."""
@@ -89,7 +90,14 @@ class Place:
     def leave(self) -> None:
         """The loop has ended."""
         self.places.running.remove(self)
-        self.places.left_beside(self)[self.ordinal] = self.places.states()
+        around = self.places.running[-1] if self.places.running else None
+        resume = self.places.resume
+        if resume is None:
+            self.places.left_beside(self)[self.ordinal] = self.places.beginning(around)
+            return
+        saved = dict(resume.places[self.depth].get("left", ())) if self.depth < len(resume.places) else {}
+        if self.ordinal in saved:
+            self.places.left_beside(self)[self.ordinal] = saved[self.ordinal]
 
 
 @attrs.define
@@ -103,7 +111,41 @@ class Resume:
     places: list[dict[str, Any]]
     restore: Callable[[], None]
     restore_object: Callable[[Any], None]
+    tensors: Callable[[], dict[int, str]] = dict
+    stale: Stale = attrs.field(factory=Stale)
+    #: Whether the code that runs now finds everything as it was then.
+    fresh: bool = True
     _early: bool = False
+
+    def put_back(self, places: Places, states: dict[str, Any] | None, where: str) -> None:
+        """Make things as they were when this code began; what is not kept of then is watched for."""
+        self.stale.rest()
+        if states is not None:
+            places.put_back(states)
+        self.fresh = (states is not None and "kept" in states) or not places.has_trained
+        if not self.fresh:
+            self.watch(where)
+
+    def watch(self, where: str) -> None:
+        """Say where this code reads a tensor that has not its value of then."""
+        self.stale.rest()
+        self.stale.watch(self.tensors(), where)
+
+    def put_back_items(self, places: Places, states: dict[str, Any], name: str) -> bool:
+        """The same for what a loop iterates over; whether its first item finds all as it was then."""
+        fresh = self.fresh
+        self.put_back(places, states, f"the iterable of the loop that runs {name}")
+        if fresh:
+            self.stale.rest()
+        self.fresh = fresh
+        return fresh
+
+    def go_past(self, places: Places, states: dict[str, Any] | None) -> None:
+        """A loop, or a call, that the resumed training has behind it: make things as they were after it."""
+        self.stale.rest()
+        if states is None or "kept" not in states:
+            self.restore_early()
+        self.put_back(places, states, "code between two loops")
 
     def restore_early(self) -> None:
         """Put back, once, whatever is there already."""
@@ -118,15 +160,23 @@ class Places:
     """The loops that run now, outermost first.
 
     `hold` says what the program's own small values are now, and `put` puts them back: what the beginning of an epoch
-    counts, draws from, or loads next.
+    counts, draws from, or loads next. `begin` says, as a whole or only what is small, how models, optimizers and
+    schedules are, and `put_beginning` makes them so again.
     """
 
     hold: Callable[[], dict[str, Any]] = dict
     put: Callable[[dict[str, Any]], None] = lambda held: None
+    begin: Callable[[bool], dict[str, Any]] = lambda whole: {}
+    put_beginning: Callable[[dict[str, Any]], None] = lambda states: None
     running: list[Place] = attrs.field(factory=list)
     resume: Resume | None = None
     _roots: int = 0
     _left: dict[int, dict[str, Any]] = attrs.field(factory=dict)
+
+    @property
+    def has_trained(self) -> bool:
+        """Whether an iteration came before where the loops are: else all is as the program made it."""
+        return any(place.index > 0 or place.ordinal > 0 for place in self.running)
 
     @property
     def bodies(self) -> list[Any]:
@@ -137,8 +187,16 @@ class Places:
         """How the generators, the global ones and the program's own, and its counters are now."""
         return {**generator_states(), "held": self.hold()}
 
+    def beginning(self, place: Place | None) -> dict[str, Any]:
+        """The same, and how all else is that code of a loop's body finds before or between the loops inside it."""
+        if place is None:
+            return self.states()
+        return {**self.begin(getattr(place.body, "__reads_models__", False)), **self.states()}
+
     def put_back(self, states: dict[str, Any]) -> None:
         """Make them so again."""
+        if "kept" in states or "rates" in states:
+            self.put_beginning(states)
         set_generator_states(states)
         self.put(states.get("held", {}))
 

@@ -5,12 +5,13 @@ A learning rate that was computed with numpy is a numpy scalar, which `torch.loa
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
 import torch
 
-__all__ = ["storable", "stored"]
+__all__ = ["copied", "storable", "stored"]
 
 _MARK = "numpy of a state dict"
 
@@ -30,6 +31,20 @@ def stored(state: Any) -> Any:
         value = state["value"]
         return value.numpy() if state[_MARK] == "array" else np.dtype(state["dtype"]).type(value)
     return _mapped(state, stored)
+
+
+def copied(state: Any) -> Any:
+    """The same in the host's memory, with no object of the one that it was made of."""
+    if isinstance(state, torch.Tensor):
+        return state.detach().to("cpu", copy=True)
+    if isinstance(state, dict):
+        made = copy.copy(state)
+        for key, value in state.items():
+            made[key] = copied(value)
+        return made
+    if type(state) in (list, tuple):
+        return type(state)(map(copied, state))
+    return copy.deepcopy(state)
 
 
 def _mapped(state: Any, change: Any) -> Any:

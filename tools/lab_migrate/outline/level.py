@@ -46,6 +46,8 @@ class Level:
     outlined: frozenset[int]
     name: str
     runtime: str
+    #: Whether code of its body, before a loop inside, may read what the training changes (see `beginnings`).
+    reads: bool
     carried: frozenset[str] = attrs.field(init=False)
     jumps: Jumps = attrs.field(init=False)
 
@@ -150,7 +152,8 @@ class Level:
     def _header(self) -> Edit:
         start = self.module.start(self.loop)
         claims = "".join(f"{name}: object\n{self.indent}" for name in self.unbound())
-        return Edit(start, self._colon + 1, f"{claims}def {self.name}({self.parameter}):")
+        mark = f"@{self.runtime}.reads_models\n{self.indent}" if self.reads else ""
+        return Edit(start, self._colon + 1, f"{claims}{mark}def {self.name}({self.parameter}):")
 
     def _prologue(self) -> list[Edit]:
         lines = []

@@ -14,6 +14,7 @@ from lab_migrate.analysis.test_files import is_test
 from lab_migrate.convert.engine import apply
 from lab_migrate.convert.rule import Edit, Refusal, Rule, all_rules
 from lab_migrate.findings import Finding, Status
+from lab_migrate.outline.beginnings import Read, reads_at_its_beginning
 from lab_migrate.outline.level import RUNTIME, Level
 from lab_migrate.outline.nest import Plan, plan
 from lab_migrate.outline.refusals import refusals
@@ -61,7 +62,12 @@ def outline(
         if not reasons:
             possible.append(loop)
     made = plan(possible, graph, wanted, rules)
-    edits = _edits(made, project)
+    reads = {
+        key: read
+        for key, (function, loop, _) in made.loops.items()
+        if (read := reads_at_its_beginning(function, loop, made, graph)) is not None
+    }
+    edits = _edits(made, reads)
     for path in list(edits):
         # Scopes are checked by the compiler only, and a file that it refuses is left as it was.
         error = _refused_by_compiler(project.modules[path], edits[path])
@@ -70,6 +76,11 @@ def outline(
             findings.append(error)
     converted = [loop for loop in possible if id(loop.node) in made.loops and loop.path in edits]
     findings += [_converted(loop, made) for loop in converted]
+    findings += [
+        _kept(function, loop, reads[key])
+        for key, (function, loop, _) in made.loops.items()
+        if key in reads and function.path in edits
+    ]
     findings += [_by_hand(loop) for loop in converted if loop.by_hand]
     findings += [
         _unread(unread, entry)
@@ -88,14 +99,14 @@ def _is_of_script(loop: TrainingLoop, entry: str | None) -> bool:
     return any(loop.node is inner for guard in guards for inner in ast.walk(guard))
 
 
-def _edits(made: Plan, project: Project) -> dict[str, tuple[Edit, ...]]:
+def _edits(made: Plan, reads: Collection[int]) -> dict[str, tuple[Edit, ...]]:
     edits: dict[str, list[Edit]] = {}
     by_function: dict[int, list[tuple[Function, ast.For | ast.While, bool]]] = {}
     for function, loop, root in made.loops.values():
         by_function.setdefault(id(function), []).append((function, loop, root))
     touched: dict[str, Module] = {}
     for group in by_function.values():
-        for level in _levels(group, made):
+        for level in _levels(group, made, reads):
             touched[level.module.path] = level.module
             edits.setdefault(level.module.path, []).extend(level.edits())
     for function in made.generators.values():
@@ -110,7 +121,7 @@ def _edits(made: Plan, project: Project) -> dict[str, tuple[Edit, ...]]:
     return {path: tuple(merged(found)) for path, found in edits.items()}
 
 
-def _levels(group: list[tuple[Function, ast.For | ast.While, bool]], made: Plan) -> list[Level]:
+def _levels(group: list[tuple[Function, ast.For | ast.While, bool]], made: Plan, reads: Collection[int]) -> list[Level]:
     """The levels of one function, inner before outer, so that what both insert at one place is in order."""
     group = sorted(group, key=lambda item: (item[1].lineno, item[1].col_offset))
     levels: list[Level] = []
@@ -131,6 +142,7 @@ def _levels(group: list[tuple[Function, ast.For | ast.While, bool]], made: Plan)
                 outlined,
                 _unused(base, taken),
                 runtime_name(function.module),
+                id(loop) in reads,
             )
         )
     return list(reversed(levels))
@@ -318,6 +330,14 @@ def _refused(loop: TrainingLoop, code: str, refusal: Refusal) -> Finding:
     return Finding(
         loop.path, getattr(node, "lineno", loop.line), getattr(node, "col_offset", 0) + 1, code, Status.UNSUPPORTED,
         f"training loop at line {loop.line} left as it is: {refusal.reason}", refusal.next_step,
+    )  # fmt: skip
+
+
+def _kept(function: Function, loop: ast.stmt, read: Read) -> Finding:
+    return Finding(
+        function.path, loop.lineno, loop.col_offset + 1, "LM231", Status.SAFE,
+        f"code before a loop inside may read what the training changes: {read.text}; checkpoints hold, besides their "
+        "own, the state of the iteration's beginning, on which a resumed training runs it once more",
     )  # fmt: skip
 
 

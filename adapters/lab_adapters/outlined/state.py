@@ -1,0 +1,204 @@
+"""The state of a training, taken and put back: what models, optimizers and schedules hold, and what its loops carry.
+
+Taken for a checkpoint as it is; and at the beginning of an epoch whose code reads the models (`reads_models`) as a copy
+in the host's memory, since the epoch's batches go on changing it.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import attrs
+import torch
+from torch import Tensor
+
+from lab_adapters.outlined.carried import Carried
+from lab_adapters.outlined.found import Found
+from lab_adapters.outlined.held import is_small
+from lab_adapters.outlined.state_dicts import copied, storable, stored
+
+__all__ = [
+    "kept_of",
+    "models_of",
+    "put_kept",
+    "put_models",
+    "put_rates",
+    "put_state",
+    "rates_of",
+    "reads_models",
+    "state_of",
+]
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def reads_models(body: Function) -> Function:
+    """Mark the body of an outer loop whose code before the loops inside reads what the training changes.
+
+    As pseudo-labels, centers of features or a teacher's weights do. A checkpoint then holds, besides the state of its
+    own moment, that of the body's beginning: a resumed training runs that code once more, on what it found then.
+    """
+    body.__reads_models__ = True  # type: ignore[attr-defined]
+    return body
+
+
+def models_of(found: Found) -> dict[str, Any]:
+    """The models' own states, each key below the path by which the loop knows the model."""
+    return {
+        f"{path}.{key}": value for path, model in found.modules.items() for key, value in model.state_dict().items()
+    }
+
+
+def put_models(found: Found, state: Mapping[str, Any]) -> None:
+    """Load them. Raises `KeyError` for a model that the state lacks."""
+    for path, model in found.modules.items():
+        own = {key.removeprefix(f"{path}."): value for key, value in state.items() if key.startswith(f"{path}.")}
+        if not own and model.state_dict():
+            raise KeyError(f"checkpoint: expected the model {path}, found {', '.join(sorted(state))[:200]}")
+        model.load_state_dict(own)
+
+
+def state_of(found: Found, carried: Carried, bodies: list[Any]) -> dict[str, Any]:
+    """All but the models' own states and the generators."""
+    names = {id(tensor): name for name, tensor in tensors_of(found).items()}
+    loaders = {id(loader): path for path, loader in found.loaders.items()}
+    return {
+        "optimizers": {path: storable(optimizer.state_dict()) for path, optimizer in found.optimizers.items()},
+        "stepped": _stepped(found),
+        "others": {path: storable(other.state_dict()) for path, other in found.others.items()},
+        "kinds": {path: type(one).__name__ for path, one in {**found.optimizers, **found.others}.items()},
+        "grads": {
+            f"{path}.{name}": parameter.grad.detach().clone()
+            for path, model in found.modules.items()
+            for name, parameter in model.named_parameters()
+            if parameter.grad is not None
+        },
+        "requires_grad": {
+            f"{path}.{name}": parameter.requires_grad
+            for path, model in found.modules.items()
+            for name, parameter in model.named_parameters()
+        },
+        "carried": carried.state(bodies, names, loaders),
+    }
+
+
+def put_state(found: Found, carried: Carried, bodies: list[Any], state: dict[str, Any]) -> None:
+    """Put it back. Raises `KeyError` where something is not there, or is another thing."""
+    for kind, objects in (("optimizers", found.optimizers), ("others", found.others)):
+        for path, saved in state[kind].items():
+            _known(objects, path, kind, state.get("kinds", {})).load_state_dict(stored(saved))
+    for path in state["stepped"]:
+        found.optimizers[path]._opt_called = True
+    for path, model in found.modules.items():
+        for name, parameter in model.named_parameters():
+            grad = state["grads"].get(f"{path}.{name}")
+            parameter.grad = grad.to(parameter.device) if grad is not None else None
+    tensors = tensors_of(found)
+    for name, trains in state.get("requires_grad", {}).items():
+        if name in tensors and tensors[name].is_leaf:
+            tensors[name].requires_grad_(trains)
+    carried.restore(bodies, state["carried"], tensors, found.loaders)
+
+
+def tensors_of(found: Found) -> dict[str, Tensor]:
+    """The models' parameters and buffers, by the models' paths and their own names in them."""
+    return {
+        f"{path}.{name}": tensor
+        for path, model in found.modules.items()
+        for name, tensor in (*model.named_parameters(), *model.named_buffers())
+    }
+
+
+# ---- at the beginning of an epoch
+
+
+def kept_of(found: Found, carried: Carried, bodies: list[Any]) -> dict[str, Any]:
+    """A copy of everything, in the host's memory."""
+    state = state_of(found, carried, bodies)
+    state["carried"] = {path: packed for path, packed in state["carried"].items() if not _is_lost(packed)}
+    kept: dict[str, Any] = copied({"models": models_of(found), **state})
+    return kept
+
+
+def put_kept(found: Found, carried: Carried, bodies: list[Any], kept: dict[str, Any]) -> None:
+    """Put it back, as far as the objects are there already: the code that follows may make the others."""
+    models = {
+        path: one for path, one in found.modules.items() if any(key.startswith(f"{path}.") for key in kept["models"])
+    }
+    there = attrs.evolve(found, modules=models)
+    put_models(there, kept["models"])
+    state = {**kept, "stepped": [path for path in kept["stepped"] if path in found.optimizers]}
+    for kind, objects in (("optimizers", found.optimizers), ("others", found.others)):
+        names = {path: type(one).__name__ for path, one in objects.items()}
+        state[kind] = {path: one for path, one in kept[kind].items() if names.get(path) == kept["kinds"][path]}
+    try:
+        put_state(there, carried, bodies, state)
+    except KeyError as error:
+        warnings.warn(
+            f"resume: what the loop carries could not be put where an epoch began: {error}; code at its beginning "
+            "that reads it computes other values",
+            stacklevel=2,
+        )
+
+
+def rates_of(found: Found) -> dict[str, Any]:
+    """What is small of optimizers and schedules: an epoch's beginning asks for the learning rate."""
+    others = {
+        path: state
+        for path, other in found.others.items()
+        if _is_light(other) and is_small(state := storable(other.state_dict()))
+    }
+    groups = {
+        path: [{key: value for key, value in group.items() if key != "params"} for group in optimizer.param_groups]
+        for path, optimizer in found.optimizers.items()
+    }
+    small = {path: one for path, one in groups.items() if is_small(one)}
+    rates: dict[str, Any] = copied({"others": others, "groups": storable(small), "stepped": _stepped(found)})
+    return rates
+
+
+def put_rates(found: Found, rates: dict[str, Any]) -> None:
+    """Put it back, as far as the objects are there already."""
+    for path, state in rates.get("others", {}).items():
+        if path in found.others:
+            found.others[path].load_state_dict(stored(state))
+    for path in rates.get("stepped", ()):
+        if path in found.optimizers:
+            found.optimizers[path]._opt_called = True
+    for path, groups in rates.get("groups", {}).items():
+        optimizer = found.optimizers.get(path)
+        if optimizer is not None and len(optimizer.param_groups) == len(groups):
+            for group, saved in zip(optimizer.param_groups, groups, strict=True):
+                group.update(stored(saved))
+
+
+def _is_light(other: Any) -> bool:
+    """A schedule or a scaler of torch's, or an object that holds nothing big, such as an average of the weights."""
+    if type(other).__module__.startswith("torch."):
+        return isinstance(other, torch.optim.lr_scheduler.LRScheduler | torch.amp.GradScaler)
+    return all(
+        isinstance(one, torch.optim.Optimizer) or is_small(one) for one in getattr(other, "__dict__", {}).values()
+    )
+
+
+def _stepped(found: Found) -> list[str]:
+    """Schedules warn where they step before their optimizer ever did."""
+    return [path for path, one in found.optimizers.items() if getattr(one, "_opt_called", False)]
+
+
+def _is_lost(packed: Any) -> bool:
+    return isinstance(packed, dict) and packed["kind"] == "lost"
+
+
+def _known(objects: Mapping[str, Any], path: str, kind: str, kinds: Mapping[str, str]) -> Any:
+    if path not in objects:
+        raise KeyError(f"checkpoint: {kind} {path}: expected it in the loop's scope, found {', '.join(objects)}")
+    name = type(objects[path]).__name__
+    if kinds.get(path, name) != name:
+        raise KeyError(
+            f"checkpoint: {kind} {path}: expected {kinds[path]}, as it was saved, found {name}; where the training "
+            "goes over from one to the other on its way, resume from a checkpoint before that"
+        )
+    return objects[path]
