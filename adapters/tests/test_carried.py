@@ -278,6 +278,7 @@ def phases(said: Said) -> None:
         second = yield from outlined.call(run, torch.randn(2, 4, 3))
         return first, second
 
+    @outlined.reads_models
     def epoch_loop(epoch: int) -> Any:
         first, second = yield from outlined.call(both, epoch)
         said.append(f"{epoch} {first['mean'].hex()} {second['mean'].hex()} {first['weight'].sum().item().hex()}")
