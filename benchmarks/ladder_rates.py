@@ -2,6 +2,7 @@
 
     python benchmarks/ladder_rates.py                  # both; about ten minutes
     python benchmarks/ladder_rates.py --rung noise --kind conv
+    python benchmarks/ladder_rates.py --rung seeds --kind latent --seeds 96     # twenty minutes
     python benchmarks/ladder_rates.py --write          # into docs/diagnosis.md, where a rung left out keeps its lines
 
 Pairs of trainings (ladder/trainings.py) of which is known whether they are the same: the migrated side runs other
@@ -34,7 +35,7 @@ from lab_parity.record import Transplant
 DOCS = Path(__file__).parents[1] / "docs" / "diagnosis.md"
 BEGIN, END = "<!-- made by benchmarks/ladder_rates.py -->", "<!-- end -->"
 STEPS, RERUNS = 60, 8
-SEEDS, SETS = 8, 5
+SETS = 5
 
 
 def main() -> None:
@@ -42,18 +43,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rung", choices=("noise", "seeds"), action="append", help="one rung alone")
     parser.add_argument("--kind", choices=tuple(KINDS), action="append", help="one training alone")
+    parser.add_argument("--seeds", type=int, default=8, help="runs a side (default 8)")
     parser.add_argument("--write", action="store_true", help=f"write the table into {DOCS.name}")
     arguments = parser.parse_args()
     kinds = arguments.kind or list(KINDS)
     lines = ["| rung | pairs | passed | inconclusive | diverged |", "|---|---|---|---|---|"]
     wrong = []
     rungs = {"noise": (("within noise, each step from a legacy state", True), ("within noise, free runs", False)),
-             "seeds": (("equivalent, 8 seeds a side", None),)}  # fmt: skip
+             "seeds": ((f"equivalent, {arguments.seeds} seeds a side", None),)}  # fmt: skip
     for name, listed in rungs.items():
         for title, given in listed if name in (arguments.rung or rungs) else ():
             found: dict[str, Counter[str]] = {"equal": Counter(), "faulty": Counter()}
             for kind in kinds:
-                pairs = seed_pairs(kind) if given is None else noise_pairs(kind, given)
+                pairs = seed_pairs(kind, arguments.seeds) if given is None else noise_pairs(kind, given)
                 for what, equal, verdict in pairs:
                     said = "passed" if verdict.exit_code == 0 else verdict.rung
                     found["equal" if equal else "faulty"][said] += 1
@@ -110,7 +112,7 @@ def _recorded(
     return lab_parity.read(path)
 
 
-def seed_pairs(kind: str) -> Iterator[tuple[str, bool, Verdict]]:
+def seed_pairs(kind: str, seeds: int) -> Iterator[tuple[str, bool, Verdict]]:
     """The same over seeds; of the legacy side there are several disjoint sets, to be held against each other."""
     steps = 2 * STEPS
     with tempfile.TemporaryDirectory() as folder:
@@ -120,14 +122,14 @@ def seed_pairs(kind: str) -> Iterator[tuple[str, bool, Verdict]]:
                 _recorded(
                     kind, change, Path(folder) / f"{len(list(Path(folder).iterdir()))}.trace", seed=seed, steps=steps
                 )
-                for seed in range(first, first + SEEDS)
+                for seed in range(first, first + seeds)
             ]
 
-        sets = [runs(Change(), 100 * number) for number in range(SETS)]
+        sets = [runs(Change(), 1000 * number) for number in range(SETS)]
         for number in range(1, SETS):
             yield f"other seeds, set {number}", True, equivalent(sets[0], sets[number])
         for what, change in faults_of(kind).items():
-            yield what, False, equivalent(sets[0], runs(change, 1000))
+            yield what, False, equivalent(sets[0], runs(change, 1000 * SETS))
 
 
 if __name__ == "__main__":
