@@ -254,6 +254,17 @@ def test_what_is_not_kept_is_said(tmp_path: Path, name: str) -> None:
         TRAININGS[name]([], lambda body: body)
 
 
+def test_what_is_read_between_two_loops_of_the_first_epoch_is_said(tmp_path: Path) -> None:
+    """The first of them has trained by then."""
+    with outlined.trainer_settings(callbacks=[Save(3, tmp_path / "now.ckpt")]):
+        two_loops([], lambda body: body)
+    with (
+        outlined.trainer_settings(ckpt_path=str(tmp_path / "now.ckpt")),
+        pytest.warns(UserWarning, match="code between two loops reads"),
+    ):
+        two_loops([], lambda body: body)
+
+
 def test_a_beginning_that_reads_no_number_is_not_warned_of(tmp_path: Path) -> None:
     """Modes, freezing, sizes, gradients set to nothing, a device context that stays open over the loop."""
 

@@ -9,7 +9,7 @@ import os
 import signal
 import threading
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import lightning.pytorch as pl
@@ -27,7 +27,7 @@ from lab_adapters.outlined.iterators import loaders_iterated
 from lab_adapters.outlined.module import OUTLINED_KEY, OutlinedModule
 from lab_adapters.outlined.places import Places
 from lab_adapters.outlined.scalars import scalars_to_loggers
-from lab_adapters.outlined.stale import tensors_in
+from lab_adapters.outlined.stale import Watched, tensors_in
 from lab_adapters.outlined.state import kept_of, put_kept, put_rates, rates_of, state_of, tensors_of
 from lab_adapters.outlined.tracebacks import hide_ours
 
@@ -92,12 +92,13 @@ class Driver:
             put_kept(found, self.carried, self.places.bodies, states["kept"])
         put_rates(found, states.get("rates", {}))
 
-    def changed_tensors(self, carried: Mapping[str, Any]) -> dict[int, str]:
-        """Of what a training changes, by identity and name: the models' tensors, and those that its loops carry."""
-        found = {id(tensor): name for name, tensor in tensors_of(self.found_now()).items()}
-        for slot in slots(self.places.bodies):
-            if slot.path in carried:
-                found.update({id(tensor): slot.path for tensor in tensors_in(slot.get())})
+    def changed_tensors(self, carried: Iterable[str]) -> Watched:
+        """Of what a training changes: the models' tensors, and those at these paths that its loops carry."""
+        found = {id(tensor): (tensor, name) for name, tensor in tensors_of(self.found_now()).items()}
+        wanted = set(carried)
+        for slot in slots(self.places.bodies) if wanted else ():
+            if slot.path in wanted:
+                found.update({id(tensor): (tensor, slot.path) for tensor in tensors_in(slot.get())})
         return found
 
     # ---- what Lightning iterates over

@@ -17,7 +17,7 @@ import attrs
 from lab_adapters.generators import generator_states, set_generator_states
 from lab_adapters.outlined.calls import Calls
 from lab_adapters.outlined.iterators import only_read_by
-from lab_adapters.outlined.stale import Stale
+from lab_adapters.outlined.stale import Stale, Watched
 
 
 @attrs.define(eq=False)
@@ -48,7 +48,7 @@ class Place:
             resume.go_past(self.places, dict(saved.get("left", ())).get(self.ordinal))
             return iter(())
         self.created = saved["created"]
-        fresh = resume.put_back_items(self.places, saved["created"], self.body.__name__)
+        resume.put_back_items(self.places, saved["created"], self)
         iterator = iter(items)
         innermost = self.depth == len(resume.places) - 1
         done = saved["index"] + (1 if innermost else 0)
@@ -56,8 +56,8 @@ class Place:
             # What it prints of its meters, say, it prints of them as the body left them.
             resume.restore_object(owner)
         used = sum(1 for _ in itertools.islice(iterator, min(done, 1)))
-        if fresh and done > 1:
-            resume.watch(f"the iterable of the loop that runs {self.body.__name__}")
+        if done > 1:
+            resume.watch_items(self)
         used += sum(1 for _ in itertools.islice(iterator, done - 1)) if done > 1 else 0
         if used < done:
             raise ValueError(
@@ -111,41 +111,44 @@ class Resume:
     places: list[dict[str, Any]]
     restore: Callable[[], None]
     restore_object: Callable[[Any], None]
-    tensors: Callable[[], dict[int, str]] = dict
+    #: What a training changes: the models' tensors, and where asked for those that its loops carry.
+    tensors: Callable[[bool], Watched] = lambda carried: {}
     stale: Stale = attrs.field(factory=Stale)
-    #: Whether the code that runs now finds everything as it was then.
-    fresh: bool = True
+    #: Of these, what code that runs once more found when it began, and then had another value.
+    changed: Watched = attrs.field(factory=dict)
     _early: bool = False
 
-    def put_back(self, places: Places, states: dict[str, Any] | None, where: str) -> None:
+    def put_back(self, places: Places, states: dict[str, Any] | None, where: str, trained: bool = False) -> None:
         """Make things as they were when this code began; what is not kept of then is watched for."""
         self.stale.rest()
         if states is not None:
             places.put_back(states)
-        self.fresh = (states is not None and "kept" in states) or not places.has_trained
-        if not self.fresh:
-            self.watch(where)
+        # Before anything was trained, all is as it was.
+        fresh = (states is not None and "kept" in states) or not (trained or places.has_trained)
+        # What this code makes itself is as it was then.
+        self.changed = {} if fresh else self.tensors(True)
+        self.stale.watch(self.changed, where)
 
-    def watch(self, where: str) -> None:
-        """Say where this code reads a tensor that has not its value of then."""
+    def put_back_items(self, places: Places, states: dict[str, Any], place: Place) -> None:
+        """The same for what a loop iterates over: code before it in the same body may have made it."""
         self.stale.rest()
-        self.stale.watch(self.tensors(), where)
+        places.put_back(states)
+        if not place.depth and place.ordinal:
+            self.changed = self.tensors(True)
+        self.stale.watch(self.changed, f"the iterable of the loop that runs {place.body.__name__}")
 
-    def put_back_items(self, places: Places, states: dict[str, Any], name: str) -> bool:
-        """The same for what a loop iterates over; whether its first item finds all as it was then."""
-        fresh = self.fresh
-        self.put_back(places, states, f"the iterable of the loop that runs {name}")
-        if fresh:
-            self.stale.rest()
-        self.fresh = fresh
-        return fresh
+    def watch_items(self, place: Place) -> None:
+        """After its first item, which came before any iteration, an iterable reads models that go on changing."""
+        self.stale.rest()
+        where = f"the iterable of the loop that runs {place.body.__name__}"
+        self.stale.watch({**self.changed, **self.tensors(False)}, where)
 
     def go_past(self, places: Places, states: dict[str, Any] | None) -> None:
         """A loop, or a call, that the resumed training has behind it: make things as they were after it."""
         self.stale.rest()
         if states is None or "kept" not in states:
             self.restore_early()
-        self.put_back(places, states, "code between two loops")
+        self.put_back(places, states, "code between two loops", trained=True)
 
     def restore_early(self) -> None:
         """Put back, once, whatever is there already."""

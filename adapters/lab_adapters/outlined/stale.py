@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode, _pop_mode, _push_mode
 
-__all__ = ["Stale", "tensors_in"]
+__all__ = ["Stale", "Watched", "tensors_in"]
 
 #: Getters and methods that read no number. Where a call returns the tensor itself, none is read either.
 _NAMES = """
@@ -22,19 +22,23 @@ _NAMES = """
 _HARMLESS = frozenset(_NAMES.split())
 
 
+#: Tensors and their names by identity; a tensor that is gone must not lend its identity to another.
+Watched = Mapping[int, tuple[torch.Tensor, str]]
+
+
 class Stale(TorchFunctionMode):
-    """While it watches, the first read of one of `tensors` (name by identity) is a warning; then it watches no more.
+    """While it watches, the first read of one of `tensors` is a warning; then it watches no more.
 
     It may be left while other modes of the program's, entered later, stay.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self._tensors: Mapping[int, str] = {}
+        self._tensors: Watched = {}
         self._where = ""
         self._watches = False
 
-    def watch(self, tensors: Mapping[int, str], where: str) -> None:
+    def watch(self, tensors: Watched, where: str) -> None:
         """From now on."""
         self._tensors, self._where = tensors, where
         if not self._watches and tensors:
@@ -61,7 +65,7 @@ class Stale(TorchFunctionMode):
         if self._watches and name not in _HARMLESS:
             for tensor in tensors_in((args, kwargs)):
                 if id(tensor) in self._tensors and result is not tensor:
-                    self._say(self._tensors[id(tensor)])
+                    self._say(self._tensors[id(tensor)][1])
                     break
         return result
 
