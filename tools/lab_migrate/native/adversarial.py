@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from typing import Any
 
 import attrs
 
 from lab_bridge.idiomatic import Objection, objections
 from lab_bridge.idiomatic.semantics import semantics_of
-from lab_migrate.native.parts.module import imports_of, optimizer_file
+from lab_migrate.native.parts.module import imports_of, optimizer_file, own_clips
 from lab_migrate.native.parts.objective import objective
 from lab_migrate.native.refused import NotNativeError
 from lab_migrate.native.sheet import Sheet
@@ -43,8 +44,11 @@ def objections_of(trainer: Any) -> tuple[Objection, ...]:
     return tuple(found)
 
 
-def adversarial(sheet: Sheet) -> None:
-    """The module. Raises `NotNativeError` for a precision, which Lab's adversarial step does not look at."""
+def adversarial(sheet: Sheet, asked: Set[str]) -> None:
+    """The module; `asked` are the things that it keeps for hooks.
+
+    Raises `NotNativeError` for a precision, which Lab's adversarial step does not look at.
+    """
     trainer, stepper = sheet.trainer, sheet.trainer.stepper
     if set(trainer.optimizer.optimizers) != set(ROLES):
         named = ", ".join(trainer.optimizer.optimizers)
@@ -58,10 +62,9 @@ def adversarial(sheet: Sheet) -> None:
         raise NotNativeError("LM405", "Anneal moves the objective, which an adversarial step does not use", "drop it")
     if any(getattr(getattr(one, "gradients", None), "scaler", None) is not None for one in optimizers_of(trainer)):
         raise NotNativeError("LM405", "an adversarial step scales its losses", "drop the scaler, or stay at level L2")
-    if any(one.clipping is not None and one.clipping.own is not None for one in sheet.optimizers):
-        raise NotNativeError("LM405", "an adversarial step clips by a class of the project's own", "stay at level L2")
     scheduled = [one for one in sheet.optimizers if one.schedules]
-    told = objective(sheet) if sheet.evaluates else {"objective": None, "objective_state": False, "imports": []}
+    nothing = {"objective": None, "objective_state": False, "imports": []}
+    told = objective(sheet) if sheet.evaluates or "objective" in asked else nothing
     sheet.own["module.py"] = told | {
         "template": "adversarial.py",
         "imports": [*told["imports"], *imports_of(sheet)],
@@ -74,6 +77,7 @@ def adversarial(sheet: Sheet) -> None:
         "updates": [_update(sheet, one, number, scheduled) for number, one in enumerate(sheet.optimizers)],
         "optimizers": _configured(sheet),
         "zeros": {one.field: one.zeros for one in sheet.optimizers},
+        "own_clips": own_clips(sheet),
     }
     optimizer_file(sheet)
 
@@ -84,13 +88,12 @@ def _update(sheet: Sheet, optimizer: Tuned, number: int, scheduled: list[Tuned])
     if len(scheduled) > 1:
         schedules += f"[{scheduled.index(optimizer)}]" if optimizer in scheduled else ""
     clipping = optimizer.clipping
-    limit = f"self.config.{optimizer.prefix}clip"
     return {
         "field": optimizer.field,
         "number": number,
         "algorithm": clipping.algorithm if clipping is not None else None,
-        "limit": limit,
-        "clip": clipping.lines(limit) if clipping is not None else [],
+        "limit": f"self.config.{optimizer.prefix}clip",
+        "clip": clipping.lines(optimizer.prefix) if clipping is not None else [],
         "named": clipping is not None and clipping.named,
         "schedule": schedules if optimizer in scheduled else None,
         "zeros": optimizer.zeros,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -35,9 +36,10 @@ class Clipping:
     named: bool = False
     own: OwnClip | None = None
 
-    def lines(self, limit: str) -> list[str]:
-        """The code with an expression for the bound."""
-        return [line.replace("LIMIT", limit) for line in self.code]
+    def lines(self, prefix: str = "") -> list[str]:
+        """The code in a module, where `prefix` stands before the names of what belongs to an optimizer."""
+        names = {"LIMIT": f"self.config.{prefix}clip", "CLIPPING": f"self.{prefix}clipping"}
+        return [re.sub("LIMIT|CLIPPING", lambda found: names[found[0]], line) for line in self.code]
 
 
 def clipping_of(optimizer: Any, schema: Schema) -> Clipping | None:
@@ -49,7 +51,7 @@ def clipping_of(optimizer: Any, schema: Schema) -> Clipping | None:
     limit = clip_norm if clip_norm is not None else clip.limit
     builder = schema.builder_of(clip) if clip_norm is None else None
     if builder is not None and not builder.target.startswith("legacy_lab."):
-        call = "self.clipping([(names[parameter], parameter) for parameter in parameters], LIMIT)"
+        call = "CLIPPING([(names[parameter], parameter) for parameter in parameters], LIMIT)"
         doc = f"By `{builder.target.rpartition('.')[2]}`."
         return Clipping(limit, None, doc, [call], named=True, own=own_clip(clip, schema))
     match "ClipNorm" if clip_norm is not None else type(clip).__name__:

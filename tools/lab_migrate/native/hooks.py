@@ -29,8 +29,8 @@ BASES = ("legacy_lab.train.hooks.Hook",)
 class OwnHook:
     """A hook's class as a callback's, the expression that makes it, and what its file needs.
 
-    `asks` are what it takes of the LightningModule beside model and objective: `metrics` of the last loss, `evaluated`
-    of the last evaluation.
+    `asks` are what it takes of the LightningModule beside the model: its `objective`, `metrics` of the last loss,
+    `evaluated` of the last evaluation.
     """
 
     name: str
@@ -79,7 +79,8 @@ def own_hook(hook: Any, schema: Schema, batches: str | None) -> OwnHook:
         code,
         made,
         imports,
-        frozenset(asked for one in found.values() for asked in one.asks),
+        frozenset(asked for one in found.values() for asked in one.asks)
+        | ({"objective"} if "pl_module.objective" in code else set()),
         any(one.logs for one in found.values()),
         has_state,
     )

@@ -89,7 +89,10 @@ def _context(sheet: Sheet) -> dict[str, Any]:
         sheet.own["precision.py"] = {}
     model(sheet)
     dealt = data(sheet, batches)
-    (adversarial if several else module)(sheet)
+    if several:
+        adversarial(sheet, made["asked"])
+    else:
+        module(sheet)
     schedule(sheet)
     listed = [*(one for optimizer in sheet.optimizers for one in optimizer.schedules)]
     listed += [one.schedule for one in anneals(sheet)]

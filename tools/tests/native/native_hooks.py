@@ -115,3 +115,40 @@ class Sharpened(Hook):
     def load_state(self, state: dict[str, Any]) -> None:
         """Go on."""
         self.found = list(state["found"])
+
+
+@gin.configurable
+class Nudged(Hook):
+    """Moves the objective's margin with the step, and the weights by it."""
+
+    def after_step(self, trainer: Trainer, metrics: Metrics) -> None:
+        """Both."""
+        trainer.objective.margin = 1.0 - 0.01 * trainer.step
+        with torch.no_grad():
+            for parameter in trainer.model.parameters():
+                parameter.mul_(trainer.objective.margin)
+
+
+@gin.configurable
+class Balanced(Hook):
+    """Shrinks a critic that is ahead of its generator, and counts how often."""
+
+    def __init__(self, by: float = 0.95) -> None:
+        self.by, self.count = by, 0
+
+    def after_step(self, trainer: Trainer, metrics: Metrics) -> None:
+        """Look at both losses; a critic that has not started has none."""
+        if "critic" not in metrics or float(metrics["critic"]) > float(metrics["loss"]):
+            return
+        self.count += 1
+        with torch.no_grad():
+            for parameter in trainer.model.critic.parameters():
+                parameter.mul_(self.by)
+
+    def state(self) -> dict[str, Any]:
+        """The count."""
+        return {"count": self.count}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on."""
+        self.count = state["count"]

@@ -122,3 +122,48 @@ class Halving:
     def __call__(self, step: int) -> dict[str, float]:
         """Half the rate after every so many updates."""
         return {"lr": self.lr * 0.5 ** (step // self.every)}
+
+
+@gin.configurable
+class Blinking:
+    """An objective that tells of every other loss of the training that it is not a number; it is one."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self, model: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Loss `()` and metrics."""
+        loss = F.cross_entropy(model(batch["image"])[0], batch["label"])
+        self.calls += model.training
+        told = loss.detach() * (float("nan") if model.training and self.calls % 2 else 1.0)
+        return loss, {"loss": told}
+
+    def state(self) -> dict[str, Any]:
+        """The count."""
+        return {"calls": self.calls}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on."""
+        self.calls = state["calls"]
+
+
+@gin.configurable
+class Counted:
+    """How real a critic takes real examples to be, times how often that was asked."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def __call__(self, model: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Loss `()` and metrics."""
+        self.asked += 1
+        loss = F.softplus(-model(batch["image"])).mean() * self.asked
+        return loss, {"loss": loss.detach()}
+
+    def state(self) -> dict[str, Any]:
+        """The count."""
+        return {"asked": self.asked}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on."""
+        self.asked = state["asked"]

@@ -51,3 +51,12 @@ def test_a_native_run_resumes_in_the_middle_of_a_pass(native: Any, tmp_path: Pat
     again = [path for path in (tmp_path / "run").glob("*.ckpt") if path not in written]
     steps = [torch.load(path, weights_only=True)["global_step"] for path in again]
     assert at not in steps, "the resumed run wrote one inside of its first step"
+
+
+@pytest.mark.filterwarnings("ignore:Checkpoint directory")
+def test_stop_on_nan_looks_at_the_last_batch_of_a_step_also_behind_a_resume(native: Any, tmp_path: Path) -> None:
+    """As Lab's hook does, which is told of a step's last loss only."""
+    settings = ("Trainer.objective = @Blinking()", "Trainer.hooks = [@StopOnNaN()]", "Adam.accumulate = 2")
+    native.written(*settings, "Trainer.checkpoint_every = 5")
+    assert native.train().global_step == 9
+    assert native.train(resume=str(next((tmp_path / "run").glob("*.ckpt")))).global_step == 9

@@ -8,7 +8,6 @@ from typing import Any
 
 import attrs
 
-from lab_migrate.native.adversarial import is_adversarial
 from lab_migrate.native.hooks import OwnHook, own_hook
 from lab_migrate.native.lift import lift
 from lab_migrate.native.parts.precision import scaler_of
@@ -108,11 +107,6 @@ def _own(sheet: Sheet, batches: str | None) -> dict[int, OwnHook]:
     for number, hook in enumerate(sheet.trainer.hooks):
         if type(hook).__name__ in HOOKS:
             continue
-        if is_adversarial(sheet.trainer):
-            raise NotNativeError(
-                "LM405", f"Trainer.hooks has {type(hook).__name__} beside an adversarial stepper",
-                "write it as a lightning.Callback after the conversion, and drop it from the config before",
-            )  # fmt: skip
         one = own_hook(hook, sheet.schema, batches)
         if one.logs and not sheet.trainer.log_every:
             raise NotNativeError(

@@ -9,7 +9,7 @@ from lab_migrate.native.parts.precision import autocast_of, scaler_of
 from lab_migrate.native.sheet import STANDARD, Sheet
 from lab_migrate.native.tuned import Tuned
 
-__all__ = ["imports_of", "module", "optimizer_file"]
+__all__ = ["imports_of", "module", "optimizer_file", "own_clips"]
 
 
 def module(sheet: Sheet) -> None:
@@ -34,12 +34,8 @@ def module(sheet: Sheet) -> None:
         "may_skip": schedule is not None and scaler_of(sheet.trainer) is not None,
         "clip": None
         if clipping is None or not clipping.code
-        else {
-            "doc": clipping.doc,
-            "code": clipping.lines("self.config.clip"),
-            "named": clipping.named,
-            "own": clipping.own,
-        },
+        else {"doc": clipping.doc, "code": clipping.lines(), "named": clipping.named},
+        "own_clips": own_clips(sheet),
         "optimizers": lines,
         "optimizers_type": "dict[str, Any]" if schedule is not None else "torch.optim.Optimizer",
         "optimizers_doc": "The optimizer, and its schedule, which moves with every update."
@@ -47,9 +43,20 @@ def module(sheet: Sheet) -> None:
         else "The optimizer.",
     }
     optimizer_file(sheet)
-    if clipping is not None and clipping.own is not None:
-        imports = [*STANDARD, "from collections.abc import Sequence", *clipping.own.imports]
-        sheet.own["clipping.py"] = {"imports": imports, "code": [clipping.own.code]}
+
+
+def own_clips(sheet: Sheet) -> list[dict[str, str]]:
+    """What a module keeps of the ways of clipping that are the project's own, which get a file."""
+    found = [(one.prefix, one.clipping.own) for one in sheet.optimizers if one.clipping and one.clipping.own]
+    if found:
+        imports = [
+            *STANDARD,
+            "from collections.abc import Sequence",
+            *(line for _, own in found for line in own.imports),
+        ]
+        code = list(dict.fromkeys(own.code for _, own in found))
+        sheet.own["clipping.py"] = {"imports": list(dict.fromkeys(imports)), "code": code}
+    return [{"field": f"{prefix}clipping", "made": own.made} for prefix, own in found]
 
 
 def imports_of(sheet: Sheet) -> list[str]:
