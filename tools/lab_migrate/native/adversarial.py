@@ -63,7 +63,7 @@ def adversarial(sheet: Sheet, asked: Set[str]) -> None:
     if any(getattr(getattr(one, "gradients", None), "scaler", None) is not None for one in optimizers_of(trainer)):
         raise NotNativeError("LM405", "an adversarial step scales its losses", "drop the scaler, or stay at level L2")
     scheduled = [one for one in sheet.optimizers if one.schedules]
-    nothing = {"objective": None, "objective_state": False, "imports": []}
+    nothing: dict[str, Any] = {"objective": None, "objective_state": False, "imports": []}
     told = objective(sheet) if sheet.evaluates or "objective" in asked else nothing
     sheet.own["module.py"] = told | {
         "template": "adversarial.py",

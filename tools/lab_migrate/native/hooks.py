@@ -18,7 +18,7 @@ import libcst.matchers as m
 from lab_bridge.config.schema import Schema
 from lab_migrate.native.expressions import Expressions
 from lab_migrate.native.hook_methods import METHODS, Method, refused, require_told
-from lab_migrate.native.source_names import imports_of
+from lab_migrate.native.source_names import bases_of, imports_of
 
 __all__ = ["OwnHook", "own_hook"]
 
@@ -56,7 +56,7 @@ def own_hook(hook: Any, schema: Schema, batches: str | None) -> OwnHook:
     definition = next((one for one in tree.body if isinstance(one, ast.ClassDef) and one.name == name), None)
     if definition is None or builder.function:
         raise refused(builder, builder.place.line, "is no class at the top of its file")
-    if _bases(tree, definition) != list(BASES):
+    if bases_of(tree, definition) != list(BASES):
         raise refused(builder, definition.lineno, "is not built on legacy_lab.train.hooks.Hook directly")
     for one in definition.body:
         calls = not isinstance(one, ast.FunctionDef) and any(isinstance(part, ast.Call) for part in ast.walk(one))
@@ -84,16 +84,6 @@ def own_hook(hook: Any, schema: Schema, batches: str | None) -> OwnHook:
         any(one.logs for one in found.values()),
         has_state,
     )
-
-
-def _bases(tree: ast.Module, definition: ast.ClassDef) -> list[str | None]:
-    imported = {
-        alias.asname or alias.name: f"{node.module}.{alias.name}"
-        for node in tree.body
-        if isinstance(node, ast.ImportFrom)
-        for alias in node.names
-    }
-    return [imported.get(ast.unparse(base)) for base in definition.bases]
 
 
 def _rewritten(

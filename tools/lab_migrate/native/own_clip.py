@@ -16,7 +16,7 @@ from lab_bridge.config.schema import Builder, Schema
 from lab_migrate.native.expressions import Expressions
 from lab_migrate.native.hook_methods import may_draw
 from lab_migrate.native.refused import NotNativeError
-from lab_migrate.native.source_names import imports_of
+from lab_migrate.native.source_names import bases_of, imports_of
 
 __all__ = ["OwnClip", "own_clip"]
 
@@ -46,7 +46,7 @@ def own_clip(clip: Any, schema: Schema) -> OwnClip:
     if not found or builder.function:
         raise _refused(builder, "is no class at the top of its file")
     (definition,) = [one for one in tree.body if isinstance(one, ast.ClassDef) and one.name == name]
-    if len(definition.bases) != 1 or _origin(tree, definition.bases[0]) not in BASES:
+    if len(definition.bases) != 1 or bases_of(tree, definition)[0] not in BASES:
         raise _refused(builder, "is not built on legacy_lab.optim.clipping.Clip directly")
     _require_plain(builder, definition)
     parts = [part for part in map(_rewritten, found[0].body.body) if part is not None]
@@ -117,15 +117,6 @@ def _left(tree: ast.Module) -> str | None:
             if used:
                 return f"its {sorted(used)[0]} in __init__"
     return None
-
-
-def _origin(tree: ast.Module, base: ast.expr) -> str:
-    for node in tree.body:
-        if isinstance(node, ast.ImportFrom):
-            for alias in node.names:
-                if (alias.asname or alias.name) == ast.unparse(base):
-                    return f"{node.module}.{alias.name}"
-    return ""
 
 
 def _refused(builder: Builder, what: str, line: int | None = None) -> NotNativeError:

@@ -11,6 +11,7 @@ import attrs
 from lab_bridge.config.documents import Document
 from lab_bridge.config.front import read_config, typed
 from lab_bridge.config.problems import ConfigErrors
+from lab_bridge.config.schema import Schema
 from lab_bridge.idiomatic import objections
 from lab_bridge.idiomatic.semantics import semantics_of
 from lab_migrate.convert.engine import Conversion, FileChange
@@ -20,6 +21,7 @@ from lab_migrate.native.adversarial import is_adversarial, objections_of, optimi
 from lab_migrate.native.closure import without_closure
 from lab_migrate.native.entry import Entry, find_entry, legacy_imports
 from lab_migrate.native.lookahead import Ahead, without_lookahead
+from lab_migrate.native.own_average import own_classes
 from lab_migrate.native.refused import NotNativeError
 from lab_migrate.native.sam import Sharpness, without_sam
 from lab_migrate.native.taken import Taken, taken_out
@@ -99,7 +101,7 @@ def read_training(
     trainer, ahead = without_lookahead(trainer, document.schema)
     optimizers = optimizers_of(trainer)
     clips = [one.gradients.clip for one in optimizers if getattr(one, "gradients", None) is not None]
-    taken = taken_out(root, [*optimizers, *clips, *trainer.hooks], document.schema)
+    taken = taken_out(root, [*optimizers, *clips, *trainer.hooks], document.schema, _averages(trainer, document.schema))
     findings = [*script.findings, *legacy_imports(root, script.path, taken)]
     # What Lab's code builds itself has these settings as well; the typed config has not.
     findings += [_problem(root, name, one) for one in document.findings if one.kind == "elsewhere"]
@@ -111,6 +113,13 @@ def read_training(
         for objection in (objections_of(trainer) if is_adversarial(trainer) else objections(semantics_of(trainer)))
     ]  # fmt: skip
     return Training(script, own or source, document, trainer, tuple(sorted(findings)), taken, ahead, sharpness)
+
+
+def _averages(trainer: Any, schema: Schema) -> dict[Path, list[str]]:
+    """The classes of an average of the project's own, by file; none for one that will be refused."""
+    builder = schema.builder_of(trainer.ema) if trainer.ema is not None else None
+    names = own_classes(builder) if builder is not None else None
+    return {Path(builder.place.file): names} if builder is not None and names else {}
 
 
 def _name_in(root: Path, config: Path) -> str:

@@ -5,7 +5,18 @@ from __future__ import annotations
 import ast
 import textwrap
 
-__all__ = ["imports_of"]
+__all__ = ["bases_of", "imports_of"]
+
+
+def bases_of(tree: ast.Module, definition: ast.ClassDef) -> list[str | None]:
+    """The full names of a class's bases, as far as its file imports them by name; None for any other."""
+    imported = {
+        alias.asname or alias.name: f"{node.module}.{alias.name}"
+        for node in tree.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    return [imported.get(ast.unparse(base)) for base in definition.bases]
 
 
 def imports_of(tree: ast.Module, home: str, code: str) -> tuple[list[str], list[str]]:

@@ -25,9 +25,11 @@ class Taken:
     after: str
 
 
-def taken_out(root: Path, parts: Sequence[Any], schema: Schema) -> Mapping[str, Taken]:
-    """By path, the project's files that define any of these optimizers and hooks."""
-    classes: dict[Path, set[str]] = {}
+def taken_out(
+    root: Path, parts: Sequence[Any], schema: Schema, more: Mapping[Path, Sequence[str]] | None = None
+) -> Mapping[str, Taken]:
+    """By path, the project's files that define any of these parts, or `more` classes."""
+    classes: dict[Path, set[str]] = {path: set(names) for path, names in (more or {}).items()}
     for part in parts:
         builder = schema.builder_of(part)
         if builder is not None and not builder.target.startswith("legacy_lab."):

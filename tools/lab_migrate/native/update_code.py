@@ -14,7 +14,7 @@ import libcst.matchers as m
 
 from lab_bridge.config.schema import Builder
 from lab_migrate.native.refused import NotNativeError
-from lab_migrate.native.source_names import imports_of
+from lab_migrate.native.source_names import bases_of, imports_of
 
 __all__ = ["StepCode", "step_code"]
 
@@ -164,13 +164,7 @@ class _Rewriting(cst.CSTTransformer):
 def _is_on_lab(tree: ast.Module, name: str) -> bool:
     """Whether a class's only base is Lab's base of optimizers: whatever else it derived from could change its step."""
     (found,) = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name]
-    imported = {
-        alias.asname or alias.name: f"{node.module}.{alias.name}"
-        for node in tree.body
-        if isinstance(node, ast.ImportFrom)
-        for alias in node.names
-    }
-    return [imported.get(ast.unparse(base)) for base in found.bases] == [BASE]
+    return bases_of(tree, found) == [BASE]
 
 
 def _key(node: cst.BaseExpression) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import re
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,11 @@ import pytest
 
 import legacy_lab
 from lab_migrate.convert import Conversion, convert_project
+from lab_migrate.native.checkpoint import convert_to_native
 from lab_parity import UpdateSite, Verdict, compare, record
+from lab_parity.testing import assert_same_bits
+
+from .states import state_of, told, trained
 
 HERE = Path(__file__).parent
 SITES = [UpdateSite("legacy_lab.optim.optimizer:Optimizer.update")]
@@ -88,6 +93,10 @@ class Native:
         clips = set(re.findall(r"@(Soft|Slow)\b", " ".join(bindings)))
         if clips:
             (root / "native_clips.py").write_text(_with_classes(HERE / "native_clips.py", clips))
+        averages = set(re.findall(r"@(Powered|Belated|Rounded)\b", " ".join(bindings)))
+        if averages:
+            averages |= {"Powered"} if "Rounded" in averages else set()
+            (root / "native_averages.py").write_text(_with_classes(HERE / "native_averages.py", averages))
         run_dir = f"Trainer.run_dir = '{self.folder / 'legacy'}'"
         (root / "blobs.gin").write_text("\n".join([BASE, *bindings, run_dir, ""]))
         return root
@@ -112,6 +121,24 @@ class Native:
         verdict = self.verdict(*bindings, sites=sites)
         assert verdict.rung == "identical", (verdict.first and verdict.first.sentence(), verdict.reasons)
         assert verdict.coverage.steps >= 9
+
+    def goes_on(self, *bindings: str) -> Any:
+        """Demand that a run which resumes from any checkpoint, its own or Lab's, ends as the whole one; that trainer.
+
+        There are evaluations between the steps, the last behind all.
+        """
+        root = self.written(*bindings, "Trainer.eval_every = 3", "Trainer.checkpoint_every = 1")
+        whole = self.train()
+        ended = {**state_of(whole), "told": told(whole)}
+        own, labs = sorted((self.folder / "run").glob("*.ckpt")), trained(root, self.folder / "lab")
+        assert len(own) == len(labs) == whole.global_step >= 9
+        converted = [self.folder / f"{path.stem}.ckpt" for path in labs]
+        for source, target in zip(labs, converted, strict=True):
+            convert_to_native(source, target, root)
+        for path in [*own[:-1], *converted[:-1]]:
+            resumed = self.train(resume=str(path))
+            assert_same_bits(ended, {**state_of(resumed), "told": told(resumed)})
+        return whole
 
     def written(self, *bindings: str) -> Path:
         """Write the conversion; the legacy project's folder."""
@@ -146,7 +173,9 @@ def native(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Native]:
     importlib.import_module("native_optimizer")
     importlib.import_module("native_hooks")
     importlib.import_module("native_clips")
+    importlib.import_module("native_averages")
     monkeypatch.syspath_prepend(str(tmp_path / "native"))
+    warnings.filterwarnings("ignore", "Checkpoint directory")
     before = set(sys.modules)
     yield Native(tmp_path)
     for name in set(sys.modules) - before:

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lab_migrate.native.checkpoint import convert_to_native
-from lab_parity.testing import assert_same_bits
-
 from .settings import GAN
-from .test_checkpoint import state_of, trained
-from .test_own_hooks import hooks_of
 
 CLIPS = ("critic/Adam.gradients = @c/Gradients()", "generator/SGD.gradients = @g/Gradients()")
 ADVERSARIAL: dict[str, tuple[str, ...]] = {
@@ -73,23 +67,7 @@ RESUMED: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 
-@pytest.mark.filterwarnings("ignore:Checkpoint directory")
 @pytest.mark.parametrize("name", RESUMED)
-def test_a_native_adversarial_run_resumes_from_every_checkpoint(native: Any, tmp_path: Path, name: str) -> None:
-    """From each of its own and each of Lab's, with evaluations between, it ends with the bits of the whole run."""
-    root = native.written(*GAN, "Trainer.eval_every = 3", "Trainer.checkpoint_every = 1", *RESUMED[name])
-    trainer = native.train()
-    whole = {**state_of(trainer), "hooks": hooks_of(trainer), "said": told(trainer)}
-    own = sorted((tmp_path / "run").glob("*.ckpt"))
-    labs = [tmp_path / f"{path.stem}.ckpt" for path in trained(root, tmp_path / "lab")]
-    assert len(own) == len(labs) == 9
-    for source, target in zip(sorted((tmp_path / "lab").glob("step_*.lab")), labs, strict=True):
-        convert_to_native(source, target, root)
-    for path in [*own[:8], *labs[:8]]:
-        resumed = native.train(resume=str(path))
-        assert_same_bits(whole, {**state_of(resumed), "hooks": hooks_of(resumed), "said": told(resumed)})
-
-
-def told(trainer: Any) -> dict[str, float]:
-    """What the last evaluation found."""
-    return {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("eval/")}
+def test_a_native_adversarial_run_resumes_from_every_checkpoint(native: Any, name: str) -> None:
+    """From each of its own and each of Lab's it ends with the bits of the whole run."""
+    native.goes_on(*GAN, *RESUMED[name])

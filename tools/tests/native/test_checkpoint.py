@@ -17,6 +17,7 @@ from lab_migrate.native.checkpoint import convert_to_native
 from lab_parity.testing import assert_same_bits
 
 from .settings import COSINE, FP16, GAN, LABS_SCALE, LBFGS, SAM
+from .states import state_of, trained
 
 PROJECTS: dict[str, tuple[str, ...]] = {
     "an average, an evaluation that goes on": (
@@ -60,27 +61,6 @@ PROJECTS: dict[str, tuple[str, ...]] = {
         "Trainer.optimizer = @RAdam",
     ),
 }  # fmt: skip
-
-
-def trained(root: Path, folder: Path) -> list[Path]:
-    """Lab's checkpoints after every step."""
-    legacy_lab.load_config(root / "blobs.gin", ["Trainer.checkpoint_every = 1", f"Trainer.run_dir = '{folder}'"])
-    legacy_lab.Trainer().train()
-    gin.clear_config()
-    return sorted(folder.glob("step_*.lab"))
-
-
-def state_of(trainer: Any) -> dict[str, Any]:
-    """All that a native training changes."""
-    module = trainer.lightning_module
-    average = [callback.state_dict() for callback in trainer.callbacks if type(callback).__name__ == "Average"]
-    return {
-        "model": module.state_dict(),
-        "average": average,
-        "optimizers": [optimizer.state_dict() for optimizer in trainer.optimizers],
-        "plugin": trainer.precision_plugin.state_dict(),
-        "rng": torch.get_rng_state(),
-    }
 
 
 @pytest.mark.parametrize("name", PROJECTS)

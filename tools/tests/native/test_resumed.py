@@ -11,7 +11,7 @@ import torch
 from lab_parity.testing import assert_same_bits
 
 from .settings import COSINE, FP16, GAN, LABS_SCALE, LBFGS, LOOKAHEAD, SAM
-from .test_checkpoint import state_of
+from .states import state_of
 
 RESUMED: dict[str, tuple[str, ...]] = {
     "fp16 by Lab's scale": (*LABS_SCALE, *COSINE),
@@ -36,7 +36,6 @@ RESUMED: dict[str, tuple[str, ...]] = {
 BETWEEN = ("one batch a step", "two batches a step", "a generator and its critic")
 
 
-@pytest.mark.filterwarnings("ignore:Checkpoint directory")
 @pytest.mark.parametrize(("name", "at"), [*((name, 4) for name in RESUMED), *((name, 5) for name in BETWEEN)])
 def test_a_native_run_resumes_in_the_middle_of_a_pass(native: Any, tmp_path: Path, name: str, at: int) -> None:
     """From its own checkpoint, also of a step that was evaluated after, it ends with the bits of the whole run."""
@@ -53,7 +52,6 @@ def test_a_native_run_resumes_in_the_middle_of_a_pass(native: Any, tmp_path: Pat
     assert at not in steps, "the resumed run wrote one inside of its first step"
 
 
-@pytest.mark.filterwarnings("ignore:Checkpoint directory")
 def test_stop_on_nan_looks_at_the_last_batch_of_a_step_also_behind_a_resume(native: Any, tmp_path: Path) -> None:
     """As Lab's hook does, which is told of a step's last loss only."""
     settings = ("Trainer.objective = @Blinking()", "Trainer.hooks = [@StopOnNaN()]", "Adam.accumulate = 2")

@@ -10,6 +10,7 @@ import attrs
 
 from lab_migrate.native.hooks import OwnHook, own_hook
 from lab_migrate.native.lift import lift
+from lab_migrate.native.own_average import own_average
 from lab_migrate.native.parts.precision import scaler_of
 from lab_migrate.native.refused import NotNativeError
 from lab_migrate.native.schedules import Scheduled, schedules_of
@@ -55,10 +56,11 @@ def callbacks(sheet: Sheet, batches: str | None) -> dict[str, Any]:
     states += lift("legacy_lab.train.checkpoint.set_generator_states")
     sheet.own["generators.py"] = {"imports": states.imports, "code": states.code}
     imports = [
-        *STANDARD, "from lightning.pytorch.callbacks import ModelCheckpoint",
+        *STANDARD, "from contextlib import ExitStack", "from lightning.pytorch.callbacks import ModelCheckpoint",
         f"from {sheet.package}.config import Averaging, SlowWeights",
         f"from {sheet.package}.generators import generator_states, set_generator_states",
     ]  # fmt: skip
+    imports += [f"from {sheet.package}.average import {average['own']}"] if average and average["own"] else []
     imports += [line for one in own.values() for line in one.imports]
     written = {one.name: one for one in own.values()}
     _require_distinct(imports, [*WRITTEN, *written])
@@ -72,7 +74,7 @@ def callbacks(sheet: Sheet, batches: str | None) -> dict[str, Any]:
     listed = [
         "Generators()",
         *(["Lookahead(config.lookahead)"] if sheet.ahead is not None else []),
-        *(["Average(config.averaging)"] if average else []),
+        *([f"Average({average['made'] if average['own'] else 'config.averaging'})"] if average else []),
     ]
     waiting = iter(moved)
     for number, hook in enumerate(sheet.trainer.hooks):
@@ -140,11 +142,9 @@ def _average(sheet: Sheet) -> dict[str, Any] | None:
     ema = sheet.trainer.ema
     if ema is None:
         return None
-    builder = sheet.schema.builder_of(ema)
-    if builder is None or not builder.target.startswith("legacy_lab."):
-        raise NotNativeError(
-            "LM405", f"Trainer.ema is {type(ema).__name__}, an average of the project's own",
-            "write it as a callback after the conversion, and drop it from the config before",
-        )  # fmt: skip
+    own = own_average(ema, sheet.schema)
     swaps = sheet.evaluates and getattr(sheet.trainer.evaluation, "averaged", True)
-    return {"decay": ema.decay, "warmup": ema.warmup, "buffers": ema.buffers, "swaps": swaps}
+    if own is None:
+        return {"own": None, "decay": ema.decay, "warmup": ema.warmup, "buffers": ema.buffers, "swaps": swaps}
+    sheet.own["average.py"] = {"imports": own.imports, "code": own.code}
+    return {"own": own.name, "made": own.made, "swaps": swaps}

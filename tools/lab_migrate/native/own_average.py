@@ -1,0 +1,108 @@
+"""A project's own average, built on Lab's: its class, and Lab's that it builds on, as plain code in a file."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+import libcst as cst
+
+from lab_bridge.config.places import Place
+from lab_bridge.config.schema import Builder, Schema
+from lab_migrate.native.expressions import Expressions
+from lab_migrate.native.hook_methods import may_draw
+from lab_migrate.native.lift import lift
+from lab_migrate.native.refused import NotNativeError
+from lab_migrate.native.source_names import bases_of, imports_of
+
+__all__ = ["OwnAverage", "own_average", "own_classes"]
+
+BASE = "legacy_lab.train.ema.EMA"
+
+
+@attrs.frozen
+class OwnAverage:
+    """The class's name, the code of all that it is built of, the expression that makes it, and imports."""
+
+    name: str
+    code: Sequence[str]
+    made: str
+    imports: Sequence[str]
+
+
+def own_average(average: Any, schema: Schema) -> OwnAverage | None:
+    """Take it out of its file; None for Lab's own. Raises `NotNativeError` for one that needs more of Lab."""
+    builder = schema.builder_of(average)
+    assert builder is not None
+    if builder.target == BASE:
+        return None
+    names = own_classes(builder)
+    if names is None:
+        raise _refused(builder, f"is not built on {BASE} in one file")
+    module = cst.parse_module(Path(builder.place.file).read_text(encoding="utf-8"))
+    tree = ast.parse(module.code)
+    definitions = {one.name: one for one in tree.body if isinstance(one, ast.ClassDef)}
+    for name in names:
+        _require_drawless(builder, definitions[name])
+    classes = {one.name.value: one for one in module.body if isinstance(one, cst.ClassDef)}
+    code = [_plain(module, classes[name]) for name in names]
+    found, labs = imports_of(tree, builder.target.rpartition(".")[0], "\n\n".join(code))
+    others = [one for one in labs if one != "EMA of legacy_lab.train.ema"]
+    if others:
+        raise _refused(builder, f"uses {others[0]}")
+    here = {f"from {builder.target.rpartition('.')[0]} import {name}" for name in names}
+    spelled = Expressions(schema)
+    made = spelled.of(average)
+    if len(spelled.lab) + len(spelled.imports) > 1:
+        raise _refused(builder, f"is given an object: {made}")
+    lifted = lift(BASE)
+    return OwnAverage(
+        names[-1], [*lifted.code, *code], made, [*lifted.imports, *(line for line in found if line not in here)]
+    )
+
+
+def own_classes(builder: Builder) -> list[str] | None:
+    """The classes of one file from Lab's average to this one, the latter last; None where it is no such line."""
+    if builder.function or builder.target.startswith("legacy_lab."):
+        return None
+    tree = ast.parse(Path(builder.place.file).read_text(encoding="utf-8"))
+    definitions = {one.name: one for one in tree.body if isinstance(one, ast.ClassDef)}
+    names = [builder.target.rpartition(".")[2]]
+    while names[0] in definitions:
+        definition = definitions[names[0]]
+        if bases_of(tree, definition) == [BASE]:
+            return names
+        bases = [ast.unparse(base) for base in definition.bases]
+        if len(bases) != 1 or bases[0] in names:
+            return None
+        names.insert(0, bases[0])
+    return None
+
+
+def _require_drawless(builder: Builder, definition: ast.ClassDef) -> None:
+    """Gin makes averages before the trainer sets its seed, the native script after it."""
+    for part in definition.body:
+        if isinstance(part, ast.FunctionDef) and part.name != "__init__":
+            continue
+        for call in (node for node in ast.walk(part) if isinstance(node, ast.Call)):
+            if may_draw(call):
+                said = f"calls {ast.unparse(call.func)} when it is made: it may draw"
+                raise _refused(builder, said, call.lineno)
+
+
+def _plain(module: cst.Module, definition: cst.ClassDef) -> str:
+    """The class without gin."""
+    kept = [one for one in definition.decorators if not module.code_for_node(one.decorator).startswith("gin.")]
+    whole = definition.with_changes(decorators=kept, leading_lines=[], lines_after_decorators=[])
+    return module.with_changes(header=[], footer=[], body=[whole]).code.strip("\n")
+
+
+def _refused(builder: Builder, what: str, line: int | None = None) -> NotNativeError:
+    return NotNativeError(
+        "LM405", f"the average {builder.name} {what}, which has no native form",
+        "write it as a lightning.Callback after the conversion, and drop it before, or stay at level L2",
+        Place(builder.place.file, builder.place.line if line is None else line),
+    )  # fmt: skip
