@@ -11,6 +11,7 @@ from lab_bridge.idiomatic import Objection, objections
 from lab_bridge.idiomatic.semantics import semantics_of
 from lab_migrate.native.parts.module import imports_of, optimizer_file, own_clips
 from lab_migrate.native.parts.objective import objective
+from lab_migrate.native.parts.precision import scalers_of
 from lab_migrate.native.refused import NotNativeError
 from lab_migrate.native.sheet import Sheet
 from lab_migrate.native.tuned import Tuned
@@ -60,14 +61,20 @@ def adversarial(sheet: Sheet, asked: Set[str]) -> None:
         )  # fmt: skip
     if any(type(hook).__name__ == "Anneal" for hook in trainer.hooks):
         raise NotNativeError("LM405", "Anneal moves the objective, which an adversarial step does not use", "drop it")
-    if any(getattr(getattr(one, "gradients", None), "scaler", None) is not None for one in optimizers_of(trainer)):
-        raise NotNativeError("LM405", "an adversarial step scales its losses", "drop the scaler, or stay at level L2")
     scheduled = [one for one in sheet.optimizers if one.schedules]
+    scalers = scalers_of(trainer)
+    kinds = sorted({one["class"] for one in scalers.values() if one["labs"]})
     nothing: dict[str, Any] = {"objective": None, "objective_state": False, "imports": []}
     told = objective(sheet) if sheet.evaluates or "objective" in asked else nothing
     sheet.own["module.py"] = told | {
         "template": "adversarial.py",
-        "imports": [*told["imports"], *imports_of(sheet)],
+        "imports": [
+            *told["imports"],
+            *imports_of(sheet),
+            *([f"from {sheet.package}.precision import {', '.join(kinds)}"] if kinds else []),
+        ],
+        "scalers": dict.fromkeys(ROLES) | {role: one["made"] for role, one in scalers.items()},
+        "scaled": list(scalers),
         "key": stepper.key,
         "sharing": stepper.sharing,
         "several": stepper.critic_steps > 1,
@@ -75,7 +82,7 @@ def adversarial(sheet: Sheet, asked: Set[str]) -> None:
         "penalty": stepper.penalty,
         "penalty_every": stepper.penalty_every,
         "updates": [_update(sheet, one, number, scheduled) for number, one in enumerate(sheet.optimizers)],
-        "optimizers": _configured(sheet),
+        "optimizers": _configured(sheet, "critic" in scalers and trainer.stepper.penalty_every > 1),
         "zeros": {one.field: one.zeros for one in sheet.optimizers},
         "own_clips": own_clips(sheet),
     }
@@ -100,7 +107,7 @@ def _update(sheet: Sheet, optimizer: Tuned, number: int, scheduled: list[Tuned])
     }
 
 
-def _configured(sheet: Sheet) -> list[str]:
+def _configured(sheet: Sheet, counts: bool) -> list[str]:
     lines, returned = [], []
     for one in sheet.optimizers:
         lines += one.built(f"self.model.{one.field}")
@@ -111,4 +118,6 @@ def _configured(sheet: Sheet) -> list[str]:
             )
         else:
             returned.append(f'{{"optimizer": {one.field}, "lr_scheduler": {schedule}}}')
+    if counts:
+        lines.append("critic.register_step_post_hook(self.count_update)")
     return [*lines, f"return [{', '.join(returned)}]"]

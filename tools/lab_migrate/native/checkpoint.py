@@ -111,6 +111,8 @@ class _Native:
             made["objective"] = self.state["objective"]
         if several:
             made["critic_updates"] = self.state["optimizer"]["critic"]["steps"]
+            scalers = {role: part.get("scaler") for role, part in self.state["optimizer"].items()}
+            made |= {f"{role}_scaler": state for role, state in scalers.items() if state is not None}
         elif self.state["optimizer"].get("scaler") is not None:
             made["MixedPrecision"] = self.state["optimizer"]["scaler"]
         return made

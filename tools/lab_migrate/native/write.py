@@ -15,7 +15,7 @@ from lab_migrate.native.parts.callbacks import anneals, callbacks
 from lab_migrate.native.parts.data import data
 from lab_migrate.native.parts.model import model
 from lab_migrate.native.parts.module import module
-from lab_migrate.native.parts.precision import scaler_of
+from lab_migrate.native.parts.precision import scaler_of, scalers_of
 from lab_migrate.native.parts.schedule import schedule
 from lab_migrate.native.refused import NotNativeError
 from lab_migrate.native.rendering import formatted, rendered
@@ -85,8 +85,12 @@ def _context(sheet: Sheet) -> dict[str, Any]:
         "adversarial": several, "clip_algorithm": clip.algorithm if clip is not None else None,
         "scaler": None if several else scaler_of(trainer),
     }  # fmt: skip
-    if made["scaler"] is not None and made["scaler"]["labs"]:
-        sheet.own["precision.py"] = {}
+    scalers = scalers_of(trainer) if several else {}
+    used = [*scalers.values()] if several else [one for one in (made["scaler"],) if one is not None]
+    made["counted"] = "generator" in scalers
+    kinds = sorted({one["class"] for one in used if one["labs"]})
+    if kinds or made["counted"]:
+        sheet.own["precision.py"] = {"kinds": kinds}
     model(sheet)
     dealt = data(sheet, batches)
     if several:

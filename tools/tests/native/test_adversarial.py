@@ -8,6 +8,14 @@ import pytest
 
 from .settings import GAN
 
+#: Scales that overflow at first, and grow again.
+SCALES = (
+    "critic/Adam.gradients = @c/Gradients()", "generator/SGD.gradients = @g/Gradients()",
+    "c/Gradients.scaler = @TorchScaler()", "TorchScaler.scale_by = 3e38", "TorchScaler.interval = 3",
+    "TorchScaler.backoff = 0.25", "TorchScaler.growth = 3.0", "critic/Adam.lr = 0.3",
+    "g/Gradients.scaler = @DynamicScaler()", "DynamicScaler.scale_by = 1e40",
+    "DynamicScaler.factor = 1e3", "DynamicScaler.interval = 4", "Trainer.steps = 18",
+)  # fmt: skip
 CLIPS = ("critic/Adam.gradients = @c/Gradients()", "generator/SGD.gradients = @g/Gradients()")
 ADVERSARIAL: dict[str, tuple[str, ...]] = {
     "as it is": (),
@@ -45,6 +53,22 @@ ADVERSARIAL: dict[str, tuple[str, ...]] = {
         "Trainer.hooks = [@Damped(), @Balanced(), @Bounded(), @Shaken()]", "Adversarial.critic_steps = 2",
         "Adversarial.start = 3", "Adversarial.sharing = 'graph'",
     ),
+    "scales that move, schedules that wait, clipping, a penalty now and then": (
+        *SCALES, "critic/Adam.clip_norm = 0.3", "Adversarial.penalty = 2.0", "Adversarial.penalty_every = 3",
+        "critic/Adam.schedule = @Ramp()", "Ramp.of = 'lr'", "Ramp.start = 0.02", "Ramp.end = 0.001", "Ramp.steps = 6",
+        "generator/SGD.schedule = @WarmupCosine()", "WarmupCosine.lr = 0.1", "WarmupCosine.total = 9",
+    ),
+    "scales that move, one graph, an average, a hook": (
+        *SCALES, "Adversarial.sharing = 'graph'", "Trainer.ema = @EMA()", "Trainer.hooks = [@Balanced()]",
+    ),
+    "a fixed scale of the critic's alone": (
+        "critic/Adam.gradients = @c/Gradients()", "c/Gradients.scaler = @StaticScaler()",
+        "StaticScaler.scale_by = 1000.0", "Adversarial.critic_steps = 2",
+    ),
+    "a fixed scale of the generator's alone": (
+        "generator/SGD.gradients = @g/Gradients()", "g/Gradients.scaler = @StaticScaler()",
+        "StaticScaler.scale_by = 1000.0", "Adversarial.start = 2",
+    ),
     "a hook that moves the objective of evaluations that there are not": (
         "Trainer.hooks = [@Nudged()]", "Trainer.eval_every = 0",
     ),
@@ -63,6 +87,10 @@ RESUMED: dict[str, tuple[str, ...]] = {
         *CLIPS, "c/Gradients.clip = @Soft()", "Soft.limit = 0.01",
     ),
     "hooks, two updates of the critic": ("Trainer.hooks = [@Shaken(), @Balanced()]", "Adversarial.critic_steps = 2"),
+    "scales that move, a penalty now and then": (
+        *SCALES, "Adversarial.penalty = 2.0", "Adversarial.penalty_every = 3", "critic/Adam.schedule = @Ramp()",
+        "Ramp.of = 'lr'", "Ramp.start = 0.02", "Ramp.end = 0.001", "Ramp.steps = 6",
+    ),
     "an objective with a state": ("Trainer.objective = @Counted()", "Trainer.hooks = [@Sharpened()]"),
 }  # fmt: skip
 

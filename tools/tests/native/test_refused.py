@@ -25,11 +25,6 @@ REFUSED: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "LBFGS that would accumulate": ("LM402", "Closure", (*LBFGS, "Torch.accumulate = 2")),
     "losses passed over": ("LM402", "skip_nan", ("Trainer.stepper = @Plain()", "Plain.skip_nan = True")),
     "one of Lab's scalers without autocast": ("LM405", "float16", (*GRADIENTS, "Gradients.scaler = @StaticScaler()")),
-    "a scaler beside an adversarial stepper": (
-        "LM405",
-        "scales its losses",
-        (*GAN, "critic/Adam.gradients = @c/Gradients()", "c/Gradients.scaler = @TorchScaler()"),
-    ),
     "fp32 masters": ("LM402", "masters", (*GRADIENTS, "Gradients.masters = True")),
     "half weights": ("LM402", "HalfWeights", ("Trainer.precision = @HalfWeights()",)),
     "clipping the whole model": (

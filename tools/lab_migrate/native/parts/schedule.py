@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lab_migrate.native.parts.callbacks import anneals
-from lab_migrate.native.parts.precision import scaler_of
+from lab_migrate.native.parts.precision import scaler_of, scalers_of
 from lab_migrate.native.sheet import STANDARD, Sheet
 
 __all__ = ["schedule"]
@@ -20,7 +20,9 @@ def schedule(sheet: Sheet) -> None:
         "classes": list(classes.values()),
         "of_optimizers": bool(listed),
         "decay_groups": any(one.decay_multipliers is not None for one in sheet.optimizers),
-        "may_skip": len(sheet.optimizers) == 1 and scaler_of(sheet.trainer) is not None,
+        "may_skip": bool(scalers_of(sheet.trainer))
+        if len(sheet.optimizers) > 1
+        else scaler_of(sheet.trainer) is not None,
         "imports": [
             *STANDARD, "from torch.optim import Optimizer", "from torch.optim.lr_scheduler import LRScheduler",
         ],
