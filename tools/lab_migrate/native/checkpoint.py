@@ -178,6 +178,8 @@ class _Native:
             found["Average"] = self.state["ema"]
         if self.training.ahead is not None:
             found["Lookahead"] = {"slow": self.state["slow"]}
+            if self.state["optimizer"].get("scaler") is not None:
+                found["Lookahead"]["updates"] = self.state["optimizer"]["steps"]
         for hook, state in zip(self.training.trainer.hooks, self.state["hooks"], strict=True):
             if state is not None and type(hook).__name__ not in HOOKS:
                 found[type(hook).__name__] = state

@@ -63,6 +63,15 @@ PROJECTS: dict[str, tuple[str, ...]] = {
         "Adam.multipliers = {'blocks.0.*': None, '*.bias': 2.0}",
         "Trainer.hooks = [@Shaken()]",
     ),
+    "slow weights, and a scale that skips updates": (*LOOKAHEAD, *LABS_SCALE, "Trainer.steps = 18"),
+    "slow weights, torch's scale, accumulation": (
+        *LOOKAHEAD,
+        *FP16,
+        ACCUMULATE,
+        "Lookahead.every = 2",
+        "TorchScaler.scale_by = 4194304.0",
+        "Trainer.steps = 18",
+    ),
     "slow weights around torch's": (
         "Trainer.optimizer = @Lookahead",
         "Lookahead.inner = @Torch",

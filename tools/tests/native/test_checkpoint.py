@@ -56,6 +56,9 @@ PROJECTS: dict[str, tuple[str, ...]] = {
         "Torch.settings = {'weight_decay': 0.1}",
     ),
     "slow weights": ("Trainer.optimizer = @Lookahead", "Lookahead.inner = @Adam", "Lookahead.every = 2", *COSINE),
+    "slow weights, and a scale that skips updates": (
+        *LABS_SCALE, "Trainer.optimizer = @Lookahead", "Lookahead.inner = @Adam", "Lookahead.every = 2",
+    ),
     "a loader of the project's own, an objective with a state": (
         "Trainer.loader = @DrawnBatches", "DrawnBatches.dataset = @Specks()", "Trainer.objective = @Drift()",
         "Trainer.optimizer = @RAdam",

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from .settings import ACCUMULATE, FP16, GAN, GRADIENTS, LBFGS, LOOKAHEAD, SAM
+from .settings import ACCUMULATE, GAN, GRADIENTS, LBFGS, SAM
 
 REFUSED: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "the sum of losses": (
@@ -85,14 +85,6 @@ REFUSED: dict[str, tuple[str, str, tuple[str, ...]]] = {
     ),
     "an adversarial training in mixed precision": ("LM405", "precision", (*GAN, "Trainer.precision = @Autocast()")),
     "an adversarial training that accumulates": ("LM402", "accumulates", (*GAN, "critic/Adam.accumulate = 2")),
-    "one optimizer around another in fp16": (
-        "LM405",
-        "Lookahead",
-        (
-            *FP16,
-            *LOOKAHEAD,
-        ),
-    ),
     "a scaler without autocast": ("LM405", "float16", (*GRADIENTS, "Gradients.scaler = @TorchScaler()")),
     "settings of what Lab's code makes itself": (
         "LM405",

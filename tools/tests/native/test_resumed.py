@@ -18,6 +18,7 @@ RESUMED: dict[str, tuple[str, ...]] = {
     "SAM in two phases": (*SAM, "Trainer.stepper = @TwoPhase()", "SGD.momentum = 0.5"),
     "LBFGS": LBFGS,
     "slow weights": (*LOOKAHEAD, "Lookahead.every = 2", *COSINE, "Adam.accumulate = 2"),
+    "slow weights, and a scale that skips updates": (*LOOKAHEAD, "Lookahead.every = 2", *LABS_SCALE),
     "nothing evaluated, two batches a step": ("Trainer.eval_every = 0", "Adam.accumulate = 2"),
     "one batch a step": (*COSINE,),
     "two batches a step": (*COSINE, "Adam.accumulate = 2"),

@@ -65,12 +65,6 @@ def callbacks(sheet: Sheet, batches: str | None) -> dict[str, Any]:
     written = {one.name: one for one in own.values()}
     _require_distinct(imports, [*WRITTEN, *written])
     sheet.own["callbacks.py"] = {"imports": imports, "own_hooks": [one.code for one in written.values()]}
-    if sheet.ahead is not None and scaler_of(sheet.trainer) is not None:
-        raise NotNativeError(
-            "LM405",
-            "Lookahead counts updates, of which a loss scaler skips some",
-            "drop the scaler, or stay at level L2",
-        )
     listed = [
         "Generators()",
         *(["Lookahead(config.lookahead)"] if sheet.ahead is not None else []),
@@ -93,6 +87,7 @@ def callbacks(sheet: Sheet, batches: str | None) -> dict[str, Any]:
     return {
         "ema": average,
         "ahead": sheet.ahead,
+        "ahead_counts": sheet.ahead is not None and scaler_of(sheet.trainer) is not None,
         "anneals": bool(moved),
         "stop_on_nan": "StopOnNaN" in kinds,
         "keep": None if keep is None else {"last": keep.last, "best": keep.best, "mode": keep.mode},
