@@ -1,25 +1,15 @@
-"""Compare two traces, step by step, in causal order, in constant memory."""
+"""Compare two traces: one verdict, or one for each step that differs."""
 
 from __future__ import annotations
 
-import itertools
 import os
-from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Collection, Iterator, Sequence
 
-import numpy as np
-
-from lab_parity.averages import Averages
-from lab_parity.blocks import Block
-from lab_parity.consequence import CALLED, counts
-from lab_parity.ledger import Drawn, drawn_differently, drawn_until
-from lab_parity.pairing import Pairing, same_settings, settings_of
+from lab_parity.comparison import Comparison
 from lab_parity.phases import PHASES
 from lab_parity.ranks import joined, processes_beside, ranks_beside
-from lab_parity.structures import difference
-from lab_parity.trace import End, Index, Key, Step, Trace, read
-from lab_parity.verdict import Coverage, Divergence, Verdict
+from lab_parity.trace import Step, Trace, read
+from lab_parity.verdict import Verdict
 
 __all__ = ["compare", "differences"]
 
@@ -66,7 +56,7 @@ def _one(a: Trace, b: Trace) -> Verdict:
         for name in sorted({*a.environment, *b.environment} - _NOT_COMPARED)
         if a.environment.get(name) != b.environment.get(name)
     }
-    return _Comparison(a, b).run().verdict(environment)
+    return Comparison(a, b).run().verdict(environment)
 
 
 def differences(a: Trace, b: Trace, phases: Collection[str] = PHASES) -> Iterator[Verdict]:
@@ -75,7 +65,7 @@ def differences(a: Trace, b: Trace, phases: Collection[str] = PHASES) -> Iterato
     For runs of which each step starts from the same state (see record/transplant.py). Only differences in `phases`
     count.
     """
-    comparison = _Comparison(a, b, phases)
+    comparison = Comparison(a, b, phases)
     for left, right in zip(a.steps(), b.steps(), strict=False):
         if not (isinstance(left, Step) and isinstance(right, Step)):
             return
@@ -83,274 +73,3 @@ def differences(a: Trace, b: Trace, phases: Collection[str] = PHASES) -> Iterato
         comparison.step(left, right)
         if comparison.first is not None:
             yield comparison.verdict({})
-
-
-def _both_ended_as_asked(a: Step | End | None, b: Step | End | None) -> str:
-    """After which step, where the recorder was told to end both runs after the same one; else an empty string."""
-    if not (isinstance(a, End) and isinstance(b, End)) or (a.status, b.status) != ("stopped", "stopped"):
-        return ""
-    return a.detail if a.detail == b.detail and a.taken == b.taken else ""
-
-
-class _Comparison:
-    """What has been found so far."""
-
-    def __init__(self, a: Trace, b: Trace, phases: Collection[str] = PHASES) -> None:
-        self._a, self._b, self._phases = a, b, phases
-        self.pairing = Pairing()
-        self._averages = Averages()
-        self.steps = self.micro_steps = self.observations = 0
-        self.counts: Counter[str] = Counter()
-        self.lost: dict[str, None] = {}
-        self.notes = self.pairing.notes
-        self.reasons: list[str] = []
-        self.first: Divergence | None = None
-        self.affected: dict[str, int] = {}
-        self.details = ""
-        self._agreed: set[str] = set()
-        self._before: tuple[Sequence[Drawn], Sequence[Drawn]] | None = None
-
-    def run(self) -> _Comparison:
-        """Compare until the first difference or the end."""
-        every = self._a.scope.every, self._b.scope.every
-        if every[0] != every[1]:
-            self.reasons.append(
-                f"one side recorded every {every[0]} steps, the other every {every[1]}: record both alike"
-            )
-            return self
-        kinds = [side.environment.get("digests", "of the CPU") for side in (self._a, self._b)]
-        if kinds[0] != kinds[1]:
-            self.reasons.append(
-                f"one side's fingerprints are {kinds[0]}, the other's {kinds[1]}: train both on one kind of device"
-            )
-            return self
-        if every[0] > 1:
-            self.notes.setdefault(
-                f"one of every {every[0]} steps was recorded: a difference may be up to that much older"
-            )
-        a, b = self._a.index(), self._b.index()
-        if a is None or b is None:
-            self._walk(self._a.steps(), self._b.steps(), None, None)
-        else:
-            self._by_blocks(a, b)
-        return self
-
-    def _by_blocks(self, a: Index, b: Index) -> None:
-        for left, right in itertools.zip_longest(a.blocks, b.blocks):
-            if left is not None and right is not None and self._skip(left, right):
-                continue
-            mine = () if left is None else self._a.steps(left)
-            other = () if right is None else self._b.steps(right)
-            if self._walk(mine, other, a.end, b.end):
-                return
-        self.end(a.end, b.end)
-
-    def _walk(self, a: Iterable[Step | End], b: Iterable[Step | End], end_a: End | None, end_b: End | None) -> bool:
-        """Compare steps until the first difference or an end; whether there was one. The ends are for steps alone."""
-        for left, right in itertools.zip_longest(a, b):
-            left, right = left or end_a, right or end_b
-            if not (isinstance(left, Step) and isinstance(right, Step)):
-                self.end(left, right)
-                return True
-            self.step(left, right)
-            if self.first is not None:
-                return True
-        return False
-
-    def _skip(self, a: Block, b: Block) -> bool:
-        """Whether two blocks are equal by their digests; then they count as compared without being read.
-
-        Only blocks whose every layout has been read before: what has no partner is then known.
-        """
-        alike = (a.steps, a.micro_steps, a.root, a.hyper) == (b.steps, b.micro_steps, b.root, b.hyper)
-        if not alike or a.notes or b.notes or (a.outside and b.outside and a.outside != b.outside):
-            return False
-        others = {(layout.optimizer, layout.canonical): (layout, count) for layout, count in b.layouts.items()}
-        pairs = []
-        for layout, count in a.layouts.items():
-            partner, same = others.get((layout.optimizer, layout.canonical), (layout, -1))
-            known = self.pairing.known(layout.optimizer, layout.raw, partner.raw)
-            if known is None or count != same:
-                return False
-            pairs.append((known, count))
-        differ = {name for name in a.generators if a.generators[name][0] != b.generators.get(name, ("", False))[0]}
-        seeded = {name for name in a.generators if a.generators[name][1] and b.generators.get(name, ("", True))[1]}
-        if differ & (self._agreed | seeded) or not len(a.layouts) == len(b.layouts) == len(others):
-            return False
-        self._agreed |= a.generators.keys() - differ
-        self.steps += a.steps
-        self.micro_steps += a.micro_steps
-        for known, count in pairs:
-            self.observations += count * len(known.a)
-            self.counts += Counter({phase: count * number for phase, number in known.counts.items()})
-            self.counts["rng"] -= count * sum(known.keys[place].name in differ for place in known.generators)
-        return True
-
-    def step(self, a: Step, b: Step) -> None:
-        """Compare one step with its counterpart."""
-        self.lost |= dict.fromkeys((*a.notes, *b.notes))
-        if a.step != b.step:
-            what = f"the first run recorded its step {a.step} where the second recorded its step {b.step}"
-            self.first = Divergence(min(a.step, b.step), None, "optimizer", "", what)
-            return
-        if a.optimizer != b.optimizer:
-            what = f"optimizer {a.optimizer} steps on one side, {b.optimizer} on the other"
-            self.first = Divergence(a.step, None, "optimizer", "", what)
-            return
-        pairs = self.pairing.of(a, b)
-        keys = self.pairing.a.keys(a)
-        self.steps += 1
-        self.micro_steps += min(a.micro_steps, b.micro_steps)
-        self.observations += len(pairs.a)
-        self.counts += pairs.counts
-        unequal = (a.digests[pairs.a] != b.digests[pairs.b]).any(axis=1)
-        places = np.nonzero(unequal)[0]
-        differ = [(int(pairs.a[place]), int(pairs.b[place])) for place in places]
-        differ = [
-            (left, right)
-            for left, right in differ
-            if keys[left].phase in self._phases and not self._excused(keys[left], a, b, left, right)
-        ]
-        agree = self._averages.agree(a, keys, b, self.pairing.b.keys(b))
-        if agree:
-            differ = self._without_renumbered(keys, differ)
-        elif agree is False and all(keys[left].phase != "ema" for left, _ in differ):
-            self.pairing.unmatched.setdefault(f"an average that changes before step {a.step} in one run only")
-        if any(keys[left].phase in CALLED for left, _ in differ):
-            differ = self._with_consequence(a, b, keys, differ)
-        self._agreed |= {pairs.keys[place].name for place in pairs.generators if not unequal[place]}
-        after_all_micro_steps = not differ or (keys[differ[0][0]].micro < 0 and keys[differ[0][0]].phase != "config")
-        if a.micro_steps != b.micro_steps and after_all_micro_steps and "loss" in self._phases:
-            micro = min(a.micro_steps, b.micro_steps)
-            what = f"{a.micro_steps} micro-steps against {b.micro_steps}"
-            self.first = Divergence(a.step, micro, "loss", "", what, a.micro_steps, b.micro_steps)
-        elif differ:
-            self._diverge(a, b, keys, differ)
-        self._before = a.ledger, b.ledger
-
-    def _excused(self, key: Key, a: Step, b: Step, left: int, right: int) -> bool:
-        """Whether a difference says nothing about the training; then it is noted.
-
-        A generator that a run never seeded starts from the clock: its states are evidence only after they have
-        been equal once.
-        """
-        unseeded = not (np.isnan(a.values[left]) and np.isnan(b.values[right]))
-        if key.phase == "rng" and unseeded and key.name not in self._agreed:
-            self.notes.setdefault(f"not both runs seeded {key.name}'s generator: its states were not compared")
-            self.counts["rng"] -= 1
-            return True
-        return self._same_hyper(key, a, b, left, right)
-
-    def _without_renumbered(self, keys: Sequence[Key], differ: list[tuple[int, int]]) -> list[tuple[int, int]]:
-        """Without averages that only have other numbers on the two sides; these are noted."""
-        kept = [(left, right) for left, right in differ if keys[left].phase != "ema"]
-        if len(kept) < len(differ):
-            self.notes.setdefault("averages of the parameters are numbered apart: paired by what they become")
-        return kept
-
-    def _with_consequence(
-        self, a: Step, b: Step, keys: Sequence[Key], differ: list[tuple[int, int]]
-    ) -> list[tuple[int, int]]:
-        """Without the settings around an update that differ and change nothing; these are noted."""
-        all_keys = {keys[left] for left, _ in differ}
-        kept = []
-        for left, right in differ:
-            key = keys[left]
-            if key.phase not in CALLED or counts(key, all_keys):
-                kept.append((left, right))
-            else:
-                values = [f"{value:g}" for value in (a.values[left], b.values[right]) if not np.isnan(value)]
-                how = f"is {' against '.join(values)}" if len(values) == 2 else "differs"
-                self.notes.setdefault(f"{key.name} {key.field} {how}, to no consequence in the steps compared")
-        return kept
-
-    def _same_hyper(self, key: Key, a: Step, b: Step, left: int, right: int) -> bool:
-        """Hyperparameters agree when those that both sides have agree; the others are noted."""
-        if key.phase != "optimizer" or key.field != "hyper":
-            return False
-        mine, other = settings_of(a, left), settings_of(b, right)
-        if not mine or not other:
-            return False
-        for name in sorted(mine.keys() ^ other.keys()):
-            self.notes.setdefault(f"hyperparameter {name} exists on one side only, and was not compared")
-        return same_settings(mine, other)
-
-    def _diverge(self, a: Step, b: Step, keys: Sequence[Key], differ: list[tuple[int, int]]) -> None:
-        self.details = difference(*self._shown(a, b, keys, differ))
-        self.affected = dict(Counter(keys[left].phase for left, _ in differ))
-        left, right = differ[0]
-        key = keys[left]
-        what = "the numbers differ" if key.phase in CALLED else "the bits differ"
-        values = tuple(None if np.isnan(v) else float(v) for v in (a.values[left], b.values[right]))
-        tensor = " ".join(part for part in (key.name, key.field) if part)
-        if key.field == "hyper":
-            mine, other = settings_of(a, left), settings_of(b, right)
-            field = next((n for n in sorted(mine) if n in other and mine[n] != other[n]), "")
-            tensor = f"{key.name} {field}"
-            what, values = f"{field} is {mine.get(field)!r} against {other.get(field)!r}", (None, None)
-        micro = key.micro if key.micro >= 0 else None
-        if key.phase == "rng" and self._a.scope.ledger and self._b.scope.ledger:
-            before = self._before or ((), ())
-            drawn_a, drawn_b = (
-                drawn_until(earlier, step.ledger, micro) for earlier, step in zip(before, (a, b), strict=True)
-            )
-            what = " ".join([f"{what}.", *drawn_differently(drawn_a, drawn_b, key.name)]).removesuffix(".")
-        self.first = Divergence(a.step, micro, key.phase, tensor, what, values[0], values[1])
-
-    def _shown(
-        self, a: Step, b: Step, keys: Sequence[Key], differ: list[tuple[int, int]]
-    ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """What differs on both sides, as {phase: {tensor: number, hyperparameters or digest}}."""
-        shown: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
-        for places in differ:
-            key = keys[places[0]]
-            for mine, step, place in zip(shown, (a, b), places, strict=True):
-                value = float(step.values[place])
-                plain: Any = step.digests[place].tobytes().hex()[:8] if np.isnan(value) else value
-                if key.field == "hyper":
-                    plain = settings_of(step, place)
-                name = " ".join(part for part in (key.name, key.field) if part)
-                mine.setdefault(key.phase, {})[name if key.micro < 0 else f"{name} @{key.micro}"] = plain
-        return shown
-
-    def end(self, a: Step | End | None, b: Step | End | None) -> None:
-        """At least one side has no further step."""
-        asked = _both_ended_as_asked(a, b)
-        if asked:
-            self.notes.setdefault(f"both runs were ended {asked}: what comes later was not compared")
-        for side, item in (("first", a), ("second", b)):
-            self.lost |= dict.fromkeys(item.notes if item is not None else ())
-            if isinstance(item, End) and item.status != "finished" and not asked:
-                detail = f": {item.detail}" if item.detail else ""
-                self.reasons.append(f"the {side} trace did not finish by itself ({item.status}{detail})")
-        if not self.reasons and (isinstance(a, Step) or isinstance(b, Step)):
-            longer, shorter = ("first", "second") if isinstance(a, Step) else ("second", "first")
-            step = next(item.step for item in (a, b) if isinstance(item, Step))
-            self.first = Divergence(
-                step, None, "optimizer", "",
-                f"the {longer} run takes this step, the {shorter} finished by itself before it",
-            )  # fmt: skip
-        elif not self.reasons and isinstance(a, End) and isinstance(b, End) and a.taken != b.taken:
-            what = f"{a.taken} steps were taken against {b.taken}"
-            self.first = Divergence(min(a.taken, b.taken), None, "optimizer", "", what, a.taken, b.taken)
-
-    def verdict(self, environment: dict[str, tuple[str, str]]) -> Verdict:
-        """The strongest rung that holds; the rungs between identical and diverged need more runs than two."""
-        reasons = list(self.reasons)
-        if self.steps == 0 and self.first is None:
-            reasons.append("no step was compared")
-        unmatched = tuple(self.pairing.unmatched)
-        if unmatched:
-            some = "; ".join(unmatched[:3])
-            reasons.append(f"{len(unmatched)} observations have no partner ({some}{', …' * (len(unmatched) > 3)})")
-        reasons += [f"not recorded: {note}" for note in self.lost]
-        if self.first is None and not self.counts["param"] and self.steps:
-            reasons.append("no parameter was compared")
-        coverage = Coverage(
-            self.steps, self.micro_steps, len(self.pairing.tensors), self.counts["batch"], self.counts["rng"],
-            self.observations, unmatched, tuple(phase for phase in PHASES if not self.counts[phase]),
-        )  # fmt: skip
-        rung = "diverged" if self.first is not None else "inconclusive" if reasons else "identical"
-        return Verdict(
-            rung, coverage, self.first, tuple(reasons), tuple(self.notes), self.affected, environment, self.details
-        )

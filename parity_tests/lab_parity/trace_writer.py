@@ -1,4 +1,4 @@
-"""Writing a trace; trace.py describes the format."""
+"""Writing a trace; trace_format.py says what one is."""
 
 from __future__ import annotations
 
@@ -16,7 +16,17 @@ from lab_parity.blocks import BLOCK_STEPS, Block, BlockBuilder, layout_digest
 from lab_parity.digest import DIGEST_BYTES, digest_bytes
 from lab_parity.keys import Key
 from lab_parity.ledger import Drawn
-from lab_parity.trace import CHECK_FIELD, HEAD_FIELD, INDEX_MARK, STATISTICS, End, Row, Scope, checksum, schema_of
+from lab_parity.trace_format import (
+    CHECK_FIELD,
+    HEAD_FIELD,
+    INDEX_MARK,
+    STATISTICS,
+    End,
+    Row,
+    Scope,
+    checksum,
+    schema_of,
+)
 
 __all__ = ["TraceWriter"]
 

@@ -84,7 +84,7 @@ def test_a_file_that_is_no_trace_is_refused(tmp_path: Path, content: bytes | Non
 
 def test_another_version_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Never read on a guess."""
-    monkeypatch.setattr("lab_parity.trace.VERSION", "999")
+    monkeypatch.setattr("lab_parity.trace_format.VERSION", "999")
     written(tmp_path / "a", 1)
     monkeypatch.undo()
     with pytest.raises(TraceError, match="version 999"):
