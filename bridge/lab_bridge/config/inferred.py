@@ -6,7 +6,6 @@ has them (yacs, argparse), or else those that the configs give: what all give is
 
 from __future__ import annotations
 
-import ast
 import keyword
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,6 +21,7 @@ from lab_bridge.config.sources.builders import schema_of
 from lab_bridge.config.sources.modules import Sources
 from lab_bridge.config.sources.registered import Registered
 from lab_bridge.config.sources.tags import Meant
+from lab_bridge.config.spelled import either, kind_of, parts_of, text_first, with_own, without_roles
 from lab_bridge.config.structure import structure
 from lab_bridge.config.types import OWN, REQUIRED, parse_type
 
@@ -36,8 +36,6 @@ _PASSED = frozenset(
 )  # fmt: skip
 #: Parameters that take the builder dict itself.
 _WHOLE = frozenset({"opt", "cfg", "config", "conf", "args", "hparams", "hps", "hp", "h", "params", "options", "opts"})
-_PLAIN = {"Any", "None", "Own", "bool", "bytes", "complex", "float", "int", "str"}
-_GENERIC = {"Literal", "Sequence", "tuple", "Mapping", "Factory", "list", "dict"}
 
 
 @attrs.frozen
@@ -158,10 +156,10 @@ class _Maker:
         place = default.place if default is not None else given[0].place if given else NOWHERE
         if default is None or any(node for node in _calls(default)):
             required = (default is not None or len(given) == len(groups)) and not any(map(_is_none, given))
-            type_ = spelled if required else _either(spelled, "Own")
+            type_ = spelled if required else either(spelled, "Own")
             return Parameter(key, type_, REQUIRED if required else OWN, doc=doc, place=place)
         if any(leaf.value is UNRESOLVED for leaf in _leaves(default)):
-            return Parameter(key, _either(spelled, "Own"), OWN, doc=doc, place=place)
+            return Parameter(key, either(spelled, "Own"), OWN, doc=doc, place=place)
         return Parameter(key, spelled, self._value(default, spelled), doc=doc, place=place)
 
     def _value(self, node: Node, spelled: str) -> Any:
@@ -200,7 +198,7 @@ class _Maker:
         if not parts or (default is not None and parts == [] and leaves == [None]):
             return "Any"
         last = [name for name, kind in (("None", "NoneType"), ("Own", "Own")) if kind in kinds]
-        return " | ".join(dict.fromkeys([*_text_first(parts), *last]))
+        return " | ".join(dict.fromkeys([*text_first(parts), *last]))
 
     def _shown(self, name: str) -> bool:
         """Whether a config can give a builder anything; said of one that is still being read, too."""
@@ -255,24 +253,24 @@ class _Maker:
             for key in given:
                 if key not in known and _is_field(key):
                     spelled = self._spelled(f"{raw.name}.{key}", given[key])
-                    made.append(Parameter(key, _either(spelled, "Own"), OWN, place=given[key][0].place))
+                    made.append(Parameter(key, either(spelled, "Own"), OWN, place=given[key][0].place))
         return tuple(made), tuple(supplied)
 
     def _parameter(self, raw: Builder, parameter: Parameter, values: list[Node]) -> Parameter:
-        declared = _without_roles(parameter.type)
+        declared = without_roles(parameter.type)
         place = raw.place
         if not values:
-            return attrs.evolve(parameter, type=_with_own(declared, parameter.default), place=place)
+            return attrs.evolve(parameter, type=with_own(declared, parameter.default), place=place)
         spelled = self._spelled(f"{raw.name}.{parameter.name}", values)
         if declared == "Any":
-            made = spelled if parameter.default in (REQUIRED, OWN) else _either(spelled, _kind(parameter.default))
+            made = spelled if parameter.default in (REQUIRED, OWN) else either(spelled, kind_of(parameter.default))
         elif any(True for value in values for _ in _calls(value)):
-            made = _either(declared, spelled)
+            made = either(declared, spelled)
         else:
             wrong = [value for value in values if not self._fits(value, declared)]
             made = declared
             if wrong and not any(_is_confused(value, declared) for value in wrong):
-                made = _either(declared, spelled)
+                made = either(declared, spelled)
                 if not parameter.inferred:
                     message = (
                         f"{raw.name}.{parameter.name} is annotated {declared}, and given {spelled}: both are taken"
@@ -280,7 +278,7 @@ class _Maker:
                     self.problems.append(Problem(wrong[0].place, "", "wider", message, "", Severity.FINDING))
         if parameter.default is REQUIRED and any(map(_is_none, values)):
             parameter = attrs.evolve(parameter, default=OWN)
-        return attrs.evolve(parameter, type=_with_own(made, parameter.default), place=place)
+        return attrs.evolve(parameter, type=with_own(made, parameter.default), place=place)
 
     def _fits(self, value: Node, spelled: str) -> bool:
         try:
@@ -340,77 +338,10 @@ def _camel(text: str) -> str:
     return f"_{made}" if made[:1].isdigit() else made or ("Section" if text else "")
 
 
-def _either(*spelled: str) -> str:
-    """A union, `None` and `Own` last, each part once."""
-    parts = [part for one in spelled for part in _parts(one)]
-    if "Any" in parts:
-        return "Any"
-    if "float" in parts:
-        parts = [part for part in parts if part != "int"]
-    last = [part for part in ("None", "Own") if part in parts]
-    return " | ".join(dict.fromkeys([*_text_first([part for part in parts if part not in last]), *last]))
-
-
-def _text_first(parts: Sequence[str]) -> list[str]:
-    """LightningCLI's parser tries the parts in turn: behind `float`, the text '1e-3' would become a number."""
-    return sorted(parts, key=lambda part: part != "str")
-
-
-def _parts(spelled: str) -> list[str]:
-    node = ast.parse(spelled, mode="eval").body
-    found: list[str] = []
-    while isinstance(node, ast.BinOp):
-        found.insert(0, ast.unparse(node.right))
-        node = node.left
-    return [ast.unparse(node), *found]
-
-
-def _without_roles(spelled: str) -> str:
-    """A type without the classes that no config can name: what is left, or `Any`."""
-    return _cleaned(ast.parse(spelled, mode="eval").body) or "Any"
-
-
-def _cleaned(node: ast.expr) -> str:
-    """The spelling of what configs can say of a type; empty where that is nothing."""
-    match node:
-        case ast.Name(id=name):
-            return name if name in _PLAIN else ""
-        case ast.BinOp(left=left, right=right):
-            both = [part for part in (_cleaned(left), _cleaned(right)) if part]
-            made = _either(*both) if both else ""
-            return made if set(_parts(made or "None")) - {"None", "Own"} else ""
-        case ast.Constant(value=None):
-            return "None"
-        case ast.Subscript(value=ast.Name(id="Literal")):
-            return ast.unparse(node)
-        case ast.Subscript(value=ast.Name(id=name), slice=inner) if name in _GENERIC - {"Factory"}:
-            parts = inner.elts if isinstance(inner, ast.Tuple) else [inner]
-            spelled = [
-                "..." if isinstance(part, ast.Constant) and part.value is ... else _cleaned(part) or "Any"
-                for part in parts
-            ]
-            return f"{name}[{', '.join(spelled)}]"
-    return ""
-
-
-def _with_own(spelled: str, default: object) -> str:
-    if default is OWN:
-        return _either(spelled, "Own")
-    return _either(spelled, "None") if default is None else spelled
-
-
-def _kind(value: object) -> str:
-    if value is None:
-        return "None"
-    if isinstance(value, bool | int | float | str):
-        return type(value).__name__
-    return "Sequence[Any]" if isinstance(value, list | tuple) else "Any"
-
-
 def _is_confused(value: Node, spelled: str) -> bool:
     """Whether text stands for a number or truth value, or the other way round: a mistake, no wider type."""
     if not isinstance(value, Leaf) or value.value is None:
         return False
-    parts = set(_parts(spelled)) & {"int", "float", "bool", "str"}
+    parts = set(parts_of(spelled)) & {"int", "float", "bool", "str"}
     return bool(parts) and not (isinstance(value.value, int | float) and not isinstance(value.value, bool)
                                 and parts & {"int", "float"})  # fmt: skip

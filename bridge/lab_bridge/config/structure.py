@@ -7,24 +7,30 @@ parameter and a missing one are errors; `@Conv` is not `@Conv()`. An int stays o
 from __future__ import annotations
 
 import types
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import attrs
 import cattrs
 from cattrs.errors import BaseValidationError, ClassValidationError, IterableValidationError
-from cattrs.v import format_exception
 
+from lab_bridge.config.mistakes import (
+    Wrong,
+    at,
+    hint_of_call,
+    hint_of_fitting,
+    problems_of,
+    scoped,
+    with_article,
+    wrong,
+)
 from lab_bridge.config.nodes import UNRESOLVED, Call, Entries, Items, Leaf, Node, Once
-from lab_bridge.config.places import Place
-from lab_bridge.config.problems import ConfigErrors, Problem, did_you_mean
+from lab_bridge.config.problems import ConfigErrors, did_you_mean
 from lab_bridge.config.schema import Builder, Schema
 from lab_bridge.config.types import OWN, REQUIRED, Own, factory_of, spell_type
 
 __all__ = ["Shared", "structure", "structure_entry"]
 
-#: The kind of an error about a value that the reader refused already.
-_ECHO = "echo"
 _PLAIN = (bool, int, float, str, bytes, complex)
 
 
@@ -43,14 +49,6 @@ class Deferred:
     config: Any
 
 
-class _Wrong(ValueError):  # noqa: N818
-    """One mismatch, with its place."""
-
-    def __init__(self, place: Place, kind: str, message: str, next_step: str = "") -> None:
-        super().__init__(message)
-        self.place, self.kind, self.message, self.next_step = place, kind, message, next_step
-
-
 def structure_entry(call: Call, schema: Schema, path: str = "") -> Any:
     """The typed config of an entry point. Raises `ConfigErrors`."""
     builder = _resolved(call, schema)
@@ -61,8 +59,8 @@ def structure(node: Node, type_: Any, schema: Schema, path: str = "") -> Any:
     """The typed value of a tree. Raises `ConfigErrors` with every error in it, each with its path and place."""
     try:
         return _converter(schema).structure(node, type_)
-    except (BaseValidationError, _Wrong) as error:
-        raise ConfigErrors(_problems(error, path, node.place)) from None
+    except (BaseValidationError, Wrong) as error:
+        raise ConfigErrors(problems_of(error, path, node.place)) from None
 
 
 def _converter(schema: Schema) -> cattrs.Converter:
@@ -96,13 +94,13 @@ def _plain(node: Node, type_: type, _: cattrs.Converter, __: Schema) -> Any:
     value = node.value if isinstance(node, Leaf) else None
     fits = type(value) is type_ or (type_ is float and type(value) is int)
     if not isinstance(node, Leaf) or not fits:
-        raise _wrong(node, type_)
+        raise wrong(node, type_)
     return value
 
 
 def _none(node: Node, type_: Any, _: cattrs.Converter, __: Schema) -> None:
     if not isinstance(node, Leaf) or node.value is not None:
-        raise _wrong(node, type_)
+        raise wrong(node, type_)
 
 
 def _literal(node: Node, type_: Any, _: cattrs.Converter, __: Schema) -> Any:
@@ -111,7 +109,7 @@ def _literal(node: Node, type_: Any, _: cattrs.Converter, __: Schema) -> Any:
         if isinstance(node, Leaf) and type(node.value) is type(value) and node.value == value:
             return value
     hint = did_you_mean(str(getattr(node, "value", "")), map(str, allowed))
-    raise _wrong(node, type_, hint if hint.startswith("did you") else "")
+    raise wrong(node, type_, hint if hint.startswith("did you") else "")
 
 
 def _union(node: Node, type_: Any, converter: cattrs.Converter, schema: Schema) -> Any:
@@ -121,19 +119,19 @@ def _union(node: Node, type_: Any, converter: cattrs.Converter, schema: Schema) 
     named = [part for part in fitting if isinstance(node, Call) and _is_named(node, part, schema)]
     fitting = named or fitting
     if not fitting:
-        raise _wrong(node, type_, _call_hint(node, type_))
+        raise wrong(node, type_, hint_of_call(node, type_))
     if len(fitting) == 1:
         return converter.structure(node, fitting[0])
     failed: Exception | None = None
     for part in sorted(fitting, key=lambda part: isinstance(node, Leaf) and type(node.value) is not part):
         try:
             return converter.structure(node, part)
-        except (BaseValidationError, _Wrong) as error:
+        except (BaseValidationError, Wrong) as error:
             deeper = isinstance(error, BaseValidationError)
             if failed is None or (deeper and not isinstance(failed, BaseValidationError)):
                 failed = error
     assert failed is not None
-    raise failed if isinstance(failed, BaseValidationError) else _wrong(node, type_)
+    raise failed if isinstance(failed, BaseValidationError) else wrong(node, type_)
 
 
 def _is_named(node: Call, type_: Any, schema: Schema) -> bool:
@@ -167,7 +165,7 @@ def _may_be(node: Node, type_: Any, schema: Schema) -> bool:
 
 def _sequence(node: Node, type_: Any, converter: cattrs.Converter, _: Schema) -> tuple[Any, ...]:
     if not isinstance(node, Items):
-        raise _wrong(node, type_)
+        raise wrong(node, type_)
     (item,) = get_args(type_)
     return _each(node, type_, [item] * len(node.items), converter)
 
@@ -177,7 +175,7 @@ def _tuple(node: Node, type_: Any, converter: cattrs.Converter, _: Schema) -> tu
     if inner[-1:] == (Ellipsis,):
         inner = inner[:1] * len(node.items) if isinstance(node, Items) else inner
     if not isinstance(node, Items) or len(node.items) != len(inner):
-        raise _wrong(node, type_)
+        raise wrong(node, type_)
     return _each(node, type_, list(inner), converter)
 
 
@@ -186,8 +184,8 @@ def _each(node: Items, type_: Any, inner: list[Any], converter: cattrs.Converter
     for index, (item, item_type) in enumerate(zip(node.items, inner, strict=True)):
         try:
             made.append(converter.structure(item, item_type))
-        except (BaseValidationError, _Wrong) as error:
-            failed.append(_at(error, f"[{index}]"))
+        except (BaseValidationError, Wrong) as error:
+            failed.append(at(error, f"[{index}]"))
     if failed:
         raise IterableValidationError("", failed, type_)
     return tuple(made)
@@ -195,14 +193,14 @@ def _each(node: Items, type_: Any, inner: list[Any], converter: cattrs.Converter
 
 def _mapping(node: Node, type_: Any, converter: cattrs.Converter, _: Schema) -> dict[Any, Any]:
     if not isinstance(node, Entries):
-        raise _wrong(node, type_)
+        raise wrong(node, type_)
     key_type, value_type = get_args(type_)
     made, failed = {}, []
     for key, value in node.entries.items():
         try:
             made[converter.structure(Leaf(key, place=value.place), key_type)] = converter.structure(value, value_type)
-        except (BaseValidationError, _Wrong) as error:
-            failed.append(_at(error, f"[{key!r}]"))
+        except (BaseValidationError, Wrong) as error:
+            failed.append(at(error, f"[{key!r}]"))
     if failed:
         raise IterableValidationError("", failed, type_)
     return made
@@ -213,7 +211,7 @@ def _anything(node: Node, _: Any, converter: cattrs.Converter, schema: Schema) -
     match node:
         case Leaf(value):
             if value is UNRESOLVED:
-                raise _wrong(node, Any)
+                raise wrong(node, Any)
             return value
         case Items():
             made = _each(node, Any, [Any] * len(node.items), converter)
@@ -230,13 +228,13 @@ def _anything(node: Node, _: Any, converter: cattrs.Converter, schema: Schema) -
 def _factory(node: Node, type_: Any, converter: cattrs.Converter, schema: Schema) -> Any:
     made = factory_of(type_)
     if isinstance(node, Leaf | Items | Entries):
-        raise _wrong(node, type_, _known(made, schema))
+        raise wrong(node, type_, hint_of_fitting(made, schema))
     if not isinstance(node, Call):
         return converter.structure(node, made)
     early: list[Exception] = []
     if node.deferred is False:
-        message = f"expected {spell_type(type_)}, found one that is built already, @{_scoped(node)}()"
-        early.append(_Wrong(node.place, "type", message, f"leave out the parentheses: @{_scoped(node)}"))
+        message = f"expected {spell_type(type_)}, found one that is built already, @{scoped(node)}()"
+        early.append(Wrong(node.place, "type", message, f"leave out the parentheses: @{scoped(node)}"))
     return _with_earlier(early, lambda: converter.structure(attrs.evolve(node, deferred=None), made), made)
 
 
@@ -248,16 +246,16 @@ def _config(node: Node, type_: type, converter: cattrs.Converter, schema: Schema
     if isinstance(node, Entries) and wanted in schema.builders and schema.builders[wanted].section:
         node = Call(wanted, {str(key): value for key, value in node.entries.items()}, place=node.place)
     if not isinstance(node, Call):
-        raise _wrong(node, type_, _known(type_, schema))
+        raise wrong(node, type_, hint_of_fitting(type_, schema))
     builder = _resolved(node, schema)
     early: list[Exception] = []
     if not schema.accepts(wanted, builder):
         fitting = [known.name for known in schema.standing_for(wanted)]
         hint = did_you_mean(builder.name, fitting)
-        early.append(_Wrong(node.place, "type", f"expected {_article(wanted)}, found {builder.name}", hint))
+        early.append(Wrong(node.place, "type", f"expected {with_article(wanted)}, found {builder.name}", hint))
     elif node.deferred:
-        message = f"expected {_article(wanted)}, found its builder, @{_scoped(node)}"
-        early.append(_Wrong(node.place, "type", message, f"call it: @{_scoped(node)}()"))
+        message = f"expected {with_article(wanted)}, found its builder, @{scoped(node)}"
+        early.append(Wrong(node.place, "type", message, f"call it: @{scoped(node)}()"))
     return _with_earlier(early, lambda: _arguments(node, builder, converter, schema), type_)
 
 
@@ -265,7 +263,7 @@ def _with_earlier(early: list[Exception], rest: Callable[[], Any], type_: type) 
     """What `rest` makes, or its errors behind those that were found before."""
     try:
         made = rest()
-    except (BaseValidationError, _Wrong) as error:
+    except (BaseValidationError, Wrong) as error:
         if not early:
             raise
         raise ClassValidationError("", [*early, error], type_) from None
@@ -293,16 +291,16 @@ def _arguments(
             else:
                 hint = did_you_mean(name, takes) or f"{builder.name} has none"
                 kind = "key" if builder.section else "parameter"
-                raise _Wrong(argument.place, "unknown", f"expected a {kind} of {builder.name}, found {name!r}", hint)
-        except (BaseValidationError, _Wrong) as error:
-            failed.append(_at(error, f".{name}"))
+                raise Wrong(argument.place, "unknown", f"expected a {kind} of {builder.name}, found {name!r}", hint)
+        except (BaseValidationError, Wrong) as error:
+            failed.append(at(error, f".{name}"))
     for name, parameter in takes.items():
         if parameter.default is REQUIRED and name not in node.arguments and passed_on:
             values[name] = OWN
         elif parameter.default is REQUIRED and name not in node.arguments:
             spelled = spell_type(schema.type_of(parameter))
-            missing = _Wrong(node.place, "missing", f"expected {spelled}, found nothing", f"{builder.name} needs it")
-            failed.append(_at(missing, f".{name}"))
+            missing = Wrong(node.place, "missing", f"expected {spelled}, found nothing", f"{builder.name} needs it")
+            failed.append(at(missing, f".{name}"))
     if failed:
         raise ClassValidationError("", failed, class_)
     return class_(**values, **({"more": more} if builder.open else {}))
@@ -316,12 +314,12 @@ def _constructor(node: Once, type_: Any, converter: cattrs.Converter) -> Any:
     inner = node.constructor
     try:
         if isinstance(inner, Call) and inner.deferred is False:
-            raise _Wrong(
+            raise Wrong(
                 inner.place, "type", "expected a builder to call once, found what it builds", "leave out the ()"
             )
         return converter.structure(attrs.evolve(inner, deferred=None) if isinstance(inner, Call) else inner, type_)
-    except (BaseValidationError, _Wrong) as error:
-        raise ClassValidationError("", [_at(error, ".constructor")], Shared) from None
+    except (BaseValidationError, Wrong) as error:
+        raise ClassValidationError("", [at(error, ".constructor")], Shared) from None
 
 
 def _resolved(node: Call, schema: Schema) -> Builder:
@@ -329,74 +327,5 @@ def _resolved(node: Call, schema: Schema) -> Builder:
     if builder is None:
         names = [name for known in schema.builders.values() for name in (known.name, known.target)]
         hint = did_you_mean(node.name, names if "." in node.name else names[::2])
-        raise _Wrong(node.place, "unknown", f"expected a registered builder, found {node.name!r}", hint)
+        raise Wrong(node.place, "unknown", f"expected a registered builder, found {node.name!r}", hint)
     return builder
-
-
-def _wrong(node: Node, type_: Any, next_step: str = "") -> _Wrong:
-    if isinstance(node, Leaf) and node.value is UNRESOLVED:
-        return _Wrong(node.place, _ECHO, "")
-    expected = spell_type(type_)
-    if isinstance(type_, type) and type_ not in (*_PLAIN, type(None)):
-        expected = _article(expected)
-    return _Wrong(node.place, "type", f"expected {expected}, found {_shown(node)}", next_step)
-
-
-def _call_hint(node: Node, type_: Any) -> str:
-    return f"give it as {spell_type(type_)}" if isinstance(node, Call) else ""
-
-
-def _known(type_: Any, schema: Schema) -> str:
-    name = schema.name_of(type_)
-    fitting = sorted(builder.name for builder in schema.standing_for(name)) if name else []
-    return f"name one of {', '.join(fitting[:12])}{', …' if len(fitting) > 12 else ''}" if fitting else ""
-
-
-def _shown(node: Node) -> str:
-    match node:
-        case Leaf(value):
-            return f"{value!r} ({type(value).__name__})" if value is not None else "None"
-        case Items(items):
-            return f"a list of {len(items)}"
-        case Entries(entries):
-            return f"a mapping of {len(entries)}"
-        case Once(key):
-            return f"the shared object {key!r}"
-    return f"@{_scoped(node)}{'' if node.deferred else '()'}"
-
-
-def _scoped(node: Call) -> str:
-    return "/".join([*node.scope, node.name])
-
-
-def _article(name: str) -> str:
-    return f"{'an' if name[0] in 'AEIOU' else 'a'} {name}"
-
-
-def _at(error: Exception, part: str) -> Exception:
-    """Note on an error the part of the path at which it happened."""
-    error.__notes__ = [*getattr(error, "__notes__", ()), _Part(part)]
-    return error
-
-
-class _Part(str):
-    """A note that is a part of a path."""
-
-
-def _problems(error: BaseException, path: str, place: Place) -> Iterator[Problem]:
-    parts = [note for note in getattr(error, "__notes__", ()) if isinstance(note, _Part)]
-    path += "".join(parts[-1:])
-    if isinstance(error, BaseValidationError):
-        for inner in error.exceptions:
-            yield from _problems(inner, path, place)
-    elif isinstance(error, _Wrong):
-        if error.kind == _ECHO:
-            return
-        yield Problem(error.place, path.lstrip("."), error.kind, error.message, error.next_step)
-    else:
-        yield Problem(place, path.lstrip("."), "type", format_exception(error, None))
-
-
-def has_own(value: object) -> bool:
-    """Whether a typed value is left to its builder."""
-    return value is OWN

@@ -39,7 +39,6 @@ class Setting:
     a: Any
     b: Any
     parameters: tuple[str, ...]
-    all_parameters: bool
 
 
 @attrs.frozen(eq=False)
@@ -121,10 +120,7 @@ class Scene:
                     key = (name, repr(mine[name]), repr(other[name]))
                     found.setdefault(key, []).append(parameter)
                     values[key] = (mine[name], other[name])
-        return [
-            Setting(key[0], *values[key], tuple(parameters), len(parameters) == len(a))
-            for key, parameters in found.items()
-        ]
+        return [Setting(key[0], *values[key], tuple(parameters)) for key, parameters in found.items()]
 
     def setting(self, *names: str) -> list[Setting]:
         """Those of them that have one of the names."""

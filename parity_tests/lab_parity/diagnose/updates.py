@@ -15,12 +15,11 @@ __all__ = ["Multiples", "Update", "multiples", "updates"]
 
 @attrs.frozen(slots=True, eq=False)
 class Update:
-    """One parameter's update on both sides, (n,) float64: value before, change, and the difference of the changes."""
+    """One parameter's update, (n,) float64: value before, legacy change, and the difference of the two changes."""
 
     name: str
     before: Tensor
     change_a: Tensor
-    change_b: Tensor
     difference: Tensor
     noise: Tensor
 
@@ -39,7 +38,7 @@ def updates(scene: Scene) -> list[Update]:
         if found is None or not pair.a.is_floating_point():
             continue
         start, a, b = flat(found.a), flat(pair.a), flat(pair.b)
-        made.append(Update(pair.name, start, a - start, b - flat(found.b), b - a, rounding(pair.a, pair.b)))
+        made.append(Update(pair.name, start, a - start, b - a, rounding(pair.a, pair.b)))
     return made
 
 

@@ -23,7 +23,7 @@ from lab_bridge.config.sources.signatures import (
     plain_default,
     signature,
 )
-from lab_bridge.config.types import OWN, REQUIRED
+from lab_bridge.config.types import OWN
 
 __all__ = ["entry_calls", "schema_of", "schema_of_modules"]
 
@@ -336,8 +336,3 @@ def _is_builder(node: ast.stmt, module: Module, schema: Schema) -> bool:
         isinstance(node, ast.ClassDef | ast.FunctionDef)
         and schema.at(f"{module.name}.{node.name}" if module.name else node.name) is not None
     )
-
-
-def missing_defaults(builder: Builder) -> list[str]:
-    """The parameters that a config must give."""
-    return [p.name for p in builder.parameters if p.default is REQUIRED and p.name not in builder.supplied]
