@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 
+from lab_migrate.cli import app
 from lab_migrate.commands.convert import objection_to
 from lab_parity import compare, read
 
@@ -255,6 +258,16 @@ def test_every_command_has_help(command: Command, name: str) -> None:
     said = command(name, "--help").out
     assert "Example:" in said or name == "scan"
     assert "--json" in said
+
+
+def test_no_command_has_two_options_of_one_name() -> None:
+    """The second would take the first one's place in silence, as `config show --defaults` once did."""
+    commands = [("lab-migrate", typer.main.get_command(app))]
+    for name, command in commands:
+        commands += [(f"{name} {key}", inner) for key, inner in getattr(command, "commands", {}).items()]
+        spelled = Counter(option for parameter in command.params for option in parameter.opts)
+        assert [option for option, times in spelled.items() if times > 1] == [], name
+    assert "lab-migrate config show" in dict(commands)
 
 
 def test_what_was_not_converted_is_not_verified(command: Command, project: Make, tmp_path: Path) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import functools
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, ParamSpec, TypeVar
 
@@ -16,7 +15,6 @@ from rich.tree import Tree
 from lab_bridge.config import (
     ConfigErrors,
     Document,
-    Problem,
     Severity,
     read_config,
     typed,
@@ -26,12 +24,12 @@ from lab_bridge.config import (
 from lab_bridge.config.home_grown import Setting
 from lab_bridge.config.inferred import ROOT
 from lab_bridge.config.lightning_limits import lightning_limits
-from lab_bridge.config.nodes import Call, Entries, Items, Leaf, Node, children
 from lab_bridge.config.project import project_of
-from lab_bridge.config.semantic_diff import differences, located, short
+from lab_bridge.config.semantic_diff import differences, located
+from lab_migrate.commands.config_view import as_json, grow, print_findings, show_model
 from lab_migrate.commands.options import JsonOption
 from lab_migrate.errors import UsageError
-from lab_migrate.output import console, print_json, table
+from lab_migrate.output import console, print_json
 
 app = typer.Typer(help="Show, translate and compare configs.", no_args_is_help=True)
 
@@ -109,7 +107,7 @@ def show(
         bool,
         typer.Option("--import-project", help="With --model: import the project's own blocks, which runs its code."),
     ] = False,
-    defaults: Annotated[bool, typer.Option("--defaults", help="Show what has its default, too.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Show what has its default, too.")] = False,
     json: JsonOption = False,
 ) -> None:
     """Show what a config means, as one tree, each value with the line it comes from.
@@ -127,52 +125,17 @@ def show(
     document = read_config(file, project, entry, bindings or (), sets or (), setting)
     if model:
         sources = (project or project_of(file)) if import_project else None
-        raise typer.Exit(_show_model(document, sources, json))
+        raise typer.Exit(show_model(document, sources, json))
     typed(document)
     if json:
-        print_json({"config": _plain(located(document)), "findings": document.findings})
+        print_json({"config": as_json(located(document)), "findings": document.findings})
     else:
-        root = located(document) if defaults else document.entry
+        root = located(document) if everything else document.entry
         tree = Tree(Text(document.entry.name, style="bold"))
-        _grow(tree, root)
+        grow(tree, root)
         console().print(tree)
-        _print_findings(document.findings)
+        print_findings(document.findings)
     raise typer.Exit(1 if document.findings else 0)
-
-
-def _show_model(document: Document, sources: Path | None, json: bool) -> int:
-    from lab_bridge.config.model_table import model_table
-
-    made = model_table(document, sources)
-    code = 3 if made.unknown else 1 if document.findings else 0
-    if json:
-        print_json(made)
-        return code
-    columns = ["path", "block", "in → out", "parameters", "lr", "init"]
-    decays = any(row.decay not in ("", "0") for row in made.rows)
-    listed = table(*columns[:5], *(["decay"] if decays else []), *columns[5:])
-    for row in made.rows:
-        path = row.path if not row.depth else "  " * row.depth + row.path[row.path.rindex(".") + 1 :]
-        shapes = "?" if row.output is None else f"{_shape(row.input)} → {_shape(row.output)}"
-        count = "?" if row.parameters is None else f"{row.parameters:,}" if row.parameters else "–"
-        cells = [path, row.block, shapes, count, row.lr]
-        listed.add_row(*(Text(cell) for cell in [*cells, *([row.decay] if decays else []), row.init]))
-    out = console()
-    width = out.measure(listed, options=out.options.update(width=500)).maximum
-    out.print(listed, width=width, crop=False)
-    if made.parameters is not None:
-        out.print(f"{made.parameters:,} parameters in {len(made.rows)} blocks.")
-    if made.unknown:
-        hint = "" if sources else "; add --import-project to run it"
-        out.print(Text(f"Not known: {made.unknown}{hint}.", style="yellow"))
-    else:
-        out.print(f"Shapes of {len(made.checked)} blocks compared with what they compute: they agree.")
-    _print_findings(document.findings)
-    return code
-
-
-def _shape(shape: tuple[int, ...] | None) -> str:
-    return "×".join(map(str, shape)) if shape else "()"
 
 
 @app.command("translate")
@@ -218,7 +181,7 @@ def translate(
             raise UsageError(f"{out}: expected no such file yet, found one; choose another --out, or --force")
         out.write_text(text, encoding="utf-8")
         console().print(f"Written to {out}: read again, it means the same as {file}.")
-    _print_findings(findings, to_stderr=out is None)
+    print_findings(findings, to_stderr=out is None)
     raise typer.Exit(1 if findings else 0)
 
 
@@ -296,7 +259,7 @@ def schema_module(
         out.write_text(text, encoding="utf-8")
         console().print(f"Written to {out}: read again, all {len(documents)} configs mean the same with it.")
     findings = tuple(dict.fromkeys(finding for document in documents for finding in document.findings))
-    _print_findings(findings, to_stderr=out is None)
+    print_findings(findings, to_stderr=out is None)
     raise typer.Exit(1 if findings else 0)
 
 
@@ -323,56 +286,3 @@ def _require_same(text: str, suffix: str, config: Any, document: Document) -> No
     again = typed(read_text(text, suffix, document.schema, document.entry.name))
     if again != config:
         raise UsageError("translate: what was to be written does not mean the same as the source; please report it")
-
-
-def _grow(tree: Tree, node: Node) -> None:
-    for part, inner in children(node):
-        label = Text(part.lstrip("."), style="cyan")
-        if isinstance(inner, Call):
-            label.append(f" {inner.name}", style="bold")
-        plain = _is_plain(inner)
-        if plain:
-            label.append(f" = {short(inner)}")
-        elif isinstance(inner, Call):
-            inline = {name: value for name, value in inner.arguments.items() if _is_plain(value)}
-            if len(inline) == len(inner.arguments) and inline:
-                label.append("  " + "  ".join(f"{name}={short(value)}" for name, value in inline.items()))
-                plain = True
-        if inner.place.file:
-            label.append(f"   {inner.place}", style="dim")
-        branch = tree.add(label)
-        if not plain:
-            _grow(branch, inner)
-
-
-def _is_plain(node: Node) -> bool:
-    return isinstance(node, Leaf) or (
-        isinstance(node, Items | Entries) and all(_is_plain(inner) for _, inner in children(node))
-    )
-
-
-def _plain(node: Node) -> Any:
-    """As JSON: builders as `{"builder": …, "line": …}`."""
-    match node:
-        case Leaf(value):
-            return {"value": value, "place": str(node.place)}
-        case Items(items):
-            return [_plain(item) for item in items]
-        case Entries(entries):
-            return {str(key): _plain(value) for key, value in entries.items()}
-        case Call(name, arguments):
-            inner = {key: _plain(value) for key, value in arguments.items()}
-            return {"builder": name, "place": str(node.place), "arguments": inner}
-    return {"shared": node.key, "constructor": _plain(node.constructor)}
-
-
-def _print_findings(findings: tuple[Problem, ...], to_stderr: bool = False) -> None:
-    for line in _lines(findings):
-        if to_stderr:
-            print(line, file=sys.stderr)
-        else:
-            console().print(Text(line, style="yellow"))
-
-
-def _lines(findings: tuple[Problem, ...]) -> Iterator[str]:
-    return (f"{problem} [{problem.kind}]" for problem in findings)
