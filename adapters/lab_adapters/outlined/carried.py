@@ -24,14 +24,12 @@ from torch.utils.data import DataLoader
 
 from lab_adapters.outlined.found import key_name
 from lab_adapters.outlined.iterators import Replayed, is_raw, outer_first
-from lab_adapters.outlined.packing import FED, GENERATORS, MISSING, PLAIN, Packing, Unpacking, mark
+from lab_adapters.outlined.packing import FED, FOLLOWED, GENERATORS, MISSING, PLAIN, Packing, Unpacking, mark, not_kept
 
 #: How far attributes and entries are followed from a loop's names: environments lie in wrappers in wrappers.
 DEPTH = 10
 #: How many objects are looked at, at most.
 MOST = 20_000
-#: A container with more entries holds data, not objects with a state of their own.
-LARGEST = 64
 
 
 #: Whose objects are passed by; and the modules of Python's own whose objects hold what a program puts into them.
@@ -107,7 +105,8 @@ class Carried:
             if before is not None and before == mark(value):
                 continue
             packed = packing.pack(value, before)
-            if packed is not MISSING:
+            packed = not_kept(value, before) if packed is MISSING else packed
+            if packed is not None or value is None:
                 found[slot.path] = packed
         return found
 
@@ -236,7 +235,7 @@ class _Walk:
 
     def _entries(self, path: str, value: Any, depth: int) -> Iterator[Slot]:
         """Of objects in a container of the program's."""
-        if depth and len(value) <= LARGEST:
+        if depth and len(value) <= FOLLOWED:
             for at, (key, inner) in enumerate(list(value.items() if isinstance(value, dict) else enumerate(value))):
                 where = f"{path}[{key_name(key, at)}]"
                 if isinstance(inner, list | tuple | dict):

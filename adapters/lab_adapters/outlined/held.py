@@ -6,7 +6,11 @@ generator of the program's own or iterates over a sampler that counts its epochs
 
 from __future__ import annotations
 
+import dis
+import re
+import warnings
 from collections import deque
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,7 +18,7 @@ import numpy as np
 from lab_adapters.outlined.carried import Carried, places_of, slots, unbound
 from lab_adapters.outlined.packing import GENERATORS, MISSING, PLAIN, Packing, Unpacking
 
-__all__ = ["held_by", "is_small", "put_held"]
+__all__ = ["held_by", "is_small", "put_held", "say_not_held"]
 
 #: Entries of a value that is kept, at most: of an array, and of a container, which takes longer to look through.
 LARGEST_ARRAY, LARGEST = 10_000, 1_000
@@ -46,6 +50,35 @@ def put_held(bodies: list[Any], held: dict[str, Any]) -> None:
             value = unpacking.unpack(packed, slot.get(), path)
             if value is not slot.get():
                 slot.put(value)
+
+
+def say_not_held(body: Any, held: Mapping[str, Any], carried: Mapping[str, Any]) -> None:
+    """Warn of what was too large to be held, and is named by a body's code before its first inner loop.
+
+    `carried` are packed values that had changed when the checkpoint was written. Tensors are told of as they are read.
+    """
+    names = _named_first(body)
+    for path, packed in carried.items():
+        large = isinstance(packed, dict) and packed["kind"] in ("array", "list", "tuple", "set", "deque", "dict")
+        if large and path not in held and re.split(r"[.\[\]']+", path.rstrip("]'"))[-1] in names:
+            warnings.warn(
+                f"resume: the beginning of {body.__name__} names {path}, which is too large to be held for it and is "
+                "as the program made it: what this code computes of it is different; mark the body with "
+                "@outlined.reads_models, and resume from a checkpoint written since",
+                stacklevel=2,
+            )
+
+
+def _named_first(body: Any) -> set[str]:
+    """Names that code loads before it hands over a loop."""
+    function = getattr(body, "__func__", body)
+    names: set[str] = set()
+    for one in dis.get_instructions(function.__code__):
+        if one.argval in ("steps", "call"):
+            break
+        if one.opname.startswith("LOAD") and one.opname != "LOAD_CLOSURE" and isinstance(one.argval, str):
+            names.add(one.argval)
+    return names
 
 
 def is_small(value: Any) -> bool:

@@ -88,6 +88,7 @@ class OutlinedModule(pl.LightningModule):
             state["places"],
             lambda: self._restore(state, models),
             lambda owner: self.driver.carried.restore_below(self.driver.places.bodies, state["carried"], owner),
+            state["carried"],
             lambda carried: self.driver.changed_tensors(state["carried"] if carried else ()),
         )
         resume_at(checkpoint, self.trainer, checkpoint["global_step"], state["batches"])

@@ -7,10 +7,13 @@ again as the first one's number, and one that was there before the loop is fille
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import marshal
 import multiprocessing.queues
 import queue
 import random
+import warnings
 import weakref
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Mapping
@@ -23,8 +26,12 @@ from torch import Tensor
 
 from lab_adapters.outlined.iterators import Replayed, lost, replay
 
-#: A container with more entries is data.
-LARGEST = 10_000
+#: Of a container with more entries, numbers are kept as one tensor, and a digest tells whether it has changed.
+LARGE = 1_000
+#: A container with more entries is data, such as a cache of a data set, if its tensors take more bytes.
+MANY, MOST_BYTES = 10_000, 2**30
+#: The entries of a container that has no more are looked into, each by itself.
+FOLLOWED = 64
 PLAIN = (type(None), bool, int, float, str, bytes)
 #: In place of a value that is not there, or that has no plain form.
 MISSING = object()
@@ -67,7 +74,11 @@ class Packing:
         if isinstance(value, FED):
             return {"kind": "lost", "value": "queue, or filled it"}
         kind = _KINDS.get(type(value))
-        if kind is None or len(value) > LARGEST:
+        if kind is None:
+            return MISSING
+        if len(value) > LARGE and kind in ("list", "tuple", "deque") and (numbers := _numbers(value)) is not None:
+            return {"kind": kind, "value": numbers}
+        if len(value) > MANY and _bytes(value) > MOST_BYTES:
             return MISSING
         marks = before[1] if isinstance(before, tuple) and len(before) == 2 and isinstance(before[1], tuple) else ()
         marks = marks if len(marks) == len(value) else (None,) * len(value)
@@ -144,12 +155,23 @@ class Unpacking:
         if kind == "lost":
             lost(name, value)
             return target
+        if kind == "not kept":
+            if target is not None and len(target) == packed["size"] <= FOLLOWED:
+                return target  # its entries are objects, whose attributes are kept one by one
+            warnings.warn(
+                f"resume: {name}: {value}; it is as the program made it, so that the resumed training is not the same "
+                "if it reads it",
+                stacklevel=2,
+            )
+            return target
         if kind == "numpy scalar":
             return np.dtype(packed["dtype"]).type(value)
         if kind == "array":
             return value.numpy()
         if kind == "dict":
             return self._dict(value, target)
+        if isinstance(value, Tensor):  # numbers of a large one
+            value = value.tolist()
         there = list(target) if isinstance(target, list | tuple | deque) else []
         there += [None] * (len(value) - len(there))
         made_of = [self.unpack(inner, old) for inner, old in zip(value, there, strict=False)]
@@ -186,6 +208,46 @@ class Unpacking:
         target.clear()
         target.update(made)
         return target
+
+
+def _numbers(value: Any) -> Tensor | None:
+    """All floats, or all integers that a tensor holds, as one."""
+    kinds = set(map(type, value))
+    if kinds == {float}:
+        return torch.tensor(list(value), dtype=torch.float64)
+    if kinds == {int} and max(value) < 2**63 and min(value) >= -(2**63):
+        return torch.tensor(list(value), dtype=torch.int64)
+    return None
+
+
+def not_kept(value: Any, before: Any) -> dict[str, Any] | None:
+    """In place of a container or an array that was there before the loop, has changed, and has no plain form."""
+    was = before[0] if isinstance(before, tuple) and before else None
+    if not isinstance(value, list | deque | dict | set | np.ndarray) or was not in (*_KINDS, "set", "array", "objects"):
+        return None
+    size = value.size if isinstance(value, np.ndarray) else len(value)
+    kinds = {type(one).__name__ for one in (value.flat if isinstance(value, np.ndarray) else _entries(value))}
+    what = f"its {size} entries ({', '.join(sorted(kinds)[:4])}) are not kept in a checkpoint"
+    return {"kind": "not kept", "value": what, "size": size}
+
+
+def _entries(value: Any) -> list[Any]:
+    return [*value, *value.values()] if isinstance(value, dict) else list(value)
+
+
+def _bytes(value: Any) -> int:
+    if isinstance(value, Tensor | np.ndarray):
+        return int(value.nbytes)
+    return sum(map(_bytes, _entries(value))) if isinstance(value, tuple(_KINDS)) else 0
+
+
+def _digest(value: Any) -> bytes | None:
+    """Of a container of plain values, however nested; None where it holds others."""
+    flat = list(value.items()) if isinstance(value, dict) else list(value)
+    with contextlib.suppress(ValueError):
+        # The version without references: equal values give equal bytes.
+        return hashlib.blake2b(marshal.dumps(flat, 2)).digest()
+    return None
 
 
 def _generator_state(value: Any) -> Any:
@@ -265,16 +327,22 @@ def mark(value: Any) -> Any:
         return type(value), value
     if isinstance(value, Tensor):
         return TensorMark.of(value)
-    if isinstance(value, np.ndarray) and value.size <= LARGEST:
-        return "array", value.shape, value.tobytes()
     if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
+        if value.size <= LARGE:
+            return "array", value.shape, value.tobytes()
         # A replay buffer, say, which is filled in place.
         return "array", value.shape, hashlib.blake2b(np.ascontiguousarray(value).data).digest()
-    if isinstance(value, dict) and len(value) <= LARGEST:
+    if isinstance(value, np.ndarray):
+        return "objects", id(value), value.size
+    if isinstance(value, list | tuple | deque | dict):
+        large = len(value) > LARGE and _digest(value)
+        if large:
+            return type(value), len(value), large
+    if isinstance(value, dict):
         return dict, tuple((mark(key), mark(inner)) for key, inner in value.items())
-    if isinstance(value, list | tuple | deque) and len(value) <= LARGEST:
+    if isinstance(value, list | tuple | deque):
         return type(value), tuple(map(mark, value))
-    if isinstance(value, set) and len(value) <= LARGEST:
+    if isinstance(value, set):
         return "set", frozenset(map(mark, value))
     if isinstance(value, np.generic):
         return "numpy scalar", value.tobytes()

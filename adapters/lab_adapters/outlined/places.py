@@ -16,6 +16,7 @@ import attrs
 
 from lab_adapters.generators import generator_states, set_generator_states
 from lab_adapters.outlined.calls import Calls
+from lab_adapters.outlined.held import say_not_held
 from lab_adapters.outlined.iterators import only_read_by
 from lab_adapters.outlined.stale import Stale, Watched
 
@@ -80,6 +81,8 @@ class Place:
             # Still on the way in: this body's beginning runs as it ran then.
             self.entered = resume.places[self.depth]["entered"]
             resume.put_back(self.places, self.entered, f"the beginning of {self.body.__name__}")
+            if not resume.fresh:
+                say_not_held(self.body, (self.entered or {}).get("held", {}), resume.carried)
         else:
             self.entered = self.places.beginning(self)
 
@@ -111,11 +114,14 @@ class Resume:
     places: list[dict[str, Any]]
     restore: Callable[[], None]
     restore_object: Callable[[Any], None]
+    carried: dict[str, Any] = attrs.field(factory=dict)
     #: What a training changes: the models' tensors, and where asked for those that its loops carry.
     tensors: Callable[[bool], Watched] = lambda carried: {}
     stale: Stale = attrs.field(factory=Stale)
     #: Of these, what code that runs once more found when it began, and then had another value.
     changed: Watched = attrs.field(factory=dict)
+    #: Whether the code that runs now finds everything as it was then.
+    fresh: bool = True
     _early: bool = False
 
     def put_back(self, places: Places, states: dict[str, Any] | None, where: str, trained: bool = False) -> None:
@@ -124,9 +130,9 @@ class Resume:
         if states is not None:
             places.put_back(states)
         # Before anything was trained, all is as it was.
-        fresh = (states is not None and "kept" in states) or not (trained or places.has_trained)
+        self.fresh = (states is not None and "kept" in states) or not (trained or places.has_trained)
         # What this code makes itself is as it was then.
-        self.changed = {} if fresh else self.tensors(True)
+        self.changed = {} if self.fresh else self.tensors(True)
         self.stale.watch(self.changed, where)
 
     def put_back_items(self, places: Places, states: dict[str, Any], place: Place) -> None:

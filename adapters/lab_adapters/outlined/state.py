@@ -189,7 +189,7 @@ def _stepped(found: Found) -> list[str]:
 
 
 def _is_lost(packed: Any) -> bool:
-    return isinstance(packed, dict) and packed["kind"] == "lost"
+    return isinstance(packed, dict) and packed["kind"] in ("lost", "not kept")
 
 
 def _known(objects: Mapping[str, Any], path: str, kind: str, kinds: Mapping[str, str]) -> Any:
