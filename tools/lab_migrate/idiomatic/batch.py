@@ -138,6 +138,8 @@ class _Sorter:
             self.found.step.append(node)
         elif self.place == "backward":
             raise ManualOptimizationError(node, "something happens between backward and step")
+        elif _shows(node, {one.id for one in ast.walk(self.found.loss) if isinstance(one, ast.Name)}):
+            raise ManualOptimizationError(node, "it shows the loss with its graph, which Lightning hands on without")
         else:
             self.found.tail.append(node)
 
@@ -202,6 +204,8 @@ class _Sorter:
         """Whether a statement after backward or step computes the same before them."""
         if (self.precision is not None and not is_untouched(node)) or (self.nest.steps is not None and _leaves(node)):
             return False
+        if any(isinstance(one, ast.Raise | ast.Assert) for one in own_nodes([node])):
+            return False  # the error leaves the weights as they are there
         if self.found.tail or self._reads_after_schedule(node) or not is_quiet(node, self.frame, self.roles):
             return False
         made = {
@@ -230,6 +234,24 @@ class _Sorter:
             return False
         rates = [*self.roles.schedules, *self.roles.optimizers]
         return any(self.frame.canonical(one) in rates for one in ast.walk(node) if dotted(one))
+
+
+def _shows(node: ast.stmt, names: set[str]) -> bool:
+    """Whether a statement prints, formats or raises one of these tensors as it is."""
+    for one in own_nodes([node]):
+        values: list[ast.expr] = []
+        if isinstance(one, ast.FormattedValue):
+            values = [one.value]
+        elif isinstance(one, ast.Assert):
+            values = [one.msg] if one.msg is not None else []
+        elif isinstance(one, ast.Call) and (
+            dotted(one.func) in ("print", "str", "repr") or isinstance(node, ast.Raise)
+        ):
+            values = one.args
+        parts = [part for value in values for part in (value.elts if isinstance(value, ast.Tuple) else [value])]
+        if any(isinstance(part, ast.Name) and part.id in names for part in parts):
+            return True
+    return False
 
 
 def _leaves(node: ast.stmt) -> bool:

@@ -1,11 +1,12 @@
-"""Trainings that start or join processes of their own, or catch what Lightning catches."""
+"""Trainings that start or join processes of their own, or catch what Lightning catches or raises otherwise."""
 
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 
 from lab_migrate.analysis import CallGraph
-from lab_migrate.analysis.symbols import dotted
+from lab_migrate.analysis.symbols import Function, dotted, own_nodes
 from lab_migrate.idiomatic.nest import Nest
 from lab_migrate.idiomatic.refused import NotIdiomaticError
 
@@ -22,6 +23,7 @@ def refuse_processes(nest: Nest, graph: CallGraph, *, distributed: bool) -> None
     """
     if not distributed:
         _refuse_joined(nest, graph)
+    _refuse_caught(nest, graph)
     for frame in nest.frames:
         for node in frame.function.own:
             name = dotted(node.func).rpartition(".")[2] if isinstance(node, ast.Call) else ""
@@ -30,13 +32,52 @@ def refuse_processes(nest: Nest, graph: CallGraph, *, distributed: bool) -> None
                     "LM302", frame.module.path, node, f"{dotted(node.func)}() sets up processes, which are Lightning's",
                     "take the set-up out and name a strategy to the Trainer, or keep the faithful way",
                 )  # fmt: skip
-            if isinstance(node, ast.Try) and any(one is nest.epochs for part in node.body for one in ast.walk(part)):
-                caught = " ".join(ast.unparse(handler.type) for handler in node.handlers if handler.type)
-                if "KeyboardInterrupt" in caught or any(handler.type is None for handler in node.handlers):
-                    raise NotIdiomaticError(
-                        "LM302", frame.module.path, node, "an interruption is caught around it, which the Trainer ends",
-                        "keep the faithful way, or let the Trainer handle Ctrl-C",
-                    )  # fmt: skip
+
+
+def _refuse_caught(nest: Nest, graph: CallGraph) -> None:
+    """An interruption, or a name without a value, that the training's own code catches, or what calls it.
+
+    The Trainer ends at an interruption; a local that has no value becomes an attribute, which is another error.
+    """
+    for function, handler, around in _handlers(nest, graph):
+        caught = ast.unparse(handler.type) if handler.type else "BaseException"
+        if around and any(name in caught for name in ("KeyboardInterrupt", "BaseException", "SystemExit")):
+            raise NotIdiomaticError(
+                "LM302", function.path, handler,
+                f"{function.qualified} catches an interruption, which the Trainer ends",
+                "keep the faithful way, or let the Trainer handle Ctrl-C",
+            )  # fmt: skip
+        if any(name in caught for name in ("UnboundLocalError", "NameError", "AttributeError")):
+            raise NotIdiomaticError(
+                "LM302", function.path, handler,
+                f"{function.qualified} catches {caught}: a name without a value becomes an attribute, whose error is "
+                "another",
+                "give the name a value before the loop, or keep the faithful way",
+            )  # fmt: skip
+
+
+def _handlers(nest: Nest, graph: CallGraph) -> Iterator[tuple[Function, ast.ExceptHandler, bool]]:
+    """Handlers in the loop, and those around it, in its function and in those that call it."""
+    inside = {id(node) for node in own_nodes([nest.epochs])}
+    for frame in nest.frames:
+        for node in frame.function.own:
+            if isinstance(node, ast.Try) and (frame is not nest.base or id(node) in inside):
+                yield from ((frame.function, handler, False) for handler in node.handlers)
+    yield from _handlers_around(nest.base.function, nest.epochs)
+    seen = {id(nest.base.function)}
+    queue = [nest.base.function]
+    while queue:
+        for call in graph.callers_of(queue.pop()):
+            yield from _handlers_around(call.caller, call.node)
+            if id(call.caller) not in seen:
+                seen.add(id(call.caller))
+                queue.append(call.caller)
+
+
+def _handlers_around(function: Function, inner: ast.AST) -> Iterator[tuple[Function, ast.ExceptHandler, bool]]:
+    for node in function.own:
+        if isinstance(node, ast.Try) and any(one is inner for part in node.body for one in ast.walk(part)):
+            yield from ((function, handler, True) for handler in node.handlers)
 
 
 def _refuse_joined(nest: Nest, graph: CallGraph) -> None:

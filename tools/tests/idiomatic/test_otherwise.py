@@ -31,6 +31,14 @@ def loop(batch: str = BATCH, start: str = START, before: str = "", after: str = 
     ) + end  # fmt: skip
 
 
+def caught(batch: str, after: str = "") -> str:
+    """A program that catches an error and tells what the model was by then."""
+    inner = loop(batch, start="total = 0.0\n", after=after)
+    return f"{START}try:\n{indent(inner, '    ')}except (ValueError, AssertionError) as error:\n    print(error)\n" + (
+        "print([p.sum().item() for p in model.parameters()])\n"
+    )
+
+
 OWN = """\
 class Own(torch.optim.Optimizer):
     def __init__(self, parameters, lr):
@@ -132,6 +140,13 @@ AUTOMATIC = {
     "a limit that is an argument of the epoch's one call": "def train(most):\n"
     + loop(f"{BATCH}if i + 1 == most:\n    break", start="").split("\n", 1)[1]
     + f"\n\n{START}for epoch in range(2):\n    train(3)\n",
+    "an error raised after the step": caught(f"{BATCH}if i == 2:\n    raise ValueError(loss.item())\n"),
+    "an error raised after the step and what was printed": caught(
+        f"{BATCH}print(loss)\nassert i < 2, (i, loss.item())\n"),
+    "an error raised after a step that is counted": caught(
+        f"{BATCH}total += loss.item()\nif total > 1:\n    raise ValueError(total)\nprint(total)\n"),
+    "an error raised before the step": caught(f"loss = F.cross_entropy(model(x), y)\nassert i < 2, loss\n{BATCH}"),
+    "an error raised in the epoch's end": caught(BATCH, "if epoch:\n    raise ValueError(loss.item())\n"),
     "a data set that is told of the epoch, in this process": told(""),
     "a data set that is measured before the epoch, its workers started": told(
         "num_workers=1, ", "print(len(growing))"),
@@ -153,6 +168,12 @@ MANUAL = {
         start=SHOW + SCHEDULED + VALIDATED, before="model.train()", after=f"{VALIDATION}show()\nscheduler.step()"),
     "a function reads the rate between training and validation": loop(
         start=SHOW + SCHEDULED + VALIDATED, before="model.train()", after=f"show()\n{VALIDATION}scheduler.step()"),
+    "the loss with its graph, in an error": caught(f"{BATCH}print(loss)\nassert i < 2, (i, loss)\n"),
+    "the loss with its graph, printed after what the step changes": loop(
+        f"{BATCH}print(model(x).sum())\nprint(f'{{loss}}')\n"),
+    "an error raised before the step, after the backward pass": caught(
+        "optimizer.zero_grad()\nloss = F.cross_entropy(model(x), y)\nloss.backward()\nassert i < 2, loss\n"
+        "optimizer.step()\n"),
     "gradients are never zeroed": loop(FORWARD),
     "gradients are zeroed once an epoch": loop(FORWARD, before="optimizer.zero_grad()"),
     "a gradient is read after it was zeroed": loop(f"{ZEROED_AFTER}print(model.inner.weight.grad)"),
@@ -172,6 +193,14 @@ REFUSED = {
         "LM305", loop(start=f"def show():\n    print(epoch)\n\n\n{START}", after="show()")),
     "a function reads the batch": (
         "LM305", loop(f"{BATCH}show()", start=f"def show():\n    print(x.sum().item())\n\n\n{START}")),
+    "a name without a value whose error is caught": ("LM302", "def main():\n" + indent(
+        loop("try:\n    print(last)\nexcept UnboundLocalError:\n    print('none')\n" + f"{BATCH}last = i\n"), "    ")
+        + "main()\n"),
+    "a name without a value whose error is caught by who calls": ("LM302", "def main():\n" + indent(
+        loop(f"print(last)\n{BATCH}last = i\n"), "    ")
+        + "try:\n    main()\nexcept NameError as error:\n    print('no value')\n"),
+    "an interruption that is caught by who calls": ("LM302", "def main():\n" + indent(loop(), "    ")
+        + "try:\n    main()\nexcept (KeyboardInterrupt, OSError):\n    print('stopped')\n"),
     "gradients of before the first batch": (
         "LM302", loop(ZEROED_AFTER, f"{START}model(data.tensors[0]).sum().backward()\n")),
 }  # fmt: skip
