@@ -17,10 +17,11 @@ def faithful(device: str | torch.device = "cpu", **arguments: Any) -> dict[str, 
     """Keyword arguments of `lightning.Trainer` for a faithful run; `arguments` override them.
 
     No sanity check (it draws from private generators), no sampler replacement, no checkpoint or logger that was
-    not asked for, no detection of clusters (it imports mpi4py, which dies where the MPI library is missing).
+    not asked for, no detection of clusters (it imports mpi4py, which dies where the MPI library is missing). The device
+    is the one that is named, whatever else the machine has; "cuda" is the current one, as for torch.
     """
     settings: dict[str, Any] = {
-        "strategy": SingleDeviceStrategy(torch.device(device)),
+        **({} if "strategy" in arguments else _on(torch.device(device))),
         "plugins": [LightningEnvironment()],
         "num_sanity_val_steps": 0,
         "use_distributed_sampler": False,
@@ -37,6 +38,14 @@ def faithful(device: str | torch.device = "cpu", **arguments: Any) -> dict[str, 
     settings.update(arguments)
     settings["plugins"] = _with_environment(settings["plugins"])
     return settings
+
+
+def _on(device: torch.device) -> dict[str, Any]:
+    """Train on this device alone: left to itself, Lightning takes the best of the machine, and fails with another."""
+    if device.type == "cuda" and device.index is None:
+        device = torch.device("cuda", torch.cuda.current_device())
+    devices = [device.index] if device.type == "cuda" else 1
+    return {"strategy": SingleDeviceStrategy(device), "accelerator": device.type, "devices": devices}
 
 
 def _with_environment(plugins: Any) -> list[Any]:

@@ -14,7 +14,6 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from lightning.pytorch.accelerators import CPUAccelerator
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from lab_adapters.faithful import faithful, quiet
@@ -297,14 +296,13 @@ class _Interruption(pl.Callback):
 
 def _lightning(driver: Driver, settings: dict[str, Any]) -> None:
     device = driver.found.device
-    accelerator: Any = CPUAccelerator() if device.type == "cpu" else "auto"
     interruption = _Interruption()
     ckpt_path = settings.pop("ckpt_path", None)
     given = settings.pop("callbacks", None) or []
     callbacks = [*(given if isinstance(given, list | tuple) else [given]), interruption]
     handler = signal.getsignal(signal.SIGINT)
     with quiet(), _same_anomaly_mode() as anomaly:
-        wanted = {"accelerator": accelerator, "detect_anomaly": anomaly, **settings, "callbacks": callbacks}
+        wanted = {"detect_anomaly": anomaly, **settings, "callbacks": callbacks}
         arguments = faithful(device, **wanted)
         trainer = pl.Trainer(**arguments)
         # A program that never asked for it is not to survive a SIGTERM.

@@ -11,6 +11,7 @@ from lab_migrate.convert.engine import apply
 from lab_migrate.convert.rule import Edit
 from lab_migrate.fabric.branches import Arms, arms_of, certain, exclusive
 from lab_migrate.fabric.clip import clip_edits
+from lab_migrate.fabric.devices import accelerator_of
 from lab_migrate.fabric.save import save_edits
 from lab_migrate.fabric.setup import Place, iterated, makers, models_of, stepped
 from lab_migrate.findings import Finding, Status
@@ -23,12 +24,13 @@ def use_fabric(project: Project, graph: CallGraph, loops: Collection[TrainingLoo
     """Edits that hand these loops to Fabric; a file whose optimizers cannot be found is left, with its reason."""
     edits: dict[str, tuple[Edit, ...]] = {}
     findings: list[Finding] = []
+    accelerator = accelerator_of(project.modules.values())
     for path in sorted({loop.path for loop in loops}):
         module = project.modules[path]
         here = [loop for loop in loops if loop.path == path]
         if any(full.startswith("lightning") for full in module.symbols.imports.values()):
             continue
-        made = _File(module, here, graph)
+        made = _File(module, here, graph, accelerator)
         reason = made.read()
         if reason is None:
             try:
@@ -48,8 +50,8 @@ def use_fabric(project: Project, graph: CallGraph, loops: Collection[TrainingLoo
 class _File:
     """One file's edits."""
 
-    def __init__(self, module: Module, loops: list[TrainingLoop], graph: CallGraph) -> None:
-        self.module, self.loops, self.graph = module, loops, graph
+    def __init__(self, module: Module, loops: list[TrainingLoop], graph: CallGraph, accelerator: str) -> None:
+        self.module, self.loops, self.graph, self.accelerator = module, loops, graph, accelerator
         self.edits: list[Edit] = []
         self.findings: list[Finding] = []
         names = {node.id for node in ast.walk(module.tree) if isinstance(node, ast.Name)}
@@ -236,8 +238,14 @@ class _File:
             f"import lightning{name}",
             "from lightning.fabric.plugins.environments import LightningEnvironment",
             "",
-            f'{self.fabric} = {self.lightning}.Fabric(accelerator="auto", devices=1, plugins=LightningEnvironment())',
+            f'{self.fabric} = {self.lightning}.Fabric(accelerator="{self.accelerator}", devices=1, '
+            "plugins=LightningEnvironment())",
         ]
+        if self.accelerator == "cpu":
+            self._say(
+                self.loops[0].line,
+                'trains on the CPU, as it did: accelerator="auto" takes a GPU, which rounds otherwise',
+            )
         last = (imports[-1].end_lineno or imports[-1].lineno) if imports else 0
         at = self.module.offset(last + 1, 0)
         self.edits.append(Edit(at, at, newline.join([*lines, ""])))
