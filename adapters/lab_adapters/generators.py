@@ -13,9 +13,11 @@ def generator_states() -> dict[str, Any]:
     """States of torch's (CPU, and CUDA where it is in use), numpy's and python's global generators."""
     kind, keys, position, has_gauss, cached = np.random.get_state(legacy=True)
     version, internal, gauss = random.getstate()
+    # Asking for the states would take memory on every GPU of the machine from a program that uses none.
+    used = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
     return {
         "torch": torch.get_rng_state(),
-        "cuda": list(torch.cuda.get_rng_state_all()) if torch.cuda.is_available() else [],
+        "cuda": list(torch.cuda.get_rng_state_all()) if used else [],
         "numpy": [
             str(kind),
             torch.from_numpy(np.asarray(keys).astype(np.int64)),

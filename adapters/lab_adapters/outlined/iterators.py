@@ -228,7 +228,8 @@ def _draws_its_order_first(raw: Any) -> bool:
 
 
 def _states() -> tuple[Any, ...]:
-    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    used = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    cuda = torch.cuda.get_rng_state_all() if used else []
     return torch.get_rng_state(), random.getstate(), np.random.get_state(legacy=True), cuda
 
 
