@@ -91,9 +91,10 @@ def _how_far(one: Path, other: Path) -> str:
         return " (in numbers only)"
     if not zipfile.is_zipfile(one) or max(one.stat().st_size, other.stat().st_size) > LARGEST_CHECKPOINT:
         return ""
-    from lab_migrate.checkpoint_files import hold_the_same  # torch, which few need
+    from lab_migrate.checkpoint_files import how_alike  # torch, which few need
 
-    return " (as checkpoints the same)" if hold_the_same(one, other) else ""
+    alike = how_alike(one, other)
+    return f" ({alike})" if alike else ""
 
 
 def _paired(legacy: dict[str, Path], migrated: dict[str, Path]) -> list[tuple[str | None, str | None]]:

@@ -79,7 +79,7 @@ def test_a_log_that_differs_in_its_numbers_only_is_told_so(tmp_path: Path) -> No
 
 
 def test_checkpoints_of_other_bytes_that_hold_the_same_are_told_so(tmp_path: Path) -> None:
-    """torch writes the file's name into the file, Fabric saves plain dictionaries; another key or bit is told of."""
+    """torch writes the file's name into the file; another type, another version of a module, key or bit is told of."""
     arguments = [ran(tmp_path / side) for side in "ab"]
     state = {"weight": torch.ones(2), "steps": 3}
     for (_, folder, _), saved in zip(arguments, [OrderedDict(state), state], strict=True):
@@ -90,5 +90,17 @@ def test_checkpoints_of_other_bytes_that_hold_the_same_are_told_so(tmp_path: Pat
         torch.save({"weight": torch.full((2,), -0.0 if saved is state else 0.0)}, folder / "sign.pt")
     legacy, migrated = (effects_of(*one) for one in arguments)
     assert told(legacy, migrated) == [
-        "files written: 3 of 3 differ: key.pt, same.pt (as checkpoints the same), sign.pt"
+        "files written: 3 of 3 differ: key.pt, "
+        "same.pt (as checkpoints the same but for their type (OrderedDict against dict)), sign.pt"
     ]
+
+
+def test_checkpoints_without_the_versions_of_their_modules_are_told_of(tmp_path: Path) -> None:
+    """A state dict that was taken apart has lost them; the same one by another name has not."""
+    arguments = [ran(tmp_path / side) for side in "ab"]
+    state = torch.nn.BatchNorm1d(2).state_dict()
+    torch.save({"model": state}, arguments[0][1] / "last.pt")
+    torch.save({"model": OrderedDict(state)}, arguments[1][1] / "last.pt")
+    legacy, migrated = (effects_of(*one) for one in arguments)
+    said = "last.pt (as checkpoints the same but for the versions of their modules (_metadata))"
+    assert told(legacy, migrated) == [f"files written: 1 of 1 differ: {said}"]

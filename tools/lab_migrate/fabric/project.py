@@ -12,7 +12,7 @@ from lab_migrate.convert.rule import Edit
 from lab_migrate.fabric.branches import Arms, arms_of, certain, exclusive
 from lab_migrate.fabric.clip import clip_edits
 from lab_migrate.fabric.devices import accelerator_of
-from lab_migrate.fabric.save import save_edits
+from lab_migrate.fabric.save import states_saved
 from lab_migrate.fabric.setup import Place, iterated, makers, models_of, stepped
 from lab_migrate.findings import Finding, Status
 from lab_migrate.outline import Outlining
@@ -213,8 +213,15 @@ class _File:
                 self.edits.append(Edit(at, at, ".module"))
 
     def _saves(self) -> None:
-        """`torch.save` of a training's states; an edit inside one that stays is none of ours."""
-        self.edits += save_edits(self.module, self.fabric)
+        """What stays as it is, and where Fabric's own would differ."""
+        saves = states_saved(self.module)
+        if saves:
+            self._say(
+                saves[0].lineno,
+                f"torch.save stays{_others(saves[1:])}, and writes the same file: {self.fabric}.save writes plain "
+                "dictionaries, without the versions of a state dict (_metadata); for several devices, save where "
+                f"{self.fabric}.is_global_zero holds",
+            )
         if any(
             isinstance(node, ast.With) and "autocast" in ast.unparse(node.items[0])
             for node in ast.walk(self.module.tree)
@@ -262,6 +269,11 @@ class _File:
                 "verify it with --verify and your own command",
             )
         )
+
+
+def _others(saves: list[ast.Call]) -> str:
+    lines = ", ".join(str(node.lineno) for node in saves[:5])
+    return f" (and in line {lines})" if saves else ""
 
 
 def _above(name: str) -> list[str]:

@@ -3,9 +3,10 @@
 `--target fabric`, or `--tier auto` for a loop that no function can take over. The loop stays, byte for byte, but for
 its backward passes, which are `fabric.backward(loss)`; models and optimizers go through `fabric.setup` where they are
 made, plain DataLoaders through `fabric.setup_dataloaders`; a clip of all that an optimizer holds is
-`fabric.clip_gradients`, a save of states `fabric.save`: the same tensors under the same names, in plain dictionaries
-without torch's `_metadata`, so that the file's bytes differ. The device is the one that Fabric was made with. An
-autocast stays: Fabric's precision would cast what the model is given as well.
+`fabric.clip_gradients`. The device is the one that Fabric was made with. A save of states stays `torch.save`, since
+`fabric.save` writes plain dictionaries without torch's `_metadata`, the versions of a state's modules; with several
+devices, save where `fabric.is_global_zero` holds. An autocast stays: Fabric's precision would cast what the model is
+given as well.
 """
 
 from __future__ import annotations
