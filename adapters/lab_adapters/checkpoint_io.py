@@ -42,8 +42,8 @@ class LegacyCheckpointIO(TorchCheckpointIO):
         finally:
             partial.unlink(missing_ok=True)
 
-    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
-        """A Lightning checkpoint, translated where the file is a legacy one."""
+    def load_checkpoint(self, path: Any, map_location: Any = "cpu", weights_only: bool | None = None) -> dict[str, Any]:
+        """A Lightning checkpoint, translated where the file is a legacy one; on the CPU, as both sides read theirs."""
         if self.legacy.recognises(str(path)):
             return as_lightning(self.legacy.read(str(path)))
         return super().load_checkpoint(path, map_location=map_location, weights_only=True)

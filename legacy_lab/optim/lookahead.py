@@ -44,7 +44,8 @@ class Lookahead(Wrapped):
     def load_state(self, state: dict[str, Any]) -> None:
         """Go on."""
         super().load_state(state)
-        self.slow = [slow.clone() for slow in state["slow"]]
+        pairs = zip(state["slow"], self.inner.named_parameters(), strict=True)
+        self.slow = [slow.to(parameter.device, copy=True) for slow, (_, parameter) in pairs]
 
     def _followed(self, before: int, done: bool) -> bool:
         if self.steps > before and self.steps % self.every == 0:

@@ -32,7 +32,9 @@ class EMA:
             for name, tensor in self.tensors(model).items():
                 if name not in self.average:
                     self.average[name] = tensor.detach().clone()
-                elif tensor.is_floating_point():
+                    continue
+                self.average[name] = self.average[name].to(tensor.device)  # a checkpoint is read onto the CPU
+                if tensor.is_floating_point():
                     self.average[name].mul_(decay).add_(tensor, alpha=1 - decay)
                 else:
                     self.average[name].copy_(tensor)

@@ -25,6 +25,7 @@ import torch
 from torch import Tensor
 
 from lab_adapters.outlined.iterators import Replayed, lost, replay
+from lab_adapters.outlined.state_dicts import at_home
 
 #: Of a container with more entries, numbers are kept as one tensor, and a digest tells whether it has changed.
 LARGE = 1_000
@@ -112,6 +113,7 @@ class Packing:
         return {
             "kind": "tensor",
             "value": value.detach().clone(),
+            "device": str(value.device),
             "number": self._seen[id(value)],
             "stays": stays,
             "requires_grad": value.is_leaf and value.requires_grad,
@@ -288,7 +290,7 @@ def _tensor(packed: dict[str, Any], target: Any) -> Tensor:
             target.copy_(value)
         made: Tensor = target
     else:
-        made = value.clone().requires_grad_(packed["requires_grad"])
+        made = at_home(value.clone(), packed.get("device", "cpu")).requires_grad_(packed["requires_grad"])
     grad = packed["grad"]
     if made.is_leaf:
         made.grad = grad.to(made.device) if grad is not None else None

@@ -1,6 +1,7 @@
 """State dicts of a program's optimizers and schedules, as a checkpoint can hold them: numbers of numpy among them.
 
-A learning rate that was computed with numpy is a numpy scalar, which `torch.load(weights_only=True)` refuses.
+A learning rate that was computed with numpy is a numpy scalar, which `torch.load(weights_only=True)` refuses. Lightning
+reads checkpoints onto the CPU, and not everything that loads a state dict moves what it is given.
 """
 
 from __future__ import annotations
@@ -11,13 +12,18 @@ from typing import Any
 import numpy as np
 import torch
 
-__all__ = ["copied", "storable", "stored"]
+__all__ = ["at_home", "copied", "storable", "stored"]
 
 _MARK = "numpy of a state dict"
 
 
 def storable(state: Any) -> Any:
-    """The state with numpy's numbers and arrays in a plain form; containers without any stay the objects they are."""
+    """The state with numpy's numbers and arrays in a plain form, and the devices of tensors that are not on the CPU.
+
+    Containers without any stay the objects they are.
+    """
+    if isinstance(state, torch.Tensor) and state.device.type != "cpu":
+        return {_MARK: "tensor", "value": state, "device": str(state.device)}
     if isinstance(state, np.generic) and state.dtype.kind in "biuf":
         return {_MARK: "scalar", "value": state.item(), "dtype": state.dtype.str}
     if isinstance(state, np.ndarray) and state.dtype.kind in "biuf":
@@ -29,8 +35,21 @@ def stored(state: Any) -> Any:
     """What `storable` was given."""
     if isinstance(state, dict) and _MARK in state:
         value = state["value"]
+        if state[_MARK] == "tensor":
+            return at_home(value, state["device"])
         return value.numpy() if state[_MARK] == "array" else np.dtype(state["dtype"]).type(value)
     return _mapped(state, stored)
+
+
+def at_home(value: torch.Tensor, device: str) -> torch.Tensor:
+    """A tensor that was read from a checkpoint, on the device that it was saved from if the machine has it."""
+    home = torch.device(device)
+    return value.to(home) if home != value.device and _is_there(home) else value
+
+
+def _is_there(device: torch.device) -> bool:
+    module = torch.get_device_module(device.type)
+    return bool(module.is_available()) and (device.index or 0) < module.device_count()
 
 
 def copied(state: Any) -> Any:
