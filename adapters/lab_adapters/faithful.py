@@ -10,7 +10,8 @@ from typing import Any
 
 import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
-from lightning.pytorch.strategies import SingleDeviceStrategy
+
+from lab_adapters.strategy import FaithfulStrategy
 
 
 def faithful(device: str | torch.device = "cpu", **arguments: Any) -> dict[str, Any]:
@@ -45,7 +46,7 @@ def _on(device: torch.device) -> dict[str, Any]:
     if device.type == "cuda" and device.index is None:
         device = torch.device("cuda", torch.cuda.current_device())
     devices = [device.index] if device.type == "cuda" else 1
-    return {"strategy": SingleDeviceStrategy(device), "accelerator": device.type, "devices": devices}
+    return {"strategy": FaithfulStrategy(device), "accelerator": device.type, "devices": devices}
 
 
 def _with_environment(plugins: Any) -> list[Any]:

@@ -20,7 +20,6 @@ from lightning.pytorch.loops.fetchers import _DataFetcher, _PrefetchDataFetcher
 from lightning.pytorch.loops.training_epoch_loop import _TrainingEpochLoop
 from lightning.pytorch.plugins.precision import Precision
 from lightning.pytorch.profilers import PassThroughProfiler
-from lightning.pytorch.strategies import SingleDeviceStrategy
 from lightning.pytorch.trainer.connectors.logger_connector.result import _ResultCollection
 from lightning.pytorch.utilities.combined_loader import CombinedLoader, _MaxSizeCycle
 from lightning.pytorch.utilities.exceptions import SIGTERMException
@@ -30,6 +29,7 @@ from lightning.pytorch.utilities.signature_utils import is_param_in_hook_signatu
 from lab_adapters.loader import TokenLoader
 from lab_adapters.slim_log import StepLog
 from lab_adapters.slim_loop_ground import strange_ground
+from lab_adapters.strategy import FaithfulStrategy
 
 __all__ = ["SlimEpochLoop", "slim"]
 
@@ -196,7 +196,7 @@ def _obstacles(loop: SlimEpochLoop, fetcher: _DataFetcher) -> Iterator[str]:
     trainer = loop.trainer
     module, strategy = trainer.lightning_module, trainer.strategy
     for part, expected in (
-        (strategy, SingleDeviceStrategy),
+        (strategy, FaithfulStrategy),
         (strategy.precision_plugin, Precision),
         (trainer.profiler, PassThroughProfiler),
         (fetcher, _PrefetchDataFetcher),

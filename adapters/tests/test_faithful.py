@@ -6,9 +6,10 @@ import lightning.pytorch as pl
 import pytest
 import torch
 from lightning.pytorch.accelerators import CPUAccelerator, CUDAAccelerator
-from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
+from lightning.pytorch.strategies import DDPStrategy
 
 from lab_adapters.faithful import faithful, quiet
+from lab_adapters.strategy import FaithfulStrategy
 
 CONNECTOR = "lightning.pytorch.trainer.connectors.accelerator_connector"
 
@@ -48,4 +49,25 @@ def test_a_strategy_of_the_users_brings_its_own_devices() -> None:
     settings = faithful("cuda", strategy="ddp", devices=2, accelerator="cpu")
     assert (settings["strategy"], settings["devices"], settings["accelerator"]) == ("ddp", 2, "cpu")
     assert {"devices", "accelerator"}.isdisjoint(faithful("cuda", strategy=DDPStrategy()))
-    assert isinstance(faithful("cpu", logger=False)["strategy"], SingleDeviceStrategy)
+    assert isinstance(faithful("cpu", logger=False)["strategy"], FaithfulStrategy)
+
+
+@pytest.mark.usefixtures("gpu")
+def test_the_current_gpu_stays_the_current_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lightning makes that of the training the current one; code that says "cuda" would move there."""
+    current = [1]
+    monkeypatch.setattr(torch.cuda, "set_device", lambda device: current.append(getattr(device, "index", device)))
+    monkeypatch.setattr("lightning.pytorch.accelerators.cuda._check_cuda_matmul_precision", lambda device: None)
+    monkeypatch.setattr("lightning.pytorch.accelerators.cuda._clear_cuda_memory", lambda: None)
+    monkeypatch.setattr(CUDAAccelerator, "set_nvidia_flags", lambda self, rank: None)
+    pl.Trainer(**faithful("cuda:0")).strategy.setup_environment()
+    assert current == [1, 0, 1]
+
+
+def test_a_model_stays_on_its_device_when_the_fit_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lightning would move it to the CPU; what comes after the training finds it where it was."""
+    trainer = pl.Trainer(**faithful(max_steps=1))
+    module = pl.LightningModule()
+    monkeypatch.setattr(pl.LightningModule, "cpu", lambda self: pytest.fail("moved to the CPU"))
+    trainer.strategy.connect(module)
+    trainer.strategy.teardown()
