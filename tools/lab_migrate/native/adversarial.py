@@ -61,6 +61,10 @@ def adversarial(sheet: Sheet, asked: Set[str]) -> None:
         )  # fmt: skip
     if any(type(hook).__name__ == "Anneal" for hook in trainer.hooks):
         raise NotNativeError("LM405", "Anneal moves the objective, which an adversarial step does not use", "drop it")
+    if any(one.masters for one in sheet.optimizers):
+        raise NotNativeError(
+            "LM405", "an adversarial step updates fp32 copies", "drop Gradients.masters, or stay at L2"
+        )
     scheduled = [one for one in sheet.optimizers if one.schedules]
     scalers = scalers_of(trainer)
     kinds = sorted({one["class"] for one in scalers.values() if one["labs"]})

@@ -13,6 +13,7 @@ from lab_bridge.checkpoint.atomic import new_file
 from lab_migrate.errors import UsageError
 from lab_migrate.native.adversarial import is_adversarial, optimizers_of
 from lab_migrate.native.parts.callbacks import HOOKS
+from lab_migrate.native.parts.precision import scaler_of
 from lab_migrate.native.project import Training, read_training, stem_of
 from lab_migrate.native.sheet import class_name
 from lab_migrate.native.tuned import Tuned, tuned
@@ -114,7 +115,9 @@ class _Native:
             scalers = {role: part.get("scaler") for role, part in self.state["optimizer"].items()}
             made |= {f"{role}_scaler": state for role, state in scalers.items() if state is not None}
         elif self.state["optimizer"].get("scaler") is not None:
-            made["MixedPrecision"] = self.state["optimizer"]["scaler"]
+            scaler = scaler_of(trainer)
+            assert scaler is not None
+            made["MixedPrecision" if scaler["casts"] else "ScaledLosses"] = self.state["optimizer"]["scaler"]
         return made
 
     @property
@@ -191,6 +194,8 @@ def native_optimizer(read: Tuned, config: Any, state: dict[str, Any]) -> dict[st
     multipliers, decays = (dict(getattr(config, name, None) or {}) for name in ("multipliers", "decay_multipliers"))
     factors = {name: (factor_of(name, multipliers), factor_of(name, decays)) for name in state["grads"]}
     made: dict[str, Any] = state.get("torch") or _own(read, state, factors)
+    if read.masters:
+        made["masters"] = state["masters"]
     for group, (factor, decay_factor) in zip(made["param_groups"], dict.fromkeys(factors.values()), strict=True):
         assert factor is not None
         assert decay_factor is not None

@@ -25,7 +25,7 @@ def without_closure(trainer: Any, schema: Schema) -> Any:
         return trainer
     config = trainer.optimizer
     clipped = config.clip_norm is not None or getattr(config.gradients, "clip", None) is not None
-    scaled = getattr(config.gradients, "scaler", None) is not None
+    scaled = getattr(config.gradients, "scaler", None) is not None or getattr(config.gradients, "masters", False)
     if config.accumulate != 1 or clipped or scaled:
         return trainer
     return attrs.evolve(trainer, stepper=None)

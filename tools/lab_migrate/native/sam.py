@@ -34,7 +34,12 @@ def without_sam(trainer: Any, schema: Schema) -> tuple[Any, Sharpness | None]:
     inner = getattr(trainer.optimizer.inner, "config", trainer.optimizer.inner)
     gradients = getattr(inner, "gradients", None)
     clipped = getattr(inner, "clip_norm", None) is not None or getattr(gradients, "clip", None) is not None
-    if clipped or getattr(inner, "accumulate", 1) != 1 or getattr(gradients, "scaler", None) is not None:
+    if (
+        clipped
+        or getattr(gradients, "masters", False)
+        or getattr(inner, "accumulate", 1) != 1
+        or getattr(gradients, "scaler", None) is not None
+    ):
         return trainer, None
     found = Sharpness(trainer.optimizer.radius, STEPPERS[stepper.target])
     return attrs.evolve(trainer, optimizer=inner, stepper=None), found

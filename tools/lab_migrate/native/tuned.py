@@ -23,7 +23,7 @@ STRUCTURAL = {"accumulate", "clip_norm", "multipliers", "decay_multipliers", "sc
 @attrs.frozen
 class Tuned:
     """`role` is empty for the only optimizer, else the submodule that it trains; `code` None for torch's own; `radius`
-    None where it is no SAM's.
+    None where it is no SAM's. `masters` is whether it updates copies in fp32.
 
     `fields` are its hyperparameters (name, type, value); the multipliers are spelled, None where there are none.
     """
@@ -38,6 +38,7 @@ class Tuned:
     clipping: Clipping | None
     zeros: bool
     radius: float | None = None
+    masters: bool = False
 
     @property
     def field(self) -> str:
@@ -55,6 +56,11 @@ class Tuned:
         return f"{self.role}_" if self.role else ""
 
     @property
+    def around(self) -> str:
+        """The subclass that is built in its place, if any."""
+        return "SAM" if self.radius is not None else "MasterWeights" if self.masters else ""
+
+    @property
     def origin(self) -> str:
         """The class that updates."""
         return self.kind if self.code is not None else f"torch.optim.{self.kind}"
@@ -68,7 +74,7 @@ class Tuned:
         """Statements that build it and its schedule over the parameters of `module`."""
         config = f"self.config.{self.field}"
         arguments = ", ".join(f"{one['name']}={config}.{one['name']}" for one in self.fields)
-        name = "SAM" if self.radius is not None else self.origin
+        name = self.around or self.origin
         if self.radius is not None:
             arguments = f"radius=self.config.radius, {arguments}"
         if not self.grouped:
@@ -115,6 +121,7 @@ def tuned(optimizer: Any, schema: Schema, role: str = "", radius: float | None =
         clipping_of(optimizer, schema),
         getattr(gradients, "left_as", "zeros") == "zeros",
         radius,
+        bool(getattr(gradients, "masters", False)),
     )
 
 

@@ -89,8 +89,14 @@ def _context(sheet: Sheet) -> dict[str, Any]:
     used = [*scalers.values()] if several else [one for one in (made["scaler"],) if one is not None]
     made["counted"] = "generator" in scalers
     kinds = sorted({one["class"] for one in used if one["labs"]})
-    if kinds or made["counted"]:
+    made["scaled"] = made["scaler"] is not None and not made["scaler"]["casts"]
+    if kinds or made["counted"] or made["scaled"]:
         sheet.own["precision.py"] = {"kinds": kinds}
+    made["precision_names"] = [
+        *(["Counted"] if made["counted"] else []),
+        *(["ScaledLosses"] if made["scaled"] else []),
+        *(kinds if not several else []),
+    ]
     model(sheet)
     dealt = data(sheet, batches)
     if several:

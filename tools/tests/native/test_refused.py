@@ -24,9 +24,6 @@ REFUSED: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "LBFGS that clips": ("LM402", "Closure", (*LBFGS, "Torch.clip_norm = 1.0")),
     "LBFGS that would accumulate": ("LM402", "Closure", (*LBFGS, "Torch.accumulate = 2")),
     "losses passed over": ("LM402", "skip_nan", ("Trainer.stepper = @Plain()", "Plain.skip_nan = True")),
-    "one of Lab's scalers without autocast": ("LM405", "float16", (*GRADIENTS, "Gradients.scaler = @StaticScaler()")),
-    "fp32 masters": ("LM402", "masters", (*GRADIENTS, "Gradients.masters = True")),
-    "half weights": ("LM402", "HalfWeights", ("Trainer.precision = @HalfWeights()",)),
     "clipping the whole model": (
         "LM402",
         "whole model",
@@ -84,8 +81,22 @@ REFUSED: dict[str, tuple[str, str, tuple[str, ...]]] = {
         ),
     ),
     "an adversarial training in mixed precision": ("LM405", "precision", (*GAN, "Trainer.precision = @Autocast()")),
+    "an adversarial training with fp32 copies": (
+        "LM405",
+        "fp32",
+        (*GAN, "critic/Adam.gradients = @c/Gradients()", "c/Gradients.masters = True"),
+    ),
+    "SAM with fp32 copies": (
+        "LM402",
+        "SAM",
+        (*SAM, "Trainer.stepper = @TwoPhase()", "SGD.gradients = @Gradients()", "Gradients.masters = True"),
+    ),
+    "LBFGS with fp32 copies": (
+        "LM402",
+        "Closure",
+        (*LBFGS, "Torch.gradients = @Gradients()", "Gradients.masters = True"),
+    ),
     "an adversarial training that accumulates": ("LM402", "accumulates", (*GAN, "critic/Adam.accumulate = 2")),
-    "a scaler without autocast": ("LM405", "float16", (*GRADIENTS, "Gradients.scaler = @TorchScaler()")),
     "settings of what Lab's code makes itself": (
         "LM405",
         "Gradients.clip",

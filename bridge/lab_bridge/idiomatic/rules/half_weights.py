@@ -10,6 +10,6 @@ KEEPS = "precision"
 
 def objection(semantics: Semantics) -> str | None:
     """Why, or None."""
-    if semantics.precision in (None, "Autocast"):
+    if semantics.precision in (None, "Autocast") or (semantics.native and semantics.precision == "HalfWeights"):
         return None
     return f"Trainer.precision is {semantics.precision}; Lightning would cast other things than it does"

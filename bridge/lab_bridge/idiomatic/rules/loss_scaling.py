@@ -10,7 +10,7 @@ KEEPS = "scaling"
 
 def objection(semantics: Semantics) -> str | None:
     """Why, or None."""
-    if semantics.masters:
+    if semantics.masters and not semantics.native:
         return "Gradients.masters updates fp32 copies of the parameters"
     if semantics.scaler in (None, "TorchScaler"):
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lab_migrate.native.parts.objective import objective
-from lab_migrate.native.parts.precision import autocast_of, scaler_of
+from lab_migrate.native.parts.precision import autocast_of, half_weights_of, scaler_of
 from lab_migrate.native.sheet import STANDARD, Sheet
 from lab_migrate.native.tuned import Tuned
 
@@ -29,6 +29,8 @@ def module(sheet: Sheet) -> None:
     sheet.own["module.py"] = told | {
         "imports": [*told["imports"], *imports_of(sheet)],
         "autocast": autocast_of(sheet.trainer),
+        "half": half_weights_of(sheet.trainer),
+        "masters": optimizer.masters,
         "zeros": optimizer.zeros,
         "two_phase": sheet.sharpness is not None and sheet.sharpness.first,
         "may_skip": schedule is not None and scaler_of(sheet.trainer) is not None,
@@ -61,8 +63,8 @@ def own_clips(sheet: Sheet) -> list[dict[str, str]]:
 
 def imports_of(sheet: Sheet) -> list[str]:
     """What a module imports of torch and of the package."""
-    own = {one.kind for one in sheet.optimizers if one.code is not None and one.radius is None}
-    own |= {"SAM"} if sheet.sharpness is not None else set()
+    own = {one.origin for one in sheet.optimizers if one.code is not None and not one.around}
+    own |= {one.around for one in sheet.optimizers if one.around}
     own |= {"parameter_groups"} if any(one.grouped for one in sheet.optimizers) else set()
     clips = [one.clipping for one in sheet.optimizers if one.clipping is not None]
     return [
@@ -80,12 +82,13 @@ def optimizer_file(sheet: Sheet) -> None:
     """Optimizers that torch does not have, and groups of parameters."""
     own = {one.kind: _class(one) for one in sheet.optimizers if one.code is not None}
     grouped = [one for one in sheet.optimizers if one.grouped]
-    if not own and not grouped and sheet.sharpness is None:
+    if not own and not grouped and not any(one.around for one in sheet.optimizers):
         return
     needed = [line for one in sheet.optimizers if one.code is not None for line in one.code.imports]
     sheet.own["optimizer.py"] = {
         "own": list(own.values()),
         "sam": sheet.optimizers[0].origin if sheet.sharpness is not None else None,
+        "masters": next((one.origin for one in sheet.optimizers if one.masters), None),
         "groups": bool(grouped),
         "decay_groups": any(one.decay_multipliers is not None for one in grouped),
         "lr_groups": any(one.multipliers is not None for one in grouped),
