@@ -37,7 +37,7 @@ class Training:
 
     `config` is the gin file that the native training is named after. `trainer` is None where the config is faulty;
     `ahead` and `sharpness` are what Lookahead and SAM do around its optimizer. `taken` are the files out of which
-    classes are taken that are written anew.
+    classes are taken that are written anew; `idle` are settings that Lab took no notice of.
     """
 
     script: Entry
@@ -48,6 +48,7 @@ class Training:
     taken: Mapping[str, Taken] = attrs.field(factory=dict)
     ahead: Ahead | None = None
     sharpness: Sharpness | None = None
+    idle: tuple[str, ...] = ()
 
 
 def convert_native(
@@ -70,7 +71,9 @@ def convert_native(
         return Conversion(root, "L3", (), (error.finding(root, _name_in(root, training.config)),))
     changes = _changes(root, script, made, document.files)
     changes += tuple(FileChange(path, one.before, one.after) for path, one in training.taken.items())
-    return Conversion(root, "L3", tuple(sorted(changes, key=lambda change: change.path)), (_said(script, made),))
+    name = _name_in(root, training.config)
+    findings = (_said(script, made), *(_idle(name, one) for one in training.idle))
+    return Conversion(root, "L3", tuple(sorted(changes, key=lambda change: change.path)), findings)
 
 
 def read_training(
@@ -97,7 +100,11 @@ def read_training(
         findings = [*script.findings, *legacy_imports(root, script.path)]
         findings += [_problem(root, name, problem) for problem in error.problems]
         return Training(script, own or source, None, None, tuple(sorted(findings)))
-    trainer, sharpness = without_sam(without_closure(trainer, document.schema), document.schema)
+    trainer, idle = without_closure(trainer, document.schema)
+    try:
+        trainer, sharpness = without_sam(trainer, document.schema)
+    except NotNativeError as error:
+        return Training(script, own or source, None, None, (error.finding(root, name),))
     trainer, ahead = without_lookahead(trainer, document.schema)
     optimizers = optimizers_of(trainer)
     clips = [one.gradients.clip for one in optimizers if getattr(one, "gradients", None) is not None]
@@ -112,7 +119,7 @@ def read_training(
         )
         for objection in (objections_of(trainer) if is_adversarial(trainer) else objections(semantics_of(trainer)))
     ]  # fmt: skip
-    return Training(script, own or source, document, trainer, tuple(sorted(findings)), taken, ahead, sharpness)
+    return Training(script, own or source, document, trainer, tuple(sorted(findings)), taken, ahead, sharpness, idle)
 
 
 def _averages(trainer: Any, schema: Schema) -> dict[Path, list[str]]:
@@ -155,6 +162,13 @@ def _said(script: Entry, made: Written) -> Finding:
         f"the training became Lit{made.name}, a LightningModule, and {made.name}Data under {made.optimization} "
         f"optimization, in {made.package}/; gin is gone, and of Lab only legacy_lab.blocks is imported",
         "verify it with lab-migrate parity PROJECT --level L3",
+    )  # fmt: skip
+
+
+def _idle(config: str, setting: str) -> Finding:
+    return Finding(
+        config, 0, 0, "LM401", Status.REVIEW, f"the native training does without what changed no bit: {setting}",
+        "set it in the native training if you meant it",
     )  # fmt: skip
 
 

@@ -7,11 +7,16 @@ from typing import Any
 import attrs
 
 from lab_bridge.config.schema import Schema
+from lab_migrate.native.refused import NotNativeError
 
 __all__ = ["Sharpness", "without_sam"]
 
 TARGET = "legacy_lab.optim.sam.SAM"
 STEPPERS = {"legacy_lab.train.steppers.closure.Closure": False, "legacy_lab.train.steppers.two_phase.TwoPhase": True}
+
+
+#: Ways of clipping that look at gradients only.
+CLIPS = ("ClipNorm", "ClipPerBlock", "ClipTorchNorm", "ClipValue")
 
 
 @attrs.frozen
@@ -25,21 +30,29 @@ class Sharpness:
 def without_sam(trainer: Any, schema: Schema) -> tuple[Any, Sharpness | None]:
     """A trainer's config with the inner optimizer in the place of SAM, and what that did.
 
-    Left as it is where Lightning's closure would do other: it clips in both phases, Lab in the second only; and Lab
-    climbs with the whole loss and comes back with an accumulated one's share.
+    Raises `NotNativeError` where Lightning's closure would do other: a clip that looks at the weights finds those that
+    SAM came back to in Lab; and Lab climbs with the whole loss and comes back with an accumulated one's share.
     """
     outer, stepper = schema.builder_of(trainer.optimizer), schema.builder_of(trainer.stepper)
     if outer is None or outer.target != TARGET or stepper is None or stepper.target not in STEPPERS:
         return trainer, None
     inner = getattr(trainer.optimizer.inner, "config", trainer.optimizer.inner)
     gradients = getattr(inner, "gradients", None)
-    clipped = getattr(inner, "clip_norm", None) is not None or getattr(gradients, "clip", None) is not None
-    if (
-        clipped
-        or getattr(gradients, "masters", False)
-        or getattr(inner, "accumulate", 1) != 1
-        or getattr(gradients, "scaler", None) is not None
-    ):
-        return trainer, None
+    clip = getattr(gradients, "clip", None)
+    if clip is not None and type(clip).__name__ not in CLIPS:
+        raise _refused(f"clips by {type(clip).__name__}, which may look at the weights that it came back to")
+    if getattr(inner, "accumulate", 1) != 1:
+        raise _refused("accumulates: Lab climbs with the whole loss and comes back with a share, a batch a step")
+    if getattr(gradients, "scaler", None) is not None:
+        raise _refused("scales its second loss only")
+    if getattr(gradients, "masters", False):
+        raise _refused("updates fp32 copies, whose gradients Lab does not have where it climbs")
     found = Sharpness(trainer.optimizer.radius, STEPPERS[stepper.target])
     return attrs.evolve(trainer, optimizer=inner, stepper=None), found
+
+
+def _refused(what: str) -> NotNativeError:
+    return NotNativeError(
+        "LM405", f"the optimizer in SAM {what}, which has no native form",
+        "drop that from the config, or stay at level L2",
+    )  # fmt: skip

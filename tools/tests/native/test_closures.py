@@ -7,8 +7,10 @@ from typing import Any
 
 import gin
 import pytest
+import torch
 
 import legacy_lab
+from lab_parity.testing import assert_same_bits
 
 from .settings import LBFGS, SAM
 
@@ -24,6 +26,15 @@ CLOSURES: dict[str, tuple[str, ...]] = {
         "WarmupCosine.total = 9",
     ),
     "LBFGS in bf16": (*LBFGS, "Trainer.precision = @Autocast()"),
+    "LBFGS, next to settings that Lab takes no notice of": (*LBFGS, "Torch.accumulate = 2", "Torch.clip_norm = 1e-3"),
+    "another of torch's, next to a clip that Lab takes no notice of": (
+        *LBFGS,
+        "Torch.name = 'SGD'",
+        "Torch.settings = {'momentum': 0.9}",
+        "Torch.gradients = @Gradients()",
+        "Gradients.clip = @ClipValue()",
+        "ClipValue.limit = 1e-3",
+    ),
     "another of torch's by closure": (
         "Trainer.optimizer = @Torch",
         "Torch.name = 'Adam'",
@@ -47,3 +58,35 @@ def test_sam_logs_the_loss_that_labs_stepper_did(native: Any, tmp_path: Path, st
     gin.clear_config()
     trainer = native.train()
     assert float(trainer.callback_metrics["loss"]) == logged
+
+
+def test_what_labs_step_by_closure_takes_no_notice_of_is_said(native: Any) -> None:
+    """Both settings go, and a finding tells of each."""
+    conversion = native.converted(*LBFGS, "Torch.accumulate = 2", "Torch.clip_norm = 1e-3")
+    said = [one.message for one in conversion.findings if "changed no bit" in one.message]
+    assert [("accumulate" in one, "clip" in one) for one in said] == [(True, False), (False, True)]
+    (config,) = [one.after for one in conversion.changes if one.path == "blobs/config.py"]
+    assert "accumulate" not in config
+    assert "clip" not in config
+
+
+CLIPPED: dict[str, tuple[str, ...]] = {
+    "by Lab's formula": ("SGD.clip_norm = 0.05",),
+    "by torch's": ("SGD.gradients = @Gradients()", "Gradients.clip = @ClipTorchNorm()", "ClipTorchNorm.limit = 0.05"),
+    "by value": ("SGD.gradients = @Gradients()", "Gradients.clip = @ClipValue()", "ClipValue.limit = 0.01"),
+    "by block": ("SGD.gradients = @Gradients()", "Gradients.clip = @ClipPerBlock()", "ClipPerBlock.limit = 0.05"),
+}
+
+
+@pytest.mark.parametrize("stepper", ["TwoPhase", "Closure"])
+@pytest.mark.parametrize("name", CLIPPED)
+def test_sam_clips_in_its_second_phase(native: Any, name: str, stepper: str) -> None:
+    """As Lab does, over every step, and from every checkpoint of both; without the clip the training is another."""
+    settings = (*SAM, "SAM.radius = 0.5", "SGD.momentum = 0.5", f"Trainer.stepper = @{stepper}()")
+    whole = native.goes_on(*settings, *CLIPPED[name])
+    labs = torch.load(sorted((native.folder / "lab").glob("*.lab"))[-1], weights_only=True)
+    ended = {f"model.{name}": value for name, value in labs["model"].items()}
+    assert_same_bits(ended, dict(whole.lightning_module.state_dict()))
+    unclipped = native.train(clip=1e9)
+    with pytest.raises(AssertionError, match="tensors differ"):
+        assert_same_bits(ended, dict(unclipped.lightning_module.state_dict()))

@@ -19,10 +19,23 @@ REFUSED: dict[str, tuple[str, str, tuple[str, ...]]] = {
         "leftover",
         ("Adam.accumulate = @Accumulation()", "Accumulation.every = 2", "Accumulation.leftover = 'drop'"),
     ),
-    "SAM that clips": ("LM402", "SAM", (*SAM, "Trainer.stepper = @TwoPhase()", "SGD.clip_norm = 1.0")),
-    "SAM that would accumulate": ("LM402", "SAM", (*SAM, "Trainer.stepper = @TwoPhase()", "SGD.accumulate = 2")),
-    "LBFGS that clips": ("LM402", "Closure", (*LBFGS, "Torch.clip_norm = 1.0")),
-    "LBFGS that would accumulate": ("LM402", "Closure", (*LBFGS, "Torch.accumulate = 2")),
+    "SAM that clips by what may look at the weights": (
+        "LM405",
+        "ClipAdaptive",
+        (
+            *SAM,
+            "Trainer.stepper = @TwoPhase()",
+            "SGD.gradients = @Gradients()",
+            "Gradients.clip = @ClipAdaptive()",
+            "ClipAdaptive.limit = 0.1",
+        ),
+    ),
+    "SAM that would accumulate": ("LM405", "a share", (*SAM, "Trainer.stepper = @TwoPhase()", "SGD.accumulate = 2")),
+    "LBFGS that clips by a class of the project's own": (
+        "LM402",
+        "Closure",
+        (*LBFGS, "Torch.gradients = @Gradients()", "Gradients.clip = @Slow()", "Slow.limit = 0.1"),
+    ),
     "losses passed over": ("LM402", "skip_nan", ("Trainer.stepper = @Plain()", "Plain.skip_nan = True")),
     "clipping the whole model": (
         "LM402",
@@ -87,8 +100,8 @@ REFUSED: dict[str, tuple[str, str, tuple[str, ...]]] = {
         (*GAN, "critic/Adam.gradients = @c/Gradients()", "c/Gradients.masters = True"),
     ),
     "SAM with fp32 copies": (
-        "LM402",
-        "SAM",
+        "LM405",
+        "fp32 copies",
         (*SAM, "Trainer.stepper = @TwoPhase()", "SGD.gradients = @Gradients()", "Gradients.masters = True"),
     ),
     "LBFGS with fp32 copies": (
