@@ -16,7 +16,7 @@ from gin.selector_map import SelectorMap
 from lab_bridge.config.places import NOWHERE, Place
 from lab_bridge.config.types import REQUIRED, parse_type
 
-__all__ = ["Builder", "Parameter", "Role", "Schema"]
+__all__ = ["ALWAYS", "INHERITED", "Builder", "Parameter", "Role", "Schema"]
 
 
 @attrs.frozen
@@ -54,6 +54,12 @@ class Role:
     doc: str = ""
 
 
+#: When a builder's code runs that of its base: whenever it is built, with what it passes itself.
+ALWAYS = ("", "always")
+#: The same, and what it was given is passed on.
+INHERITED = ("", "inherited")
+
+
 @attrs.frozen
 class Builder:
     """A class or function that configs name.
@@ -64,7 +70,8 @@ class Builder:
     annotated: it may stand anywhere. A `section` is a group of settings that a config spells as a plain mapping; it
     builds nothing. `builds` is the import path of what a config class of a schema module stands for.
     `calls` are builders that its own code calls, with the parameters it passes; `guards` says of some of them when: a
-    parameter of the builder and whether it is then `given`, `absent` or `plain`, no object that was built before.
+    parameter of the builder and whether it is then `given`, `absent` or `plain`, no object that was built before;
+    of its base `ALWAYS` or `INHERITED`.
     `methods` are those of a class and of its bases, as far as their sources are known.
     """
 

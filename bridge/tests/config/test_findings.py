@@ -92,3 +92,78 @@ def test_a_setting_of_what_labs_code_makes_is_a_finding(tmp_path: Path, lines: l
     typed(document)
     found = [finding for finding in document.findings if finding.kind == "elsewhere"]
     assert sorted(finding.message.split()[0] for finding in found) == expected
+
+
+BASES = """\
+import gin
+
+
+@gin.configurable
+class Plain:
+    def __init__(self, size: int = 1, more: int = 2) -> None: ...
+
+
+@gin.configurable
+class Passing(Plain):
+    def __init__(self, size: int = 3) -> None:
+        super().__init__(size)
+
+
+@gin.configurable
+class Silent(Plain):
+    def __init__(self, other: int = 3) -> None:
+        super().__init__()
+
+
+@gin.configurable
+class Inherited(Plain): ...
+
+
+class Between(Plain):
+    def __init__(self, size: int = 5, **rest: int) -> None:
+        Plain.__init__(self, size, **rest)
+
+
+@gin.configurable
+class Through(Between): ...
+
+
+@gin.configurable
+class Apart(Plain):
+    def __init__(self, size: int = 3) -> None:
+        self.size = size
+
+
+@gin.configurable
+def main(one=None, two=None): ...
+
+
+if __name__ == "__main__":
+    main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "lines", "expected"),
+    [
+        ("Passing", ["Plain.size = 7"], []),
+        ("Passing", ["Plain.more = 7"], ["Plain.more"]),
+        ("Silent", ["Plain.size = 7"], ["Plain.size"]),
+        ("Inherited", ["Plain.size = 7"], ["Plain.size"]),
+        ("Inherited", ["Plain.size = 7", "Inherited.size = 8"], []),
+        ("Through", ["Plain.size = 7", "Plain.more = 8"], ["Plain.more"]),
+        ("Through", ["Plain.more = 7", "Through.more = 8"], []),
+        ("Apart", ["Plain.size = 7"], []),
+    ],
+)  # fmt: skip
+def test_a_setting_of_a_base_which_gin_hands_it_is_a_finding(
+    tmp_path: Path, kind: str, lines: list[str], expected: list[str]
+) -> None:
+    """Also where the base is built itself, so that the setting has its place in the tree."""
+    path = tmp_path / "c.gin"
+    (tmp_path / "bases.py").write_text(BASES)
+    path.write_text("\n".join([f"main.one = @{kind}()", "main.two = @Plain()", *lines, ""]), encoding="utf-8")
+    document = read_config(path, tmp_path)
+    found = [finding for finding in document.findings if finding.kind == "elsewhere"]
+    assert sorted(finding.message.split()[0] for finding in found) == expected
+    assert not any("never reached" in finding.message for finding in document.findings)

@@ -23,9 +23,10 @@ from lab_migrate.native.entry import Entry, find_entry, legacy_imports
 from lab_migrate.native.lookahead import Ahead, without_lookahead
 from lab_migrate.native.own_average import own_classes
 from lab_migrate.native.refused import NotNativeError
+from lab_migrate.native.relinked import relinked
 from lab_migrate.native.sam import Sharpness, without_sam
 from lab_migrate.native.taken import Taken, taken_out
-from lab_migrate.native.write import Written, written
+from lab_migrate.native.write import Written, package_of, written
 from lab_migrate.project import read_source
 
 __all__ = ["Training", "convert_native", "read_training", "stem_of"]
@@ -37,7 +38,8 @@ class Training:
 
     `config` is the gin file that the native training is named after. `trainer` is None where the config is faulty;
     `ahead` and `sharpness` are what Lookahead and SAM do around its optimizer. `taken` are the files out of which
-    classes are taken that are written anew; `idle` are settings that Lab took no notice of.
+    classes are taken that are written anew; `idle` are settings that Lab took no notice of, and `linked` the
+    objectives of Lab's that the project's files build on.
     """
 
     script: Entry
@@ -49,6 +51,7 @@ class Training:
     ahead: Ahead | None = None
     sharpness: Sharpness | None = None
     idle: tuple[str, ...] = ()
+    linked: tuple[str, ...] = ()
 
 
 def convert_native(
@@ -65,7 +68,7 @@ def convert_native(
     script, document = training.script, training.document
     try:
         stem, title = stem_of(training.config), _title(training.config)
-        around = training.ahead, training.sharpness
+        around = training.ahead, training.sharpness, training.linked
         made = written(script, stem, title, training.trainer, document.schema, *around)
     except NotNativeError as error:
         return Conversion(root, "L3", (), (error.finding(root, _name_in(root, training.config)),))
@@ -109,6 +112,8 @@ def read_training(
     optimizers = optimizers_of(trainer)
     clips = [one.gradients.clip for one in optimizers if getattr(one, "gradients", None) is not None]
     taken = taken_out(root, [*optimizers, *clips, *trainer.hooks], document.schema, _averages(trainer, document.schema))
+    linked = relinked(root, script.path, package_of(script, stem_of(own or source)), taken)
+    taken = {**taken, **linked.files}
     findings = [*script.findings, *legacy_imports(root, script.path, taken)]
     # What Lab's code builds itself has these settings as well; the typed config has not.
     findings += [_problem(root, name, one) for one in document.findings if one.kind == "elsewhere"]
@@ -119,7 +124,9 @@ def read_training(
         )
         for objection in (objections_of(trainer) if is_adversarial(trainer) else objections(semantics_of(trainer)))
     ]  # fmt: skip
-    return Training(script, own or source, document, trainer, tuple(sorted(findings)), taken, ahead, sharpness, idle)
+    return Training(
+        script, own or source, document, trainer, tuple(sorted(findings)), taken, ahead, sharpness, idle, linked.targets
+    )
 
 
 def _averages(trainer: Any, schema: Schema) -> dict[Path, list[str]]:

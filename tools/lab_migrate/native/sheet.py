@@ -25,8 +25,8 @@ STANDARD = (
 
 @attrs.define
 class Sheet:
-    """`trainer` is Lab's config as objects of `schema`; `own` collects what each template in use is told beside
-    `common`, which all are."""
+    """`trainer` is Lab's config as objects of `schema`; `linked` the objectives that the project's files import; `own`
+    collects what each template in use is told beside `common`, which all are."""
 
     package: str
     name: str
@@ -36,6 +36,7 @@ class Sheet:
     optimizers: tuple[Tuned, ...]
     ahead: Ahead | None = None
     sharpness: Sharpness | None = None
+    linked: tuple[str, ...] = ()
     own: dict[str, dict[str, Any]] = attrs.field(factory=dict)
     common: dict[str, Any] = attrs.field(factory=dict)
 

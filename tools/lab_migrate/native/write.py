@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -15,6 +15,7 @@ from lab_migrate.native.parts.callbacks import anneals, callbacks
 from lab_migrate.native.parts.data import data
 from lab_migrate.native.parts.model import model
 from lab_migrate.native.parts.module import module
+from lab_migrate.native.parts.objective import objective_file
 from lab_migrate.native.parts.precision import scaler_of, scalers_of
 from lab_migrate.native.parts.schedule import schedule
 from lab_migrate.native.refused import NotNativeError
@@ -23,7 +24,7 @@ from lab_migrate.native.sam import Sharpness
 from lab_migrate.native.sheet import Sheet, class_name
 from lab_migrate.native.tuned import tuned
 
-__all__ = ["Written", "written"]
+__all__ = ["Written", "package_of", "written"]
 
 
 @attrs.frozen
@@ -38,15 +39,15 @@ class Written:
 
 def written(
     script: Entry, stem: str, title: str, trainer: Any, schema: Schema,
-    ahead: Ahead | None = None, sharpness: Sharpness | None = None,
+    ahead: Ahead | None = None, sharpness: Sharpness | None = None, linked: Sequence[str] = (),
 ) -> Written:  # fmt: skip
     """Write a project. Raises `NotNativeError` for what has no native form."""
-    package = f"{stem}_training" if script.path == f"{stem}.py" else stem
+    package = package_of(script, stem)
     several = is_adversarial(trainer)
     parts = trainer.optimizer.optimizers.items() if several else (("", trainer.optimizer),)
     radius = sharpness.radius if sharpness is not None else None
     optimizers = tuple(tuned(getattr(one, "config", one), schema, role, radius) for role, one in parts)
-    sheet = Sheet(package, class_name(stem), title, trainer, schema, optimizers, ahead, sharpness)
+    sheet = Sheet(package, class_name(stem), title, trainer, schema, optimizers, ahead, sharpness, tuple(linked))
     context = _context(sheet)
     context |= {
         "entry": script.path, "entry_module": script.path.removesuffix(".py").replace("/", "."), "doc": title,
@@ -63,6 +64,11 @@ def written(
     prefix = f"{folder}/" if folder else ""
     made = {prefix + path: text for path, text in formatted(files, sheet.modules).items()}
     return Written(package, sheet.name, "manual" if several else "automatic", made)
+
+
+def package_of(script: Entry, stem: str) -> str:
+    """The name of the package that is written."""
+    return f"{stem}_training" if script.path == f"{stem}.py" else stem
 
 
 def _context(sheet: Sheet) -> dict[str, Any]:
@@ -103,6 +109,7 @@ def _context(sheet: Sheet) -> dict[str, Any]:
         adversarial(sheet, made["asked"])
     else:
         module(sheet)
+    objective_file(sheet, sheet.linked)
     schedule(sheet)
     listed = [*(one for optimizer in sheet.optimizers for one in optimizer.schedules)]
     listed += [one.schedule for one in anneals(sheet)]

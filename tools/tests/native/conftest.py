@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import re
 import sys
@@ -78,6 +79,19 @@ class Native:
     """Writes a Lab project into `folder`, and its conversion beside it."""
 
     folder: Path
+    more: dict[str, str] = attrs.field(factory=dict)
+
+    @contextlib.contextmanager
+    def registered(self, name: str) -> Iterator[None]:
+        """A module of the project's, imported so that gin knows its classes; the native one takes its place later."""
+        (self.folder / "registered").mkdir()
+        (self.folder / "registered" / f"{name}.py").write_text(self.more[f"{name}.py"])
+        sys.path.insert(0, str(self.folder / "registered"))
+        importlib.invalidate_caches()
+        importlib.import_module(name)
+        sys.path.remove(str(self.folder / "registered"))
+        yield
+        sys.modules.pop(name, None)
 
     def project(self, *bindings: str, train: str = TRAIN) -> Path:
         """The project's folder."""
@@ -97,6 +111,8 @@ class Native:
         if averages:
             averages |= {"Powered"} if "Rounded" in averages else set()
             (root / "native_averages.py").write_text(_with_classes(HERE / "native_averages.py", averages))
+        for path, text in self.more.items():
+            (root / path).write_text(text)
         run_dir = f"Trainer.run_dir = '{self.folder / 'legacy'}'"
         (root / "blobs.gin").write_text("\n".join([BASE, *bindings, run_dir, ""]))
         return root

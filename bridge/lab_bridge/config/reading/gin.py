@@ -17,7 +17,7 @@ from lab_bridge.config.nodes import UNRESOLVED, Call, Entries, Items, Leaf, Node
 from lab_bridge.config.places import NOWHERE, Place
 from lab_bridge.config.problems import Problem, Severity, did_you_mean
 from lab_bridge.config.reading.gin_statements import Binding, GinFile, MacroUse, Reference
-from lab_bridge.config.schema import Builder, Schema
+from lab_bridge.config.schema import ALWAYS, INHERITED, Builder, Schema
 
 __all__ = ["GinMeaning", "meaning"]
 
@@ -160,10 +160,11 @@ class _Evaluation:
             if inner in self._schema.builders and (scope, inner) not in self._stack:
                 if not _is_made(builder, inner, arguments):
                     continue
+                taken = {*given, *arguments} if builder.guards.get(inner) == INHERITED else given
                 if inner in builder.guards and not self._inside:
-                    self._surely |= {id(b) for p, b in self._in_force(scope, inner).items() if p not in given}
+                    self._surely |= {id(b) for p, b in self._in_force(scope, inner).items() if p not in taken}
                 self._inside += 1
-                self._called(self._schema.builders[inner], scope, place, given)
+                self._called(self._schema.builders[inner], scope, place, taken)
                 self._inside -= 1
         self._stack.pop()
         ordered = {p.name: arguments.pop(p.name) for p in builder.parameters if p.name in arguments}
@@ -338,7 +339,7 @@ class _Evaluation:
 
 def _is_made(builder: Builder, inner: str, arguments: Mapping[str, Node]) -> bool:
     """Whether a builder's code calls another one, with these arguments."""
-    if inner not in builder.guards:
+    if builder.guards.get(inner, ALWAYS) in (ALWAYS, INHERITED):
         return True
     parameter, when = builder.guards[inner]
     node = arguments.get(parameter)

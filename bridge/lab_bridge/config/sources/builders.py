@@ -10,6 +10,7 @@ import attrs
 from lab_bridge.config.places import Place
 from lab_bridge.config.schema import Builder, Parameter, Role, Schema
 from lab_bridge.config.sources.annotations import Annotations
+from lab_bridge.config.sources.bases import initialised_base
 from lab_bridge.config.sources.guards import guarded
 from lab_bridge.config.sources.modules import Definition, Module, Sources, dotted
 from lab_bridge.config.sources.registered import Registered, constants, registered
@@ -272,6 +273,10 @@ def _with_calls(found: Schema, raw: list[_Raw], names: Mapping[_Raw, str], base:
                         if builder is not None:
                             guards[builder.name] = when
         calls.pop(names[one], None)
+        base_run = initialised_base(one.definition, everything, sources)
+        if base_run is not None:
+            builder, given, when = base_run
+            calls[builder.name], guards[builder.name] = given, when
         # whoever has the object may call its methods
         for method in raw:
             if method.registered.target.startswith(f"{one.registered.target}."):

@@ -1,0 +1,74 @@
+"""Files of a project that build on Lab's objectives: they import them from the native training, as plain code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import attrs
+import libcst as cst
+
+from lab_migrate.native.lift import lift
+from lab_migrate.native.taken import Taken
+from lab_migrate.project import python_files, read_source
+
+__all__ = ["Relinked", "relinked"]
+
+HOME = "legacy_lab.objectives."
+
+
+@attrs.frozen
+class Relinked:
+    """The files by path, and the full names of what they import."""
+
+    files: Mapping[str, Taken]
+    targets: tuple[str, ...]
+
+
+def relinked(root: Path, entry: str, package: str, taken: Mapping[str, Taken]) -> Relinked:
+    """Read the project's files, those that classes are taken out of as they are then; `entry` is written anew.
+
+    Where that script lies in a folder, nothing is: the native package would not be found from other folders.
+    """
+    files: dict[str, Taken] = {}
+    targets: dict[str, None] = {}
+    for file in python_files(root) if "/" not in entry else ():
+        path = file.relative_to(root).as_posix()
+        text = taken[path].after if path in taken else read_source(file)
+        if path == entry or HOME not in text:
+            continue
+        module = cst.parse_module(text)
+        found = _Linking(package)
+        after = module.visit(found).code
+        if found.targets:
+            files[path] = Taken(taken[path].before if path in taken else text, after)
+            targets |= dict.fromkeys(found.targets)
+    return Relinked(files, tuple(targets))
+
+
+class _Linking(cst.CSTTransformer):
+    """`from legacy_lab.objectives.vae import VAE` at the top of a file."""
+
+    def __init__(self, package: str) -> None:
+        self.package, self.targets = package, list[str]()
+
+    def visit_IndentedBlock(self, node: cst.IndentedBlock) -> bool:  # noqa: N802
+        """No further down."""
+        return False
+
+    def leave_ImportFrom(self, original_node: cst.ImportFrom, updated_node: cst.ImportFrom) -> cst.ImportFrom:  # noqa: N802
+        """Another module, the same names."""
+        if original_node.module is None or isinstance(original_node.names, cst.ImportStar):
+            return updated_node
+        home = cst.Module(body=[]).code_for_node(original_node.module)
+        if original_node.relative or not home.startswith(HOME):
+            return updated_node
+        targets = [f"{home}.{one.evaluated_name}" for one in original_node.names]
+        try:
+            for target in targets:
+                lift(target)
+        except KeyError:
+            return updated_node
+        self.targets += targets
+        module = cst.Attribute(cst.Name(self.package), cst.Name("objective"))
+        return updated_node.with_changes(module=module)
