@@ -18,7 +18,7 @@ import libcst.matchers as m
 from lab_bridge.config.schema import Schema
 from lab_migrate.native.expressions import Expressions
 from lab_migrate.native.hook_methods import METHODS, Method, refused, require_told
-from lab_migrate.native.source_names import bases_of, imports_of
+from lab_migrate.native.source_names import bases_of, block_of, imports_of
 
 __all__ = ["OwnHook", "own_hook"]
 
@@ -111,8 +111,7 @@ def _method(module: cst.Module, one: cst.FunctionDef, told: Method, batches: str
     """A hook's method under Lightning's name."""
     form = METHODS[one.name.value]
     signature = "self, trainer: L.Trainer, pl_module: L.LightningModule"
-    body = one.body.visit(_Rewriting(told))
-    assert isinstance(body, cst.IndentedBlock)
+    body = cst.ensure_type(block_of(one.body).visit(_Rewriting(told)), cst.IndentedBlock)
     docs = [part for part in body.body[:1] if m.matches(part, m.SimpleStatementLine([m.Expr(m.SimpleString())]))]
     before: list[str] = []
     if form.within and batches is not None:

@@ -16,7 +16,7 @@ from lab_bridge.config.schema import Builder, Schema
 from lab_migrate.native.expressions import Expressions
 from lab_migrate.native.hook_methods import may_draw
 from lab_migrate.native.refused import NotNativeError
-from lab_migrate.native.source_names import bases_of, imports_of
+from lab_migrate.native.source_names import bases_of, block_of, imports_of
 
 __all__ = ["OwnClip", "own_clip"]
 
@@ -97,7 +97,7 @@ def _rewritten(part: Any) -> Any:
         return part
     kept = [one for one in part.params.params if one.name.value not in BASE]
     kept[-1] = kept[-1].with_changes(comma=cst.MaybeSentinel.DEFAULT)
-    body = cst.ensure_type(part.body, cst.IndentedBlock)
+    body = block_of(part.body)
     base = m.SimpleStatementLine([m.Expr(m.Call(m.Attribute(m.Call(m.Name("super")), m.Name("__init__"))))])
     lines = [one for one in body.body if not m.matches(one, base)]
     if not lines:

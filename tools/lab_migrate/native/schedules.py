@@ -50,6 +50,11 @@ def schedules_of(schedule: Any, schema: Schema, field: str) -> tuple[Scheduled, 
             ]
             call = method_source(builder.target, "__call__")
             code = {"name": name, "doc": class_doc(builder.target), "fields": fields, "call": call}
+        if spelled.lab.keys() - {builder.target} or len(spelled.imports) > 1:
+            raise NotNativeError(
+                "LM405", f"the schedule {builder.name} is given an object: {value}",
+                "write it as a class that is given numbers, or stay at level L2", builder.place,
+            )  # fmt: skip
         imported = None if code is not None else next(iter(spelled.imports))
         found.append(Scheduled(field if number == 0 else f"{field}{number + 1}", name, value, code, imported))
     return tuple(found)

@@ -5,7 +5,16 @@ from __future__ import annotations
 import ast
 import textwrap
 
-__all__ = ["bases_of", "imports_of"]
+import libcst as cst
+
+__all__ = ["bases_of", "block_of", "imports_of"]
+
+
+def block_of(body: cst.BaseSuite) -> cst.IndentedBlock:
+    """A body as a block of its own, also where it stands behind its `def` in one line."""
+    if isinstance(body, cst.IndentedBlock):
+        return body
+    return cst.IndentedBlock([cst.SimpleStatementLine(cst.ensure_type(body, cst.SimpleStatementSuite).body)])
 
 
 def bases_of(tree: ast.Module, definition: ast.ClassDef) -> list[str | None]:

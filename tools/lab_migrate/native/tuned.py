@@ -16,6 +16,7 @@ from lab_migrate.native.update_code import StepCode, step_code
 
 __all__ = ["Tuned", "kept_fields", "tuned"]
 
+TORCH = "legacy_lab.optim.torch_optimizer.Torch"
 #: Settings that say how gradients come to the update, not what it does with them.
 STRUCTURAL = {"accumulate", "clip_norm", "multipliers", "decay_multipliers", "schedule", "gradients", "model"}
 
@@ -101,9 +102,10 @@ def tuned(optimizer: Any, schema: Schema, role: str = "", radius: float | None =
     assert builder is not None
     kind = builder.target.rpartition(".")[2]
     gradients = getattr(optimizer, "gradients", None)
-    code = None if kind == "Torch" else step_code(builder)
+    is_torchs = builder.target == TORCH
+    code = None if is_torchs else step_code(builder)
     fields = kept_fields(optimizer, schema)
-    if kind == "Torch":
+    if is_torchs:
         kind = optimizer.name
     factors = [getattr(optimizer, name, None) for name in ("multipliers", "decay_multipliers")]
     if factors[1] and not any(field["name"] == "decay" for field in fields):
@@ -129,7 +131,7 @@ def kept_fields(optimizer: Any, schema: Schema) -> list[dict[str, str]]:
     """The optimizer's plain hyperparameters, with their types and values."""
     builder = schema.builder_of(optimizer)
     assert builder is not None
-    if type(optimizer).__name__ == "Torch":
+    if builder.target == TORCH:
         fields = [{"name": "lr", "type": "float", "value": repr(optimizer.lr)}]
         for name, value in (optimizer.settings or {}).items():
             kind = "tuple[float, ...]" if isinstance(value, list | tuple) else type(value).__name__

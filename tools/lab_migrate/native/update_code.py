@@ -14,7 +14,7 @@ import libcst.matchers as m
 
 from lab_bridge.config.schema import Builder
 from lab_migrate.native.refused import NotNativeError
-from lab_migrate.native.source_names import bases_of, imports_of
+from lab_migrate.native.source_names import bases_of, block_of, imports_of
 
 __all__ = ["StepCode", "step_code"]
 
@@ -56,8 +56,7 @@ def step_code(builder: Builder) -> StepCode:
     if others:
         raise _refused(builder, f"has {', '.join(others)} beside update")
     rewritten = _Rewriting(builder)
-    body = methods["update"].body.visit(rewritten)
-    assert isinstance(body, cst.IndentedBlock)
+    body = cst.ensure_type(block_of(methods["update"].body).visit(rewritten), cst.IndentedBlock)
     if rewritten.left:
         raise _refused(builder, f"uses self.{sorted(rewritten.left)[0]} in its update")
     statements: list[Any] = [one for one in body.body if not _is_docstring(one)]

@@ -48,7 +48,7 @@ def findings(native: Any, text: str) -> list[str]:
         (source(UPDATE.replace("parameter.sub_(", 'if name.endswith("bias"):\n                    parameter.sub_(')),
          "looks at the parameters' names"),
         (source("        count = self.steps + 1\n        print(count)\n" + UPDATE), "outside of one loop"),
-        (source(base="Adam").replace("optim.optimizer import Optimizer", "optim.adam import Adam"), "is not built on"),
+        (source(base="LAMB").replace("optim.optimizer import Optimizer", "optim.lamb import LAMB"), "is not built on"),
     ],
 )  # fmt: skip
 def test_an_update_that_needs_more_of_lab_is_refused(native: Any, text: str, said: str) -> None:
@@ -56,6 +56,39 @@ def test_an_update_that_needs_more_of_lab_is_refused(native: Any, text: str, sai
     (found,) = findings(native, text)
     assert found.startswith("LM405 own.py:8 the optimizer Plainest"), found
     assert said in found
+
+
+def test_an_optimizer_of_the_name_of_labs_is_the_projects(native: Any) -> None:
+    """`own.Torch` is none of torch's; its own update is read."""
+    root = native.project("Trainer.optimizer = @own.Torch")
+    (root / "own.py").write_text(source().replace("Plainest", "Torch"))
+    conversion = convert_project(root, "L3")
+    assert not conversion.needs_hand, conversion.findings
+    (text,) = [one.after for one in conversion.changes if one.path == "blobs/optimizer.py"]
+    assert "class Torch(torch.optim.Optimizer)" in text
+
+
+def test_an_update_in_one_line_is_read(native: Any) -> None:
+    """As any other."""
+    root = native.project("Trainer.optimizer = @Plainest")
+    text = source().replace(
+        "    def update(self) -> None:\n" + UPDATE, "    def update(self) -> None: print(self.groups)\n"
+    )
+    (root / "own.py").write_text(text)
+    (made,) = [one.after for one in convert_project(root, "L3").changes if one.path == "blobs/optimizer.py"]
+    assert "        print(self.param_groups)\n" in made
+
+
+def test_a_schedule_that_is_given_another_is_refused(native: Any) -> None:
+    """Where it is defined: the config would have to import what it is given."""
+    root = native.project("Adam.schedule = @Around()", "Around.inner = @Halving()", "Halving.lr = 1.0")
+    (root / "own.py").write_text(
+        "import gin\n\n\n@gin.configurable\nclass Around:\n    def __init__(self, inner):\n        self.inner = inner\n"
+        "\n    def __call__(self, step):\n        return self.inner(step)\n"
+    )
+    (finding,) = convert_project(root, "L3").findings
+    assert (finding.code, finding.path, finding.line) == ("LM405", "own.py", 5)
+    assert "given an object" in finding.message
 
 
 def test_the_class_goes_and_the_rest_of_its_file_stays(native: Any, tmp_path: Path) -> None:
