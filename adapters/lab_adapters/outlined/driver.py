@@ -26,6 +26,7 @@ from lab_adapters.outlined.iterators import loaders_iterated
 from lab_adapters.outlined.module import OUTLINED_KEY, OutlinedModule
 from lab_adapters.outlined.places import Places
 from lab_adapters.outlined.scalars import scalars_to_loggers
+from lab_adapters.outlined.signals import Signals
 from lab_adapters.outlined.stale import Watched, tensors_in
 from lab_adapters.outlined.state import kept_of, put_kept, put_rates, rates_of, state_of, tensors_of
 from lab_adapters.outlined.tracebacks import hide_ours
@@ -64,6 +65,7 @@ class Driver:
             begin=self._beginning,
             put_beginning=self._put_beginning,
         )
+        self.signals = Signals()
         self.ended: Any = None
         self._step: Step | None = None
         self._answer: Any = None
@@ -132,6 +134,9 @@ class Driver:
         assert step is not None
         self._counts.clear()
         try:
+            self.signals.in_program = True
+            if (waits := self.signals.take()) is not None:
+                raise waits
             self._answer = step.body(step.item)
         except StopIteration as error:
             # A generator would turn it into a RuntimeError; the loop's own site raises it again.
@@ -140,6 +145,8 @@ class Driver:
             # The handlers around the legacy loop come first; what they let through goes on through Lightning.
             self._advance(functools.partial(self.legacy.throw, error))
             self._taken = True
+        finally:
+            self.signals.in_program = False
         # A loop whose updates nobody can see counts by its iterations.
         return max(self._counts.values(), default=0 if self.found.optimizers or self._seen_stepping else 1)
 
@@ -151,13 +158,17 @@ class Driver:
     def _advance(self, go: Callable[[], Step]) -> None:
         self._step, self._answer = None, None
         try:
-            self._step = go()
+            self.signals.in_program = True
+            waits = self.signals.take()
+            self._step = go() if waits is None else self.legacy.throw(waits)
         except StopIteration as end:
             self.ended = end.value
         except Exception:
             raise
         except BaseException as error:
             raise InterruptedProgramError(error) from None
+        finally:
+            self.signals.in_program = False
 
 
 def fit(body: Body, items: Iterable[Any], **trainer: Any) -> Any:
@@ -217,8 +228,10 @@ def drive(legacy: Steps, scope: Callable[[], dict[str, Any]], trainer: dict[str,
     hook = register_optimizer_step_post_hook(driver.count)
     running.driver, running.places = driver, driver.places
     try:
-        with loaders_iterated():
+        with loaders_iterated(), driver.signals.watched():
             _lightning(driver, {**given, **trainer})
+        if (waits := driver.signals.take()) is not None:
+            raise waits
     except InterruptedProgramError as carried:
         hide_ours(carried.error)
         raise carried.error from None

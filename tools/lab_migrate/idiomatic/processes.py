@@ -9,6 +9,7 @@ from lab_migrate.analysis import CallGraph
 from lab_migrate.analysis.symbols import Function, dotted, own_nodes
 from lab_migrate.idiomatic.nest import Nest
 from lab_migrate.idiomatic.refused import NotIdiomaticError
+from lab_migrate.idiomatic.related import related
 
 _DISTRIBUTED = ("DistributedDataParallel", "init_process_group", "DistributedSampler", "DDP", "FSDP", "Accelerator",
                 "FullyShardedDataParallel", "all_reduce")  # fmt: skip
@@ -39,6 +40,13 @@ def _refuse_caught(nest: Nest, graph: CallGraph) -> None:
 
     The Trainer ends at an interruption; a local that has no value becomes an attribute, which is another error.
     """
+    for module in related(nest.base.module, graph.project):
+        for node in ast.walk(module.tree):
+            if isinstance(node, ast.Call) and dotted(node.func) == "signal.signal":
+                raise NotIdiomaticError(
+                    "LM302", module.path, node, "it handles signals itself, which the Trainer does beside it",
+                    "keep the faithful way, or leave signals to the Trainer's callbacks",
+                )  # fmt: skip
     for function, handler, around in _handlers(nest, graph):
         caught = ast.unparse(handler.type) if handler.type else "BaseException"
         if around and any(name in caught for name in ("KeyboardInterrupt", "BaseException", "SystemExit")):

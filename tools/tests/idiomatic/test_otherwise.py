@@ -199,6 +199,8 @@ REFUSED = {
     "a name without a value whose error is caught by who calls": ("LM302", "def main():\n" + indent(
         loop(f"print(last)\n{BATCH}last = i\n"), "    ")
         + "try:\n    main()\nexcept NameError as error:\n    print('no value')\n"),
+    "signals that it handles itself": (
+        "LM302", "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_DFL)\n" + loop()),
     "an interruption that is caught by who calls": ("LM302", "def main():\n" + indent(loop(), "    ")
         + "try:\n    main()\nexcept (KeyboardInterrupt, OSError):\n    print('stopped')\n"),
     "gradients of before the first batch": (
