@@ -281,9 +281,8 @@ class Comparison:
             self.observations, unmatched, tuple(phase for phase in PHASES if not self.counts[phase]),
         )  # fmt: skip
         rung = "diverged" if self.first is not None else "inconclusive" if reasons else "identical"
-        return Verdict(
-            rung, coverage, self.first, tuple(reasons), tuple(self.notes), self.affected, environment, self.details
-        )
+        notes = (*self.notes, *self.pairing.buffers_beside())
+        return Verdict(rung, coverage, self.first, tuple(reasons), notes, self.affected, environment, self.details)
 
 
 def _both_ended_as_asked(a: Step | End | None, b: Step | End | None) -> str:

@@ -112,7 +112,17 @@ class Pairing:
         self.tensors: set[tuple[str, str]] = set()
         self.unmatched: dict[str, None] = {}
         self.notes: dict[str, None] = {}
+        self._beside: dict[str, dict[str, None]] = {}
         self._known: dict[tuple[str, str, str], Pairs] = {}
+
+    def buffers_beside(self) -> list[str]:
+        """A note a side that alone has buffers of modules beside the trained one; other steps may compare them."""
+        notes = []
+        for which, names in self._beside.items():
+            some = ", ".join(list(names)[:3]) + (", …" if len(names) > 3 else "")
+            what = f"{len(names)} buffers" if len(names) > 1 else "a buffer"
+            notes.append(f"{what} outside the module whose step it is, only in the {which} trace: {some}")
+        return notes
 
     def of(self, a: Step, b: Step) -> Pairs:
         """The pairs of two steps, in `a`'s order; what has no partner goes to `unmatched` or `notes`."""
@@ -155,7 +165,7 @@ class Pairing:
                 self.notes.setdefault(f"settings and state are only in the {which} trace: the other updates by hand")
             elif key.phase == "buffer" and key.name in side.outside:
                 # The training framework's own, or of a module beside the trained one.
-                self.notes.setdefault(f"buffer {key.name}, outside the trained module, is only in the {which} trace")
+                self._beside.setdefault(which, {}).setdefault(key.name)
             elif key.phase in CALLED:
                 # The other side may do the same without torch's function; what comes of it is compared.
                 self.notes.setdefault(f"{key.phase} by {key.name} is only in the {which} trace")

@@ -229,3 +229,28 @@ def test_fabric_wraps_a_model_without_renaming_it(tmp_path: Path) -> None:
     verdict = lab_parity.compare(run(tmp_path / "a", wrapped=False), run(tmp_path / "b", wrapped=True))
     assert (verdict.rung, verdict.reasons, verdict.notes, verdict.coverage.tensors) == ("identical", (), (), 7)
     assert names(tmp_path / "b", "buffer") == names(tmp_path / "a", "buffer")
+
+
+def one_of_two(path: Path, held: bool) -> Path:
+    """Two networks with buffers, of which one trains; in a holder, both are beside each other."""
+    torch.manual_seed(0)
+    first, second = (nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2)) for _ in range(2))
+    holder = Holder(maker=first, critic=second) if held else None
+    optimizer = torch.optim.SGD(first.parameters(), lr=0.1)
+    with lab_parity.record(path):
+        for _ in range(2):
+            optimizer.zero_grad()
+            second(first(torch.ones(4, 2))).sum().backward()
+            optimizer.step()
+    del holder
+    return path
+
+
+def test_buffers_beside_the_trained_module_are_told_of_in_one_line(tmp_path: Path) -> None:
+    """A holder's step has the buffers of all that it holds, a step of the network alone has its own."""
+    verdict = lab_parity.compare(one_of_two(tmp_path / "a", held=False), one_of_two(tmp_path / "b", held=True))
+    assert (verdict.rung, verdict.reasons) == ("identical", ())
+    assert [note for note in verdict.notes if "buffers" in note] == [
+        "3 buffers outside the module whose step it is, only in the second trace: "
+        "critic.1.running_mean, critic.1.running_var, critic.1.num_batches_tracked"
+    ]

@@ -10,6 +10,7 @@ from lab_migrate.analysis.symbols import Function, dotted
 from lab_migrate.convert.engine import apply
 from lab_migrate.convert.rule import Edit
 from lab_migrate.fabric.branches import Arms, arms_of, certain, exclusive
+from lab_migrate.fabric.choice import Choice, choice_of, devices_made, first_need, moves_to_cuda
 from lab_migrate.fabric.clip import clip_edits
 from lab_migrate.fabric.devices import accelerator_of
 from lab_migrate.fabric.save import states_saved
@@ -17,6 +18,7 @@ from lab_migrate.fabric.setup import Place, iterated, makers, models_of, stepped
 from lab_migrate.findings import Finding, Status
 from lab_migrate.outline import Outlining
 
+_WIDTH = 110
 NEXT = "make the optimizer from model.parameters() by a plain assignment in this file, or convert it by hand"
 
 
@@ -54,6 +56,7 @@ class _File:
         self.module, self.loops, self.graph, self.accelerator = module, loops, graph, accelerator
         self.edits: list[Edit] = []
         self.findings: list[Finding] = []
+        self.choice = Choice(None, "")
         names = {node.id for node in ast.walk(module.tree) if isinstance(node, ast.Name)}
         self.fabric = next(name for name in ("fabric", "lightning_fabric", "fabric_") if name not in names)
         self.lightning = next(name for name in ("L", "lightning", "lightning_") if name not in names)
@@ -186,23 +189,23 @@ class _File:
                 self.edits.append(Edit(start, bracket, f"{self.fabric}.backward({loss}{more}"))
 
     def _devices(self, functions: dict[int, Function]) -> None:
-        """`device = …` is Fabric's, and so is a hard-coded `.cuda()`."""
+        """`device = …` is Fabric's, and so is a `.cuda()`."""
         top = self.module.symbols.top
-        for function in {**functions, id(top): top}.values():
-            for node in function.own:
-                if isinstance(node, ast.Assign) and len(node.targets) == 1:
-                    name = dotted(node.targets[0]).rpartition(".")[2]
-                    maker = dotted(node.value.func) if isinstance(node.value, ast.Call) else ""
-                    # A device that is a plain string may be an option of the program's, and stays.
-                    if name == "device" and maker.endswith(("torch.device", ".current_accelerator")):
-                        start, end = self.module.start(node.value), self.module.end(node.value)
-                        self.edits.append(Edit(start, end, f"{self.fabric}.device"))
-                        self._say(node.lineno, f"the device is Fabric's: choose it where {self.fabric} is made")
-        for node in ast.walk(self.module.tree):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "cuda":
-                start, end = self.module.end(node.func.value), self.module.end(node)
-                if not dotted(node.func).startswith("torch."):
-                    self.edits.append(Edit(start, end, f".to({self.fabric}.device)"))
+        made = devices_made(list({**functions, id(top): top}.values()))
+        lines = [self.module.text.encode().count(b"\n", 0, edit.start) + 1 for edit in self.edits]
+        self.choice = choice_of(self.module, made, first_need(self.module, lines), self.accelerator)
+        for node in made:
+            if node is self.choice.after:
+                continue
+            start, end = self.module.start(node.value), self.module.end(node.value)
+            self.edits.append(Edit(start, end, f"{self.fabric}.device"))
+        for line, text in self.choice.ignored:
+            message = f"the device is Fabric's, whatever `{' '.join(text.split())}` says"
+            self._say(line, message, f"choose the accelerator where {self.fabric} is made")
+        for move in moves_to_cuda(self.module):
+            assert isinstance(move.func, ast.Attribute)
+            start, end = self.module.end(move.func.value), self.module.end(move)
+            self.edits.append(Edit(start, end, f".to({self.fabric}.device)"))
 
     def _whole_models(self, models: set[str]) -> None:
         """A model that is saved whole is saved without Fabric's wrapper."""
@@ -244,10 +247,15 @@ class _File:
         lines = [
             f"import lightning{name}",
             "from lightning.fabric.plugins.environments import LightningEnvironment",
-            "",
-            f'{self.fabric} = {self.lightning}.Fabric(accelerator="{self.accelerator}", devices=1, '
-            "plugins=LightningEnvironment())",
         ]
+        settings = f"{self.choice.settings}, plugins=LightningEnvironment()"
+        made = f"{self.fabric} = {self.lightning}.Fabric({settings})"
+        if len(made) > _WIDTH:
+            made = f"{self.fabric} = {self.lightning}.Fabric({newline}    {settings}{newline})"
+        if self.choice.after is None:
+            lines += ["", made]
+        else:
+            self._after(self.choice.after, made)
         if self.accelerator == "cpu":
             self._say(
                 self.loops[0].line,
@@ -257,18 +265,8 @@ class _File:
         at = self.module.offset(last + 1, 0)
         self.edits.append(Edit(at, at, newline.join([*lines, ""])))
 
-    def _say(self, line: int, message: str) -> None:
-        self.findings.append(
-            Finding(
-                self.module.path,
-                line,
-                1,
-                "LM310",
-                Status.REVIEW,
-                message,
-                "verify it with --verify and your own command",
-            )
-        )
+    def _say(self, line: int, message: str, then: str = "verify it with --verify and your own command") -> None:
+        self.findings.append(Finding(self.module.path, line, 1, "LM310", Status.REVIEW, message, then))
 
 
 def _others(saves: list[ast.Call]) -> str:

@@ -13,8 +13,9 @@ from lab_migrate.idiomatic.frame import Frame
 from lab_migrate.idiomatic.nest import Nest
 
 #: Methods of a module that work on any device, and functions that only look at what they are given, or wrap it.
+#: `apply` is none: `model.apply(init_weights)` draws from the generator of the device that the weights are on.
 _METHODS = frozenset({
-    "add_module", "apply", "buffers", "children", "cpu", "cuda", "double", "eval", "float", "half", "load_state_dict",
+    "add_module", "buffers", "children", "cpu", "cuda", "double", "eval", "float", "half", "load_state_dict",
     "modules", "named_buffers", "named_children", "named_modules", "named_parameters", "parameters", "register_buffer",
     "register_forward_hook", "requires_grad_", "share_memory", "state_dict", "to", "train", "zero_grad",
 })  # fmt: skip
@@ -24,14 +25,16 @@ _FUNCTIONS = frozenset({
 })  # fmt: skip
 
 
-def runs_before(name: str, nest: Nest) -> bool:
-    """Whether the base frame may run the module that it knows by `name` before the epochs."""
-    return any(getattr(node, "lineno", 0) < nest.epochs.lineno for node in _runs(name, nest))
+def runs_before(name: str, nest: Nest, since: int = 0) -> bool:
+    """Whether the base frame may run the module that it knows by `name` before the epochs, in lines after `since`."""
+    return any(since < getattr(node, "lineno", 0) < nest.epochs.lineno for node in _runs(name, nest))
 
 
 def runs_after(name: str, nest: Nest) -> bool:
     """Whether the base frame, or a function that shares the name with it, may run the module after the epochs."""
     end = nest.epochs.end_lineno or 0
+    if nest.base.is_script and not any(getattr(node, "lineno", 0) > end for node in nest.base.function.own):
+        return False
     return any(getattr(node, "lineno", 0) > end for node in _runs(name, nest)) or _is_shared(name, nest)
 
 

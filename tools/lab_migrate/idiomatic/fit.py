@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import textwrap
 
-from lab_migrate.analysis.symbols import dotted
+from lab_migrate.idiomatic.accelerator import accelerator_of, devices_of
 from lab_migrate.idiomatic.elsewhere import runs_after
 from lab_migrate.idiomatic.frame import Frame
 from lab_migrate.idiomatic.layout import WIDTH, is_literal, unused
@@ -37,7 +37,9 @@ def fit_lines(writer: Writer, indent: str, module_name: str, trainer_name: str) 
         loaders.append(writer.nest.validation.frame.canonical(writer.nest.validation.loader))
     if writer.data is None:
         lines.append(f"{trainer_name}.fit({', '.join([module_name, *loaders])})")
-    if _accelerator(writer) != '"cpu"' and any(runs_after(name, writer.nest) for name in writer.roles.models):
+    if accelerator_of(writer.nest, writer.roles) != '"cpu"' and any(
+        runs_after(name, writer.nest) for name in writer.roles.models
+    ):
         lines.append(f"{module_name}.to({trainer_name}.strategy.root_device)  # Lightning left it on the CPU")
     lines += [f"{name} = {module_name}.{writer.names.carried[name]}" for name in writer.names.exported]
     if writer.nest.epoch in read_after_of(writer.nest):
@@ -50,7 +52,7 @@ def _processes(writer: Writer) -> list[str]:
     """Devices, and the strategy of a training in several processes."""
     distributed = writer.roles.distributed
     if distributed is None:
-        return ["devices=1"]
+        return [f"devices={devices_of(writer.nest, writer.roles)}"]
     more = [f"strategy={distributed.strategy}", "use_distributed_sampler=False"]
     if distributed.group.size:
         return [f"devices={distributed.group.size}", *more]
@@ -63,7 +65,7 @@ def precision_setting(writer: Writer) -> tuple[str, str]:
     batch = writer.hooks.automatic
     if batch is None or batch.precision is None:
         return "", ""
-    return setting_of(batch.precision, _accelerator(writer), writer.nest.train.frame)
+    return setting_of(batch.precision, accelerator_of(writer.nest, writer.roles), writer.nest.train.frame)
 
 
 def _first(writer: Writer) -> str:
@@ -83,7 +85,7 @@ def _call(writer: Writer, head: str, arguments: list[str], indent: str) -> list[
 
 def _settings(writer: Writer) -> list[str]:
     length = _steps(writer, writer.nest.steps) if writer.nest.steps is not None else f"max_epochs={_epochs(writer)}"
-    found = [length, f"accelerator={_accelerator(writer)}", *_processes(writer)]
+    found = [length, f"accelerator={accelerator_of(writer.nest, writer.roles)}", *_processes(writer)]
     for word, limit in (("train", writer.hooks.train_limit), ("val", writer.hooks.validation_limit)):
         if limit is not None:
             frame = (writer.nest.train if word == "train" else writer.nest.validation).frame  # type: ignore[union-attr]
@@ -140,32 +142,6 @@ def _epochs(writer: Writer) -> str:
         return source(stop.right)
     low = source(first) if isinstance(first, ast.Constant | ast.Name | ast.Attribute) else f"({source(first)})"
     return f"max({source(stop)} - {low}, 0)"
-
-
-def _accelerator(writer: Writer) -> str:
-    devices = writer.roles.devices
-    plain = [name for name in devices if ":" not in name]
-    if plain:
-        name = plain[0]
-        values = [
-            node.value
-            for node in writer.base.function.own
-            if isinstance(node, ast.Assign) and any(dotted(target) == name for target in node.targets)
-        ]
-        values += [
-            node.value
-            for node in writer.base.module.symbols.top.own
-            if isinstance(node, ast.Assign) and any(dotted(target) == name for target in node.targets)
-        ]
-        made = [isinstance(value, ast.Call) and "device" in dotted(value.func).replace("accelerator", "device")
-                for value in values]  # fmt: skip
-        return f"{name}.type" if values and all(made) else f"torch.device({name}).type"
-    if writer.roles.hard_cuda:
-        return '"auto"'
-    model = writer.roles.models[0]
-    made_here = any(dotted(target) == model for node in writer.base.function.own if isinstance(node, ast.Assign)
-                    for target in node.targets)  # fmt: skip
-    return '"cpu"' if made_here else f"next({model}.parameters()).device.type"
 
 
 def _limit(limit: Limit, frame: Frame) -> str:

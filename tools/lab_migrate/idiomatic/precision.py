@@ -164,10 +164,11 @@ def setting_of(precision: Precision, accelerator: str, frame: Frame) -> tuple[st
     autocast = precision.autocasts[0]
     conditions = [_bracketed(text) for text in _enabled(autocast, frame)]
     device = autocast.device
+    asked = f"({accelerator})" if " if " in accelerator else accelerator
     if isinstance(device, ast.Constant) and repr(device.value).replace("'", '"') != accelerator:
-        conditions.append(f"{accelerator} == {device.value!r}".replace("'", '"'))
+        conditions.append(f"{asked} == {device.value!r}".replace("'", '"'))
     elif device is None and accelerator not in ('"auto"', '"cuda"'):
-        conditions.append(f'{accelerator} == "cuda"')
+        conditions.append(f'{asked} == "cuda"')
     if precision.scaler and not precision.own_scaler:
         where = frame.in_base(device) if device is not None else '"cuda"'
         return "", f'MixedPrecision("{precision.dtype}", {where}, scaler={precision.scaler})'

@@ -7,12 +7,11 @@ import ast
 from lab_migrate.analysis.sources import Module
 from lab_migrate.analysis.symbols import dotted
 from lab_migrate.convert.rule import Edit
-from lab_migrate.idiomatic.elsewhere import runs_after, runs_before
+from lab_migrate.idiomatic.device_moves import device_moves, removed
 from lab_migrate.idiomatic.fit import fit_lines
 from lab_migrate.idiomatic.frame import Item
 from lab_migrate.idiomatic.layout import is_literal, unused
 from lab_migrate.idiomatic.mentions import flow_of
-from lab_migrate.idiomatic.roles import made_by
 from lab_migrate.idiomatic.write import Writer
 
 
@@ -49,12 +48,12 @@ def site_edits(writer: Writer) -> list[Edit]:
             *(writer.data.statements if writer.data else []),
         ],
     )
-    edits += _device_moves(writer)
+    edits += device_moves(writer)
     edits += _unwrapped(writer)
     edits += _none_before(writer, newline)
     for statement in writer.names.initial.values():
         if statement is not None and is_literal(statement.value) and _is_only_use(writer, statement):
-            edits.append(_removed(module, statement))
+            edits.append(removed(module, statement))
     return _merged(edits)
 
 
@@ -65,7 +64,7 @@ def _unwrapped(writer: Writer) -> list[Edit]:
         return []
     module, wrap, inner = writer.base.module, distributed.wrap, distributed.wrapped
     if dotted(inner) == distributed.model:
-        edits = [_removed(module, wrap)]
+        edits = [removed(module, wrap)]
     else:
         start, end = module.start(wrap.value), module.end(wrap.value)
         edits = [Edit(start, module.start(inner), ""), Edit(module.end(inner), end, "")]
@@ -136,7 +135,10 @@ def _class_before(writer: Writer, source: str, newline: str) -> Edit:
     while first >= 2 and module.lines[first - 2].startswith(b"#"):
         first -= 1
     at = module.offset(first, 0)
-    before = "" if first < 3 or not module.lines[first - 2].strip() else newline * 2
+    blank = next(
+        (number for number in range(3) if first - 2 - number < 0 or module.lines[first - 2 - number].strip()), 2
+    )
+    before = newline * (2 - blank) if first > 1 else ""
     return Edit(at, at, before + source.replace("\n", newline) + newline * 2)
 
 
@@ -167,103 +169,7 @@ def _all_removed(module: Module, nodes: list[ast.stmt]) -> list[Edit]:
             runs[-1].append(node)
         else:
             runs.append([node])
-    return [_removed(module, run[0], run[-1]) for run in runs]
-
-
-def _removed(module: Module, node: ast.stmt, until: ast.stmt | None = None) -> Edit:
-    """A statement's lines, with the comments that are about it alone and one of two blank lines around."""
-    first, last = node.lineno, (until or node).end_lineno or node.lineno
-    if last >= len(module.lines) or not module.lines[last].strip():
-        while first >= 2 and module.lines[first - 2].lstrip().startswith(b"#"):
-            first -= 1
-    end = module.offset(last, 0) + len(module.lines[last - 1])
-    above = first >= 2 and not module.lines[first - 2].strip()
-    below = last < len(module.lines) and not module.lines[last].strip()
-    if above and below:
-        end += len(module.lines[last])
-    return Edit(module.offset(first, 0), end, "")
-
-
-def _device_moves(writer: Writer) -> list[Edit]:
-    """`Net().to(device)` becomes `Net()`, and `model.to(device)` goes, where nothing runs the model before."""
-    module, base = writer.base.module, writer.base
-    edits: list[Edit] = []
-    gone: set[int] = set()
-    for name in [*writer.roles.models, *_losses(writer)]:
-        if runs_before(name, writer.nest):
-            continue
-        for node in base.function.own:
-            if isinstance(node, ast.Expr) and _is_move(node.value, writer) and _receiver(node.value) == name:
-                gone.add(id(node))
-            elif isinstance(node, ast.Assign) and len(node.targets) == 1 and dotted(node.targets[0]) == name:
-                value = node.value
-                if not _is_move(value, writer):
-                    continue
-                assert isinstance(value, ast.Call)
-                assert isinstance(value.func, ast.Attribute)
-                if _receiver(value) == name:
-                    gone.add(id(node))
-                else:
-                    edits.append(Edit(module.end(value.func.value), module.end(value), ""))
-    return [*edits, *_gone(module, base.function.body, gone)]
-
-
-def _gone(module: Module, suite: list[ast.stmt], gone: set[int]) -> list[Edit]:
-    """Statements that go, at any depth; an `if` that loses all that it guards goes with them."""
-    edits: list[Edit] = []
-    for node in suite:
-        if id(node) in gone:
-            edits.append(_removed(module, node))
-            continue
-        for name in ("body", "orelse", "finalbody"):
-            inner = getattr(node, name, None) or []
-            if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef) or not inner:
-                continue
-            if all(id(one) in gone for one in inner):
-                if isinstance(node, ast.If) and not node.orelse:
-                    edits.append(_removed(module, node))
-                    break
-                edits.append(Edit(module.start(inner[0]), module.end(inner[-1]), "pass"))
-            else:
-                edits += _gone(module, inner, gone)
-    return edits
-
-
-def _receiver(value: ast.expr) -> str:
-    assert isinstance(value, ast.Call)
-    assert isinstance(value.func, ast.Attribute)
-    return dotted(value.func.value)
-
-
-def _is_move(value: ast.expr, writer: Writer) -> bool:
-    from lab_migrate.idiomatic.moves import is_device
-
-    if not isinstance(value, ast.Call) or not isinstance(value.func, ast.Attribute) or value.keywords:
-        return False
-    if value.func.attr == "cuda":
-        return True
-    if value.func.attr != "to" or len(value.args) != 1:
-        return False
-    return is_device(value.args[0], writer.base.canonical(value.args[0]), writer.roles)
-
-
-def _losses(writer: Writer) -> list[str]:
-    """What the LightningModule is given that is a module of PyTorch's own: Lightning moves it, too."""
-    found = []
-    for name in writer.names.captured:
-        made = made_by(name, writer.base)
-        call: ast.expr | None = made.call if made is not None and made.owner is writer.base.function else None
-        while (
-            isinstance(call, ast.Call)
-            and isinstance(call.func, ast.Attribute)
-            and isinstance(call.func.value, ast.Call)
-        ):
-            call = call.func.value
-        head, _, rest = dotted(call.func).partition(".") if isinstance(call, ast.Call) else ("", "", "")
-        imported = writer.base.module.symbols.imports.get(head, head)
-        if f"{imported}.{rest}".startswith("torch.nn.") and not runs_after(name, writer.nest):
-            found.append(name)
-    return found
+    return [removed(module, run[0], run[-1]) for run in runs]
 
 
 def _is_only_use(writer: Writer, statement: ast.Assign) -> bool:

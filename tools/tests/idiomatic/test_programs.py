@@ -908,7 +908,7 @@ def test_a_move_under_a_condition_goes_with_it(same: Same) -> None:
                 loss.backward()
                 optimizer.step()
     """)
-    assert "if cuda" not in after
+    assert "if cuda:" not in after
 
 
 def test_epochs_that_are_counted_from_an_argument_on(same: Same) -> None:
