@@ -18,7 +18,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from lab_adapters.faithful import faithful, quiet
 from lab_adapters.outlined.carried import Carried, slots
-from lab_adapters.outlined.flow import Body, Raised, Step, Steps, running, steps
+from lab_adapters.outlined.flow import Body, Marked, Raised, Step, Steps, run_plain, running, steps
 from lab_adapters.outlined.flow import result as as_raised
 from lab_adapters.outlined.found import Found, find, scope_of
 from lab_adapters.outlined.held import held_by, put_held
@@ -171,13 +171,16 @@ class Driver:
             self.signals.in_program = False
 
 
-def fit(body: Body, items: Iterable[Any], **trainer: Any) -> Any:
+def fit(body: Body, items: Iterable[Any], *, trains: Any = True, **trainer: Any) -> Any:
     """Run a loop as Lightning's; how it ended: None, BREAK or a Return.
 
     `body` is a function of one item, or a generator function that hands over the loops inside it (see `steps`).
     `trainer` are further arguments of `lightning.Trainer` (callbacks, logger, max_steps …), and `ckpt_path` of its
-    `fit`. Inside another `fit`, in the same thread, the loop simply runs: Lightning's loop is around it already.
+    `fit`. Inside another `fit`, in the same thread, the loop simply runs: Lightning's loop is around it already. So it
+    does where it does not train (`trains`), but evaluates.
     """
+    if not trains:
+        return plain(body, items)
     legacy = steps(body, items)
     # An error would keep them alive, and a generator of the program's own is closed as its loop is left.
     del items
@@ -200,19 +203,25 @@ def trainer_settings(**settings: Any) -> Iterator[None]:
         _given.trainer, _given.fits = kept
 
 
-def loop(function: Callable[..., Steps]) -> Callable[..., Any]:
+def loop(function: Callable[..., Steps] | None = None, *, trains: Callable[..., Any] | None = None) -> Any:
     """Mark a function whose training loop is handed over, so that it can still be called by anyone.
 
-    `outlined.call` goes into it; a plain call runs its loop as a `fit` of its own and returns what it returns.
+    `outlined.call` goes into it; a plain call runs its loop as a `fit` of its own and returns what it returns. `trains`
+    is a function of some of its parameters, by their names: where it gives false, the loop only looks, and simply runs.
     """
+    if function is None:
+        return functools.partial(loop, trains=trains)
+    marked = Marked(function, trains)
 
     @functools.wraps(function)
     def whole(*args: Any, **kwargs: Any) -> Any:
-        legacy = function(*args, **kwargs)
+        legacy = marked.function(*args, **kwargs)
+        if not marked.trains(args, kwargs):
+            return run_plain(legacy)
         arguments = dict(inspect.getgeneratorlocals(legacy))
-        return drive(legacy, lambda: {**scope_of(function), **arguments}, {})
+        return drive(legacy, lambda: {**scope_of(marked.function), **arguments}, {})
 
-    whole.__outlined__ = (whole, function)  # type: ignore[attr-defined]
+    whole.__outlined__ = (whole, marked)  # type: ignore[attr-defined]
     return whole
 
 
@@ -267,32 +276,6 @@ def plain(body: Body, items: Iterable[Any]) -> Any:
     legacy = steps(body, items)
     del items
     return as_raised(run_plain(legacy))
-
-
-def run_plain(legacy: Steps) -> Any:
-    """Run the iterations that a generator hands over, one after the other; what the generator returns."""
-    kept, running.places = getattr(running, "places", None), None
-    try:
-        return _run_plain(legacy)
-    finally:
-        running.places = kept
-
-
-def _run_plain(legacy: Steps) -> Any:
-    go: Callable[[], Step] = functools.partial(next, legacy)
-    while True:
-        try:
-            step = go()
-        except StopIteration as end:
-            return end.value
-        try:
-            answer = step.body(step.item)
-        except StopIteration as error:
-            go = functools.partial(legacy.send, Raised(error))
-        except BaseException as error:
-            go = functools.partial(legacy.throw, error)
-        else:
-            go = functools.partial(legacy.send, answer)
 
 
 class _Interruption(pl.Callback):

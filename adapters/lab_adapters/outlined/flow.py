@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import itertools
 import threading
@@ -58,13 +59,36 @@ class Raised:
 Steps = Generator[Step, Any, Any]
 
 
-def steps(body: Body, items: Iterable[Any]) -> Steps:
+@attrs.frozen(eq=False)
+class Marked:
+    """A function whose loops are handed over, and of its parameters whether they train."""
+
+    function: Callable[..., Steps]
+    condition: Callable[..., Any] | None = None
+
+    def trains(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        """Whether this call's loops train; a call that does not fit is for the function itself to refuse."""
+        if self.condition is None:
+            return True
+        try:
+            bound = inspect.signature(self.function).bind(*args, **kwargs)
+        except TypeError:
+            return True
+        bound.apply_defaults()
+        return bool(self.condition(*[bound.arguments[name] for name in inspect.signature(self.condition).parameters]))
+
+
+def steps(body: Body, items: Iterable[Any], *, trains: Any = True) -> Steps:
     """Hand over each iteration of a loop; the value of `yield from` says how it ended.
+
+    One that does not train (`trains`) simply runs.
 
     `items` is iterated once, lazily. `body` is a function of an item, or a generator function whose own
     `yield from steps(…)` hands over the iterations of a loop inside.
     """
     places: Places | None = getattr(running, "places", None)
+    if not trains:
+        return run_plain(_steps(body, items))
     if places is None:
         try:
             return (yield from _steps(body, items))
@@ -124,14 +148,46 @@ def call(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Steps:
         return function(*args, **kwargs)
     if inspect.ismethod(function):
         args = (function.__self__, *args)
+    looks = not marked[1].trains(args, kwargs)
     places: Places | None = getattr(running, "places", None)
     if places is None or not places.running:
-        return (yield from marked[1](*args, **kwargs))
+        return (
+            run_plain(marked[1].function(*args, **kwargs))
+            if looks
+            else (yield from marked[1].function(*args, **kwargs))
+        )
     calls = places.running[-1].calls
     made = calls.enter(places)
     if made is not None:
         return made.value
     began = calls.begin()
-    value = yield from marked[1](*args, **kwargs)
+    legacy = marked[1].function(*args, **kwargs)
+    value = run_plain(legacy) if looks else (yield from legacy)
     calls.end(began, value)
     return value
+
+
+def run_plain(legacy: Steps) -> Any:
+    """Run the iterations that a generator hands over, one after the other; what the generator returns."""
+    kept, running.places = getattr(running, "places", None), None
+    try:
+        return _run_plain(legacy)
+    finally:
+        running.places = kept
+
+
+def _run_plain(legacy: Steps) -> Any:
+    go: Callable[[], Step] = functools.partial(next, legacy)
+    while True:
+        try:
+            step = go()
+        except StopIteration as end:
+            return end.value
+        try:
+            answer = step.body(step.item)
+        except StopIteration as error:
+            go = functools.partial(legacy.send, Raised(error))
+        except BaseException as error:
+            go = functools.partial(legacy.throw, error)
+        else:
+            go = functools.partial(legacy.send, answer)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 import attrs
 
@@ -63,15 +63,21 @@ class Read:
         return f"{text if len(text) <= 50 else text[:47] + '…'} (line {getattr(self.node, 'lineno', 0)})"
 
 
-def reads_at_its_beginning(function: Function, loop: ast.For | ast.While, made: Plan, graph: CallGraph) -> Read | None:
-    """The first piece of a loop's body, before the last of the loops inside, that may read; None where none may."""
-    return next(_Reads(made, graph).in_region(function, loop.body), None)
+def reads_at_its_beginning(
+    function: Function, loop: ast.For | ast.While, made: Plan, graph: CallGraph, look: Collection[int] = ()
+) -> Read | None:
+    """The first piece of a loop's body, before the last of the loops inside, that may read; None where none may.
+
+    `look` are the `id`s of loops, and of their functions, that may only look at the model: they run once more, too.
+    """
+    return next(_Reads(made, graph, look).in_region(function, loop.body), None)
 
 
 @attrs.define
 class _Reads:
     made: Plan
     graph: CallGraph
+    look: Collection[int]
     _open: set[int] = attrs.field(factory=set)
 
     def in_region(self, function: Function, body: list[ast.stmt]) -> Iterator[Read]:
@@ -80,8 +86,14 @@ class _Reads:
         sites = [node for node in nodes if id(node) in self.made.loops or id(node) in self.made.calls]
         if not sites:
             return
-        end = max(_last_of(node, nodes) for node in sites)
+        last = max(sites, key=lambda node: _last_of(node, nodes))
+        end = _last_of(last, nodes)
+        yield from (Read(function, node) for node in sites if node is not last and self._looks(function, node))
         yield from self._among(function, sorted((node for node in nodes if _start(node) <= end), key=_start))
+
+    def _looks(self, function: Function, site: ast.AST) -> bool:
+        targets = self.graph.targets(function, site.func) if isinstance(site, ast.Call) else []
+        return id(site) in self.look or any(id(target) in self.look for target in targets)
 
     def _among(self, function: Function, nodes: Iterable[ast.AST], depth: int = DEPTH) -> Iterator[Read]:
         for node in nodes:

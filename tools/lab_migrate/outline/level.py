@@ -48,6 +48,8 @@ class Level:
     runtime: str
     #: Whether code of its body, before a loop inside, may read what the training changes (see `beginnings`).
     reads: bool
+    #: An expression that is true where it trains, if another pass of it may only look (see `conditions`).
+    trains: str
     carried: frozenset[str] = attrs.field(init=False)
     jumps: Jumps = attrs.field(init=False)
 
@@ -221,7 +223,8 @@ class Level:
 
     def _site(self) -> list[Edit]:
         lines = self._condition()
-        call = f"{self.runtime}.{'fit' if self.root else 'steps'}({self.name}, {self._items()})"
+        trains = f", trains={self.trains}" if self.trains else ""
+        call = f"{self.runtime}.{'fit' if self.root else 'steps'}({self.name}, {self._items()}{trains})"
         if not self.root:
             call = f"yield from {call}"
             if self._catches_stop_iteration():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import warnings
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import attrs
 
@@ -15,6 +15,7 @@ from lab_migrate.convert.engine import apply
 from lab_migrate.convert.rule import Edit, Refusal, Rule, all_rules
 from lab_migrate.findings import Finding, Status
 from lab_migrate.outline.beginnings import Read, reads_at_its_beginning
+from lab_migrate.outline.conditions import Condition, condition_of
 from lab_migrate.outline.level import RUNTIME, Level
 from lab_migrate.outline.nest import Plan, plan
 from lab_migrate.outline.refusals import refusals
@@ -62,12 +63,14 @@ def outline(
         if not reasons:
             possible.append(loop)
     made = plan(possible, graph, wanted, rules)
+    conditions = {id(loop.node): found for loop in possible if (found := condition_of(loop)) is not None}
+    look = {*conditions, *(id(loop.owner) for loop in possible if id(loop.node) in conditions)}
     reads = {
         key: read
         for key, (function, loop, _) in made.loops.items()
-        if (read := reads_at_its_beginning(function, loop, made, graph)) is not None
+        if (read := reads_at_its_beginning(function, loop, made, graph, look)) is not None
     }
-    edits = _edits(made, reads)
+    edits = _edits(made, reads, conditions)
     for path in list(edits):
         # Scopes are checked by the compiler only, and a file that it refuses is left as it was.
         error = _refused_by_compiler(project.modules[path], edits[path])
@@ -99,19 +102,21 @@ def _is_of_script(loop: TrainingLoop, entry: str | None) -> bool:
     return any(loop.node is inner for guard in guards for inner in ast.walk(guard))
 
 
-def _edits(made: Plan, reads: Collection[int]) -> dict[str, tuple[Edit, ...]]:
+def _edits(made: Plan, reads: Collection[int], conditions: Mapping[int, Condition]) -> dict[str, tuple[Edit, ...]]:
     edits: dict[str, list[Edit]] = {}
     by_function: dict[int, list[tuple[Function, ast.For | ast.While, bool]]] = {}
     for function, loop, root in made.loops.values():
         by_function.setdefault(id(function), []).append((function, loop, root))
     touched: dict[str, Module] = {}
     for group in by_function.values():
-        for level in _levels(group, made, reads):
+        for level in _levels(group, made, reads, conditions):
             touched[level.module.path] = level.module
             edits.setdefault(level.module.path, []).extend(level.edits())
     for function in made.generators.values():
         touched[function.path] = function.module
-        edits.setdefault(function.path, []).append(_decorated(function))
+        alone = [node for owner, node, _ in made.loops.values() if owner is function and id(node) in made.training]
+        condition = conditions.get(id(alone[0])) if len(alone) == 1 else None
+        edits.setdefault(function.path, []).append(_decorated(function, condition))
     for function, call in made.calls.values():
         touched[function.path] = function.module
         edits.setdefault(function.path, []).extend(_handed_through(function, call))
@@ -121,7 +126,12 @@ def _edits(made: Plan, reads: Collection[int]) -> dict[str, tuple[Edit, ...]]:
     return {path: tuple(merged(found)) for path, found in edits.items()}
 
 
-def _levels(group: list[tuple[Function, ast.For | ast.While, bool]], made: Plan, reads: Collection[int]) -> list[Level]:
+def _levels(
+    group: list[tuple[Function, ast.For | ast.While, bool]],
+    made: Plan,
+    reads: Collection[int],
+    conditions: Mapping[int, Condition],
+) -> list[Level]:
     """The levels of one function, inner before outer, so that what both insert at one place is in order."""
     group = sorted(group, key=lambda item: (item[1].lineno, item[1].col_offset))
     levels: list[Level] = []
@@ -143,6 +153,7 @@ def _levels(group: list[tuple[Function, ast.For | ast.While, bool]], made: Plan,
                 _unused(base, taken),
                 runtime_name(function.module),
                 id(loop) in reads,
+                _trains(function, loop, made, conditions),
             )
         )
     return list(reversed(levels))
@@ -159,13 +170,26 @@ def merged(edits: list[Edit]) -> list[Edit]:
     return found
 
 
-def _decorated(function: Function) -> Edit:
+def _trains(function: Function, loop: ast.stmt, made: Plan, conditions: Mapping[int, Condition]) -> str:
+    """What is said where a loop is run; of a generator's parameters, its decorator says it."""
+    condition = conditions.get(id(loop))
+    if condition is None or (id(function) in made.generators and condition.of_parameters):
+        return ""
+    return condition.text
+
+
+def _decorated(function: Function, condition: Condition | None) -> Edit:
     module = function.module
     node = function.node
     assert isinstance(node, ast.FunctionDef)
     at = module.offset(node.lineno, 0)
     indent = module.lines[node.lineno - 1][: node.col_offset].decode()
-    return Edit(at, at, f"{indent}@{runtime_name(module)}.loop\n")
+    given = (
+        f"(trains=lambda {', '.join(condition.names)}: {condition.text})"
+        if condition is not None and condition.of_parameters
+        else ""
+    )
+    return Edit(at, at, f"{indent}@{runtime_name(module)}.loop{given}\n")
 
 
 def _handed_through(function: Function, call: ast.Call) -> list[Edit]:

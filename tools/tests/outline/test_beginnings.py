@@ -91,6 +91,26 @@ READING = {
                 history.append(loss.item())
                 print(epoch, loss.item().hex())
     """,
+    "a validation by the same function comes first": """
+        def run_epoch(epoch, train):
+            model.train(train)
+            total = 0.0
+            for x, y in loader:
+                loss = loss_of(x, y) * 1.0
+                if train:
+                    optimizer.zero_grad()
+                    loss.backward()
+                    optimizer.step()
+                    print(epoch, loss.item().hex())
+                total += loss.item()
+            return total
+        def main():
+            for epoch in range(3):
+                before = run_epoch(epoch, False)
+                after = run_epoch(epoch, True)
+                print("mean", before, after)
+        main()
+    """,
     "between two loops": """
         for epoch in range(3):
             for x, y in loader:

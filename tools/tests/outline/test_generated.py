@@ -93,7 +93,9 @@ def test_outlined_equals_original(program: str) -> None:
 def compared(outcome: Outcome) -> Outcome:
     """With one word for a local and for a captured name that has no value: the body's names may be the latter."""
     return attrs.evolve(
-        outcome, error=re.sub(r"^(?:UnboundLocalError|NameError): [^']*'(\w+)'.*", r"NameError: \1", outcome.error)
+        outcome,
+        printed=outcome.printed.replace("UnboundLocalError", "NameError"),
+        error=re.sub(r"^(?:UnboundLocalError|NameError): [^']*'(\w+)'.*", r"NameError: \1", outcome.error),
     )
 
 
