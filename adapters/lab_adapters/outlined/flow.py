@@ -142,6 +142,9 @@ def call(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Steps:
 
     A function that is not (or, in a subclass, not any more) marked with `outlined.loop` is called as it is.
     """
+    if isinstance(function, functools.partial) and hasattr(function.func, "__outlined__"):
+        given: functools.partial[Any] = function
+        function, args, kwargs = given.func, (*given.args, *args), {**given.keywords, **kwargs}
     marked = getattr(function, "__outlined__", None)
     # A decorator that copied the mark from what it wraps must itself be called.
     if marked is None or marked[0] is not getattr(function, "__func__", function):

@@ -135,10 +135,21 @@ class CallGraph(Instances):
         ]
         return (
             direct
+            or self._partial(function, name)
             or self._made_by_factories(function, name)
             or self._handed_in(function, name)
             or self.methods_of(self.types(function, ast.Name(name, ast.Load())), "__call__")
         )
+
+    def _partial(self, function: Function, name: str) -> list[Function]:
+        """`train = functools.partial(run_epoch, model=model)`."""
+        return [
+            target
+            for scope in scopes(function)
+            for value in scope.assigned.get(name, [])
+            if isinstance(value, ast.Call) and dotted(value.func) in ("partial", "functools.partial") and value.args
+            for target in self._functions_handed(scope, value.args[0])
+        ]
 
     def _made_by_factories(self, function: Function, name: str) -> list[Function]:
         """`step_fn = get_step_fn(…)`, where that returns a function it defines."""

@@ -51,6 +51,20 @@ CONDITIONAL = {
         main()
     """, "if optimizer is not None and epoch_of(x) >= 0:",
         "@outlined.loop(trains=lambda optimizer: optimizer is not None)"),
+    "a function of which a part is given": ("""
+        import functools
+        def run_epoch(loader, model, optimizer=None):
+            total = 0.0
+            for x, y in loader:
+                PASS
+            return total
+        def main():
+            train = functools.partial(run_epoch, model=model, optimizer=optimizer)
+            look = functools.partial(run_epoch, model=model)
+            for epoch in range(2):
+                print(train(loader), look(loader))
+        main()
+    """, "if optimizer is not None:", "yield from outlined.call(train, loader)"),
     "a mode by its name": ("""
         class Trainer:
             def run(self, mode, loader):
