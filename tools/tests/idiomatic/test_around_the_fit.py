@@ -1,0 +1,136 @@
+"""Models, optimizers and schedules that the code around the epochs makes, wraps and changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+Same = Callable[..., str]
+
+
+def test_an_optimizer_in_a_wrapper_of_its_own(same: Same) -> None:
+    """What surrounds the inner step runs right before it, and the inner optimizer is Lightning's."""
+    after = same("""
+        class Warm:
+            def __init__(self, inner):
+                self.inner, self.steps = inner, 0
+
+            def zero_grad(self):
+                self.inner.zero_grad()
+
+            def step_and_update_lr(self):
+                self._warm()
+                self.inner.step()
+
+            def _warm(self):
+                self.steps += 1
+                for group in self.inner.param_groups:
+                    group["lr"] = 0.01 * self.steps
+
+        def train(model, loader, optimizer):
+            model.train()
+            for x, y in loader:
+                optimizer.zero_grad()
+                loss = F.cross_entropy(model(x), y)
+                loss.backward()
+                optimizer.step_and_update_lr()
+                print(loss.item(), optimizer.inner.param_groups[0]["lr"])
+
+        def main():
+            model = Net()
+            optimizer = Warm(torch.optim.Adam(model.parameters()))
+            loader = DataLoader(data, batch_size=4, shuffle=True)
+            for epoch in range(2):
+                train(model, loader, optimizer)
+
+        main()
+    """)
+    assert "def on_before_optimizer_step(self, optimizer):\n        self.optimizer._warm()" in after
+    assert "return self.optimizer.inner" in after
+
+
+def test_a_model_that_runs_before_or_after_the_epochs_is_where_it_was(same: Same) -> None:
+    """Its move stays where something runs it before; after the fit it is moved back, for Lightning takes it away."""
+    tail = """
+        def main():
+            model = torch.nn.DataParallel(Net())
+            model.cuda()
+            criterion = nn.CrossEntropyLoss().cuda()
+            loader = DataLoader(data, batch_size=4, shuffle=True)
+            optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+            {before}
+            for epoch in range(2):
+                for x, y in loader:
+                    x = x.cuda()
+                    y = y.cuda()
+                    optimizer.zero_grad()
+                    loss = criterion(model(x), y)
+                    loss.backward()
+                    optimizer.step()
+                print(epoch)
+            {after}
+
+        def check(model, loader):
+            model.eval()
+            print(sum(model(x.cuda()).sum().item() for x, _ in loader))
+            model.train()
+
+        # There is no such device here.
+        torch.Tensor.cuda = torch.nn.Module.cuda = lambda self: self
+        main()
+    """
+    plain = same(tail.format(before="print(sum(p.numel() for p in model.parameters()))", after="print(model)"))
+    assert "model.cuda()" not in plain
+    assert "criterion = nn.CrossEntropyLoss()\n" in plain
+    assert "root_device" not in plain
+    assert "class LitNet(L.LightningModule):" in plain
+    before = same(tail.format(before="check(model, loader)", after="print(model)"))
+    assert "    model.cuda()\n" in before
+    assert "root_device" not in before
+    after = same(tail.format(before="print(model)", after="check(model, loader)"))
+    assert "model.cuda()" not in after
+    assert "    lit.to(trainer.strategy.root_device)  # Lightning left it on the CPU\n" in after
+
+
+@pytest.mark.parametrize(
+    ("late", "stays"),
+    [
+        ("print(sum(p.numel() for p in model.parameters()))", "none"),
+        ("for group in optimizer.param_groups:\n                group['lr'] = 0.01", "both"),
+        ("args['lr'] = 0.01", "optimizer"),
+        ("model.outer = nn.Linear(8, 2)", "optimizer"),
+        ("new_head(model)", "optimizer"),
+        ("shown(model)", "none"),
+    ],
+)
+def test_what_changes_between_the_optimizer_and_the_epochs_does_not_change_it(
+    same: Same, late: str, stays: str
+) -> None:
+    """An optimizer or schedule is made at the fit only where that is the same one."""
+    after = same(f"""
+        def new_head(net):
+            net.outer = nn.Linear(8, 2)
+
+        def shown(net):
+            print(len(list(net.parameters())))
+
+        def main(args):
+            model = Net()
+            loader = DataLoader(data, batch_size=4, shuffle=True)
+            optimizer = torch.optim.SGD(model.parameters(), lr=args["lr"])
+            schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda epoch: 0.5 ** epoch)
+            {late}
+            for epoch in range(3):
+                for x, y in loader:
+                    loss = F.cross_entropy(model(x), y)
+                    optimizer.zero_grad()
+                    loss.backward()
+                    optimizer.step()
+                schedule.step()
+
+        main(dict(lr=0.1))
+    """)
+    made = after[after.index("def main") :]
+    assert ("SGD(" in made) == (stays != "none")
+    assert ("LambdaLR(" in made) == (stays == "both")
