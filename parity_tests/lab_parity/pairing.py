@@ -56,7 +56,8 @@ class Side:
             known = canonical_keys(step.keys, prefix)
             renamed = self._renamed.get(step.optimizer, {})
             if renamed:
-                known = [key._replace(name=_renamed(key, renamed)) for key in known]
+                roots = _roots(renamed)
+                known = [key._replace(name=_renamed(key, renamed, roots)) for key in known]
             self._layouts[step.optimizer, step.layout] = known
         return known
 
@@ -66,7 +67,7 @@ class Side:
         self._layouts = {key: known for key, known in self._layouts.items() if key[0] != step.optimizer}
 
 
-def _renamed(key: Key, names: Mapping[str, str]) -> str:
+def _renamed(key: Key, names: Mapping[str, str], roots: Mapping[str, str]) -> str:
     if key.phase not in BY_PARAMETER:
         return key.name
     if key.name in names:
@@ -76,7 +77,24 @@ def _renamed(key: Key, names: Mapping[str, str]) -> str:
     for mine, other in names.items():
         if mine.rpartition(".")[0] == folder:
             return f"{other.rpartition('.')[0]}.{leaf}".removeprefix(".")
+    # A module may have nothing but buffers: then the model that it lies in tells.
+    for end in range(folder.count(".") + 1, -1, -1):
+        root = ".".join(folder.split(".")[:end])
+        if root in roots:
+            return f"{roots[root]}.{key.name.removeprefix(root).removeprefix('.')}".removeprefix(".")
     return key.name
+
+
+def _roots(names: Mapping[str, str]) -> dict[str, str]:
+    """The paths of models on the one side and on the other, which their parameters' names begin with."""
+    found: dict[str, set[str]] = {}
+    for mine, other in names.items():
+        left, right = mine.split("."), other.split(".")
+        while left and right and left[-1] == right[-1]:
+            left.pop()
+            right.pop()
+        found.setdefault(".".join(left), set()).add(".".join(right))
+    return {root: others.pop() for root, others in found.items() if len(others) == 1}
 
 
 def _by_initial_weights(a: Step, keys_a: Sequence[Key], b: Step, keys_b: Sequence[Key]) -> dict[str, str]:

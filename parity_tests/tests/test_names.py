@@ -254,3 +254,55 @@ def test_buffers_beside_the_trained_module_are_told_of_in_one_line(tmp_path: Pat
         "3 buffers outside the module whose step it is, only in the second trace: "
         "critic.1.running_mean, critic.1.running_var, critic.1.num_batches_tracked"
     ]
+
+
+def sharing(path: Path, held: bool) -> Path:
+    """Two networks with one block in common, and one optimizer that is given the weights of both."""
+    torch.manual_seed(0)
+    shared = nn.Linear(2, 2)
+    first, second = nn.Sequential(nn.Linear(2, 2), shared), nn.Sequential(nn.Linear(2, 2), shared)
+    holder = Holder(one=first, other=second) if held else None
+    with lab_parity.record(path), pytest.warns(UserWarning, match="duplicate parameters"):
+        two(torch.optim.Adam([*first.parameters(), *second.parameters()], lr=0.1), [first, second])
+    del holder
+    return path
+
+
+def test_weights_that_an_optimizer_holds_twice_are_compared_once(tmp_path: Path) -> None:
+    """A shared block of two networks had two rows of one name a step: no comparison was possible."""
+    verdict = lab_parity.compare(sharing(tmp_path / "a", held=False), sharing(tmp_path / "b", held=False))
+    assert (verdict.rung, verdict.reasons) == ("identical", ())
+    assert len(names(tmp_path / "a")) == len(set(names(tmp_path / "a"))) == 6
+    verdict = lab_parity.compare(tmp_path / "a", sharing(tmp_path / "b2", held=True))
+    assert (verdict.rung, verdict.reasons) == ("identical", ())
+
+
+class Averages(nn.Module):
+    """Buffers, and no parameters."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Moves its average."""
+        with torch.no_grad():
+            self.mean += 0.1 * (x.mean(0) - self.mean)
+        return x - self.mean
+
+
+def beside(path: Path, held: bool) -> Path:
+    """Two networks of one kind, each with a module that has buffers alone."""
+    torch.manual_seed(0)
+    first, second = (nn.Sequential(nn.Linear(2, 2), nn.Sequential(Averages())) for _ in range(2))
+    holder = Holder(maker=first, critic=second) if held else None
+    with lab_parity.record(path):
+        two(torch.optim.SGD([*first.parameters(), *second.parameters()], lr=0.1), [first, second])
+    del holder
+    return path
+
+
+def test_a_module_with_buffers_alone_follows_its_model(tmp_path: Path) -> None:
+    """No parameter lies beside its buffers: the path of the model that it lies in is known from the others."""
+    verdict = lab_parity.compare(beside(tmp_path / "a", held=False), beside(tmp_path / "b", held=True))
+    assert (verdict.rung, verdict.reasons, verdict.coverage.tensors) == ("identical", (), 6)

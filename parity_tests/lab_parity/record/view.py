@@ -154,7 +154,11 @@ class Views:
             names = list(group.get("names", ()))[: len(listed[-1])]
             given += [*names, *[None] * (len(listed[-1]) - len(names))]
         tensors = [tensor for part in listed for tensor in part]
-        if seen is not None and len(tensors) == len(seen.tensors) and all(map(operator.is_, tensors, seen.tensors)):
+        if seen is None or not _same(tensors, seen.tensors):
+            # Models that share a block, in one optimizer: it holds the block's weights several times.
+            listed, given = _once(listed, given)
+            tensors = [tensor for part in listed for tensor in part]
+        if seen is not None and _same(tensors, seen.tensors):
             return attrs.evolve(seen, state=_slots(state, tensors, seen.names, given))
         known = self._known.get(id(optimizer))
         if known is None or known.of() is not optimizer:
@@ -181,6 +185,26 @@ class Views:
         self._copies = {place: copy for place, copy in self._copies.items() if copy.alive}
         averages: list[nn.Module | Copy] = [*alive(known.averages), *alive(known.copies)]
         return OptimizerView(made, _slots(state, tensors, found, given), roots, averages, prefixes)
+
+
+def _same(tensors: Sequence[Tensor], others: Sequence[Tensor]) -> bool:
+    return len(tensors) == len(others) and all(map(operator.is_, tensors, others))
+
+
+def _once(listed: list[list[Tensor]], given: list[str | None]) -> tuple[list[list[Tensor]], list[str | None]]:
+    """Each tensor where it comes first, and the names that the program gave those."""
+    met: set[int] = set()
+    names = iter(given)
+    parts: list[list[Tensor]] = []
+    kept: list[str | None] = []
+    for part in listed:
+        parts.append([])
+        for tensor, name in zip(part, names, strict=False):
+            if id(tensor) not in met:
+                met.add(id(tensor))
+                parts[-1].append(tensor)
+                kept.append(name)
+    return parts, kept
 
 
 def _slots(

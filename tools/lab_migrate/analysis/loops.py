@@ -105,7 +105,7 @@ def find_loops(project: Project | Path, graph: CallGraph | None = None) -> list[
     if isinstance(project, Path):
         project = read_project(project)
     search = _Search(graph or CallGraph(project))
-    found = [loop for function in project.functions for loop in search.loops_of(function)]
+    found = search.outermost([loop for function in project.functions for loop in search.loops_of(function)])
     return sorted(found, key=lambda loop: (loop.path, loop.line))
 
 
@@ -135,6 +135,26 @@ class _Search:
         """Training loops in a function's own code."""
         self.exposed(function)
         return self._found[id(function)]
+
+    def outermost(self, loops: Sequence[TrainingLoop]) -> list[TrainingLoop]:
+        """Without loops that are a part of another one's step: `train(x, y)` takes some steps of one network in a loop,
+        then one of the other, and is called for every batch."""
+        inside = {id(loop): {id(node) for node in own_nodes([loop.node])} for loop in loops}
+
+        def called_in_loops(function: Function, seen: frozenset[int], own: int) -> bool:
+            calls = [call for call in self.graph.callers_of(function) if id(call.caller) not in seen]
+            return bool(calls) and all(
+                any(id(call.node) in nodes for loop, nodes in inside.items() if loop != own)
+                or called_in_loops(call.caller, seen | {id(call.caller)}, own)
+                for call in calls
+            )
+
+        return [
+            loop
+            for loop in loops
+            if not {BACKWARD, STEP} <= self.exposed(loop.owner)
+            or not called_in_loops(loop.owner, frozenset({id(loop.owner)}), id(loop))
+        ]
 
     def exposed(self, function: Function) -> frozenset[str]:
         """The kinds of events that calling a function runs outside its own training loops.

@@ -272,3 +272,35 @@ def test_an_entry_that_cannot_be_read_is_named_with_a_way_out(project: Make) -> 
     root = project({"train.py": "import tools\n", "tools.py": "print 2\n", "other.py": "print 3\n"})
     codes = [(one.path, one.code) for one in convert_project(root, entry="train.py").findings]
     assert codes == [("tools.py", "LM203"), ("train.py", "LM002")]
+
+
+SEVERAL_STEPS = """def training_function(G, D):
+    def train(batches):
+        for batch in batches:
+            D(batch).mean().backward()
+            D.optim.step()
+        G().mean().backward()
+        G.optim.step()
+
+    return train
+
+
+def main(G, D, loader):
+    train = training_function(G, D)
+    for epoch in range(3):
+        for batches in loader:
+            train(batches)
+
+
+main(G, D, loader)
+"""
+ONCE = SEVERAL_STEPS.replace(
+    "    for epoch in range(3):\n        for batches in loader:\n", "    if True:\n        if True:\n"
+)
+
+
+@pytest.mark.parametrize(("text", "line"), [(SEVERAL_STEPS, 15), (ONCE, 3)], ids=["a part of a step", "called once"])
+def test_a_loop_that_is_a_part_of_another_ones_step_is_no_training(project: Make, text: str, line: int) -> None:
+    """Some steps of the critic for every batch, then one of the generator: the batches' loop is the training."""
+    conversion = convert_project(project({"train.py": text}))
+    assert [finding.line for finding in conversion.findings if finding.code == "LM201"] == [line]
