@@ -13,6 +13,7 @@ from lab_migrate.findings import Finding
 from lab_migrate.idiomatic.class_names import class_name
 from lab_migrate.idiomatic.datamodule import data_module
 from lab_migrate.idiomatic.distributed import distributed_of
+from lab_migrate.idiomatic.given import models_given
 from lab_migrate.idiomatic.group import spawned
 from lab_migrate.idiomatic.hooks import hooks_of
 from lab_migrate.idiomatic.imports import import_edit, lightning_name
@@ -100,6 +101,8 @@ def _file(module: Module, loops: list[TrainingLoop], graph: CallGraph) -> tuple[
                 "keep the faithful way, or move the loop over epochs into this file",
             )  # fmt: skip
         roles = roles_of(nest)
+        # What is only called by the name of a model is a guess.
+        roles.models = models_given(roles.optimizers, nest, graph) or roles.models
         if len(roles.optimizers) == 1:
             roles.wrapper = wrapper_of(roles.optimizers[0], nest, graph)
         steps = [own_step(name, nest, graph) for name in roles.optimizers]
