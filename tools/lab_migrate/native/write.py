@@ -83,6 +83,7 @@ def _context(sheet: Sheet) -> dict[str, Any]:
     clip = None if several else sheet.optimizers[0].clipping
     made = callbacks(sheet, batches) | {
         "package": sheet.package, "name": sheet.name, "every": every, "batches": batches, "doc": sheet.title,
+        "stays_training": not getattr(trainer.evaluation, "eval_mode", True),
         "steps": trainer.steps, "seed": trainer.seed, "eval_every": trainer.eval_every,
         "eval_batches": trainer.eval_batches, "log_every": trainer.log_every,
         "checkpoint_every": trainer.checkpoint_every, "has_evaluation": sheet.evaluates,

@@ -72,16 +72,6 @@ REFUSED: dict[str, tuple[str, str, tuple[str, ...]]] = {
         "before step 0",
         ("Trainer.evaluation = @Evaluation()", "Evaluation.at_start = True"),
     ),
-    "evaluation in training mode": (
-        "LM402",
-        "eval_mode",
-        ("Trainer.evaluation = @Evaluation()", "Evaluation.eval_mode = False"),
-    ),
-    "generators kept": (
-        "LM402",
-        "generators",
-        ("Trainer.evaluation = @Evaluation()", "Evaluation.generators = 'kept'"),
-    ),
     "a mixture of loaders": (
         "LM402",
         "step",

@@ -13,8 +13,4 @@ def objection(semantics: Semantics) -> str | None:
         return None
     if semantics.eval_at_start:
         return "Evaluation.at_start evaluates before step 0; the sanity check is not that"
-    if semantics.evaluates and not semantics.eval_mode:
-        return "Evaluation.eval_mode is off; Lightning evaluates in eval mode"
-    if semantics.evaluates and semantics.eval_generators != "shared":
-        return f"Evaluation.generators is {semantics.eval_generators!r}; Lightning draws from the training's"
     return None

@@ -22,7 +22,7 @@ __all__ = ["Annealed", "anneals", "callbacks"]
 HOOKS = ("Anneal", "Keep", "StopOnNaN")
 
 #: Callbacks that may be written beside a project's own.
-WRITTEN = ("Anneal", "Average", "Generators", "Lookahead", "Saving", "StopOnNaN")
+WRITTEN = ("Anneal", "Average", "EvaluationDraws", "Generators", "Lookahead", "Saving", "StopOnNaN")
 
 
 @attrs.frozen
@@ -70,6 +70,8 @@ def callbacks(sheet: Sheet, batches: str | None) -> dict[str, Any]:
         *(["Lookahead(config.lookahead)"] if sheet.ahead is not None else []),
         *([f"Average({average['made'] if average['own'] else 'config.averaging'})"] if average else []),
     ]
+    draws = _draws(sheet, average)
+    listed += ["EvaluationDraws()"] if draws is not None else []
     waiting = iter(moved)
     for number, hook in enumerate(sheet.trainer.hooks):
         match type(hook).__name__:
@@ -88,6 +90,7 @@ def callbacks(sheet: Sheet, batches: str | None) -> dict[str, Any]:
         "ema": average,
         "ahead": sheet.ahead,
         "ahead_counts": sheet.ahead is not None and scaler_of(sheet.trainer) is not None,
+        "draws": draws,
         "anneals": bool(moved),
         "stop_on_nan": "StopOnNaN" in kinds,
         "keep": None if keep is None else {"last": keep.last, "best": keep.best, "mode": keep.mode},
@@ -131,6 +134,20 @@ def _require_distinct(imports: Sequence[str], classes: Sequence[str]) -> None:
                     raise NotNativeError(
                         "LM405", f"hooks have different things under the name {name} ({line})", "rename one of them"
                     )
+
+
+def _draws(sheet: Sheet, average: dict[str, Any] | None) -> dict[str, Any] | None:
+    """From which generators an evaluation draws, if not from the training's. Raises `NotNativeError`."""
+    evaluation = sheet.trainer.evaluation
+    generators = getattr(evaluation, "generators", "shared")
+    if generators == "shared" or not sheet.evaluates:
+        return None
+    if average is not None and average["own"] and "    def swapped(" in "".join(sheet.own["average.py"]["code"][1:]):
+        raise NotNativeError(
+            "LM405", f"{average['own']} swaps itself in by a way of its own, which may draw, and Evaluation.generators "
+            f"is {generators!r}", "evaluate without generators of its own, or stay at level L2",
+        )  # fmt: skip
+    return {"seed": evaluation.seed if generators == "own" else None}
 
 
 def _average(sheet: Sheet) -> dict[str, Any] | None:

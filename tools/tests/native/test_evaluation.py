@@ -1,0 +1,48 @@
+"""Level L3: how evaluation draws, and in which mode the model is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from .settings import GAN
+
+EVALUATION = ("Trainer.evaluation = @Evaluation()", "Trainer.eval_every = 2")
+TRAINING = (*EVALUATION, "Evaluation.eval_mode = False")
+PROJECTS: dict[str, tuple[str, ...]] = {
+    "in training mode": TRAINING,
+    "in training mode, with an average that has buffers": (*TRAINING, "Trainer.ema = @EMA()", "EMA.buffers = True"),
+    "generators that are put back": (*TRAINING, "Evaluation.generators = 'kept'", "Trainer.hooks = [@Shaken()]"),
+    "generators that are seeded": (*EVALUATION, "Evaluation.generators = 'own'", "Evaluation.seed = 3"),
+    "generators that are seeded, an average, a hook that draws": (
+        *TRAINING, "Evaluation.generators = 'own'", "Trainer.ema = @EMA()", "Adam.accumulate = 2",
+        "Trainer.hooks = [@Shaken()]",
+    ),
+    "generators that are seeded, an average of the project's own": (
+        *TRAINING, "Evaluation.generators = 'own'", "Trainer.ema = @Powered()",
+    ),
+    "of a generator and its critic, in training mode, seeded": (
+        *GAN, *TRAINING, "Evaluation.generators = 'own'", "Adversarial.critic_steps = 2",
+        "critic/Model.blocks = [@hidden/Linear(), @Norm(), @Activation(), @logit/Linear()]",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PROJECTS)
+def test_a_native_evaluation_leaves_the_training_as_labs_does(native: Any, name: str) -> None:
+    """Every batch, draw, loss, gradient and parameter, over nine steps with four evaluations."""
+    native.identical(*PROJECTS[name])
+
+
+@pytest.mark.parametrize("name", PROJECTS)
+def test_a_native_training_with_such_an_evaluation_goes_on(native: Any, name: str) -> None:
+    """From every checkpoint; what is evaluated at the end is the same."""
+    native.goes_on(*PROJECTS[name])
+
+
+def test_an_average_that_swaps_itself_in_beside_generators_of_its_own_is_refused(native: Any) -> None:
+    """It may draw on the way in and on the way out."""
+    conversion = native.converted(*TRAINING, "Evaluation.generators = 'own'", "Trainer.ema = @Belated()")
+    assert any(one.code == "LM405" and "Belated" in one.message for one in conversion.findings)
+    assert not conversion.changes
