@@ -20,19 +20,31 @@ LABS = ("legacy_lab.optim.schedules.warmup_cosine", "legacy_lab.optim.schedules.
 @attrs.frozen
 class Scheduled:
     """One: its `field` in the config, its class and value, and either the class's `code`, lifted out of Lab, or the
-    line that imports it from the project."""
+    line that imports it from the project. `every` and `late` say at which updates it is asked: at each so-manieth, or
+    behind that.
+    """
 
     field: str
     name: str
     value: str
     code: dict[str, Any] | None
     imported: str | None
+    every: int = 1
+    late: bool = False
+
+    @property
+    def asked(self) -> str:
+        """The expression of what an optimizer's schedule asks before each update."""
+        field = f"self.config.{self.field}"
+        if self.late:
+            return f"late({field}, every={self.every})"
+        return f"held({field}, every={self.every})" if self.every > 1 else field
 
 
 def schedules_of(schedule: Any, schema: Schema, field: str) -> tuple[Scheduled, ...]:
     """All that a setting holds; the first is named `field`, the second `field2`. Raises `NotNativeError`."""
     found = []
-    for number, one in enumerate(_flat(schedule)):
+    for number, (one, every, late) in enumerate(_flat(schedule)):
         builder = schema.builder_of(one)
         if builder is None or builder.function:
             raise NotNativeError(
@@ -56,17 +68,19 @@ def schedules_of(schedule: Any, schema: Schema, field: str) -> tuple[Scheduled, 
                 "write it as a class that is given numbers, or stay at level L2", builder.place,
             )  # fmt: skip
         imported = None if code is not None else next(iter(spelled.imports))
-        found.append(Scheduled(field if number == 0 else f"{field}{number + 1}", name, value, code, imported))
+        found.append(
+            Scheduled(field if number == 0 else f"{field}{number + 1}", name, value, code, imported, every, late)
+        )
     return tuple(found)
 
 
-def _flat(schedule: Any) -> list[Any]:
+def _flat(schedule: Any, every: int = 1, late: bool = False) -> list[tuple[Any, int, bool]]:
     if schedule is None:
         return []
     if isinstance(schedule, Sequence):
-        return [part for one in schedule for part in _flat(one)]
+        return [part for one in schedule for part in _flat(one, every, late)]
     if type(schedule).__name__ == "combined":
-        return _flat(schedule.schedules)
+        return _flat(schedule.schedules, every, late)
     if type(schedule).__name__ == "Timed":
-        return _flat(schedule.schedule)
-    return [schedule]
+        return _flat(schedule.schedule, schedule.every, schedule.when == "after")
+    return [(schedule, every, late)]

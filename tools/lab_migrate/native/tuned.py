@@ -93,7 +93,7 @@ class Tuned:
         """The expression of its schedule; None where it has none."""
         if not self.schedules:
             return None
-        return f"Schedule({', '.join([self.field, *(f'self.config.{one.field}' for one in self.schedules)])})"
+        return f"Schedule({', '.join([self.field, *(one.asked for one in self.schedules)])})"
 
 
 def tuned(optimizer: Any, schema: Schema, role: str = "", radius: float | None = None) -> Tuned:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 from lab_bridge.idiomatic.semantics import Semantics, Time
@@ -13,10 +14,7 @@ KEEPS = "schedules"
 def objection(semantics: Semantics) -> str | None:
     """Why, or None."""
     if semantics.native:
-        unusual = [time for time in semantics.times if (time.per, time.when, time.every) != ("update", "before", 1)]
-        if not unusual:
-            return None
-        return f"a schedule is asked {unusual[0].when} every {unusual[0].per}, at each {unusual[0].every}."
+        return _native(semantics.times)
     if any(time.per == "loss" for time in semantics.times):
         return "a schedule is asked at every loss; Lightning steps schedulers by updates or epochs"
     by_epochs = [time for time in semantics.times if time.per == "epoch"]
@@ -31,6 +29,17 @@ def objection(semantics: Semantics) -> str | None:
     if by_updates and not _apart(by_epochs, by_updates):
         return "schedules by epochs and by updates may move the same hyperparameter"
     return None
+
+
+def _native(times: Sequence[Time]) -> str | None:
+    """A function of the number of updates says what a schedule of updates does, as long as no other moves the same."""
+    by_others = [time for time in times if time.per != "update"]
+    if by_others:
+        return f"a schedule is asked {by_others[0].when} every {by_others[0].per}, at each {by_others[0].every}."
+    alike = len({(time.when, time.every) for time in times}) <= 1
+    if alike or all(_apart([one], [other]) for one, other in itertools.combinations(times, 2)):
+        return None
+    return "schedules that are asked at different updates may move the same hyperparameter"
 
 
 def _apart(some: Sequence[Time], others: Sequence[Time]) -> bool:

@@ -1,0 +1,66 @@
+"""Level L3: at which updates schedules are asked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from .settings import GAN, LABS_SCALE
+
+RAMP = ("Ramp.of = 'lr'", "Ramp.start = 0.02", "Ramp.end = 0.001", "Ramp.steps = 3")
+TIMED = ("Adam.schedule = @Timed()", "Timed.schedule = @Ramp()", *RAMP)
+TWO = (
+    "Adam.schedule = [@a/Timed(), @b/Timed()]", "a/Timed.schedule = @a/Ramp()", "b/Timed.schedule = @b/Ramp()",
+    "a/Timed.every = 3", "b/Timed.when = 'after'", "b/Timed.every = 2", "Ramp.start = 0.02", "Ramp.end = 0.3",
+    "Ramp.steps = 3", "a/Ramp.of = 'lr'",
+)  # fmt: skip
+PROJECTS: dict[str, tuple[str, ...]] = {
+    "at every third update": (*TIMED, "Timed.every = 3"),
+    "behind each update": (*TIMED, "Timed.when = 'after'", "Adam.accumulate = 2"),
+    "behind each second update, where some are skipped": (
+        *TIMED, "Timed.when = 'after'", "Timed.every = 2", *LABS_SCALE, "Adam.multipliers = {'*.bias': 2.0}",
+        "Trainer.steps = 18",
+    ),
+    "two that move different things at different updates": (
+        *TWO, "b/Ramp.of = 'decay'", "Adam.decay_multipliers = {'blocks.4.*': 0.5}",
+    ),
+    "one of the project's own behind each third update": (
+        "Adam.schedule = @Timed()", "Timed.schedule = @Halving()", "Timed.when = 'after'", "Timed.every = 3",
+        "Halving.lr = 0.02", "Halving.every = 1",
+    ),
+    "of a generator and its critic": (
+        *GAN, "critic/Adam.schedule = @c/Timed()", "c/Timed.schedule = @Ramp()", "c/Timed.every = 2", *RAMP,
+        "Adversarial.critic_steps = 2", "generator/SGD.schedule = @g/Timed()", "g/Timed.schedule = @WarmupCosine()",
+        "WarmupCosine.lr = 0.1", "WarmupCosine.total = 9", "g/Timed.when = 'after'",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PROJECTS)
+def test_a_native_schedule_is_asked_when_labs_is(native: Any, name: str) -> None:
+    """Every hyperparameter, gradient and parameter, over nine updates."""
+    native.identical(*PROJECTS[name])
+
+
+@pytest.mark.parametrize("name", PROJECTS)
+def test_a_native_training_with_such_a_schedule_goes_on(native: Any, name: str) -> None:
+    """From every checkpoint."""
+    native.goes_on(*PROJECTS[name])
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        (*TWO, "b/Ramp.of = 'lr'"),
+        (
+            "Adam.schedule = [@Timed(), @Halving()]", "Timed.every = 3", "Timed.schedule = @Ramp()", *RAMP,
+            "Halving.lr = 1.0",
+        ),
+    ],
+)  # fmt: skip
+def test_schedules_that_may_move_the_same_at_different_updates_are_refused(native: Any, lines: tuple[str, ...]) -> None:
+    """The last one that was asked counts, which a function of the number of updates does not say."""
+    conversion = native.converted(*lines)
+    assert any(one.code == "LM402" and "may move the same" in one.message for one in conversion.findings)
+    assert not conversion.changes
