@@ -33,7 +33,7 @@ METHODS = {
     "after_eval": Form("on_validation_end", metrics="evaluated"),
     "after_train": Form("on_train_end"),
 }
-ASKED = {"step", "steps", "model", "objective", "log"}
+ASKED = {"step", "steps", "model", "objective", "log", "ema", "run_dir", "device", "seed"}
 MAY_STOP = {"before_step", "after_step", "after_eval"}
 #: Gradients are zeroed at another time; what else needs autograd would find other ones.
 GRADIENTS = {"grad", "backward", "requires_grad", "requires_grad_", "autograd"}

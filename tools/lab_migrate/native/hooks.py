@@ -30,7 +30,7 @@ class OwnHook:
     """A hook's class as a callback's, the expression that makes it, and what its file needs.
 
     `asks` are what it takes of the LightningModule beside the model: its `objective`, `metrics` of the last loss,
-    `evaluated` of the last evaluation.
+    `evaluated` of the last evaluation; and of the callbacks the `average`.
     """
 
     name: str
@@ -80,7 +80,8 @@ def own_hook(hook: Any, schema: Schema, batches: str | None) -> OwnHook:
         made,
         imports,
         frozenset(asked for one in found.values() for asked in one.asks)
-        | ({"objective"} if "pl_module.objective" in code else set()),
+        | ({"objective"} if "pl_module.objective" in code else set())
+        | ({"average"} if "average_of(trainer)" in code else set()),
         any(one.logs for one in found.values()),
         has_state,
     )
@@ -156,6 +157,10 @@ class _Rewriting(cst.CSTTransformer):
                 "steps": "trainer.max_steps",
                 "model": "pl_module.model",
                 "objective": "pl_module.objective",
+                "ema": "average_of(trainer)",
+                "run_dir": "Path(trainer.default_root_dir)",
+                "device": "pl_module.device.type",  # a string, as Lab has it
+                "seed": "pl_module.config.seed",
             }.get(original_node.attr.value)
             if said is not None:
                 return cst.parse_expression(said)

@@ -33,12 +33,16 @@ class OwnAverage:
     imports: Sequence[str]
 
 
-def own_average(average: Any, schema: Schema) -> OwnAverage | None:
-    """Take it out of its file; None for Lab's own. Raises `NotNativeError` for one that needs more of Lab."""
+def own_average(average: Any, schema: Schema, asked: bool = False) -> OwnAverage | None:
+    """Take it out of its file; None for Lab's own that no hook has `asked` for.
+
+    Raises `NotNativeError` for one that needs more of Lab.
+    """
     builder = schema.builder_of(average)
     assert builder is not None
     if builder.target == BASE:
-        return None
+        lifted = lift(BASE)
+        return OwnAverage("EMA", lifted.code, Expressions(schema).of(average), lifted.imports) if asked else None
     names = own_classes(builder)
     if names is None:
         raise _refused(builder, f"is not built on {BASE} in one file")

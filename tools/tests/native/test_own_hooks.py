@@ -28,6 +28,10 @@ PROJECTS: dict[str, tuple[str, ...]] = {
         MARGIN, "Trainer.hooks = [@Shaken(), @StopOnNaN(), @Damped(), @Sharpened(), @Bounded()]",
         "Trainer.eval_every = 3", "Adam.accumulate = 2",
     ),
+    "the average, a file": ("Trainer.hooks = [@Sampled()]", "Trainer.ema = @EMA()", "Trainer.eval_every = 2"),
+    "an average of the project's own, two batches a step": (
+        "Trainer.hooks = [@Sampled()]", "Trainer.ema = @Powered()", "Adam.accumulate = 2",
+    ),
     "one of Lab's": (
         "Trainer.objective = @Distillation()", "Trainer.hooks = [@Teach()]",
     ),
@@ -38,6 +42,21 @@ PROJECTS: dict[str, tuple[str, ...]] = {
 def test_a_hook_of_the_projects_own_has_the_bits_as_a_callback(native: Any, name: str) -> None:
     """Every batch, loss, gradient and parameter, over nine steps."""
     native.identical(*PROJECTS[name])
+
+
+def test_a_hook_writes_what_it_did(native: Any) -> None:
+    """Where the training's files go; the same as under Lab, and behind a resume from every checkpoint."""
+    native.goes_on("Trainer.hooks = [@Sampled()]", "Trainer.ema = @EMA()")
+    for step in (3, 6, 9):
+        said = [(native.folder / run / f"samples_{step}.txt").read_text() for run in ("lab", "run")]
+        assert said[0] == said[1]
+
+
+def test_a_hook_that_asks_for_an_average_that_there_is_not_is_refused(native: Any) -> None:
+    """Lab would hand it None."""
+    conversion = native.converted("Trainer.hooks = [@Sampled()]")
+    assert any(one.code == "LM405" and "there is none" in one.message for one in conversion.findings)
+    assert not conversion.changes
 
 
 @pytest.mark.parametrize("lines", [(), ("Adam.accumulate = 2",)])

@@ -51,12 +51,15 @@ def callbacks(sheet: Sheet, batches: str | None) -> dict[str, Any]:
     if sum(type(hook).__name__ == "Keep" for hook in sheet.trainer.hooks) > 1:
         raise NotNativeError("LM405", "Trainer.hooks has two Keep, which overwrite each other's files", "keep one")
     kinds = {type(hook).__name__: hook for hook in sheet.trainer.hooks}
-    average, moved, own = _average(sheet), anneals(sheet), _own(sheet, batches)
+    moved, own = anneals(sheet), _own(sheet, batches)
+    asked = {asked for one in own.values() for asked in one.asks}
+    average = _average(sheet, "average" in asked)
     states = lift("legacy_lab.train.checkpoint.generator_states")
     states += lift("legacy_lab.train.checkpoint.set_generator_states")
     sheet.own["generators.py"] = {"imports": states.imports, "code": states.code}
     imports = [
-        *STANDARD, "from contextlib import ExitStack", "from lightning.pytorch.callbacks import ModelCheckpoint",
+        *STANDARD, "from contextlib import ExitStack", "from pathlib import Path",
+        "from lightning.pytorch.callbacks import ModelCheckpoint",
         f"from {sheet.package}.config import Averaging, SlowWeights",
         f"from {sheet.package}.generators import generator_states, set_generator_states",
     ]  # fmt: skip
@@ -97,7 +100,7 @@ def callbacks(sheet: Sheet, batches: str | None) -> dict[str, Any]:
         "saving": saving,
         "callback_names": [*dict.fromkeys(line.partition("(")[0] for line in listed), *(["Saving"] if saving else [])],
         "callbacks": listed,
-        "asked": {asked for one in own.values() for asked in one.asks},
+        "asked": asked,
     }
 
 
@@ -150,11 +153,13 @@ def _draws(sheet: Sheet, average: dict[str, Any] | None) -> dict[str, Any] | Non
     return {"seed": evaluation.seed if generators == "own" else None}
 
 
-def _average(sheet: Sheet) -> dict[str, Any] | None:
+def _average(sheet: Sheet, asked: bool) -> dict[str, Any] | None:
     ema = sheet.trainer.ema
     if ema is None:
+        if asked:
+            raise NotNativeError("LM405", "a hook asks for Trainer.ema, and there is none", "bind it, or drop the hook")
         return None
-    own = own_average(ema, sheet.schema)
+    own = own_average(ema, sheet.schema, asked)
     swaps = sheet.evaluates and getattr(sheet.trainer.evaluation, "averaged", True)
     if own is None:
         return {"own": None, "decay": ema.decay, "warmup": ema.warmup, "buffers": ema.buffers, "swaps": swaps}
