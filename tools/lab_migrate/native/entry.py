@@ -63,21 +63,27 @@ def find_entry(root: Path, name: str | None) -> Entry:
 def legacy_imports(root: Path, entry: str, taken: Mapping[str, Taken] | None = None) -> Iterator[Finding]:
     """Imports of Lab outside of the script that is not the block builder: they would stay behind.
 
-    Files that classes are taken out of are read as they are then.
+    Files that classes are taken out of are read as they are then; lines are those that the file has.
     """
     for file in python_files(root):
         path = file.relative_to(root).as_posix()
         text = taken[path].after if taken and path in taken else read_source(file)
         if path == entry or "legacy_lab" not in text:
             continue
-        for node in ast.walk(ast.parse(text)):
+        left = {module for node in ast.walk(ast.parse(text)) for module in _modules(node) if _goes(module)}
+        for node in ast.walk(ast.parse(read_source(file))):
             for module in _modules(node):
-                if module.split(".")[0] == "legacy_lab" and module.split(".")[:2] != ["legacy_lab", "blocks"]:
+                if module in left:
                     yield Finding(
                         path, node.lineno, node.col_offset + 1, "LM403", Status.MANUAL,  # type: ignore[attr-defined]
                         f"imports {module}; at level L3 only legacy_lab.blocks stays",
                         "write what it takes from there into the project, or stay at level L2",
                     )  # fmt: skip
+
+
+def _goes(module: str) -> bool:
+    parts = module.split(".")
+    return parts[0] == "legacy_lab" and parts[1:2] != ["blocks"]
 
 
 def _modules(node: ast.AST) -> list[str]:

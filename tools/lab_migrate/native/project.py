@@ -25,7 +25,7 @@ from lab_migrate.native.own_average import own_classes
 from lab_migrate.native.refused import NotNativeError
 from lab_migrate.native.relinked import relinked
 from lab_migrate.native.sam import Sharpness, without_sam
-from lab_migrate.native.taken import Taken, taken_out
+from lab_migrate.native.taken import Taken, still_used, taken_out
 from lab_migrate.native.write import Written, package_of, written
 from lab_migrate.project import read_source
 
@@ -114,7 +114,7 @@ def read_training(
     taken = taken_out(root, [*optimizers, *clips, *trainer.hooks], document.schema, _averages(trainer, document.schema))
     linked = relinked(root, script.path, package_of(script, stem_of(own or source)), taken)
     taken = {**taken, **linked.files}
-    findings = [*script.findings, *legacy_imports(root, script.path, taken)]
+    findings = [*script.findings, *legacy_imports(root, script.path, taken), *still_used(root, script.path, taken)]
     # What Lab's code builds itself has these settings as well; the typed config has not.
     findings += [_problem(root, name, one) for one in document.findings if one.kind == "elsewhere"]
     findings += [

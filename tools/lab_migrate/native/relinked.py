@@ -41,7 +41,7 @@ def relinked(root: Path, entry: str, package: str, taken: Mapping[str, Taken]) -
         found = _Linking(package)
         after = module.visit(found).code
         if found.targets:
-            files[path] = Taken(taken[path].before if path in taken else text, after)
+            files[path] = attrs.evolve(taken[path], after=after) if path in taken else Taken(text, after)
             targets |= dict.fromkeys(found.targets)
     return Relinked(files, tuple(targets))
 

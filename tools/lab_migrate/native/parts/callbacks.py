@@ -22,7 +22,7 @@ __all__ = ["Annealed", "anneals", "callbacks"]
 HOOKS = ("Anneal", "Keep", "StopOnNaN")
 
 #: Callbacks that may be written beside a project's own.
-WRITTEN = ("Anneal", "Average", "EvaluationDraws", "Generators", "Lookahead", "Saving", "StopOnNaN")
+WRITTEN = ("Anneal", "Average", "EvaluationDraws", "Generators", "Lookahead", "Saving", "StopOnNaN", "average_of")
 
 
 @attrs.frozen
