@@ -63,7 +63,9 @@ class Places:
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "cuda":
                 return f"{text(node.func.value)}.to(self.device)"
             if id(node) in self.backwards and isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-                return f"self.manual_backward({text(node.func.value)})"
+                given = [text(one) for one in node.args]
+                given += [f"{one.arg}={text(one.value)}" for one in node.keywords]
+                return f"self.manual_backward({', '.join([text(node.func.value), *given])})"
             if isinstance(node, ast.Constant):
                 return None
             if id(node) in self.quotients and isinstance(node, ast.BinOp):
@@ -177,9 +179,15 @@ class Places:
         )
 
     def _plain_backwards(self) -> set[int]:
-        """Backward passes that Lightning can run in the legacy step's place."""
+        """Backward passes that Lightning can run in the legacy step's place, with what they are given."""
         calls = [reach.event.node for reach in self.nest.training.backward if reach.direct]
-        return {id(call) for call in calls if isinstance(call, ast.Call) and not call.args and not call.keywords}
+        return {
+            id(call)
+            for call in calls
+            if isinstance(call, ast.Call)
+            and not any(isinstance(one, ast.Starred) for one in call.args)
+            and all(word.arg for word in call.keywords)
+        }
 
     def _given(self) -> dict[str, list[str]]:
         given: dict[str, list[str]] = {}

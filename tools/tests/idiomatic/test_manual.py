@@ -128,3 +128,30 @@ def test_what_lightning_counts_is_said(name: str, said: str, count: int) -> None
     assert [said in message for message in messages] == ([True] if said else [])
     text = re.sub(r"trainer.fit\(.*\)", r"\g<0>; print('counted', trainer.global_step)", after.text)
     assert f"counted {count}\n" in run(text).printed
+
+
+def test_what_a_backward_pass_is_given_goes_to_manual_backward(same: Same) -> None:
+    """Two networks, and a graph that is kept between their backward passes; weights for the outputs of the second."""
+    after = same(
+        """
+        first, second = Net(), Net()
+        loader = DataLoader(data, batch_size=4, shuffle=True)
+        one = torch.optim.SGD(first.parameters(), lr=0.1)
+        two = torch.optim.SGD(second.parameters(), lr=0.1)
+        for epoch in range(2):
+            for x, y in loader:
+                one.zero_grad()
+                two.zero_grad()
+                out = first(x)
+                loss = F.cross_entropy(out, y)
+                loss.backward(retain_graph=True)
+                other = F.cross_entropy(second(x) + out, y, reduction="none")
+                other.backward(torch.ones_like(other))
+                one.step()
+                two.step()
+            print(epoch, loss.item())
+        """,
+        manual=True,
+    )
+    assert "self.manual_backward(self.loss, retain_graph=True)" in after
+    assert "self.manual_backward(other, torch.ones_like(other))" in after
