@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from .settings import GAN
+from .states import trained
 
 #: Scales that overflow at first, and grow again.
 SCALES = (
@@ -99,3 +102,14 @@ RESUMED: dict[str, tuple[str, ...]] = {
 def test_a_native_adversarial_run_resumes_from_every_checkpoint(native: Any, name: str) -> None:
     """From each of its own and each of Lab's it ends with the bits of the whole run."""
     native.goes_on(*GAN, *RESUMED[name])
+
+
+def test_a_hook_ends_an_adversarial_training_where_it_did(native: Any, tmp_path: Path) -> None:
+    """After its step's evaluation; the generators stand where Lab's do."""
+    settings = ("Trainer.hooks = [@Sharpened()]", "Trainer.eval_every = 3", "Sharpened.evaluations = 2")
+    root = native.written(*GAN, *settings, "Trainer.steps = 30", "Adversarial.critic_steps = 2")
+    assert native.train().global_step == 6
+    drawn = torch.get_rng_state()
+    whole = trained(root, tmp_path / "lab")
+    assert len(whole) == 6
+    assert torch.equal(drawn, torch.load(whole[-1], weights_only=True)["rng"]["torch"])
