@@ -203,6 +203,35 @@ def hardest(said: Said, mark: Any) -> None:
     outlined.fit(epoch_loop, range(4))
 
 
+def stages(said: Said, mark: Any) -> None:
+    """Three levels: a teacher of each stage, labels of each epoch; the stage also makes a model of its own."""
+    t = Training(said)
+    guide = nn.Linear(4, 3)
+
+    @mark
+    def stage_loop(stage: int) -> Iterator[Any]:
+        with torch.no_grad():
+            guide.weight.copy_(t.model[3].weight[:, :4])  # type: ignore[index]
+        head = nn.Linear(3, 3)
+        optimizer = torch.optim.SGD(head.parameters(), 0.1, momentum=0.9)
+
+        @mark
+        def epoch_loop(epoch: int) -> Iterator[Any]:
+            labels = head(t.outputs()).argmax(1)
+
+            def training_step(at: Tensor) -> None:
+                optimizer.zero_grad()
+                out = head(t.model(X[at])) + guide(X[at])
+                t.update(nn.functional.cross_entropy(out, labels[at]), labels.tolist())
+                optimizer.step()
+
+            yield from outlined.steps(training_step, torch.randperm(24).split(12))
+
+        yield from outlined.steps(epoch_loop, range(2))
+
+    outlined.fit(stage_loop, range(3))
+
+
 TRAININGS: dict[str, Callable[[Said, Any], None]] = {
     "pseudo-labels": pseudo_labels,
     "centers of features": centers,
@@ -212,6 +241,7 @@ TRAININGS: dict[str, Callable[[Said, Any], None]] = {
     "a warmed head": warmed,
     "two loops an epoch": two_loops,
     "items by the model": hardest,
+    "stages of epochs": stages,
 }
 
 

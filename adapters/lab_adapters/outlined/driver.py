@@ -296,6 +296,8 @@ def _lightning(driver: Driver, settings: dict[str, Any]) -> None:
     ckpt_path = settings.pop("ckpt_path", None)
     given = settings.pop("callbacks", None) or []
     callbacks = [*(given if isinstance(given, list | tuple) else [given]), interruption]
+    # Nobody else has the Trainer in hand, to write a checkpoint.
+    driver.places.keeps = len(callbacks) > 1 or bool(settings.get("enable_checkpointing"))
     handler = signal.getsignal(signal.SIGINT)
     with quiet(), _same_anomaly_mode() as anomaly:
         wanted = {"detect_anomaly": anomaly, **settings, "callbacks": callbacks}

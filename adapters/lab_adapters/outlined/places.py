@@ -177,6 +177,8 @@ class Places:
     put: Callable[[dict[str, Any]], None] = lambda held: None
     begin: Callable[[bool], dict[str, Any]] = lambda whole: {}
     put_beginning: Callable[[dict[str, Any]], None] = lambda states: None
+    #: Whether anybody may write a checkpoint.
+    keeps: bool = False
     running: list[Place] = attrs.field(factory=list)
     resume: Resume | None = None
     _roots: int = 0
@@ -194,11 +196,11 @@ class Places:
 
     def states(self) -> dict[str, Any]:
         """How the generators, the global ones and the program's own, and its counters are now."""
-        return {**generator_states(), "held": self.hold()}
+        return {**generator_states(), "held": self.hold()} if self.keeps else generator_states()
 
     def beginning(self, place: Place | None) -> dict[str, Any]:
         """The same, and how all else is that code of a loop's body finds before or between the loops inside it."""
-        if place is None:
+        if place is None or not self.keeps:
             return self.states()
         return {**self.begin(getattr(place.body, "__reads_models__", False)), **self.states()}
 
