@@ -71,13 +71,20 @@ def say_not_held(body: Any, held: Mapping[str, Any], carried: Mapping[str, Any])
 
 def _named_first(body: Any) -> set[str]:
     """Names that code loads before it hands over a loop."""
-    function = getattr(body, "__func__", body)
+    code = getattr(body, "__func__", body).__code__
+    # From Python 3.13 on, the cell of a name that an inner function reads is loaded like a local.
+    cells = {*code.co_cellvars, *code.co_freevars}
     names: set[str] = set()
-    for one in dis.get_instructions(function.__code__):
+    for one in dis.get_instructions(code):
         if one.argval in ("steps", "call"):
             break
-        if one.opname.startswith("LOAD") and one.opname != "LOAD_CLOSURE" and isinstance(one.argval, str):
-            names.add(one.argval)
+        if one.opname == "LOAD_CLOSURE" or "LOAD" not in one.opname:
+            continue
+        # Two locals may be loaded at once, or one stored and one loaded.
+        given = one.argval if isinstance(one.argval, tuple) else (one.argval,)
+        loaded = given[1:] if one.opname.startswith("STORE") else given
+        local = "FAST" in one.opname
+        names |= {name for name in loaded if isinstance(name, str) and not (local and name in cells)}
     return names
 
 
