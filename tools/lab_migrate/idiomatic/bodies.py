@@ -104,7 +104,8 @@ class Bodies:
             unpacks = self._batch_name(hook) == "batch" and not (isinstance(target, ast.Name) and target.id == "batch")
             if unpacks and (hook != TAIL or needed & used):
                 source = loop.frame.module.source(target)
-                source = source[1:-1] if _wrapped(target, source) else source
+                single = isinstance(target, ast.Tuple) and len(target.elts) == 1
+                source = source[1:-1] if _wrapped(target, source) and not single else source
                 lines.append(f"{rewritten(source, self.places.replace(loop.frame))} = batch")
         if hook == TAIL and self.places.names.passed:
             lines += [f'{self._local(name)} = {self._outputs()}["{key}"]' for name, key in self._passed().items()]

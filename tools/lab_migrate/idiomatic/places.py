@@ -16,6 +16,7 @@ from lab_migrate.idiomatic.nest import Nest
 from lab_migrate.idiomatic.refused import NotIdiomaticError
 from lab_migrate.idiomatic.reserved import RESERVED
 from lab_migrate.idiomatic.roles import Made, Roles
+from lab_migrate.idiomatic.short_names import short_names
 from lab_migrate.idiomatic.text import Replace, rewritten
 
 
@@ -32,6 +33,9 @@ class Places:
         if not nest.base.is_script:
             self.shared = {name for frame in nest.frames for name in names_in(frame.function.body).globals_}
         self.names = Names()
+        self._attributes = {
+            name: f"{short}_" if short in RESERVED else short for name, short in short_names(roles.models).items()
+        }
         self.backwards = self._plain_backwards()
         self.quotients = {id(node) for node in hooks.automatic.mean.quotients} if hooks.automatic else set()
         self.fixed = self._fixed()
@@ -120,8 +124,15 @@ class Places:
 
     def attribute(self, canonical: str) -> str:
         """The attribute for what the base frame knows by this name."""
-        last = canonical.rpartition(":")[2].rpartition(".")[2]
-        return f"{last}_" if last in RESERVED else last
+        if canonical not in self._attributes:
+            others = {*self._attributes.values(), *self.names.captured.values(), *self.names.carried.values()}
+            short = short_names([canonical])[canonical]
+            if short in others:
+                short = "_".join(part for part in canonical.rpartition(":")[2].split(".") if part != "self")
+            while short in RESERVED or short in others:
+                short += "_"
+            self._attributes[canonical] = short
+        return self._attributes[canonical]
 
     def epoch_text(self) -> str:
         """What stands for the epoch's number; empty where it is counted from another one."""
@@ -145,7 +156,7 @@ class Places:
             if len(stepping) == 1:
                 fixed |= dict.fromkeys(stepping, "self.lr_schedulers()")
         else:
-            fixed |= {name: name.rpartition(".")[2] for name in self.roles.optimizers}
+            fixed |= short_names(self.roles.optimizers, self.base.module.symbols.imports)
         fixed |= dict.fromkeys(self.roles.devices, "self.device")
         fixed[self._loader(self.nest.train)] = "self.trainer.train_dataloader"
         if self.nest.validation is not None:
