@@ -17,14 +17,18 @@ def is_cuda(node: ast.AST) -> bool:
     return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "cuda"
 
 
-def names_a_number(value: ast.expr) -> bool:
-    """Whether a device that is made so may be another GPU than the first."""
-    for node in ast.walk(value):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and _NUMBERED.search(node.value):
-            return True
-        if isinstance(node, ast.Call) and dotted(node.func).endswith("device") and len(node.args) == 2:
-            return True
-    return False
+def may_have_a_number(value: ast.expr) -> bool:
+    """Whether a device that is made so may be another GPU than the first: its text says so, or comes from elsewhere."""
+    match value:
+        case ast.Constant(value=str(text)):
+            return _NUMBERED.search(text) is not None
+        case ast.IfExp(body=body, orelse=orelse):
+            return may_have_a_number(body) or may_have_a_number(orelse)
+        case ast.Call(func=func, args=[ast.expr() as kind], keywords=[]) if dotted(func).endswith("device"):
+            return may_have_a_number(kind)
+        case ast.Call(func=func, args=[], keywords=[]):
+            return not dotted(func).endswith(("current_accelerator", "get_default_device"))
+    return True
 
 
 def tests_around(scope: ast.AST, node: ast.AST) -> Iterator[tuple[ast.expr, bool]]:

@@ -138,7 +138,8 @@ class _Search:
 
     def outermost(self, loops: Sequence[TrainingLoop]) -> list[TrainingLoop]:
         """Without loops that are a part of another one's step: `train(x, y)` takes some steps of one network in a loop,
-        then one of the other, and is called for every batch."""
+        then one of the other, and is called for every batch. Nor is one in a module's `forward`, whatever steps there:
+        it runs wherever the module does."""
         inside = {id(loop): {id(node) for node in own_nodes([loop.node])} for loop in loops}
 
         def called_in_loops(function: Function, seen: frozenset[int], own: int) -> bool:
@@ -152,6 +153,7 @@ class _Search:
         return [
             loop
             for loop in loops
+            if not (loop.owner.cls is not None and loop.owner.name == "forward")
             if not {BACKWARD, STEP} <= self.exposed(loop.owner)
             or not called_in_loops(loop.owner, frozenset({id(loop.owner)}), id(loop))
         ]

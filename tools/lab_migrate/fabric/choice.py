@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import attrs
 
 from lab_migrate.analysis import Module
-from lab_migrate.analysis.devices import condition, is_cuda, is_repeatable, names_a_number, tests_around
+from lab_migrate.analysis.devices import condition, is_cuda, is_repeatable, may_have_a_number, tests_around
 from lab_migrate.analysis.scopes import names_in
 from lab_migrate.analysis.symbols import Function, dotted
 
@@ -87,7 +87,7 @@ def choice_of(module: Module, made: Sequence[ast.Assign], first: int, default: s
     if made:
         if len(made) == 1 and made[0] in top and isinstance(made[0].targets[0], ast.Name) and made[0].lineno < first:
             name = made[0].targets[0].id
-            number = f'[{name}.index or 0] if {name}.type == "cuda" else 1' if names_a_number(made[0].value) else "1"
+            number = f'[{name}.index or 0] if {name}.type == "cuda" else 1' if may_have_a_number(made[0].value) else "1"
             return Choice(made[0], f"accelerator={name}.type, devices={number}", ignored)
         said = tuple((node.lineno, module.source(node.value)) for node in made if not _is_plain_choice(node.value))
         return Choice(None, either, ignored + said)
@@ -115,7 +115,7 @@ def _names(node: ast.AST) -> set[str]:
 def _is_plain_choice(value: ast.expr) -> bool:
     """Whether a choice is the one that Fabric makes, too: by what the machine has."""
     names = {dotted(node) for node in ast.walk(value) if isinstance(node, ast.Name | ast.Attribute)}
-    numbers = names_a_number(value)
+    numbers = may_have_a_number(value)
     return not numbers and all(name == "torch" or name.startswith("torch.") for name in names)
 
 

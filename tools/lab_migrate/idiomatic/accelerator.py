@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
-from lab_migrate.analysis.devices import condition, is_cuda, is_repeatable, names_a_number, tests_around
+from lab_migrate.analysis.devices import is_cuda, is_repeatable, may_have_a_number, tests_around
 from lab_migrate.analysis.symbols import dotted
 from lab_migrate.idiomatic.frame import Frame
 from lab_migrate.idiomatic.nest import Nest
 from lab_migrate.idiomatic.roles import Roles, nodes_of
+
+#: Tests, and whether each holds.
+Conditions = tuple[tuple[str, bool], ...]
 
 
 def accelerator_of(nest: Nest, roles: Roles) -> str:
@@ -35,7 +38,7 @@ def devices_of(nest: Nest, roles: Roles) -> str:
     device = _device(roles)
     if device:
         values = _makings(device, nest.base)
-        if not any(names_a_number(value) for value in values):
+        if values and not any(may_have_a_number(value) for value in values):
             return "1"
         text = device if accelerator_of(nest, roles) == f"{device}.type" else f"torch.device({device})"
         return f'[{text}.index or 0] if {text}.type == "cuda" else 1'
@@ -62,10 +65,23 @@ def cuda_conditions(nest: Nest, roles: Roles) -> str | None:
     moves = [(base, node) for node in _model_moves(base, roles)]
     moves = moves or [(frame, node) for frame, node in nodes_of(nest) if is_cuda(node)]
     moves = moves or [(base, node) for node in base.function.own if is_cuda(node)]
-    found = {_condition(frame, node) for frame, node in moves}
-    if not found or "" in found:
+    around = {id(test) for test, _ in tests_around(base.function.node, nest.epochs)}
+    found = _merged([_condition(frame, node, around) for frame, node in moves])
+    if not found or () in found:
         return ""
-    return found.pop() if len(found) == 1 else None
+    if len(found) > 1 or found[0] is None:
+        return None
+    return " and ".join(text if holds else f"not {text}" for text, holds in found[0])
+
+
+def _merged(conditions: list[Conditions | None]) -> list[Conditions | None]:
+    """Each once; those of both branches of an `if` are the conditions around it."""
+    found = list(dict.fromkeys(conditions))
+    for one in found:
+        other = (*one[:-1], (one[-1][0], not one[-1][1])) if one else None
+        if one and other in found:
+            return _merged([one[:-1], *(each for each in found if each not in (one, other))])
+    return found
 
 
 def _device(roles: Roles) -> str:
@@ -94,10 +110,17 @@ def _model_moves(base: Frame, roles: Roles) -> Iterator[ast.AST]:
                 yield node
 
 
-def _condition(frame: Frame, move: ast.AST) -> str | None:
-    """The conditions around one move; None where one is no plain question, or cannot be asked in the base frame."""
-    tests: list[str | None] = []
+def _condition(frame: Frame, move: ast.AST, around: Collection[int]) -> Conditions | None:
+    """The conditions around one move; None where one is no plain question, or cannot be asked in the base frame.
+
+    Those `around` the epochs hold where the Trainer is made.
+    """
+    found: list[tuple[str, bool]] = []
     for test, holds in tests_around(frame.function.node, move):
+        if id(test) in around:
+            continue
         text = frame.in_base(test) if is_repeatable(test) else None
-        tests.append(condition(test, text, holds=holds) if text is not None else None)
-    return None if None in tests else " and ".join(text for text in tests if text)
+        if text is None:
+            return None
+        found.append((text if isinstance(test, ast.Name | ast.Attribute | ast.Call) else f"({text})", holds))
+    return tuple(found)

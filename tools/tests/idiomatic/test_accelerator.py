@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from textwrap import indent
 
 import pytest
 from idiomatic_programs import program, rewritten, run
@@ -43,6 +44,14 @@ def setting(text: str, name: str) -> str:
 
 CONDITIONS = {
     "always": (training("model = Net()\nmodel.cuda()\n"), '"auto"'),
+    "in both branches": (
+        training(f"{OPTION}if opt.gpu:\n    model = Net().cuda()\nelse:\n    model = Net()\n    model.cuda()\n"),
+        '"auto"',
+    ),
+    "under the condition that the loop is under": (
+        f"{OPTION}if opt.gpu == 0:\n" + indent(training("model = Net().cuda()\n"), "    "),
+        '"auto"',
+    ),
     "where there is one": (
         training(
             "model = Net()\nif torch.cuda.is_available():\n    model.cuda()\n",
@@ -97,6 +106,10 @@ DEVICES = {
     ),
     "a number from an option": (
         f'{OPTION}device = torch.device(f"cuda:{{opt.gpu}}" if torch.cuda.is_available() else "cpu")\n',
+        '[device.index or 0] if device.type == "cuda" else 1',
+    ),
+    "whatever an option says": (
+        f'{OPTION}opt.device = "cpu"\ndevice = torch.device(opt.device)\n',
         '[device.index or 0] if device.type == "cuda" else 1',
     ),
     "a number added to text": (

@@ -51,21 +51,10 @@ def test_two_optimizers_of_one_last_name_stay_two(same: Same) -> None:
 
 def test_an_optimizer_is_not_called_as_a_module_that_the_file_imports(same: Same) -> None:
     """A local name `optim` would hide `from torch import optim` in the whole method."""
-    body = (
-        "from torch import optim\n"
-        + SIDES
-        + TRAINING.format(a="one.optim", b="two.opt").replace(
-            "loss.backward()", "loss.backward()\n        assert issubclass(optim.SGD, optim.Optimizer)"
-        )
-    )
-    after = same(
-        body.replace("one, two =", "Side.opt = property(lambda self: self.other)\none, two =").replace(
-            "        self.optim =",
-            "        self.other = torch.optim.SGD(self.net.parameters(), lr=0.2)\n        self.optim =",
-        ),
-        manual=True,
-    )
-    assert "one_optim, opt = self.optimizers()" in after
+    made = "from torch import optim\nother = optim.SGD(two.net.parameters(), lr=0.2)\n"
+    checked = "loss.backward()\n        assert issubclass(optim.SGD, optim.Optimizer)"
+    body = TRAINING.format(a="one.optim", b="other").replace("loss.backward()", checked)
+    assert "one_optim, other = self.optimizers()" in same(SIDES + made + body, manual=True)
 
 
 def test_a_batch_of_one_keeps_its_brackets() -> None:

@@ -304,3 +304,32 @@ def test_a_loop_that_is_a_part_of_another_ones_step_is_no_training(project: Make
     """Some steps of the critic for every batch, then one of the generator: the batches' loop is the training."""
     conversion = convert_project(project({"train.py": text}))
     assert [finding.line for finding in conversion.findings if finding.code == "LM201"] == [line]
+
+
+FORWARD = """from torch import nn
+
+
+class Quantizer(nn.Module):
+    def forward(self, x):
+        for book in self.books:
+            loss = book(x)
+            loss.backward()
+            book.optim.step()
+        return x
+
+
+class Net(nn.Module):
+    def forward(self, x):
+        return self.quantizer(x)
+
+
+for batch in loader:
+    model(batch).mean().backward()
+    optimizer.step()
+"""
+
+
+def test_a_loop_in_a_modules_forward_is_no_training(project: Make) -> None:
+    """Codebooks that step inside of `forward`: outlined, every evaluation of the model would have been a training."""
+    conversion = convert_project(project({"train.py": FORWARD}))
+    assert [finding.line for finding in conversion.findings if finding.code == "LM201"] == [18]
