@@ -162,3 +162,71 @@ def test_a_training_that_updates_by_hand_resumes_bitwise(checkpoint: Any, name: 
     assert checkpoint.resumed(run) == whole
     assert len(whole) in (8, 10, 13)
     torch.load(checkpoint.file, weights_only=True)
+
+
+class Counter:
+    """Counts for all of its instances."""
+
+    total, seen = 0, [0.0]
+
+
+def test_attributes_of_a_class_are_carried(checkpoint: Any) -> None:
+    """By its name, by an instance, by a class below; one that the loop makes first, too; a constant stays."""
+
+    class Shared(Counter):
+        limit = 3
+
+    class Named:
+        pass
+
+    def run(limit: int) -> list[Any]:
+        Counter.total, Counter.seen[:], Shared.limit = 0, [0.0], limit
+        if hasattr(Named, "late"):
+            del Named.late
+        counter, said = Shared(), []
+
+        def training_step(index: int) -> None:
+            Counter.total += index
+            counter.seen.append(index / 2)
+            Named.late = index + getattr(Named, "late", 0)  # type: ignore[attr-defined]
+            said.append((Counter.total, list(Shared.seen), Named.late, counter.limit))  # type: ignore[attr-defined]
+
+        outlined.fit(training_step, range(5))
+        return said
+
+    whole = checkpoint.written_at(3, lambda: run(3))
+    resumed = checkpoint.resumed(lambda: run(4))
+    assert [one[:3] for one in resumed] == [one[:3] for one in whole]
+    assert [one[3] for one in resumed] == [3, 3, 3, 4, 4]
+    assert Shared.limit == 4
+    assert "Shared.limit" not in str(torch.load(checkpoint.file)["outlined"]["carried"])
+
+
+def test_a_model_keeps_its_path_where_the_loop_binds_another_name_to_it(checkpoint: Any) -> None:
+    """A closure that the batches define leads to the model, too, and is not there when the run goes on."""
+
+    def run() -> list[str]:
+        torch.manual_seed(0)
+        model, said = torch.nn.Linear(2, 1), []
+        optimizer = torch.optim.LBFGS(model.parameters(), max_iter=2)
+        again: Any = None
+
+        def zloss(x: Tensor) -> Tensor:
+            return model(x).square().mean()
+
+        def training_step(x: Tensor) -> None:
+            nonlocal again
+
+            def again() -> Tensor:
+                optimizer.zero_grad()
+                loss = zloss(x)
+                loss.backward()
+                return loss
+
+            said.append(optimizer.step(again).item().hex())  # type: ignore[arg-type, union-attr]
+
+        outlined.fit(training_step, torch.randn(5, 4, 2))
+        return said
+
+    whole = checkpoint.written_at(3, run)
+    assert checkpoint.resumed(run) == whole

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import enum
 import sys
 import sysconfig
 import types
@@ -49,7 +50,7 @@ _OF_MODULES = frozenset(vars(torch.nn.Module())) - {"training"}
 
 @attrs.frozen(eq=False)
 class Slot:
-    """A place that holds a value: a closure's cell, a global name, an object's attribute."""
+    """A place that holds a value: a closure's cell, a global name, an object's attribute, or a class's."""
 
     path: str
     holder: Any
@@ -72,6 +73,8 @@ class Slot:
             self.holder.cell_contents = value
         elif isinstance(self.holder, dict):
             self.holder[self.name] = value
+        elif isinstance(self.holder, type):
+            type.__setattr__(self.holder, str(self.name), value)
         else:
             object.__setattr__(self.holder, str(self.name), value)
 
@@ -176,7 +179,8 @@ def unbound(name: str, bodies: list[Any], owners: Mapping[str, Any]) -> Slot | N
     above, _, attribute = name.rpartition(".")
     if above in owners and attribute.isidentifier():
         owner = owners[above]
-        return Slot(name, vars(owner) if hasattr(owner, "__dict__") else owner, attribute)
+        plain = hasattr(owner, "__dict__") and not isinstance(owner, type)
+        return Slot(name, vars(owner) if plain else owner, attribute)
     for body in bodies:
         function = getattr(body, "__func__", body)
         if isinstance(function, types.FunctionType) and name in _names(function.__code__):
@@ -244,6 +248,9 @@ class _Walk:
                     yield from self._attributes(where, inner, depth - 1)
 
     def _attributes(self, path: str, value: Any, depth: int) -> Iterator[Slot]:
+        if isinstance(value, type):
+            yield from self._of_class(value, depth)
+            return
         if not depth or id(value) in self._seen or isinstance(value, _NO_OBJECT):
             return
         if isinstance(value, types.MethodType):
@@ -273,6 +280,21 @@ class _Walk:
         for name in _slots(type(value)):
             if hasattr(value, name):
                 yield from self.below(Slot(f"{path}.{name}", value, name), depth - 1)
+        yield from self._of_class(type(value), depth - 1)
+
+    def _of_class(self, cls: type, depth: int) -> Iterator[Slot]:
+        """Attributes that all of its instances share, and its bases': counters, registries, caches."""
+        if not depth or id(cls) in self._seen or not _is_own_class(cls):
+            return
+        self._seen.add(id(cls))
+        path = f"{cls.__module__}.{cls.__qualname__}"
+        self.owners[path] = cls
+        for name, inner in list(vars(cls).items()):
+            # What a class gives to its instances in a form of their own is no state.
+            if not name.startswith(("__", "_abc_")) and not hasattr(type(inner), "__get__"):
+                yield from self.below(Slot(f"{path}.{name}", cls, name), depth - 1)
+        for base in cls.__bases__:
+            yield from self._of_class(base, depth)
 
     def _of_module(self, path: str, module: torch.nn.Module, depth: int) -> Iterator[Slot]:
         """Its mode, and attributes that the program has given it, through all its parts."""
@@ -280,6 +302,7 @@ class _Walk:
             self._seen.add(id(part))
             own = vars(part)
             yield Slot(f"{name}.training", own, "training")
+            yield from self._of_class(type(part), depth - 1)
             if not _is_foreign(part):
                 for attribute in [key for key in own if key not in _OF_MODULES and key != "training"]:
                     yield from self.below(Slot(f"{name}.{attribute}", own, attribute), depth - 1)
@@ -315,6 +338,15 @@ def _is_foreign(value: Any) -> bool:
     """Whether its attributes are a library's business: files, threads, queues, writers, bars."""
     top = type(value).__module__.split(".")[0]
     return top in _LIBRARIES or (top in sys.stdlib_module_names and top not in _HOLDS_SETTINGS)
+
+
+def _is_own_class(cls: type) -> bool:
+    """Whether the program defines it: not a library, and not as a list of constants."""
+    top = cls.__module__.split(".")[0]
+    if isinstance(cls, enum.EnumMeta) or top in _LIBRARIES or (top in sys.stdlib_module_names and top != "__main__"):
+        return False
+    file = getattr(sys.modules.get(cls.__module__), "__file__", None)
+    return cls.__module__ == "__main__" or file is None or "site-packages" not in file
 
 
 def _keeps_itself(value: Any) -> bool:

@@ -18,7 +18,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from lab_adapters.faithful import faithful, quiet
 from lab_adapters.outlined.carried import Carried, slots
-from lab_adapters.outlined.flow import Body, Marked, Raised, Step, Steps, run_plain, running, steps
+from lab_adapters.outlined.flow import Body, Marked, Raised, Step, Steps, answer_state, run_plain, running, steps
 from lab_adapters.outlined.flow import result as as_raised
 from lab_adapters.outlined.found import Found, find, scope_of
 from lab_adapters.outlined.held import held_by, put_held
@@ -52,11 +52,15 @@ class Driver:
     next one is taken.
     """
 
-    def __init__(self, legacy: Steps, scope: Callable[[], dict[str, Any]], ordinal: int = 0) -> None:
+    def __init__(
+        self, legacy: Steps, scope: Callable[[], dict[str, Any]], ordinal: int = 0, is_loop: bool = True
+    ) -> None:
         self.legacy = legacy
         self.scope = scope
         #: Which of the program's trainings it is.
         self.ordinal = ordinal
+        #: Nothing of the program's runs between its outermost loop and its end.
+        self.is_loop = is_loop
         self.found = find(scope())
         self.carried = Carried()
         self.places = Places(
@@ -74,12 +78,22 @@ class Driver:
         self._seen_stepping = False
 
     def found_now(self) -> Found:
-        """Looked for anew, since optimizers may come late; the scope of the whole loop first, so that paths stay."""
-        return find(self.scope(), *map(scope_of, self.places.bodies))
+        """Looked for anew, since optimizers may come late; what was there before the loop keeps the path that it had.
+
+        A name that the loop itself binds (`def closure(): …`) may lead to it, too, and is not there on resume.
+        """
+        return find(self.scope(), *map(scope_of, self.places.bodies)).called_as(self.found)
 
     def state(self) -> dict[str, Any]:
-        """What a checkpoint holds besides the models' own states, the places and the generators."""
-        return state_of(self.found_now(), self.carried, self.places.bodies)
+        """What a checkpoint holds besides the models' own states and the generators."""
+        over = None if self.places.running or self.places.over is None else self.places.over
+        return {
+            **state_of(self.found_now(), self.carried, self.places.bodies),
+            "places": self.places.state(),
+            "ended": answer_state(over.ended if over is not None else self._answer),
+            # After an error that the program has handled, it may have taken its next item already.
+            "between": self._taken or (over is not None and not self.is_loop),
+        }
 
     def _beginning(self, whole: bool) -> dict[str, Any]:
         found = self.found_now()
@@ -184,7 +198,7 @@ def fit(body: Body, items: Iterable[Any], *, trains: Any = True, **trainer: Any)
     legacy = steps(body, items)
     # An error would keep them alive, and a generator of the program's own is closed as its loop is left.
     del items
-    return as_raised(drive(legacy, functools.partial(scope_of, body), trainer))
+    return as_raised(drive(legacy, functools.partial(scope_of, body), trainer, is_loop=True))
 
 
 @contextlib.contextmanager
@@ -225,12 +239,12 @@ def loop(function: Callable[..., Steps] | None = None, *, trains: Callable[..., 
     return whole
 
 
-def drive(legacy: Steps, scope: Callable[[], dict[str, Any]], trainer: dict[str, Any]) -> Any:
+def drive(legacy: Steps, scope: Callable[[], dict[str, Any]], trainer: dict[str, Any], is_loop: bool = False) -> Any:
     """Run the iterations that a generator hands over as Lightning's training steps; what the generator returns."""
     if getattr(running, "driver", None) is not None:
         return run_plain(legacy)
     given = dict(getattr(_given, "trainer", {}))
-    driver = Driver(legacy, scope, getattr(_given, "fits", 0))
+    driver = Driver(legacy, scope, getattr(_given, "fits", 0), is_loop)
     _given.fits = driver.ordinal + 1
     if "ckpt_path" in given and not _is_of(driver.ordinal, given["ckpt_path"]):
         del given["ckpt_path"]

@@ -11,6 +11,7 @@ from typing import Any
 
 import attrs
 
+from lab_adapters.outlined.packing import MISSING, Packing, Unpacking
 from lab_adapters.outlined.places import Places
 
 #: In a thread that runs a `fit`: its `driver`, and the `places` of its loops.
@@ -98,7 +99,10 @@ def steps(body: Body, items: Iterable[Any], *, trains: Any = True) -> Steps:
     running.driver.carried.remember([one.body for one in places.running])
     note = place.enter if inspect.isgeneratorfunction(body) else place.count
     try:
-        return (yield from _steps(body, place.begin(items), note))
+        begun = place.begin(items)
+        if place.ended is None:
+            place.ended = yield from _steps(body, begun, note)
+        return place.ended
     finally:
         # An error keeps this frame: what the items' own `finally` does is done before any handler, as around a loop.
         del items
@@ -117,6 +121,30 @@ def _steps(body: Body, items: Iterable[Any], note: Callable[[], object] = lambda
         return None
     finally:
         del items
+
+
+def answer_state(answer: Any) -> Any:
+    """How a loop ended, or what its body has answered, for a checkpoint; None where it goes on."""
+    if answer is None:
+        return None
+    if isinstance(answer, Return):
+        packed = Packing().pack(answer.value)
+        return {"kind": "return"} if packed is MISSING else {"kind": "return", "value": packed}
+    return {"kind": "break" if answer is BREAK else "stop"}
+
+
+def answer_of(state: Any) -> Any:
+    """What `answer_state` was given. Raises `ValueError` for a value that no checkpoint holds."""
+    if state is None:
+        return None
+    if state["kind"] == "return":
+        if "value" not in state:
+            raise ValueError(
+                "resume: expected what the loop returned in its last iteration, found none, since no checkpoint can "
+                "hold it; resume from an earlier checkpoint"
+            )
+        return Return(Unpacking().unpack(state["value"]))
+    return BREAK if state["kind"] == "break" else Raised(StopIteration())
 
 
 def result(ended: Any) -> Any:

@@ -26,6 +26,21 @@ class Found:
     others: dict[str, Any] = attrs.field(factory=dict)
     loaders: dict[str, Any] = attrs.field(factory=dict)
 
+    def called_as(self, earlier: Found) -> Found:
+        """The same objects, those that were found earlier by their paths of then."""
+        kinds = [attribute.name for attribute in attrs.fields(Found)]
+        known = {id(one): path for kind in kinds for path, one in getattr(earlier, kind).items()}
+        renamed = {}
+        for kind in kinds:
+            mine: dict[str, Any] = getattr(self, kind)
+            taken = {known[id(one)]: one for one in mine.values() if id(one) in known}
+            made: dict[str, Any] = {}
+            for path, one in mine.items():
+                name = known.get(id(one)) or _free(path, {**taken, **made})
+                made[name] = one
+            renamed[kind] = made
+        return Found(**renamed)
+
     @property
     def device(self) -> torch.device:
         """Where the first model lies; the CPU where there is none."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import lightning.pytorch as pl
 
 from lab_adapters.generators import generator_states, set_generator_states
+from lab_adapters.outlined.flow import answer_of
 from lab_adapters.outlined.places import Resume
 from lab_adapters.outlined.state import models_of, put_models, put_state
 from lab_adapters.progress import count_step, resume_at
@@ -69,7 +70,6 @@ class OutlinedModule(pl.LightningModule):
         """Add all that is not a model."""
         checkpoint[OUTLINED_KEY] = {
             **self.driver.state(),
-            "places": self.driver.places.state(),
             "rng": generator_states(),
             "fit": self.driver.ordinal,
             "batches": self.trainer.fit_loop.epoch_loop.batch_progress.state_dict()["current"]["processed"],
@@ -83,12 +83,18 @@ class OutlinedModule(pl.LightningModule):
                 "resume from a checkpoint that this program wrote under Lightning"
             )
         state = checkpoint[OUTLINED_KEY]
+        if state.get("between") or not state["places"]:
+            raise ValueError(
+                "resume: expected a checkpoint that was written in a loop, found one from after a function's loops had "
+                "ended, or from where the program had just handled an error; resume from an earlier one"
+            )
         models = dict(checkpoint["state_dict"])
         self.driver.places.resume = Resume(
             state["places"],
             lambda: self._restore(state, models),
             lambda owner: self.driver.carried.restore_below(self.driver.places.bodies, state["carried"], owner),
             state["carried"],
+            answer_of(state.get("ended")),
             lambda carried: self.driver.changed_tensors(state["carried"] if carried else ()),
         )
         resume_at(checkpoint, self.trainer, checkpoint["global_step"], state["batches"])

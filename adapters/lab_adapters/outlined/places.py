@@ -30,6 +30,8 @@ class Place:
     depth: int
     ordinal: int
     index: int = -1
+    #: How it ended before it used up its items, or its body's last answer.
+    ended: Any = None
     created: dict[str, Any] | None = None
     entered: dict[str, Any] | None = None
     #: Loops begun in the current item's body.
@@ -70,6 +72,7 @@ class Place:
             resume.stale.rest()
             self.places.resume = None
             resume.restore()
+            self.ended = resume.ended
         return iterator
 
     def enter(self) -> None:
@@ -93,6 +96,8 @@ class Place:
     def leave(self) -> None:
         """The loop has ended."""
         self.places.running.remove(self)
+        if not self.depth:
+            self.places.over = self
         around = self.places.running[-1] if self.places.running else None
         resume = self.places.resume
         if resume is None:
@@ -115,6 +120,8 @@ class Resume:
     restore: Callable[[], None]
     restore_object: Callable[[Any], None]
     carried: dict[str, Any] = attrs.field(factory=dict)
+    #: What the innermost loop's body had answered, or how the outermost had ended.
+    ended: Any = None
     #: What a training changes: the models' tensors, and where asked for those that its loops carry.
     tensors: Callable[[bool], Watched] = lambda carried: {}
     stale: Stale = attrs.field(factory=Stale)
@@ -180,6 +187,8 @@ class Places:
     #: Whether anybody may write a checkpoint.
     keeps: bool = False
     running: list[Place] = attrs.field(factory=list)
+    #: The outermost loop that has ended last.
+    over: Place | None = None
     resume: Resume | None = None
     _roots: int = 0
     _left: dict[int, dict[str, Any]] = attrs.field(factory=dict)
@@ -191,8 +200,12 @@ class Places:
 
     @property
     def bodies(self) -> list[Any]:
-        """Of the loops that run."""
-        return [place.body for place in self.running]
+        """Of the loops that run; of the outermost where it has just ended."""
+        return [place.body for place in self._known]
+
+    @property
+    def _known(self) -> list[Place]:
+        return self.running or ([self.over] if self.over is not None else [])
 
     def states(self) -> dict[str, Any]:
         """How the generators, the global ones and the program's own, and its counters are now."""
@@ -237,5 +250,5 @@ class Places:
                 "calls": [[number, made] for number, made in place.calls.done.items()],
                 "left": [[ordinal, states] for ordinal, states in self.left_beside(place).items()],
             }
-            for place in self.running
+            for place in self._known
         ]
