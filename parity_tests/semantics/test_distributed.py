@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import multiprocessing
-import traceback
 from collections.abc import Callable
-from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from torch import distributed as dist
 
 from semantics.harness import Parity, clean
+from semantics.ranks import in_ranks
 
 RICH = [
     "Adam.accumulate = 2",
@@ -45,44 +40,19 @@ def _alone(trainer: Any) -> None:
     trainer.optimizer.reduce = lambda: None
 
 
-def _rank(body: Body, rank: int, world: int, folder: Path) -> None:
-    """One process of a run: what it found goes to a file."""
-    said: dict[str, Any] = {}
-    try:
-        dist.init_process_group(
-            "gloo", f"file://{folder}/meeting", rank=rank, world_size=world, timeout=timedelta(seconds=90)
-        )
-        parity = Parity(folder)
-        body(parity, [f"train/Loader.rank = {rank}", f"train/Loader.world_size = {world}"])
-        said["found"] = parity.found
-        clean()
-        dist.barrier()
-    except BaseException:
-        said["failed"] = traceback.format_exc()
-    (folder / f"rank{rank}.json").write_text(json.dumps(said))
-
-
 def run_ranks(parity: Parity, body: Body, world: int) -> None:
     """Every rank compares its own trainings, in step with the others; what rank 0 found becomes the row."""
     torch.set_num_threads(1)
-    context = multiprocessing.get_context("fork")
-    processes = [context.Process(target=_rank, args=(body, rank, world, parity.folder)) for rank in range(world)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(180)
-    for process in processes:
-        if process.is_alive():
-            process.kill()
-    paths = [parity.folder / f"rank{rank}.json" for rank in range(world)]
-    assert all(path.exists() for path in paths), "a rank said nothing"
-    said = [json.loads(path.read_text()) for path in paths]
-    failed = [f"rank {rank} of {world}: {one['failed']}" for rank, one in enumerate(said) if "failed" in one]
-    assert not failed, "\n".join(failed)
-    parity.found.update(said[0]["found"])
+
+    def one(rank: int) -> dict[str, Any]:
+        own = Parity(parity.folder)
+        body(own, [f"train/Loader.rank = {rank}", f"train/Loader.world_size = {world}"])
+        clean()
+        return own.found
+
+    parity.found.update(in_ranks(world, parity.folder, one)[0])
 
 
-@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork.*:DeprecationWarning")
 @pytest.mark.parametrize("world", [2, 3])
 def test_own_reduction_over_processes(parity: Parity, world: int) -> None:
     """Two and three ranks over gloo, in real processes: Lab averages the gradients, its loader deals out shards.
@@ -94,7 +64,6 @@ def test_own_reduction_over_processes(parity: Parity, world: int) -> None:
     run_ranks(parity, reduced_once, world)
 
 
-@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork.*:DeprecationWarning")
 def test_own_reduction_at_every_loss(parity: Parity) -> None:
     """Averaged after every micro-batch, sums that are averages already included.
 

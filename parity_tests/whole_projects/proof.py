@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import gc
-import json
-import multiprocessing
-import traceback
-import warnings
 from collections.abc import Sequence
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +14,7 @@ from torch import distributed as dist
 from lab_bridge.idiomatic import NotIdiomaticError
 from lab_parity import compare
 from semantics.harness import IDIOMATIC, LEVELS, Parity, Run, clean, different
+from semantics.ranks import in_ranks
 from whole_projects import parts
 from whole_projects.strategy import LabProject
 
@@ -45,7 +41,7 @@ def prove(project: LabProject, folder: Path, levels: Sequence[str] = (*LEVELS, I
     """
     assert parts.Images
     if project.ranks > 1 and not dist.is_initialized():
-        return in_ranks(project, folder, levels)
+        return prove_ranks(project, folder, levels)
     parity = Parity(folder)
     try:
         legacy = _train(parity, project, "legacy")
@@ -123,44 +119,19 @@ def _rank() -> int:
     return dist.get_rank() if dist.is_initialized() else 0
 
 
-def in_ranks(project: LabProject, folder: Path, levels: Sequence[str]) -> Proof:
+def prove_ranks(project: LabProject, folder: Path, levels: Sequence[str]) -> Proof:
     """Each rank of a project trains, and proves its own, in a process of its own; raises what a rank raised."""
-    context = multiprocessing.get_context("fork")
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*multi-threaded, use of fork.*")
-        processes = [
-            context.Process(target=_as_rank, args=(project, folder, levels, rank)) for rank in range(project.ranks)
-        ]
-        for process in processes:
-            process.start()
-    for process in processes:
-        process.join(240)
-    for process in processes:
-        if process.is_alive():
-            process.kill()
-    said = []
-    for rank in range(project.ranks):
-        path = folder / f"rank{rank}.json"
-        assert path.exists(), f"rank {rank} said nothing: one waits for the other"
-        said.append(json.loads(path.read_text()))
-    for rank, one in enumerate(said):
-        assert "differs" not in one, f"rank {rank}: {one['differs']}"
+
+    def one(rank: int) -> dict[str, Any]:
+        try:
+            return attrs.asdict(prove(project, folder, levels))
+        except RefusedError as error:
+            return {"refused": str(error)}
+
+    said = in_ranks(project.ranks, folder, one)
     if "refused" in said[0]:
         raise RefusedError(said[0]["refused"])
     return Proof(**said[0])
-
-
-def _as_rank(project: LabProject, folder: Path, levels: Sequence[str], rank: int) -> None:
-    said: dict[str, Any] = {}
-    try:
-        meeting = f"file://{folder}/meeting"
-        dist.init_process_group("gloo", meeting, rank=rank, world_size=project.ranks, timeout=timedelta(seconds=60))
-        said = attrs.asdict(prove(project, folder, levels))
-    except RefusedError as error:
-        said = {"refused": str(error)}
-    except BaseException:
-        said = {"differs": traceback.format_exc()}
-    (folder / f"rank{rank}.json").write_text(json.dumps(said))
 
 
 def _said(found: Run | Exception) -> str:
