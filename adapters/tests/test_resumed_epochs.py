@@ -149,3 +149,33 @@ def test_a_resumed_epoch_begins_as_it_began(tmp_path: Path, name: str, at: int) 
     with outlined.trainer_settings(ckpt_path=str(saved)):
         train(EPOCHS[name], resumed)
     assert resumed[at - len(whole) :] == whole[at:] != []
+
+
+@pytest.mark.parametrize("mark", [lambda body: body, outlined.reads_models])
+def test_what_is_again_as_the_program_made_it_is_so_when_the_run_goes_on(checkpoint: Any, mark: Any) -> None:
+    """A mode, a number and a list that are others at the epoch's beginning than before the loop and in its middle."""
+
+    def run() -> list[Any]:
+        torch.manual_seed(0)
+        model = torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.Dropout(0.5))
+        turn, names, said = 0, ["a"], []
+
+        @mark
+        def epoch_loop(epoch: int) -> Iterator[Any]:
+            said.append((epoch, model.training, turn, list(names)))
+
+            def training_step(index: int) -> None:
+                nonlocal turn
+                turn = (turn + 1) % 2
+                names[0] = "ab"[turn]
+                model.train(turn == 0)
+                said.append((model.training, turn, names[0], model(torch.ones(1, 3)).sum().item()))
+
+            yield from outlined.steps(training_step, range(3))
+
+        outlined.fit(epoch_loop, range(4))
+        return said
+
+    whole = checkpoint.written_at(4, run)
+    assert checkpoint.resumed(run) == whole
+    assert whole[4][1:3] == (False, 1)

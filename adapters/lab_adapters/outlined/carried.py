@@ -14,7 +14,7 @@ import sys
 import sysconfig
 import types
 from collections import defaultdict, deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import attrs
@@ -94,18 +94,23 @@ class Carried:
                 self._before[slot.path] = mark(slot.get())
 
     def state(
-        self, bodies: list[Any], names: Mapping[int, str] | None = None, loaders: Mapping[int, str] | None = None
+        self,
+        bodies: list[Any],
+        names: Mapping[int, str] | None = None,
+        loaders: Mapping[int, str] | None = None,
+        also: Collection[str] = (),
     ) -> dict[str, Any]:
         """Path -> value of all that has changed and can be saved without pickling code.
 
         `names` are those of the models' tensors, by identity: in the program's own containers they stay the models'.
-        `loaders` are those of its DataLoaders, of which a loop may have made an iterator.
+        `loaders` are those of its DataLoaders, of which a loop may have made an iterator. `also` are paths that are
+        kept though they are again as they were, since something else was put there on the way.
         """
         found = {}
         packing = Packing(names or {}, loaders or {})
         for slot in slots(bodies):
             value, before = slot.get(), self._before.get(slot.path)
-            if before is not None and before == mark(value):
+            if before is not None and before == mark(value) and slot.path not in also:
                 continue
             packed = packing.pack(value, before)
             packed = not_kept(value, before) if packed is MISSING else packed

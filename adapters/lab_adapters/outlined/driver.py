@@ -64,7 +64,7 @@ class Driver:
         self.found = find(scope())
         self.carried = Carried()
         self.places = Places(
-            hold=lambda: held_by(self.places.bodies, self.carried),
+            hold=lambda: held_by(self.places.bodies, self.carried, self.places.paths_held()),
             put=lambda held: put_held(self.places.bodies, held),
             begin=self._beginning,
             put_beginning=self._put_beginning,
@@ -88,7 +88,7 @@ class Driver:
         """What a checkpoint holds besides the models' own states and the generators."""
         over = None if self.places.running or self.places.over is None else self.places.over
         return {
-            **state_of(self.found_now(), self.carried, self.places.bodies),
+            **state_of(self.found_now(), self.carried, self.places.bodies, self.places.paths_held()),
             "places": self.places.state(),
             "ended": answer_state(over.ended if over is not None else self._answer),
             # After an error that the program has handled, it may have taken its next item already.
@@ -98,7 +98,7 @@ class Driver:
     def _beginning(self, whole: bool) -> dict[str, Any]:
         found = self.found_now()
         if whole:
-            return {"kept": kept_of(found, self.carried, self.places.bodies)}
+            return {"kept": kept_of(found, self.carried, self.places.bodies, self.places.paths_held())}
         return {"rates": rates_of(found)}
 
     def _put_beginning(self, states: dict[str, Any]) -> None:

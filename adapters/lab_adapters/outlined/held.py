@@ -10,7 +10,7 @@ import dis
 import re
 import warnings
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -24,16 +24,16 @@ __all__ = ["held_by", "is_small", "put_held", "say_not_held"]
 LARGEST_ARRAY, LARGEST = 10_000, 1_000
 
 
-def held_by(bodies: list[Any], carried: Carried) -> dict[str, Any]:
+def held_by(bodies: list[Any], carried: Carried, also: Collection[str] = ()) -> dict[str, Any]:
     """Path -> value of all that is small and has changed since the training began; tensors and arrays of data are not.
 
-    A value whose name is new counts as changed.
+    A value whose name is new counts as changed, and so do those of the paths `also`, which are put somewhere before.
     """
     packing = Packing()
     found = {
         slot.path: packing.pack(value)
         for slot in slots(bodies)
-        if is_small(value := slot.get()) and carried.has_changed(slot.path, value)
+        if is_small(value := slot.get()) and (slot.path in also or carried.has_changed(slot.path, value))
     }
     return {path: packed for path, packed in found.items() if packed is not MISSING}
 

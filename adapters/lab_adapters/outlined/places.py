@@ -239,6 +239,15 @@ class Places:
         self.running.append(place)
         return place
 
+    def paths_held(self) -> set[str]:
+        """Of what is put somewhere on the way to where the loops are."""
+        found: set[str] = set()
+        for place in self._known:
+            calls = [made[3] for made in place.calls.done.values()]
+            for states in (place.created, place.entered, *self.left_beside(place).values(), *calls):
+                found.update((states or {}).get("held", ()), (states or {}).get("kept", {}).get("carried", ()))
+        return found
+
     def state(self) -> list[dict[str, Any]]:
         """For a checkpoint."""
         return [

@@ -7,7 +7,7 @@ in the host's memory, since the epoch's batches go on changing it.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar
 
 import attrs
@@ -60,8 +60,8 @@ def put_models(found: Found, state: Mapping[str, Any]) -> None:
         model.load_state_dict(own)
 
 
-def state_of(found: Found, carried: Carried, bodies: list[Any]) -> dict[str, Any]:
-    """All but the models' own states and the generators."""
+def state_of(found: Found, carried: Carried, bodies: list[Any], also: Collection[str] = ()) -> dict[str, Any]:
+    """All but the models' own states and the generators. `also` are paths of what is carried in any case."""
     names = {id(tensor): name for name, tensor in tensors_of(found).items()}
     loaders = {id(loader): path for path, loader in found.loaders.items()}
     return {
@@ -80,7 +80,7 @@ def state_of(found: Found, carried: Carried, bodies: list[Any]) -> dict[str, Any
             for path, model in found.modules.items()
             for name, parameter in model.named_parameters()
         },
-        "carried": carried.state(bodies, names, loaders),
+        "carried": carried.state(bodies, names, loaders, also),
     }
 
 
@@ -114,9 +114,9 @@ def tensors_of(found: Found) -> dict[str, Tensor]:
 # ---- at the beginning of an epoch
 
 
-def kept_of(found: Found, carried: Carried, bodies: list[Any]) -> dict[str, Any]:
+def kept_of(found: Found, carried: Carried, bodies: list[Any], also: Collection[str]) -> dict[str, Any]:
     """A copy of everything, in the host's memory."""
-    state = state_of(found, carried, bodies)
+    state = state_of(found, carried, bodies, also)
     state["carried"] = {path: packed for path, packed in state["carried"].items() if not _is_lost(packed)}
     kept: dict[str, Any] = copied({"models": models_of(found), **state})
     return kept
