@@ -41,8 +41,9 @@ def test_a_native_training_with_such_an_evaluation_goes_on(native: Any, name: st
     native.goes_on(*PROJECTS[name])
 
 
-def test_an_average_that_swaps_itself_in_beside_generators_of_its_own_is_refused(native: Any) -> None:
-    """It may draw on the way in and on the way out."""
-    conversion = native.converted(*TRAINING, "Evaluation.generators = 'own'", "Trainer.ema = @Belated()")
+@pytest.mark.parametrize("line", ["Evaluation.generators = 'own'", "Evaluation.eval_mode = False"])
+def test_an_average_that_swaps_itself_in_beside_an_unusual_evaluation_is_refused(native: Any, line: str) -> None:
+    """It may draw on the way in and on the way out, and leave the model in another mode."""
+    conversion = native.converted(*EVALUATION, line, "Trainer.ema = @Belated()")
     assert any(one.code == "LM405" and "Belated" in one.message for one in conversion.findings)
     assert not conversion.changes

@@ -36,6 +36,14 @@ PROJECTS: dict[str, tuple[str, ...]] = {
         "Torch.gradients = @Gradients()", *MASTERS[1:], "Gradients.scaler = @TorchScaler()",
         "TorchScaler.scale_by = 1e38", "Trainer.steps = 18", "Trainer.hooks = [@Shaken()]",
     ),
+    "fp32 copies around torch's, slow weights, a fixed scale": (
+        "Trainer.optimizer = @Lookahead", "Lookahead.inner = @Torch", "Lookahead.every = 2",
+        "Torch.gradients = @Gradients()", *MASTERS[1:], "Gradients.scaler = @StaticScaler()",
+    ),
+    "bf16, the loss outside, a hook that runs the model": (
+        "Trainer.precision = @Autocast()", "Autocast.loss_inside = False", "Trainer.hooks = [@Sampled()]",
+        "Trainer.ema = @EMA()",
+    ),
     "fp32 copies of fp32": (*GRADIENTS, "Gradients.masters = True"),
     "a scale that moves without autocast": (
         *LABS_SCALE[:1], *LABS_SCALE[3:], "DynamicScaler.scale_by = 1e39", *COSINE, "Trainer.steps = 18",

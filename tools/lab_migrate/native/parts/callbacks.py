@@ -143,13 +143,16 @@ def _draws(sheet: Sheet, average: dict[str, Any] | None) -> dict[str, Any] | Non
     """From which generators an evaluation draws, if not from the training's. Raises `NotNativeError`."""
     evaluation = sheet.trainer.evaluation
     generators = getattr(evaluation, "generators", "shared")
-    if generators == "shared" or not sheet.evaluates:
+    as_usual = generators == "shared" and getattr(evaluation, "eval_mode", True)
+    if as_usual or not sheet.evaluates:
         return None
     if average is not None and average["own"] and "    def swapped(" in "".join(sheet.own["average.py"]["code"][1:]):
         raise NotNativeError(
-            "LM405", f"{average['own']} swaps itself in by a way of its own, which may draw, and Evaluation.generators "
-            f"is {generators!r}", "evaluate without generators of its own, or stay at level L2",
+            "LM405", f"{average['own']} swaps itself in by a way of its own, which may draw or set the mode, and "
+            "Evaluation has a mode or generators of its own", "evaluate without, or stay at level L2",
         )  # fmt: skip
+    if generators == "shared":
+        return None
     return {"seed": evaluation.seed if generators == "own" else None}
 
 

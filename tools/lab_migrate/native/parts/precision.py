@@ -16,7 +16,10 @@ def autocast_of(trainer: Any) -> dict[str, Any] | None:
     precision = trainer.precision
     if type(precision).__name__ != "Autocast" or ((scaler_of(trainer) or {}).get("casts") and not precision.cache):
         return None
-    return {"dtype": precision.dtype, "loss_inside": precision.loss_inside, "cache": precision.cache}
+    return {
+        "dtype": precision.dtype, "loss_inside": precision.loss_inside, "cache": precision.cache,
+        "device": precision.device,
+    }  # fmt: skip
 
 
 def scaler_of(trainer: Any) -> dict[str, Any] | None:
