@@ -101,7 +101,9 @@ class Native:
         (root / "native_project.py").write_text((HERE / "native_project.py").read_text())
         if any("@SignSteps" in line for line in bindings):
             (root / "native_optimizer.py").write_text((HERE / "native_optimizer.py").read_text())
-        hooks = set(re.findall(r"@(Shaken|Bounded|Damped|Sharpened|Balanced|Nudged|Sampled)\b", " ".join(bindings)))
+        hooks = set(
+            re.findall(r"@(Shaken|Bounded|Damped|Sharpened|Balanced|Nudged|Sampled|Muted)\b", " ".join(bindings))
+        )
         if hooks:
             (root / "native_hooks.py").write_text(_with_classes(HERE / "native_hooks.py", hooks))
         clips = set(re.findall(r"@(Soft|Slow)\b", " ".join(bindings)))

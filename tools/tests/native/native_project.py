@@ -167,3 +167,17 @@ class Counted:
     def load_state(self, state: dict[str, Any]) -> None:
         """Go on."""
         self.asked = state["asked"]
+
+
+@block
+class Quiet(Block):
+    """Batch norm and dropout that begin in evaluation mode."""
+
+    def build(self, shape: Any, scope: Any) -> None:
+        """Allocate."""
+        self.layers = nn.Sequential(nn.BatchNorm1d(shape[-1]), nn.Dropout(0.3)).eval()
+
+    def run(self, x: Tensor, taps: Any) -> Tensor:
+        """Both."""
+        layers: Tensor = self.layers(x)
+        return layers

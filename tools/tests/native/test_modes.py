@@ -1,0 +1,28 @@
+"""Level L3: which modules are in training mode, and when."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from .settings import GAN
+
+QUIET = "Model.blocks = [@wide/Linear(), @Quiet(), @Norm(), @Activation(), @head/Linear()]"
+PROJECTS: dict[str, tuple[str, ...]] = {
+    "built in evaluation mode": (QUIET,),
+    "built in evaluation mode, nothing evaluated": (QUIET, "Trainer.eval_every = 0"),
+    "a hook that leaves the model in evaluation mode": ("Trainer.hooks = [@Muted()]", "Trainer.ema = @EMA()"),
+    "an average that leaves the model in evaluation mode": (
+        "Trainer.hooks = [@Sampled()]", "Trainer.ema = @Belated()", "Belated.start = 1",
+    ),
+    "a generator that is built in evaluation mode": (
+        *GAN, "generator/Model.blocks = [@hidden/Linear(), @Quiet(), @Activation(), @image/Linear()]",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PROJECTS)
+def test_modules_are_in_the_modes_that_they_have_under_lab(native: Any, name: str) -> None:
+    """Lab sets all of the model to training mode at the beginning and behind each evaluation."""
+    native.identical(*PROJECTS[name])
