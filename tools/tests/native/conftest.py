@@ -106,7 +106,7 @@ class Native:
         )
         if hooks:
             (root / "native_hooks.py").write_text(_with_classes(HERE / "native_hooks.py", hooks))
-        clips = set(re.findall(r"@(Soft|Slow)\b", " ".join(bindings)))
+        clips = set(re.findall(r"@(?:\w+/)?(Soft|Slow)\b", " ".join(bindings)))
         if clips:
             (root / "native_clips.py").write_text(_with_classes(HERE / "native_clips.py", clips))
         averages = set(re.findall(r"@(Powered|Belated|Rounded)\b", " ".join(bindings)))
@@ -125,7 +125,9 @@ class Native:
 
     def verdict(self, *bindings: str, sites: Sequence[UpdateSite] = SITES) -> Verdict:
         """Both trained, recorded, and compared."""
-        root = self.written(*bindings)
+        return self._verdict(self.written(*bindings), sites)
+
+    def _verdict(self, root: Path, sites: Sequence[UpdateSite] = SITES) -> Verdict:
         legacy_lab.load_config(root / "blobs.gin")
         with record(self.folder / "legacy.trace", sites):
             legacy_lab.Trainer().train()
@@ -139,6 +141,27 @@ class Native:
         verdict = self.verdict(*bindings, sites=sites)
         assert verdict.rung == "identical", (verdict.first and verdict.first.sentence(), verdict.reasons)
         assert verdict.coverage.steps >= 9
+
+    def identical_or_refused(self, *bindings: str) -> bool:
+        """Demand that a project is refused by a finding, or has the bits of Lab's; whether it was converted."""
+        conversion = self.converted(*bindings)
+        if conversion.needs_hand:
+            assert {one.code for one in conversion.findings} <= {"LM402", "LM405"}, conversion.findings
+            assert not conversion.changes
+            return False
+        conversion.write(self.folder / "native")
+        verdict = self._verdict(conversion.root)
+        assert verdict.rung == "identical", (verdict.first and verdict.first.sentence(), bindings)
+        return True
+
+    def only_converted(self, number: int, *bindings: str) -> list[str]:
+        """In memory, in a folder of its own: why not, if not."""
+        folder = self.folder / str(number)
+        folder.mkdir()
+        conversion = Native(folder).converted(*bindings)
+        assert bool(conversion.changes) != conversion.needs_hand
+        assert all(one.code in ("LM401", "LM402", "LM405") and one.message for one in conversion.findings)
+        return [one.message for one in conversion.findings] if conversion.needs_hand else []
 
     def goes_on(self, *bindings: str) -> Any:
         """Demand that a run which resumes from any checkpoint, its own or Lab's, ends as the whole one; that trainer.
