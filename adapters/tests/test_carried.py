@@ -230,3 +230,27 @@ def test_a_model_keeps_its_path_where_the_loop_binds_another_name_to_it(checkpoi
 
     whole = checkpoint.written_at(3, run)
     assert checkpoint.resumed(run) == whole
+
+
+def test_a_name_that_a_function_of_the_batches_changes_is_carried(checkpoint: Any) -> None:
+    """The function is bound by the batches alone, so that nothing leads through it when the run goes on."""
+
+    def run() -> list[int]:
+        bump: Any = None
+        count, said = 1, []
+
+        def training_step(index: int) -> None:
+            nonlocal bump
+
+            def bump() -> None:
+                nonlocal count
+                count += index
+
+            bump()
+            said.append(count)
+
+        outlined.fit(training_step, range(6))
+        return said
+
+    whole = checkpoint.written_at(4, run)
+    assert checkpoint.resumed(run) == whole

@@ -199,10 +199,11 @@ def slots(bodies: list[Any], owners: dict[str, Any] | None = None) -> Iterator[S
     The objects on the way are put into `owners`, by their paths.
     """
     walk = _Walk({} if owners is None else owners)
-    for body in bodies:
-        function = getattr(body, "__func__", body)
-        if isinstance(function, types.FunctionType):
-            yield from walk.names(function, "", DEPTH)
+    functions = [getattr(body, "__func__", body) for body in bodies]
+    # All of their own names first: what a name of the loop's leads to may not be there on resume.
+    own = [slot for one in functions if isinstance(one, types.FunctionType) for slot in walk.own_names(one, "")]
+    for slot in own:
+        yield from walk.below(slot, DEPTH)
 
 
 class _Walk:
@@ -214,18 +215,25 @@ class _Walk:
         self._globals: set[tuple[int, str]] = set()
         self._taken: dict[str, int] = {}
 
-    def names(self, function: types.FunctionType, prefix: str, depth: int) -> Iterator[Slot]:
-        """Those that a function takes from around it."""
+    def own_names(self, function: types.FunctionType, prefix: str) -> list[Slot]:
+        """Those that a function takes from around it, and that are not known yet."""
         code = function.__code__
+        found = []
         for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
             if id(cell) not in self._seen:
                 self._seen.add(id(cell))
-                yield from self.below(Slot(self._path(f"{prefix}{name}"), cell, None), depth)
+                found.append(Slot(self._path(f"{prefix}{name}"), cell, None))
         for name in sorted(_names(code)):
             key = id(function.__globals__), name
             if name in function.__globals__ and key not in self._globals:
                 self._globals.add(key)
-                yield from self.below(Slot(self._path(name), function.__globals__, name), depth)
+                found.append(Slot(self._path(name), function.__globals__, name))
+        return found
+
+    def names(self, function: types.FunctionType, prefix: str, depth: int) -> Iterator[Slot]:
+        """The same with what they lead to."""
+        for slot in self.own_names(function, prefix):
+            yield from self.below(slot, depth)
 
     def _path(self, name: str) -> str:
         self._taken[name] = self._taken.get(name, 0) + 1
