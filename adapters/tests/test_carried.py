@@ -254,3 +254,31 @@ def test_a_name_that_a_function_of_the_batches_changes_is_carried(checkpoint: An
 
     whole = checkpoint.written_at(4, run)
     assert checkpoint.resumed(run) == whole
+
+
+class Meter:
+    """What a loop makes in its first iteration."""
+
+    def __init__(self) -> None:
+        self.total = 0.0
+
+
+def test_a_value_that_has_no_place_where_the_run_goes_on_is_said(checkpoint: Any) -> None:
+    """The loop makes its object when it first needs it: the resumed run makes a new one, which begins at zero."""
+
+    def run() -> list[float]:
+        meter: Meter | None = None
+        said = []
+
+        def training_step(index: int) -> None:
+            nonlocal meter
+            meter = meter or Meter()
+            meter.total += index
+            said.append(meter.total)
+
+        outlined.fit(training_step, range(5))
+        return said
+
+    assert checkpoint.written_at(3, run) == [0, 1, 3, 6, 10]
+    with pytest.warns(UserWarning, match=r"resume: meter\.total: the checkpoint has a value, and the program no such"):
+        checkpoint.resumed(run)

@@ -84,6 +84,8 @@ class Carried:
 
     def __init__(self) -> None:
         self._before: dict[str, Any] = {}
+        #: Paths of functions through which `state` has found values: what a loop binds, it binds anew.
+        self.through: set[str] = set()
 
     def remember(self, bodies: list[Any]) -> None:
         """Take what names that are new hold now as what they held before."""
@@ -108,7 +110,8 @@ class Carried:
         """
         found = {}
         packing = Packing(names or {}, loaders or {})
-        for slot in slots(bodies):
+        self.through = set()
+        for slot in slots(bodies, through=self.through):
             value, before = slot.get(), self._before.get(slot.path)
             if before is not None and before == mark(value) and slot.path not in also:
                 continue
@@ -129,8 +132,12 @@ class Carried:
         state: dict[str, Any],
         tensors: Mapping[str, Tensor] | None = None,
         loaders: Mapping[str, Any] | None = None,
-    ) -> None:
-        """Put it back; containers, objects, and tensors that were there before the loop keep their identity."""
+    ) -> list[str]:
+        """Put it back; containers, objects, and tensors that were there before the loop keep their identity.
+
+        Returns the paths at which there is nothing to put it.
+        """
+        nowhere = []
         unpacking = Unpacking(tensors or {}, loaders or {})
         there, owners = places_of(bodies, state)
         # Iterators first: passing over items changes the datasets and generators that they draw from.
@@ -141,8 +148,11 @@ class Carried:
             packed = state[path]
             slot = there.get(path) or unbound(path, bodies, owners)
             value = unpacking.unpack(packed, slot.get() if slot is not None else None, path)
-            if slot is not None and value is not slot.get():
+            if slot is None:
+                nowhere.append(path)
+            elif value is not slot.get():
                 slot.put(value)
+        return nowhere
 
     def restore_below(self, bodies: list[Any], state: dict[str, Any], owner: Any) -> None:
         """Put back only the plain values of one object and of what it holds."""
@@ -193,12 +203,12 @@ def unbound(name: str, bodies: list[Any], owners: Mapping[str, Any]) -> Slot | N
     return None
 
 
-def slots(bodies: list[Any], owners: dict[str, Any] | None = None) -> Iterator[Slot]:
+def slots(bodies: list[Any], owners: dict[str, Any] | None = None, through: set[str] | None = None) -> Iterator[Slot]:
     """Every slot that holds, or may hold, a plain value; two of one name have different paths.
 
-    The objects on the way are put into `owners`, by their paths.
+    The objects on the way are put into `owners`, by their paths, and the paths of functions into `through`.
     """
-    walk = _Walk({} if owners is None else owners)
+    walk = _Walk({} if owners is None else owners, set() if through is None else through)
     functions = [getattr(body, "__func__", body) for body in bodies]
     # All of their own names first: what a name of the loop's leads to may not be there on resume.
     own = [slot for one in functions if isinstance(one, types.FunctionType) for slot in walk.own_names(one, "")]
@@ -209,8 +219,8 @@ def slots(bodies: list[Any], owners: dict[str, Any] | None = None) -> Iterator[S
 class _Walk:
     """From the names of functions through objects, containers and the functions that they call."""
 
-    def __init__(self, owners: dict[str, Any]) -> None:
-        self.owners = owners
+    def __init__(self, owners: dict[str, Any], through: set[str]) -> None:
+        self.owners, self.through = owners, through
         self._seen: set[int] = set()
         self._globals: set[tuple[int, str]] = set()
         self._taken: dict[str, int] = {}
@@ -272,6 +282,7 @@ class _Walk:
         if isinstance(value, types.FunctionType):
             if id(value) not in self._seen and _is_the_programs(value):
                 self._seen.add(id(value))
+                self.through.add(path)
                 yield from self.names(value, f"{path}.", depth - 1)
             return
         if isinstance(value, torch.nn.Module):

@@ -10,7 +10,7 @@ import dis
 import re
 import warnings
 from collections import deque
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ import numpy as np
 from lab_adapters.outlined.carried import Carried, places_of, slots, unbound
 from lab_adapters.outlined.packing import GENERATORS, MISSING, PLAIN, Packing, Unpacking
 
-__all__ = ["held_by", "is_small", "put_held", "say_not_held"]
+__all__ = ["held_by", "is_small", "put_held", "say_not_held", "say_nowhere"]
 
 #: Entries of a value that is kept, at most: of an array, and of a container, which takes longer to look through.
 LARGEST_ARRAY, LARGEST = 10_000, 1_000
@@ -67,6 +67,16 @@ def say_not_held(body: Any, held: Mapping[str, Any], carried: Mapping[str, Any])
                 "@outlined.reads_models, and resume from a checkpoint written since",
                 stacklevel=2,
             )
+
+
+def say_nowhere(paths: Sequence[str]) -> None:
+    """Warn of carried values that the program has no place for, where it goes on."""
+    if paths:
+        warnings.warn(
+            f"resume: {', '.join(paths)}: the checkpoint has a value, and the program no such name or attribute here; "
+            "what reads it is different, unless the program makes it anew first",
+            stacklevel=2,
+        )
 
 
 def _named_first(body: Any) -> set[str]:

@@ -99,9 +99,10 @@ class OutlinedModule(pl.LightningModule):
         )
         resume_at(checkpoint, self.trainer, checkpoint["global_step"], state["batches"])
 
-    def _restore(self, state: dict[str, Any], models: dict[str, Any]) -> None:
-        """Everything, at the place where the checkpoint was written; the generators last."""
+    def _restore(self, state: dict[str, Any], models: dict[str, Any]) -> list[str]:
+        """Everything, at the place where the checkpoint was written; the generators last. Returns what has no place."""
         found = self.driver.found_now()
         put_models(found, models)
-        put_state(found, self.driver.carried, self.driver.places.bodies, state)
+        nowhere = put_state(found, self.driver.carried, self.driver.places.bodies, state)
         set_generator_states(state["rng"])
+        return nowhere

@@ -16,7 +16,7 @@ import attrs
 
 from lab_adapters.generators import generator_states, set_generator_states
 from lab_adapters.outlined.calls import Calls
-from lab_adapters.outlined.held import say_not_held
+from lab_adapters.outlined.held import say_not_held, say_nowhere
 from lab_adapters.outlined.iterators import only_read_by
 from lab_adapters.outlined.stale import Stale, Watched
 
@@ -71,7 +71,7 @@ class Place:
         if innermost:
             resume.stale.rest()
             self.places.resume = None
-            resume.restore()
+            say_nowhere(resume.restore())
             self.ended = resume.ended
         return iterator
 
@@ -117,7 +117,7 @@ class Resume:
     """
 
     places: list[dict[str, Any]]
-    restore: Callable[[], None]
+    restore: Callable[[], list[str]]
     restore_object: Callable[[Any], None]
     carried: dict[str, Any] = attrs.field(factory=dict)
     #: What the innermost loop's body had answered, or how the outermost had ended.

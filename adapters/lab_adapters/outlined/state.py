@@ -81,11 +81,12 @@ def state_of(found: Found, carried: Carried, bodies: list[Any], also: Collection
             for name, parameter in model.named_parameters()
         },
         "carried": carried.state(bodies, names, loaders, also),
+        "functions": sorted(carried.through),
     }
 
 
-def put_state(found: Found, carried: Carried, bodies: list[Any], state: dict[str, Any]) -> None:
-    """Put it back. Raises `KeyError` where something is not there, or is another thing."""
+def put_state(found: Found, carried: Carried, bodies: list[Any], state: dict[str, Any]) -> list[str]:
+    """Put it back; the paths of carried values that have no place. Raises `KeyError` where something else has none."""
     for kind, objects in (("optimizers", found.optimizers), ("others", found.others)):
         for path, saved in state[kind].items():
             _known(objects, path, kind, state.get("kinds", {})).load_state_dict(stored(saved))
@@ -99,7 +100,9 @@ def put_state(found: Found, carried: Carried, bodies: list[Any], state: dict[str
     for name, trains in state.get("requires_grad", {}).items():
         if name in tensors and tensors[name].is_leaf:
             tensors[name].requires_grad_(trains)
-    carried.restore(bodies, state["carried"], tensors, found.loaders)
+    functions = tuple(f"{path}." for path in state.get("functions", ()))
+    nowhere = carried.restore(bodies, state["carried"], tensors, found.loaders)
+    return [path for path in nowhere if not path.startswith(functions)]
 
 
 def tensors_of(found: Found) -> dict[str, Tensor]:
