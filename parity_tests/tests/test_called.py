@@ -360,6 +360,7 @@ with lab_parity.record(f"{folder}/{way.replace(' ', '')}.trace"):
                 parameter.grad /= 2 if "sum" not in way else 1
         dist.all_reduce(loss.detach())
         optimizer.step()
+dist.barrier()  # without it gloo aborts now and then where the other rank is gone first
 dist.destroy_process_group()
 """
 

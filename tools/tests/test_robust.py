@@ -36,7 +36,8 @@ from lab_migrate.scan import Inventory, markdown, scan_project
 from lab_migrate.scan.reading import facts_of_files, read
 from lab_migrate.scan.summary import sections
 from tools.tests.idiomatic.idiomatic_programs import program
-from tools.tests.idiomatic.test_programs import MANUAL, PROGRAMS
+from tools.tests.idiomatic.test_manual import MANUAL
+from tools.tests.idiomatic.test_programs import PROGRAMS
 from tools.tests.mutation import mutants, sources
 
 Make = Callable[[Mapping[str, str]], Path]

@@ -99,12 +99,13 @@ def steps(body: Body, items: Iterable[Any], *, trains: Any = True) -> Steps:
     running.driver.carried.remember([one.body for one in places.running])
     note = place.enter if inspect.isgeneratorfunction(body) else place.count
     try:
-        begun = place.begin(items)
+        begun = [place.begin(items)]
         if place.ended is None:
-            place.ended = yield from _steps(body, begun, note)
+            place.ended = yield from _steps(body, begun.pop(), note)
         return place.ended
     finally:
-        # An error keeps this frame: what the items' own `finally` does is done before any handler, as around a loop.
+        # An error keeps this frame: what the items' own `finally` does is done before any handler, as around a loop. So
+        # no name in it may hold them.
         del items
         place.leave()
 
