@@ -128,6 +128,7 @@ RANKS = dedent(
     for layer in (sharded[0], sharded[2], sharded):
         fully_shard(layer)
     train(sharded, torch.optim.AdamW(sharded.parameters(), lr=0.1))
+    dist.barrier()  # without it gloo aborts now and then where the other rank is gone first
     dist.destroy_process_group()
     """
 )
