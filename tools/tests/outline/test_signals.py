@@ -118,8 +118,11 @@ IN_THE_STEP = f"{BETWEEN}        os.kill(os.getpid(), number)\n"
 
 #: Runs each file in a process of its own, and tells how it ended.
 RUNNER = """
-import os, runpy, sys, torch, lightning.pytorch as pl
+import os, runpy, signal, sys, torch, lightning.pytorch as pl
 from lab_adapters import outlined
+
+# A shell without job control starts what runs in its background with Ctrl-C ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 def run(path):
     sent, done = [], []
