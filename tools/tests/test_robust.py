@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -258,8 +257,7 @@ def check(root: Path, level: str) -> tuple[int, int]:
     outlined, rewriting, fabric = outline(project), rewrite(project, graph, loops), use_fabric(project, graph, loops)
     for path, edits in [*outlined.edits.items(), *rewriting.edits.items(), *fabric.edits.items()]:
         before = project.modules[path].text
-        after = apply(before, edits, path)
-        ast.parse(after)
+        after = apply(before, edits, path)  # which parses it
         assert outside_stays(before, after, edits), path
     unforeseen = [error.reason for error in rewriting.refused if "not foreseen" in error.reason]
     assert unforeseen == []

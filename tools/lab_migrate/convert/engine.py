@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -173,7 +174,9 @@ def apply(text: str, edits: Iterable[Edit], path: str) -> str:
         data = data[: edit.start] + edit.text.encode() + data[edit.end :]
         end = edit.start
     after = data.decode()
-    ast.parse(after)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # odd escapes are the program's own
+        ast.parse(after)
     return after
 
 
