@@ -53,11 +53,17 @@ def models_of(found: Found) -> dict[str, Any]:
 
 def put_models(found: Found, state: Mapping[str, Any]) -> None:
     """Load them. Raises `KeyError` for a model that the state lacks."""
+    own: dict[str, dict[str, Any]] = {path: {} for path in found.modules}
+    for key, value in state.items():
+        # A model that another one holds beside its parts (`self.others = [net]`) has a longer path.
+        paths = [path for path in own if key.startswith(f"{path}.")]
+        if paths:
+            path = max(paths, key=len)
+            own[path][key.removeprefix(f"{path}.")] = value
     for path, model in found.modules.items():
-        own = {key.removeprefix(f"{path}."): value for key, value in state.items() if key.startswith(f"{path}.")}
-        if not own and model.state_dict():
+        if not own[path] and model.state_dict():
             raise KeyError(f"checkpoint: expected the model {path}, found {', '.join(sorted(state))[:200]}")
-        model.load_state_dict(own)
+        model.load_state_dict(own[path])
 
 
 def state_of(found: Found, carried: Carried, bodies: list[Any], also: Collection[str] = ()) -> dict[str, Any]:
