@@ -125,7 +125,7 @@ def key_name(key: Any, at: int) -> str:
 def _visit_parts(path: str, module: torch.nn.Module, depth: int, found: Found, seen: set[int]) -> None:
     """What a program has given its own module besides parameters and submodules: `self.optimizer = Adam(…)`."""
     parts = list(module.named_modules(prefix=path))
-    # All of them first: an attribute of one (`self.f = lambda x: m(x)`) may lead to another, which is no model by itself.
+    # All of them first: an attribute of one (`self.f = lambda x: m(x)`) may lead to another, which is none.
     seen.update(id(part) for _, part in parts)
     for name, part in parts:
         if depth and not _is_foreign(type(part)):
