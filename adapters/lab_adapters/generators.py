@@ -7,17 +7,16 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 
 def generator_states() -> dict[str, Any]:
     """States of torch's (CPU, and CUDA where it is in use), numpy's and python's global generators."""
     kind, keys, position, has_gauss, cached = np.random.get_state(legacy=True)
     version, internal, gauss = random.getstate()
-    # Asking for the states would take memory on every GPU of the machine from a program that uses none.
-    used = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
     return {
         "torch": torch.get_rng_state(),
-        "cuda": list(torch.cuda.get_rng_state_all()) if used else [],
+        "cuda": cuda_states(),
         "numpy": [
             str(kind),
             torch.from_numpy(np.asarray(keys).astype(np.int64)),
@@ -27,6 +26,15 @@ def generator_states() -> dict[str, Any]:
         ],
         "python": [version, list(internal), gauss],
     }
+
+
+def cuda_states() -> list[Tensor]:
+    """States of the generators of all CUDA devices, (bytes,) uint8 on the CPU; none where CUDA is not in use.
+
+    Asking for them would take memory on every GPU of the machine from a program that uses none.
+    """
+    used = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    return list(torch.cuda.get_rng_state_all()) if used else []
 
 
 def set_generator_states(states: dict[str, Any]) -> None:

@@ -282,3 +282,32 @@ def test_a_value_that_has_no_place_where_the_run_goes_on_is_said(checkpoint: Any
     assert checkpoint.written_at(3, run) == [0, 1, 3, 6, 10]
     with pytest.warns(UserWarning, match=r"resume: meter\.total: the checkpoint has a value, and the program no such"):
         checkpoint.resumed(run)
+
+
+def class_of(name: str) -> type:
+    """Each call makes another class of the same qualified name."""
+
+    class Counter:
+        count = 0
+        label = name
+
+    return Counter
+
+
+def test_two_classes_of_one_name_keep_their_own_attributes(checkpoint: Any) -> None:
+    """Made by one function, say for two models."""
+
+    def run() -> list[tuple[int, int]]:
+        one, other, said = class_of("one"), class_of("other"), []
+
+        def training_step(index: int) -> None:
+            one.count += 1  # type: ignore[attr-defined]
+            other.count += 10  # type: ignore[attr-defined]
+            said.append((one.count, other.count))  # type: ignore[attr-defined]
+
+        outlined.fit(training_step, range(4))
+        return said
+
+    whole = checkpoint.written_at(2, run)
+    assert whole[-1] == (4, 40)
+    assert checkpoint.resumed(run) == whole

@@ -123,3 +123,25 @@ def test_a_beginning_that_names_what_is_too_large_to_be_held_is_said(checkpoint:
     with pytest.warns(UserWarning, match="the beginning of epoch_loop names history, which is too large") as said:
         checkpoint.resumed(run)
     assert not any("other" in str(one.message) for one in said)
+
+
+_LATE = """
+from lab_adapters import outlined
+def epoch_loop(epoch):
+    global memory
+    yield from outlined.steps(lambda index: None, range(2))
+    memory = [Entry()] * 100
+    yield from outlined.steps(lambda index: memory.append(Entry()), range(3))
+outlined.fit(epoch_loop, range(2))
+"""
+
+
+def test_a_container_that_is_not_there_yet_where_the_run_goes_on(checkpoint: Any) -> None:
+    """Made between two loops, and not kept: the resumed run makes it, and is told."""
+
+    def run() -> None:
+        exec(_LATE, {"Entry": Transition})
+
+    checkpoint.written_at(4, run)
+    with pytest.warns(UserWarning, match="resume: memory: its 102 entries"):
+        checkpoint.resumed(run)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -326,3 +326,42 @@ def test_scalars_of_a_wandb_run_reach_lightnings_loggers_once(tmp_path: Path, mo
     assert Run.log is before
     assert len(seen) == 2
     assert (Path(made.log_dir) / "metrics.csv").read_text().split() == ["loss,step", "0.0,0", "1.0,1"]
+
+
+def feed(said: list[str]) -> Iterator[int]:
+    """Items of a generator that says when it is closed."""
+    try:
+        yield from range(3)
+    finally:
+        said.append("closed")
+
+
+def fail(item: int) -> None:
+    """A body that raises at once."""
+    raise ValueError(item)
+
+
+@pytest.mark.parametrize("trains", [True, False])
+def test_a_generator_is_closed_before_the_handlers(trains: bool) -> None:
+    """As around a loop, whether it trains or only looks."""
+    said: list[str] = []
+    try:
+        outlined.fit(fail, feed(said), trains=trains)
+    except ValueError:
+        said.append("caught")
+    assert said == ["closed", "caught"]
+
+
+@pytest.mark.parametrize("trains", [True, False])
+def test_an_inner_generator_is_closed_before_the_handlers(trains: bool) -> None:
+    """The same of a loop inside another one."""
+    said: list[str] = []
+
+    def epoch_loop(epoch: int) -> Iterator[Any]:
+        try:
+            yield from outlined.steps(fail, feed(said), trains=trains)
+        except ValueError:
+            said.append("caught")
+
+    outlined.fit(epoch_loop, range(2))
+    assert said == ["closed", "caught"] * 2

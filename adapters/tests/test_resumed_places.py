@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import queue
 from collections.abc import Callable
 from pathlib import Path
@@ -190,3 +191,29 @@ def test_a_setting_that_a_resumed_run_changes_stays_changed(checkpoint: Any) -> 
 
     checkpoint.written_at(2, lambda: run(0.1))
     assert checkpoint.resumed(lambda: run(0.5)) == [(0.1, 1), (0.1, 2), (0.5, 3), (0.5, 4)]
+
+
+class Added:
+    """A body that is no function."""
+
+    def __init__(self, said: Said) -> None:
+        self.said = said
+
+    def __call__(self, index: int) -> None:
+        """Say what was drawn."""
+        self.said.append(f"{index} {torch.rand(1).item().hex()}")
+
+
+@pytest.mark.parametrize("kind", [Added, lambda said: functools.partial(Added(said))])
+def test_a_body_may_be_any_callable(checkpoint: Any, kind: Callable[[Said], Any]) -> None:
+    """An object, a partial: they have no name, and their runs go on, too."""
+
+    def run() -> Said:
+        torch.manual_seed(0)
+        said: Said = []
+        outlined.fit(kind(said), range(4))
+        return said
+
+    whole = checkpoint.written_at(2, run)
+    assert len(whole) == 4
+    assert checkpoint.resumed(run)[-2:] == whole[-2:]

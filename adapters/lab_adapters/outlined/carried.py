@@ -311,7 +311,7 @@ class _Walk:
         if not depth or id(cls) in self._seen or not _is_own_class(cls):
             return
         self._seen.add(id(cls))
-        path = f"{cls.__module__}.{cls.__qualname__}"
+        path = self._path(f"{cls.__module__}.{cls.__qualname__}")
         self.owners[path] = cls
         for name, inner in list(vars(cls).items()):
             # What a class gives to its instances in a form of their own is no state.

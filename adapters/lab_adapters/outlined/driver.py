@@ -86,7 +86,7 @@ class Driver:
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint holds besides the models' own states and the generators."""
-        over = None if self.places.running or self.places.over is None else self.places.over
+        over = None if self.places.running else self.places.over
         return {
             **state_of(self.found_now(), self.carried, self.places.bodies, self.places.paths_held()),
             "places": self.places.state(),
@@ -193,11 +193,11 @@ def fit(body: Body, items: Iterable[Any], *, trains: Any = True, **trainer: Any)
     `fit`. Inside another `fit`, in the same thread, the loop simply runs: Lightning's loop is around it already. So it
     does where it does not train (`trains`), but evaluates.
     """
-    if not trains:
-        return plain(body, items)
     legacy = steps(body, items)
     # An error would keep them alive, and a generator of the program's own is closed as its loop is left.
     del items
+    if not trains:
+        return as_raised(run_plain(legacy))
     return as_raised(drive(legacy, functools.partial(scope_of, body), trainer, is_loop=True))
 
 

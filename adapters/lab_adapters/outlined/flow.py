@@ -89,7 +89,9 @@ def steps(body: Body, items: Iterable[Any], *, trains: Any = True) -> Steps:
     """
     places: Places | None = getattr(running, "places", None)
     if not trains:
-        return run_plain(_steps(body, items))
+        legacy = _steps(body, items)
+        del items
+        return run_plain(legacy)
     if places is None:
         try:
             return (yield from _steps(body, items))

@@ -52,7 +52,7 @@ def put_held(bodies: list[Any], held: dict[str, Any]) -> None:
                 slot.put(value)
 
 
-def say_not_held(body: Any, held: Mapping[str, Any], carried: Mapping[str, Any]) -> None:
+def say_not_held(body: Any, name: str, held: Mapping[str, Any], carried: Mapping[str, Any]) -> None:
     """Warn of what was too large to be held, and is named by a body's code before its first inner loop.
 
     `carried` are packed values that had changed when the checkpoint was written. Tensors are told of as they are read.
@@ -62,7 +62,7 @@ def say_not_held(body: Any, held: Mapping[str, Any], carried: Mapping[str, Any])
         large = isinstance(packed, dict) and packed["kind"] in ("array", "list", "tuple", "set", "deque", "dict")
         if large and path not in held and re.split(r"[.\[\]']+", path.rstrip("]'"))[-1] in names:
             warnings.warn(
-                f"resume: the beginning of {body.__name__} names {path}, which is too large to be held for it and is "
+                f"resume: the beginning of {name} names {path}, which is too large to be held for it and is "
                 "as the program made it: what this code computes of it is different; mark the body with "
                 "@outlined.reads_models, and resume from a checkpoint written since",
                 stacklevel=2,
@@ -81,7 +81,9 @@ def say_nowhere(paths: Sequence[str]) -> None:
 
 def _named_first(body: Any) -> set[str]:
     """Names that code loads before it hands over a loop."""
-    code = getattr(body, "__func__", body).__code__
+    code = getattr(getattr(body, "__func__", body), "__code__", None)
+    if code is None:
+        return set()
     # From Python 3.13 on, the cell of a name that an inner function reads is loaded like a local.
     cells = {*code.co_cellvars, *code.co_freevars}
     names: set[str] = set()

@@ -21,7 +21,7 @@ import torch
 from torch.utils.data import DataLoader
 from torch.utils.data.dataloader import _BaseDataLoaderIter, _DatasetKind
 
-from lab_adapters.generators import generator_states, set_generator_states
+from lab_adapters.generators import cuda_states, generator_states, set_generator_states
 
 #: How many objects are looked at to tell which iterator takes from which, and through what none does.
 MOST_REACHED = 10_000
@@ -228,9 +228,7 @@ def _draws_its_order_first(raw: Any) -> bool:
 
 
 def _states() -> tuple[Any, ...]:
-    used = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
-    cuda = torch.cuda.get_rng_state_all() if used else []
-    return torch.get_rng_state(), random.getstate(), np.random.get_state(legacy=True), cuda
+    return torch.get_rng_state(), random.getstate(), np.random.get_state(legacy=True), cuda_states()
 
 
 def _same(a: tuple[Any, ...], b: tuple[Any, ...]) -> bool:

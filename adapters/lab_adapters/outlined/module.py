@@ -76,7 +76,10 @@ class OutlinedModule(pl.LightningModule):
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Make ready to go on where the checkpoint stopped. Raises `KeyError` for a file of something else."""
+        """Make ready to go on where the checkpoint stopped.
+
+        Raises `KeyError` for a file of something else, `ValueError` for one from where no run can go on.
+        """
         if OUTLINED_KEY not in checkpoint:
             raise KeyError(
                 f"checkpoint: expected the key {OUTLINED_KEY!r}, found {', '.join(checkpoint)}; "

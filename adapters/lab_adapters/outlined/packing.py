@@ -16,7 +16,7 @@ import random
 import warnings
 import weakref
 from collections import OrderedDict, defaultdict, deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from typing import Any
 
 import attrs
@@ -158,7 +158,7 @@ class Unpacking:
             lost(name, value)
             return target
         if kind == "not kept":
-            if target is not None and len(target) == packed["size"] <= FOLLOWED:
+            if isinstance(target, Sized) and len(target) == packed["size"] <= FOLLOWED:
                 return target  # its entries are objects, whose attributes are kept one by one
             warnings.warn(
                 f"resume: {name}: {value}; it is as the program made it, so that the resumed training is not the same "

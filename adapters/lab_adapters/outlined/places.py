@@ -40,6 +40,11 @@ class Place:
     #: Of the loops that its item's body has left: ordinal -> the generators' states.
     left: dict[int, dict[str, Any]] = attrs.field(factory=dict)
 
+    @property
+    def name(self) -> str:
+        """Its body's, for what is said of it: a body may be any callable."""
+        return getattr(self.body, "__name__", type(self.body).__name__)
+
     def begin(self, items: Iterable[Any]) -> Iterator[Any]:
         """The loop's items from where it is to go on; none where a resumed training had this loop behind it."""
         resume = self.places.resume
@@ -61,10 +66,10 @@ class Place:
         used = sum(1 for _ in itertools.islice(iterator, min(done, 1)))
         if done > 1:
             resume.watch_items(self)
-        used += sum(1 for _ in itertools.islice(iterator, done - 1)) if done > 1 else 0
+            used += sum(1 for _ in itertools.islice(iterator, done - 1))
         if used < done:
             raise ValueError(
-                f"resume: expected at least {done} items in the loop that runs {self.body.__name__}, found {used}; "
+                f"resume: expected at least {done} items in the loop that runs {self.name}, found {used}; "
                 "resume with the data that the checkpoint was written with"
             )
         self.index = done - 1
@@ -83,9 +88,9 @@ class Place:
         if resume is not None:
             # Still on the way in: this body's beginning runs as it ran then.
             self.entered = resume.places[self.depth]["entered"]
-            resume.put_back(self.places, self.entered, f"the beginning of {self.body.__name__}")
+            resume.put_back(self.places, self.entered, f"the beginning of {self.name}")
             if not resume.fresh:
-                say_not_held(self.body, (self.entered or {}).get("held", {}), resume.carried)
+                say_not_held(self.body, self.name, (self.entered or {}).get("held", {}), resume.carried)
         else:
             self.entered = self.places.beginning(self)
 
@@ -125,7 +130,7 @@ class Resume:
     #: What a training changes: the models' tensors, and where asked for those that its loops carry.
     tensors: Callable[[bool], Watched] = lambda carried: {}
     stale: Stale = attrs.field(factory=Stale)
-    #: Of these, what code that runs once more found when it began, and then had another value.
+    #: Those of them that had another value then than they had when the code that runs now began.
     changed: Watched = attrs.field(factory=dict)
     #: Whether the code that runs now finds everything as it was then.
     fresh: bool = True
@@ -148,12 +153,12 @@ class Resume:
         places.put_back(states)
         if not place.depth and place.ordinal:
             self.changed = self.tensors(True)
-        self.stale.watch(self.changed, f"the iterable of the loop that runs {place.body.__name__}")
+        self.stale.watch(self.changed, f"the iterable of the loop that runs {place.name}")
 
     def watch_items(self, place: Place) -> None:
         """After its first item, which came before any iteration, an iterable reads models that go on changing."""
         self.stale.rest()
-        where = f"the iterable of the loop that runs {place.body.__name__}"
+        where = f"the iterable of the loop that runs {place.name}"
         self.stale.watch({**self.changed, **self.tensors(False)}, where)
 
     def go_past(self, places: Places, states: dict[str, Any] | None) -> None:

@@ -29,6 +29,7 @@ __all__ = [
     "rates_of",
     "reads_models",
     "state_of",
+    "tensors_of",
 ]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
