@@ -127,16 +127,42 @@ def _condition(module: Module, move: ast.Call) -> str | None:
 
 
 def _last_bound(module: Module, tests: Sequence[ast.expr], first: int) -> ast.stmt | None:
-    """The file's own statement that last gives a value to what these tests read, before the first need of Fabric."""
-    read = {node.id for test in tests for node in ast.walk(test) if isinstance(node, ast.Name)} - {"torch"}
-    local = {name for function in module.symbols.functions if not isinstance(function.node, ast.Module)
-             for name in (*function.parameters, *names_in(function.body).assigned)}  # fmt: skip
-    bound = [
-        node
-        for node in module.tree.body
-        if isinstance(node, ast.Assign | ast.AnnAssign) and names_in([node]).assigned & read
-    ]
-    whole = {name for node in bound for name in names_in([node]).assigned}
-    if not read <= whole or read & local or not bound or bound[-1].lineno >= first:
+    """The file's own statement that last gives a value to what these tests read, before the first need of Fabric.
+
+    None where that cannot be told: a function may give one, too, or not every name has one for certain.
+    """
+    read = {name for test in tests for name in _read(test)}
+    names = {name.partition(".")[0] for name in read}
+    inside = [function for function in module.symbols.functions if not isinstance(function.node, ast.Module)]
+    if any(set(function.parameters) & names or _gives(function.body, read) for function in inside):
+        return None
+    bound = [node for node in module.tree.body if not isinstance(node, _DEFINITIONS) and _gives([node], read)]
+    plain = [node for node in bound if isinstance(node, ast.Assign | ast.AnnAssign)]
+    if not bound or not names <= names_in(plain).assigned or bound[-1].lineno >= first:
         return None
     return bound[-1]
+
+
+def _read(test: ast.expr) -> set[str]:
+    """`args.cuda` and `wanted` of `args.cuda and wanted[0] and torch.cuda.is_available()`."""
+    inner = {id(node.value) for node in ast.walk(test) if isinstance(node, ast.Attribute)}
+    found = {dotted(node) for node in ast.walk(test) if id(node) not in inner}
+    return {name for name in found if name and name.partition(".")[0] != "torch"}
+
+
+def _gives(nodes: Sequence[ast.stmt], read: set[str]) -> bool:
+    """Whether statements give a value to one of these dotted names, to what it stands in, or to a part of it."""
+    names = {name.partition(".")[0] for name in read}
+    stored = [
+        node
+        for statement in nodes
+        for node in ast.walk(statement)
+        if isinstance(node, ast.Attribute | ast.Subscript) and isinstance(node.ctx, ast.Store)
+    ]
+    whole = [target for node in stored if (target := dotted(node))]
+    parts = [node.value for node in stored if not dotted(node)]
+    return (
+        bool(names_in(nodes).assigned & names)
+        or any(f"{one}.".startswith(f"{target}.") or target.startswith(f"{one}.") for one in read for target in whole)
+        or any(_names(value) & names for value in parts)
+    )

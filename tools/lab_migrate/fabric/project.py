@@ -242,6 +242,8 @@ class _File:
             if isinstance(node, ast.Import | ast.ImportFrom):
                 imports.append(node)
         first = min(edit.start for edit in self.edits)
+        if self.choice.after is not None:
+            first = min(first, self.module.start(self.choice.after))
         imports = [node for node in imports if self.module.end(node) <= first]
         name = f" as {self.lightning}" if self.lightning != "lightning" else ""
         lines = [
