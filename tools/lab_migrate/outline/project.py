@@ -114,9 +114,7 @@ def _edits(made: Plan, reads: Collection[int], conditions: Mapping[int, Conditio
             edits.setdefault(level.module.path, []).extend(level.edits())
     for function in made.generators.values():
         touched[function.path] = function.module
-        alone = [node for owner, node, _ in made.loops.values() if owner is function and id(node) in made.training]
-        condition = conditions.get(id(alone[0])) if len(alone) == 1 else None
-        edits.setdefault(function.path, []).append(_decorated(function, condition))
+        edits.setdefault(function.path, []).append(_decorated(function, _of_decorator(function, made, conditions)))
     for function, call in made.calls.values():
         touched[function.path] = function.module
         edits.setdefault(function.path, []).extend(_handed_through(function, call))
@@ -170,10 +168,20 @@ def merged(edits: list[Edit]) -> list[Edit]:
     return found
 
 
+def _of_decorator(function: Function, made: Plan, conditions: Mapping[int, Condition]) -> Condition | None:
+    """The one condition of a generator's parameters under which each of its loops trains, if there is one."""
+    if id(function) not in made.generators:
+        return None
+    own = [node for owner, node, _ in made.loops.values() if owner is function and id(node) in made.training]
+    found = {conditions.get(id(node)) for node in own}
+    condition = found.pop() if len(found) == 1 else None
+    return condition if condition is not None and condition.of_parameters else None
+
+
 def _trains(function: Function, loop: ast.stmt, made: Plan, conditions: Mapping[int, Condition]) -> str:
-    """What is said where a loop is run; of a generator's parameters, its decorator says it."""
+    """What is said where a loop is run, unless the decorator of its function says it."""
     condition = conditions.get(id(loop))
-    if condition is None or (id(function) in made.generators and condition.of_parameters):
+    if condition is None or _of_decorator(function, made, conditions) is not None:
         return ""
     return condition.text
 
@@ -184,11 +192,7 @@ def _decorated(function: Function, condition: Condition | None) -> Edit:
     assert isinstance(node, ast.FunctionDef)
     at = module.offset(node.lineno, 0)
     indent = module.lines[node.lineno - 1][: node.col_offset].decode()
-    given = (
-        f"(trains=lambda {', '.join(condition.names)}: {condition.text})"
-        if condition is not None and condition.of_parameters
-        else ""
-    )
+    given = f"(trains=lambda {', '.join(condition.names)}: {condition.text})" if condition is not None else ""
     return Edit(at, at, f"{indent}@{runtime_name(module)}.loop{given}\n")
 
 

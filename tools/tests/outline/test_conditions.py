@@ -35,7 +35,7 @@ CONDITIONAL = {
         for epoch in range(2):
             print(run_epoch(loader), run_epoch(loader, train=False))
         print(run_epoch(loader, False))
-    """, "if train:", "@outlined.loop(trains=lambda train: train)"),
+    """, "if train:", "@outlined.loop(trains=lambda train: train)", 12),
     "an optimizer that may be none": ("""
         def run_epoch(loader, model, optimizer=None):
             total = 0.0
@@ -50,7 +50,7 @@ CONDITIONAL = {
             print(run_epoch(loader, model))
         main()
     """, "if optimizer is not None and epoch_of(x) >= 0:",
-        "@outlined.loop(trains=lambda optimizer: optimizer is not None)"),
+        "@outlined.loop(trains=lambda optimizer: optimizer is not None)", 12),
     "a function of which a part is given": ("""
         import functools
         def run_epoch(loader, model, optimizer=None):
@@ -64,7 +64,7 @@ CONDITIONAL = {
             for epoch in range(2):
                 print(train(loader), look(loader))
         main()
-    """, "if optimizer is not None:", "yield from outlined.call(train, loader)"),
+    """, "if optimizer is not None:", "yield from outlined.call(train, loader)", 12),
     "a mode by its name": ("""
         class Trainer:
             def run(self, mode, loader):
@@ -78,7 +78,7 @@ CONDITIONAL = {
                     print(self.run("val", loader))
                 print(self.run(mode="test", loader=loader))
         Trainer().fit()
-    """, "if not (mode != 'train'):", "@outlined.loop(trains=lambda mode: not (mode != 'train'))"),
+    """, "if not (mode != 'train'):", "@outlined.loop(trains=lambda mode: not (mode != 'train'))", 12),
     "phases in a loop": ("""
         def main():
             for epoch in range(2):
@@ -88,7 +88,7 @@ CONDITIONAL = {
                 PASS
                     print(epoch, phase, total)
         main()
-    """, "if phase == 'train':", "yield from outlined.steps(training_step, loader, trains=phase == 'train')"),
+    """, "if phase == 'train':", "yield from outlined.steps(training_step, loader, trains=phase == 'train')", 12),
     "a batch that ends early": ("""
         def run_epoch(loader, train=True):
             total = 0.0
@@ -99,7 +99,51 @@ CONDITIONAL = {
                 PASS
             return total
         print(run_epoch(loader), run_epoch(loader, train=False))
-    """, "if True:", "outlined.fit(training_step, loader, trains=train)"),
+    """, "if True:", "outlined.fit(training_step, loader, trains=train)", 6),
+    "two loops under one flag": ("""
+        def run_epoch(a, b, train=True):
+            total = 0.0
+            for x, y in loader_of(a):
+                PASS
+            for x, y in loader_of(b):
+                PASS
+            return total
+        for epoch in range(2):
+            print(run_epoch(loader, loader), run_epoch(loader, loader, train=False))
+        print(run_epoch(loader, loader, False))
+    """, "if train:", "@outlined.loop(trains=lambda train: train)", 24),
+    "two loops of which one trains always": ("""
+        def run_epoch(a, b, train=True):
+            total = 0.0
+            for x, y in loader_of(a):
+                PASS
+            for x, y in loader_of(b):
+                out = model(x)
+                loss = nn.functional.cross_entropy(out, y)
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+            return total
+        for epoch in range(2):
+            print(run_epoch(loader, loader), run_epoch(loader, loader, train=False))
+    """, "if train:", "outlined.steps(training_step, loader_of(a), trains=train)", 36),
+    "two loops under two flags": ("""
+        def run_epoch(a, b, train=True, more=False):
+            total = 0.0
+            for x, y in loader_of(a):
+                PASS
+            for x, y in loader_of(b):
+                out = model(x)
+                loss = nn.functional.cross_entropy(out, y)
+                if more:
+                    optimizer.zero_grad()
+                    loss.backward()
+                    optimizer.step()
+            return total
+        for epoch in range(2):
+            print(run_epoch(loader, loader), run_epoch(loader, loader, train=False))
+        print(run_epoch(loader, loader, False), run_epoch(loader, loader, more=True))
+    """, "if train:", "outlined.steps(training_step_2, loader_of(b), trains=more)", 24),
 }  # fmt: skip
 
 UNCONDITIONAL = {
@@ -133,7 +177,7 @@ UNCONDITIONAL = {
 
 def program(text: str, test: str) -> str:
     """Behind the prelude, its batches written out."""
-    lines = ["def epoch_of(x):", "    return len(x)"]
+    lines = ["def epoch_of(x):", "    return len(x)", "def loader_of(one):", "    return one"]
     for line in dedent(text).splitlines():
         if line.strip() != "PASS":
             lines.append(line)
@@ -165,18 +209,18 @@ def batches() -> Callable[[str], tuple[str, int]]:
     return run
 
 
-@pytest.mark.parametrize(("text", "test", "line"), CONDITIONAL.values(), ids=CONDITIONAL)
+@pytest.mark.parametrize(("text", "test", "line", "trained"), CONDITIONAL.values(), ids=CONDITIONAL)
 def test_a_pass_that_only_looks_is_not_counted(
-    batches: Callable[[str], tuple[str, int]], text: str, test: str, line: str
+    batches: Callable[[str], tuple[str, int]], text: str, test: str, line: str, trained: int
 ) -> None:
-    """Six batches an epoch train; the prints are the original's."""
+    """Of six batches a pass, those that train are counted; the prints are the original's."""
     legacy = program(text, test)
     after, codes = outlined_text(legacy)
     assert "LM201" in codes
     assert line in after, after
     printed, count = batches(after)
     assert printed == batches(legacy)[0]
-    assert count == 6 * (1 if "ends early" in line or test == "if True:" else 2)
+    assert count == trained
     assert outlined_text(after)[0] == after
 
 
