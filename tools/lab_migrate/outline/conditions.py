@@ -84,7 +84,7 @@ def _around(body: Sequence[ast.stmt], node: ast.AST) -> Iterator[str]:
 
 def _parts(statement: ast.stmt) -> Iterator[tuple[ast.expr | None, list[ast.stmt], bool]]:
     test = statement.test if isinstance(statement, ast.If) else None
-    for name in ("body", "orelse", "finalbody"):
+    for name in ("body", "orelse"):
         part = getattr(statement, name, None)
         if isinstance(part, list) and part and not isinstance(statement, ast.FunctionDef | ast.ClassDef | ast.Try):
             yield test, part, name == "body"

@@ -33,14 +33,12 @@ WIDTH = 100
 class Level:
     """One loop that is outlined. `inside` is the outlined loop around it in the same function, if any.
 
-    `root` loops are run with `fit`; the others hand their iterations over with `yield from steps`. The body of a loop
-    that `hands_over` holds such a `yield from` and becomes a generator function.
+    `root` loops are run with `fit`; the others hand their iterations over with `yield from steps`.
     """
 
     function: Function
     loop: ast.For | ast.While
     root: bool
-    hands_over: bool
     inside: Level | None
     #: Every loop of this function that is outlined, by `id`.
     outlined: frozenset[int]

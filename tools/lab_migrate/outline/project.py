@@ -142,16 +142,15 @@ def _levels(
         taken = _identifiers(function.module) | {level.name for level in levels}
         levels.append(
             Level(
-                function,
-                loop,
-                root,
-                id(loop) not in made.training,
-                around[-1] if around else None,
-                outlined,
-                _unused(base, taken),
-                runtime_name(function.module),
-                id(loop) in reads,
-                _trains(function, loop, made, conditions),
+                function=function,
+                loop=loop,
+                root=root,
+                inside=around[-1] if around else None,
+                outlined=outlined,
+                name=_unused(base, taken),
+                runtime=runtime_name(function.module),
+                reads=id(loop) in reads,
+                trains=_trains(function, loop, made, conditions),
             )
         )
     return list(reversed(levels))
