@@ -42,6 +42,7 @@ RANKS = """
     full = {name: value.full_tensor() for name, value in get_model_state_dict(model).items()}
     if dist.get_rank() == 0:
         torch.save(full, sys.argv[2])
+    dist.barrier()  # without it gloo aborts now and then where the other rank is gone first
     dist.destroy_process_group()
 """
 
