@@ -46,6 +46,7 @@ _NO_OBJECT = (
 )  # fmt: skip
 #: What a module keeps of itself, and saves or has no state.
 _OF_MODULES = frozenset(vars(torch.nn.Module())) - {"training"}
+_OF_OPTIMIZERS = frozenset(vars(torch.optim.SGD([torch.zeros(1)]))) | {"_opt_called", "step"}
 
 
 @attrs.frozen(eq=False)
@@ -293,13 +294,17 @@ class _Walk:
             for name in ("dataset", "sampler", "batch_sampler", "collate_fn", "generator"):
                 yield from self.below(Slot(f"{path}.{name}", vars(value), name), depth - 1)
             return
-        if id(value) in self._seen or len(self._seen) > MOST or _is_foreign(value) or _keeps_itself(value):
+        if id(value) in self._seen or len(self._seen) > MOST or _is_foreign(value):
+            return
+        if _keeps_itself(value) and not _is_own_class(type(value)):
             return
         self._seen.add(id(value))
         self.owners[path] = value
         own = getattr(value, "__dict__", None)
         if isinstance(own, dict):
-            for name in list(own):
+            # Its `state_dict` may leave out what the program has added: a count of its steps, its own momentum.
+            saved = _OF_OPTIMIZERS if isinstance(value, torch.optim.Optimizer) else ()
+            for name in [one for one in own if one not in saved]:
                 yield from self.below(Slot(f"{path}.{name}", own, name), depth - 1)
         for name in _slots(type(value)):
             if hasattr(value, name):

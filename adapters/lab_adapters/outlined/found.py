@@ -8,6 +8,7 @@ from typing import Any
 
 import attrs
 import torch
+from torch.utils._pytree import tree_leaves
 
 #: How far attributes, lists and dicts of the loop's names are followed.
 DEPTH = 3
@@ -57,6 +58,7 @@ def find(*scopes: dict[str, Any]) -> Found:
     for scope in scopes:
         for name, value in sorted(scope.items()):
             _visit(name, value, DEPTH, found, seen)
+    _visit_holders(found, seen)
     return found
 
 
@@ -115,6 +117,38 @@ def _visit(path: str, value: Any, depth: int, found: Found, seen: set[int]) -> N
     if depth:
         for name, inner in _parts(value):
             _visit(f"{path}{name}", inner, depth - 1, found, seen)
+
+
+def _visit_holders(found: Found, seen: set[int]) -> None:
+    """What the program's own optimizers, and objects that save themselves, hold and leave out of their `state_dict`.
+
+    As a sharpness-aware optimizer's inner one, or a trainer's models. After all else: what a name of the loop's leads
+    to keeps that name.
+    """
+    done: set[int] = set()
+    while holders := [one for one in {**found.others, **found.optimizers}.items() if id(one[1]) not in done]:
+        for path, holder in holders:
+            done.add(id(holder))
+            inside = Found()
+            for name, inner in _parts(holder):
+                _visit(f"{path}{name}", inner, DEPTH - 1, inside, seen)
+            saved = _storages(holder.state_dict()) if inside.modules or inside.optimizers else set()
+            for kind in ("modules", "optimizers", "others", "loaders"):
+                taken = getattr(found, kind)
+                for name, one in getattr(inside, kind).items():
+                    if kind not in ("modules", "optimizers") or not _lies_in(one, saved):
+                        taken[_free(name, taken)] = one
+
+
+def _storages(state: Any) -> set[int]:
+    """Where the tensors of a state lie."""
+    return {leaf.untyped_storage().data_ptr() for leaf in tree_leaves(state) if isinstance(leaf, torch.Tensor)}
+
+
+def _lies_in(one: Any, saved: set[int]) -> bool:
+    """Whether a state of it is there already, to the last tensor."""
+    own = _storages(one.state_dict())
+    return bool(own) and own <= saved
 
 
 def key_name(key: Any, at: int) -> str:

@@ -13,10 +13,12 @@ from typing import Any, TypeVar
 import attrs
 import torch
 from torch import Tensor
+from torch.utils._pytree import keystr, tree_leaves_with_path
 
 from lab_adapters.outlined.carried import Carried
 from lab_adapters.outlined.found import Found
 from lab_adapters.outlined.held import is_small
+from lab_adapters.outlined.in_place import in_place
 from lab_adapters.outlined.state_dicts import copied, storable, stored
 
 __all__ = [
@@ -69,7 +71,7 @@ def put_models(found: Found, state: Mapping[str, Any]) -> None:
 
 def state_of(found: Found, carried: Carried, bodies: list[Any], also: Collection[str] = ()) -> dict[str, Any]:
     """All but the models' own states and the generators. `also` are paths of what is carried in any case."""
-    names = {id(tensor): name for name, tensor in tensors_of(found).items()}
+    names = {id(tensor): name for name, tensor in {**_saved_by(found), **tensors_of(found)}.items()}
     loaders = {id(loader): path for path, loader in found.loaders.items()}
     return {
         "optimizers": {path: storable(optimizer.state_dict()) for path, optimizer in found.optimizers.items()},
@@ -94,9 +96,10 @@ def state_of(found: Found, carried: Carried, bodies: list[Any], also: Collection
 
 def put_state(found: Found, carried: Carried, bodies: list[Any], state: dict[str, Any]) -> list[str]:
     """Put it back; the paths of carried values that have no place. Raises `KeyError` where something else has none."""
-    for kind, objects in (("optimizers", found.optimizers), ("others", found.others)):
-        for path, saved in state[kind].items():
-            _known(objects, path, kind, state.get("kinds", {})).load_state_dict(stored(saved))
+    with in_place(found.optimizers.values()):
+        for kind, objects in (("optimizers", found.optimizers), ("others", found.others)):
+            for path, saved in state[kind].items():
+                _known(objects, path, kind, state.get("kinds", {})).load_state_dict(stored(saved))
     for path in state["stepped"]:
         found.optimizers[path]._opt_called = True
     for path, model in found.modules.items():
@@ -108,7 +111,7 @@ def put_state(found: Found, carried: Carried, bodies: list[Any], state: dict[str
         if name in tensors and tensors[name].is_leaf:
             tensors[name].requires_grad_(trains)
     functions = tuple(f"{path}." for path in state.get("functions", ()))
-    nowhere = carried.restore(bodies, state["carried"], tensors, found.loaders)
+    nowhere = carried.restore(bodies, state["carried"], {**_saved_by(found), **tensors}, found.loaders)
     return [path for path in nowhere if not path.startswith(functions)]
 
 
@@ -118,6 +121,16 @@ def tensors_of(found: Found) -> dict[str, Tensor]:
         f"{path}.{name}": tensor
         for path, model in found.modules.items()
         for name, tensor in (*model.named_parameters(), *model.named_buffers())
+    }
+
+
+def _saved_by(found: Found) -> dict[str, Tensor]:
+    """The tensors of optimizers and of what else saves itself: where the program holds them, too, they are those."""
+    return {
+        f"{path}{keystr(keys)}": leaf
+        for path, one in {**found.others, **found.optimizers}.items()
+        for keys, leaf in tree_leaves_with_path(one.state_dict())
+        if isinstance(leaf, Tensor)
     }
 
 

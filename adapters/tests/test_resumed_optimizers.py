@@ -1,0 +1,148 @@
+"""Optimizers of the program's own get all of their state back, also what their `state_dict` leaves out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from lab_adapters import outlined
+
+
+class Counting(torch.optim.Optimizer):
+    """Its step grows smaller with a count that `state_dict` does not know."""
+
+    def __init__(self, params: Any) -> None:
+        super().__init__(params, {"lr": 0.1})
+        self.t = 0
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        """p -= lr / t * grad."""
+        self.t += 1
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                parameter -= group["lr"] / self.t * parameter.grad
+
+
+class Sharp(torch.optim.Optimizer):
+    """Takes over its inner optimizer's groups, whose momentum `state_dict` does not know (as public SAM does)."""
+
+    def __init__(self, params: Any) -> None:
+        super().__init__(params, {"rho": 0.05, "lr": 0.1, "momentum": 0.9})
+        self.base_optimizer = torch.optim.SGD(self.param_groups, lr=0.1, momentum=0.9)
+        self.param_groups = self.base_optimizer.param_groups
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        """The inner one's, at a rate that falls by this one's groups."""
+        self.base_optimizer.step()
+        for group in self.param_groups:
+            group["lr"] *= 0.9
+
+
+class Wrapping:
+    """No optimizer of torch's; saves its count and forgets the optimizer inside."""
+
+    def __init__(self, params: Any) -> None:
+        self.inner = torch.optim.Adam(params, lr=0.1)
+        self.groups = self.inner.param_groups
+        self.count = 0
+
+    def zero_grad(self) -> None:
+        """The inner one's."""
+        self.inner.zero_grad()
+
+    def step(self) -> None:
+        """The inner one's, at a rate set through a name that the wrapper gave to its groups."""
+        self.count += 1
+        self.groups[0]["lr"] = 0.1 / self.count
+        self.inner.step()
+
+    def state_dict(self) -> dict[str, Any]:
+        """All but the inner state."""
+        return {"count": self.count}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """The same."""
+        self.count = state["count"]
+
+
+class Halves:
+    """Two optimizers in a list, none of which it saves."""
+
+    def __init__(self, params: Any) -> None:
+        self.all = [torch.optim.Adam([parameter], lr=0.1) for parameter in params]
+        self.slow: dict[int, Tensor] = {}
+
+    def zero_grad(self) -> None:
+        """Of all."""
+        for one in self.all:
+            one.zero_grad()
+
+    def step(self) -> None:
+        """Of all, then half the way back to an average of its own."""
+        for number, one in enumerate(self.all):
+            one.step()
+            (parameter,) = one.param_groups[0]["params"]
+            slow = self.slow.setdefault(number, parameter.detach().clone())
+            slow.lerp_(parameter.detach(), 0.5)
+            parameter.data.copy_(slow)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The averages."""
+        return {"slow": self.slow}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """The same."""
+        self.slow = state["slow"]
+
+
+@pytest.mark.parametrize("kind", [Counting, Sharp, Wrapping, Halves])
+def test_what_a_state_dict_leaves_out_is_resumed_too(checkpoint: Any, kind: Callable[[Any], Any]) -> None:
+    """Counts, momentum of an inner optimizer, and groups that two of them share."""
+
+    def run() -> list[str]:
+        torch.manual_seed(0)
+        model = torch.nn.Linear(2, 3)
+        optimizer = kind(model.parameters())
+        said = []
+
+        def training_step(x: Tensor) -> None:
+            optimizer.zero_grad()
+            loss = model(x).square().mean()
+            loss.backward()
+            optimizer.step()
+            said.append(loss.item().hex())
+
+        outlined.fit(training_step, torch.randn(6, 4, 2))
+        return said
+
+    whole = checkpoint.written_at(3, run)
+    assert checkpoint.resumed(run) == whole
+    assert len(set(whole)) == 6
+
+
+def test_an_average_that_saves_itself_is_in_the_file_once(checkpoint: Any) -> None:
+    """Its attribute holds the tensors that its `state_dict` gives: they are not written twice."""
+
+    def run() -> list[str]:
+        torch.manual_seed(0)
+        model = torch.nn.Linear(300, 300)
+        halves = Halves(model.parameters())
+
+        def training_step(x: Tensor) -> None:
+            halves.zero_grad()
+            model(x).square().mean().backward()
+            halves.step()
+
+        outlined.fit(training_step, torch.randn(6, 4, 300))
+        return [value.sum().item().hex() for value in model.state_dict().values()]
+
+    whole = checkpoint.written_at(3, run)
+    # Weights, the two moments of Adam, gradients and the average: five of 90,300 values of 4 bytes.
+    assert checkpoint.file.stat().st_size < 5.3 * 90_300 * 4
+    assert checkpoint.resumed(run) == whole
