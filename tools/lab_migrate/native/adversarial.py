@@ -11,7 +11,7 @@ from lab_bridge.idiomatic import Objection, objections
 from lab_bridge.idiomatic.semantics import semantics_of
 from lab_migrate.native.parts.module import imports_of, optimizer_file, own_clips
 from lab_migrate.native.parts.objective import objective
-from lab_migrate.native.parts.precision import scalers_of
+from lab_migrate.native.parts.precision import kinds_of, scalers_of
 from lab_migrate.native.refused import NotNativeError
 from lab_migrate.native.sheet import Sheet
 from lab_migrate.native.tuned import Tuned
@@ -67,7 +67,9 @@ def adversarial(sheet: Sheet, asked: Set[str]) -> None:
         )
     scheduled = [one for one in sheet.optimizers if one.schedules]
     scalers = scalers_of(trainer)
-    kinds = sorted({one["class"] for one in scalers.values() if one["labs"]})
+    kinds = kinds_of(scalers.values())
+    # Which updates are penalised is counted only where there is a penalty.
+    now_and_then = bool(stepper.penalty) and stepper.penalty_every > 1
     nothing: dict[str, Any] = {"objective": None, "objective_state": False, "imports": []}
     told = objective(sheet) if sheet.evaluates or "objective" in asked else nothing
     sheet.own["module.py"] = told | {
@@ -84,9 +86,9 @@ def adversarial(sheet: Sheet, asked: Set[str]) -> None:
         "several": stepper.critic_steps > 1,
         "start": stepper.start,
         "penalty": stepper.penalty,
-        "penalty_every": stepper.penalty_every,
+        "now_and_then": now_and_then,
         "updates": [_update(sheet, one, number, scheduled) for number, one in enumerate(sheet.optimizers)],
-        "optimizers": _configured(sheet, "critic" in scalers and trainer.stepper.penalty_every > 1),
+        "optimizers": _configured(sheet, now_and_then and "critic" in scalers),
         "zeros": {one.field: one.zeros for one in sheet.optimizers},
         "own_clips": own_clips(sheet),
     }

@@ -16,7 +16,7 @@ from lab_migrate.native.parts.data import data
 from lab_migrate.native.parts.model import model
 from lab_migrate.native.parts.module import module
 from lab_migrate.native.parts.objective import objective_file
-from lab_migrate.native.parts.precision import scaler_of, scalers_of
+from lab_migrate.native.parts.precision import kinds_of, scaler_of, scalers_of
 from lab_migrate.native.parts.schedule import schedule
 from lab_migrate.native.refused import NotNativeError
 from lab_migrate.native.rendering import formatted, rendered
@@ -95,7 +95,7 @@ def _context(sheet: Sheet) -> dict[str, Any]:
     scalers = scalers_of(trainer) if several else {}
     used = [*scalers.values()] if several else [one for one in (made["scaler"],) if one is not None]
     made["counted"] = "generator" in scalers
-    kinds = sorted({one["class"] for one in used if one["labs"]})
+    kinds = kinds_of(used)
     made["scaled"] = made["scaler"] is not None and not made["scaler"]["casts"]
     if kinds or made["counted"] or made["scaled"]:
         sheet.own["precision.py"] = {"kinds": kinds}

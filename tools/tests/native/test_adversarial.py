@@ -34,7 +34,7 @@ ADVERSARIAL: dict[str, tuple[str, ...]] = {
     "a penalty": ("Adversarial.penalty = 2.0",),
     "a penalty now and then": ("Adversarial.penalty = 2.0", "Adversarial.penalty_every = 3"),
     "clipping and a schedule for each": (
-"critic/Adam.clip_norm = 0.3", "critic/Adam.schedule = @Ramp()", "Ramp.of = 'lr'", "Ramp.start = 0.02",
+        "critic/Adam.clip_norm = 0.3", "critic/Adam.schedule = @Ramp()", "Ramp.of = 'lr'", "Ramp.start = 0.02",
         "Ramp.end = 0.001", "Ramp.steps = 6", "generator/SGD.schedule = @WarmupCosine()", "WarmupCosine.lr = 0.1",
         "WarmupCosine.total = 9", "generator/SGD.gradients = @g/Gradients()", "g/Gradients.clip = @ClipTorchNorm()",
         "ClipTorchNorm.limit = 0.2", "g/Gradients.left_as = 'none'", "critic/Adam.multipliers = {'*.bias': 2.0}",
@@ -61,6 +61,7 @@ ADVERSARIAL: dict[str, tuple[str, ...]] = {
         "critic/Adam.schedule = @Ramp()", "Ramp.of = 'lr'", "Ramp.start = 0.02", "Ramp.end = 0.001", "Ramp.steps = 6",
         "generator/SGD.schedule = @WarmupCosine()", "WarmupCosine.lr = 0.1", "WarmupCosine.total = 9",
     ),
+    "scales that move, a penalty of nothing now and then": (*SCALES, "Adversarial.penalty_every = 3"),
     "scales that move, one graph, an average, a hook": (
         *SCALES, "Adversarial.sharing = 'graph'", "Trainer.ema = @EMA()", "Trainer.hooks = [@Balanced()]",
     ),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["autocast_of", "half_weights_of", "scaler_of", "scalers_of", "scaling"]
-
+__all__ = ["autocast_of", "half_weights_of", "kinds_of", "scaler_of", "scalers_of", "scaling"]
 
 #: Scalers of Lab's that are written into the project.
 LABS = ("StaticScaler", "DynamicScaler")
@@ -56,6 +56,11 @@ def scaling(scaler: Any) -> dict[str, Any]:
     )
     made = f'torch.amp.GradScaler("{scaler.device}", {settings})'
     return {"labs": False, "class": "torch.amp.GradScaler", "made": made}
+
+
+def kinds_of(scalers: Iterable[dict[str, Any]]) -> list[str]:
+    """The classes that are written into the project for these, each once."""
+    return sorted({one["class"] for one in scalers if one["labs"]})
 
 
 def scalers_of(trainer: Any) -> dict[str, dict[str, Any]]:
