@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import attrs
 import gin
@@ -83,13 +84,14 @@ class Native:
 
     @contextlib.contextmanager
     def registered(self, name: str) -> Iterator[None]:
-        """A module of the project's, imported so that gin knows its classes; the native one takes its place later."""
+        """A module of the project's, imported so that gin knows its classes; native trainings import their own."""
         (self.folder / "registered").mkdir()
         (self.folder / "registered" / f"{name}.py").write_text(self.more[f"{name}.py"])
         sys.path.insert(0, str(self.folder / "registered"))
         importlib.invalidate_caches()
         importlib.import_module(name)
         sys.path.remove(str(self.folder / "registered"))
+        del sys.modules[name]
         yield
         sys.modules.pop(name, None)
 
@@ -194,9 +196,10 @@ class Native:
         return self.module("train").train(config)
 
     def module(self, name: str) -> Any:
-        """A module of the native project."""
+        """A module of the native project; under the names of its classes gin keeps the legacy ones."""
         importlib.invalidate_caches()
-        return importlib.import_module(name)
+        with mock.patch("gin.configurable", lambda known: known):
+            return importlib.import_module(name)
 
 
 def _with_classes(path: Path, names: set[str]) -> str:

@@ -55,6 +55,7 @@ def test_an_objective_on_one_of_labs_has_the_bits(native: Any) -> None:
     native.more["own_objectives.py"] = OWN.format(name="Doubled")
     with native.registered("own_objectives"):
         native.identical("Trainer.objective = @Doubled()", "Doubled.smoothing = 0.1")
+        _require_relinked(native, "Doubled")
 
 
 def test_an_objective_on_one_of_labs_goes_on(native: Any) -> None:
@@ -62,6 +63,14 @@ def test_an_objective_on_one_of_labs_goes_on(native: Any) -> None:
     native.more["own_objectives.py"] = OWN.format(name="Redoubled")
     with native.registered("own_objectives"):
         native.goes_on("Trainer.objective = @Redoubled()", "Redoubled.smoothing = 0.1", "Trainer.ema = @EMA()")
+        _require_relinked(native, "Redoubled")
+
+
+def _require_relinked(native: Any, name: str) -> None:
+    """What was trained is the written file's class, on the base that was written."""
+    used = native.module("own_objectives")
+    assert used.__file__ == str(native.folder / "native" / "own_objectives.py")
+    assert getattr(used, name).__mro__[1] is native.module("blobs.objective").Classifier
 
 
 def test_the_file_imports_the_base_from_the_native_training(native: Any) -> None:
