@@ -13,8 +13,8 @@ import libcst.matchers as m
 from lab_migrate.convert.lab_names import trainer_names
 from lab_migrate.errors import UsageError
 from lab_migrate.findings import Finding, Status
+from lab_migrate.native.files import File
 from lab_migrate.native.taken import Taken
-from lab_migrate.project import python_files, read_source
 
 __all__ = ["Entry", "find_entry", "legacy_imports"]
 
@@ -39,15 +39,16 @@ class Entry:
     findings: tuple[Finding, ...]
 
 
-def find_entry(root: Path, name: str | None) -> Entry:
-    """The one file that builds Lab's trainer. Raises `UsageError` where that is not one."""
-    candidates = [name] if name is not None else _building(root)
+def find_entry(root: Path, files: Mapping[str, File], name: str | None) -> Entry:
+    """The one file that builds Lab's trainer. Raises `UsageError` where that is not one, or cannot be read."""
+    candidates = [name] if name is not None else _building(files)
     if len(candidates) != 1:
         found = ", ".join(candidates) or "none"
         raise UsageError(f"{root}: expected one script that builds Lab's Trainer, found {found}; name it with --entry")
     path = candidates[0]
-    text = read_source(root / path)
-    tree = ast.parse(text)
+    if path not in files:
+        raise UsageError(f"{root / path}: expected a script in Python, found a file that cannot be read as that")
+    text, tree = files[path].text, files[path].tree
     lines = text.splitlines()
     strings = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
     return Entry(
@@ -60,18 +61,19 @@ def find_entry(root: Path, name: str | None) -> Entry:
     )
 
 
-def legacy_imports(root: Path, entry: str, taken: Mapping[str, Taken] | None = None) -> Iterator[Finding]:
+def legacy_imports(
+    files: Mapping[str, File], entry: str, taken: Mapping[str, Taken] | None = None
+) -> Iterator[Finding]:
     """Imports of Lab outside of the script that is not the block builder: they would stay behind.
 
     Files that classes are taken out of are read as they are then; lines are those that the file has.
     """
-    for file in python_files(root):
-        path = file.relative_to(root).as_posix()
-        text = taken[path].after if taken and path in taken else read_source(file)
+    for path, file in files.items():
+        text = taken[path].after if taken and path in taken else file.text
         if path == entry or "legacy_lab" not in text:
             continue
         left = {module for node in ast.walk(ast.parse(text)) for module in _modules(node) if _goes(module)}
-        for node in ast.walk(ast.parse(read_source(file))):
+        for node in ast.walk(file.tree):
             for module in _modules(node):
                 if module in left:
                     yield Finding(
@@ -96,15 +98,13 @@ def _modules(node: ast.AST) -> list[str]:
     return []
 
 
-def _building(root: Path) -> list[str]:
+def _building(files: Mapping[str, File]) -> list[str]:
     """Files that call Lab's Trainer; where none does, those that import it."""
     building, importing = [], []
-    for file in python_files(root):
-        text = read_source(file)
-        if "legacy_lab" in text and "Trainer" in text:
-            module = cst.parse_module(text)
+    for path, file in files.items():
+        if "legacy_lab" in file.text and "Trainer" in file.text:
+            module = cst.parse_module(file.text)
             names = trainer_names(module)
-            path = file.relative_to(root).as_posix()
             if names.local or names.modules:
                 importing.append(path)
             if any(isinstance(call, cst.Call) and names.is_trainer(call.func) for call in m.findall(module, m.Call())):

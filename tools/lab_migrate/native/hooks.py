@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import attrs
@@ -18,7 +17,7 @@ import libcst.matchers as m
 from lab_bridge.config.schema import Schema
 from lab_migrate.native.expressions import Expressions
 from lab_migrate.native.hook_methods import METHODS, Method, refused, require_told
-from lab_migrate.native.source_names import bases_of, block_of, imports_of
+from lab_migrate.native.source_names import bases_of, block_of, imports_of, text_of
 
 __all__ = ["OwnHook", "own_hook"]
 
@@ -49,8 +48,7 @@ def own_hook(hook: Any, schema: Schema, batches: str | None) -> OwnHook:
     """
     builder = schema.builder_of(hook)
     assert builder is not None
-    path = Path(builder.place.file)
-    module = cst.parse_module(path.read_text(encoding="utf-8"))
+    module = cst.parse_module(text_of(builder))
     name = builder.target.rpartition(".")[2]
     tree = ast.parse(module.code)
     definition = next((one for one in tree.body if isinstance(one, ast.ClassDef) and one.name == name), None)
@@ -67,7 +65,7 @@ def own_hook(hook: Any, schema: Schema, batches: str | None) -> OwnHook:
     has_state = {"state", "load_state"} <= set(methods)
     [whole] = [one for one in module.body if isinstance(one, cst.ClassDef) and one.name.value == name]
     code = _rewritten(module, whole, found, batches, has_state)
-    imports, labs = imports_of(tree, builder.target.rpartition(".")[0], code)
+    imports, labs = imports_of(tree, builder, code)
     if labs:
         raise refused(builder, definition.lineno, f"uses {labs[0]}")
     spelled = Expressions(schema)

@@ -25,7 +25,7 @@ class Lifted:
 
 @cache
 def lift(target: str) -> Lifted:
-    """Lift `legacy_lab.data.digits.Digits`. Raises `KeyError` for a name that the module does not define."""
+    """Lift `legacy_lab.data.digits.Digits`. Raises `KeyError` for what Lab does not define."""
     module, _, name = target.rpartition(".")
     text, tree = _parsed(module)
     origin = _reexported(tree, name)
@@ -68,10 +68,13 @@ def method_source(target: str, method: str) -> str:
 
 @cache
 def _parsed(module: str) -> tuple[str, ast.Module]:
-    # found without being imported: only the empty packages above it are
-    spec = importlib.util.find_spec(module)
-    assert spec is not None, module
-    assert spec.origin is not None, module
+    try:
+        # found without being imported: only the empty packages above it are
+        spec = importlib.util.find_spec(module)
+    except ModuleNotFoundError as error:
+        raise KeyError(module) from error
+    if spec is None or spec.origin is None:
+        raise KeyError(module)
     text = Path(spec.origin).read_text(encoding="utf-8")
     return text, ast.parse(text)
 
@@ -139,7 +142,9 @@ def _reexported(tree: ast.Module, name: str) -> str | None:
     if any(name in _defines(statement) for statement in tree.body):
         return None
     for statement in tree.body:
-        if isinstance(statement, ast.ImportFrom) and any(alias.name == name for alias in statement.names):
+        if not isinstance(statement, ast.ImportFrom) or (statement.module or "").split(".")[0] != "legacy_lab":
+            continue
+        if any(alias.name == name for alias in statement.names):
             return f"{statement.module}.{name}"
     return None
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import attrs
@@ -16,7 +15,7 @@ from lab_migrate.native.expressions import Expressions
 from lab_migrate.native.hook_methods import may_draw
 from lab_migrate.native.lift import lift
 from lab_migrate.native.refused import NotNativeError
-from lab_migrate.native.source_names import bases_of, imports_of
+from lab_migrate.native.source_names import bases_of, imports_of, text_of
 
 __all__ = ["OwnAverage", "own_average", "own_classes"]
 
@@ -46,14 +45,14 @@ def own_average(average: Any, schema: Schema, asked: bool = False) -> OwnAverage
     names = own_classes(builder)
     if names is None:
         raise _refused(builder, f"is not built on {BASE} in one file")
-    module = cst.parse_module(Path(builder.place.file).read_text(encoding="utf-8"))
+    module = cst.parse_module(text_of(builder))
     tree = ast.parse(module.code)
     definitions = {one.name: one for one in tree.body if isinstance(one, ast.ClassDef)}
     for name in names:
         _require_drawless(builder, definitions[name])
     classes = {one.name.value: one for one in module.body if isinstance(one, cst.ClassDef)}
     code = [_plain(module, classes[name]) for name in names]
-    found, labs = imports_of(tree, builder.target.rpartition(".")[0], "\n\n".join(code))
+    found, labs = imports_of(tree, builder, "\n\n".join(code))
     others = [one for one in labs if one != "EMA of legacy_lab.train.ema"]
     if others:
         raise _refused(builder, f"uses {others[0]}")
@@ -72,7 +71,7 @@ def own_classes(builder: Builder) -> list[str] | None:
     """The classes of one file from Lab's average to this one, the latter last; None where it is no such line."""
     if builder.function or builder.target.startswith("legacy_lab."):
         return None
-    tree = ast.parse(Path(builder.place.file).read_text(encoding="utf-8"))
+    tree = ast.parse(text_of(builder))
     definitions = {one.name: one for one in tree.body if isinstance(one, ast.ClassDef)}
     names = [builder.target.rpartition(".")[2]]
     while names[0] in definitions:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import attrs
@@ -16,7 +15,7 @@ from lab_bridge.config.schema import Builder, Schema
 from lab_migrate.native.expressions import Expressions
 from lab_migrate.native.hook_methods import may_draw
 from lab_migrate.native.refused import NotNativeError
-from lab_migrate.native.source_names import bases_of, block_of, imports_of
+from lab_migrate.native.source_names import bases_of, block_of, imports_of, text_of
 
 __all__ = ["OwnClip", "own_clip"]
 
@@ -40,7 +39,7 @@ def own_clip(clip: Any, schema: Schema) -> OwnClip:
     """Rewrite a class. Raises `NotNativeError` for one that needs more of Lab than the base's bound."""
     builder = schema.builder_of(clip)
     assert builder is not None
-    module = cst.parse_module(Path(builder.place.file).read_text(encoding="utf-8"))
+    module = cst.parse_module(text_of(builder))
     tree, name = ast.parse(module.code), builder.target.rpartition(".")[2]
     found = [one for one in module.body if isinstance(one, cst.ClassDef) and one.name.value == name]
     if not found or builder.function:
@@ -58,7 +57,7 @@ def own_clip(clip: Any, schema: Schema) -> OwnClip:
     left = _left(ast.parse(code))
     if left:
         raise _refused(builder, f"uses {left}", definition.lineno)
-    imports, labs = imports_of(tree, builder.target.rpartition(".")[0], code)
+    imports, labs = imports_of(tree, builder, code)
     if labs:
         raise _refused(builder, f"uses {labs[0]}", definition.lineno)
     spelled = Expressions(schema)

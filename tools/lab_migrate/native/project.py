@@ -20,12 +20,14 @@ from lab_migrate.findings import Finding, Status
 from lab_migrate.native.adversarial import is_adversarial, objections_of, optimizers_of
 from lab_migrate.native.closure import without_closure
 from lab_migrate.native.entry import Entry, find_entry, legacy_imports
+from lab_migrate.native.files import read_files
 from lab_migrate.native.lookahead import Ahead, without_lookahead
 from lab_migrate.native.own_average import own_classes
 from lab_migrate.native.refused import NotNativeError
 from lab_migrate.native.relinked import relinked
 from lab_migrate.native.sam import Sharpness, without_sam
-from lab_migrate.native.taken import Taken, still_used, taken_out
+from lab_migrate.native.still_used import still_used
+from lab_migrate.native.taken import Taken, taken_out
 from lab_migrate.native.write import Written, package_of, written
 from lab_migrate.project import read_source
 
@@ -90,7 +92,8 @@ def read_training(
 
     Raises `UsageError` where there is no one script or config.
     """
-    script = find_entry(root, entry)
+    files, unread = read_files(root)
+    script = find_entry(root, files, entry)
     own = named or _config_of(root, script)
     source = config if config is not None else own
     if source is None:
@@ -100,7 +103,7 @@ def read_training(
         document = read_config(source, root, bindings=bindings)
         trainer = typed(document)
     except ConfigErrors as error:
-        findings = [*script.findings, *legacy_imports(root, script.path)]
+        findings = [*unread, *script.findings, *legacy_imports(files, script.path)]
         findings += [_problem(root, name, problem) for problem in error.problems]
         return Training(script, own or source, None, None, tuple(sorted(findings)))
     trainer, idle = without_closure(trainer, document.schema)
@@ -112,9 +115,10 @@ def read_training(
     optimizers = optimizers_of(trainer)
     clips = [one.gradients.clip for one in optimizers if getattr(one, "gradients", None) is not None]
     taken = taken_out(root, [*optimizers, *clips, *trainer.hooks], document.schema, _averages(trainer, document.schema))
-    linked = relinked(root, script.path, package_of(script, stem_of(own or source)), taken)
+    linked = relinked(files, script.path, package_of(script, stem_of(own or source)), taken)
     taken = {**taken, **linked.files}
-    findings = [*script.findings, *legacy_imports(root, script.path, taken), *still_used(root, script.path, taken)]
+    findings = [*unread, *script.findings, *legacy_imports(files, script.path, taken)]
+    findings += still_used(root, files, script.path, taken)
     # What Lab's code builds itself has these settings as well; the typed config has not.
     findings += [_problem(root, name, one) for one in document.findings if one.kind == "elsewhere"]
     findings += [

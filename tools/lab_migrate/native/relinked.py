@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import attrs
 import libcst as cst
 
+from lab_migrate.native.files import File
 from lab_migrate.native.lift import lift
 from lab_migrate.native.taken import Taken
-from lab_migrate.project import python_files, read_source
 
 __all__ = ["Relinked", "relinked"]
 
@@ -25,16 +24,15 @@ class Relinked:
     targets: tuple[str, ...]
 
 
-def relinked(root: Path, entry: str, package: str, taken: Mapping[str, Taken]) -> Relinked:
+def relinked(read: Mapping[str, File], entry: str, package: str, taken: Mapping[str, Taken]) -> Relinked:
     """Read the project's files, those that classes are taken out of as they are then; `entry` is written anew.
 
     Where that script lies in a folder, nothing is: the native package would not be found from other folders.
     """
     files: dict[str, Taken] = {}
     targets: dict[str, None] = {}
-    for file in python_files(root) if "/" not in entry else ():
-        path = file.relative_to(root).as_posix()
-        text = taken[path].after if path in taken else read_source(file)
+    for path, file in read.items() if "/" not in entry else ():
+        text = taken[path].after if path in taken else file.text
         if path == entry or HOME not in text:
             continue
         module = cst.parse_module(text)

@@ -4,10 +4,25 @@ from __future__ import annotations
 
 import ast
 import textwrap
+from pathlib import Path
 
 import libcst as cst
 
-__all__ = ["bases_of", "block_of", "imports_of"]
+from lab_bridge.config.schema import Builder
+from lab_migrate.project import read_source
+
+__all__ = ["bases_of", "block_of", "imported_from", "imports_of", "package_of", "text_of"]
+
+
+def text_of(builder: Builder) -> str:
+    """The file that a builder stands in, whatever its encoding, with line feeds for line ends."""
+    return read_source(Path(builder.place.file)).replace("\r\n", "\n").replace("\r", "\n")
+
+
+def package_of(builder: Builder) -> str:
+    """What the file's relative imports start from."""
+    home = builder.target.rpartition(".")[0]
+    return home if Path(builder.place.file).name == "__init__.py" else home.rpartition(".")[0]
 
 
 def block_of(body: cst.BaseSuite) -> cst.IndentedBlock:
@@ -22,17 +37,18 @@ def bases_of(tree: ast.Module, definition: ast.ClassDef) -> list[str | None]:
     imported = {
         alias.asname or alias.name: f"{node.module}.{alias.name}"
         for node in tree.body
-        if isinstance(node, ast.ImportFrom)
+        if isinstance(node, ast.ImportFrom) and not node.level
         for alias in node.names
     }
     return [imported.get(ast.unparse(base)) for base in definition.bases]
 
 
-def imports_of(tree: ast.Module, home: str, code: str) -> tuple[list[str], list[str]]:
-    """Import lines for what `code` uses of its file, the module `home`: imports of it, and definitions that it keeps.
+def imports_of(tree: ast.Module, builder: Builder, code: str) -> tuple[list[str], list[str]]:
+    """Import lines for what `code` uses of the builder's file: imports of it, and definitions that it keeps.
 
     Second, what of that is Lab's, as `Name of module`.
     """
+    home, package = builder.target.rpartition(".")[0], package_of(builder)
     used = {node.id for node in ast.walk(ast.parse(textwrap.dedent(code))) if isinstance(node, ast.Name)}
     found: list[str] = []
     labs: list[str] = []
@@ -41,7 +57,7 @@ def imports_of(tree: ast.Module, home: str, code: str) -> tuple[list[str], list[
             names = [alias for alias in node.names if (alias.asname or alias.name).split(".")[0] in used]
             if not names:
                 continue
-            module = _absolute(node, home) if isinstance(node, ast.ImportFrom) else names[0].name
+            module = imported_from(node, package) if isinstance(node, ast.ImportFrom) else names[0].name
             if module.split(".")[0] == "legacy_lab":
                 labs += [f"{alias.asname or alias.name} of {module}" for alias in names]
             else:
@@ -61,8 +77,9 @@ def imports_of(tree: ast.Module, home: str, code: str) -> tuple[list[str], list[
     return found, labs
 
 
-def _absolute(node: ast.ImportFrom, home: str) -> str:
-    """The module that is imported from, also where that is said relative to `home`."""
+def imported_from(node: ast.ImportFrom, package: str) -> str:
+    """The module that is imported from, also where that is said relative to the file's `package`."""
     if not node.level:
         return node.module or ""
-    return ".".join([*home.split(".")[: -node.level], *([node.module] if node.module else [])])
+    parts = package.split(".") if package else []
+    return ".".join([*parts[: len(parts) - node.level + 1], *([node.module] if node.module else [])])

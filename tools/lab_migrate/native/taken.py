@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,9 @@ import libcst as cst
 import libcst.matchers as m
 
 from lab_bridge.config.schema import Schema
-from lab_migrate.findings import Finding, Status
-from lab_migrate.project import python_files, read_source
+from lab_migrate.project import read_source
 
-__all__ = ["Taken", "still_used", "taken_out"]
+__all__ = ["Taken", "taken_out"]
 
 
 @attrs.frozen
@@ -43,36 +42,6 @@ def taken_out(
             text, _without(text, names), frozenset(names)
         )
     return found
-
-
-def still_used(root: Path, entry: str, taken: Mapping[str, Taken]) -> Iterator[Finding]:
-    """Where the project still uses a class that is gone from its file, there or by importing it from there.
-
-    The script `entry` is written anew.
-    """
-    for file in python_files(root):
-        path = file.relative_to(root).as_posix()
-        if path == entry:
-            continue
-        own = taken.get(path)
-        here = own.names if own is not None else frozenset[str]()
-        left = [one for one in ast.parse(read_source(file)).body if getattr(one, "name", "") not in here]
-        for node in (part for one in left for part in ast.walk(one)):
-            if isinstance(node, ast.Name) and node.id in here:
-                yield _still_used(path, node, node.id)
-            if isinstance(node, ast.ImportFrom):
-                home = taken.get(f"{(node.module or '').replace('.', '/')}.py")
-                for alias in node.names if home is not None and not node.level else ():
-                    if home is not None and alias.name in home.names:
-                        yield _still_used(path, node, alias.name)
-
-
-def _still_used(path: str, node: ast.expr | ast.stmt, name: str) -> Finding:
-    return Finding(
-        path, node.lineno, node.col_offset + 1, "LM403", Status.MANUAL,
-        f"uses {name}, which moves into the native training in another form",
-        "use what the native training has, or give this code a class of its own",
-    )  # fmt: skip
 
 
 def _without(text: str, names: set[str]) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import textwrap
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import attrs
@@ -14,7 +13,7 @@ import libcst.matchers as m
 
 from lab_bridge.config.schema import Builder
 from lab_migrate.native.refused import NotNativeError
-from lab_migrate.native.source_names import bases_of, block_of, imports_of
+from lab_migrate.native.source_names import bases_of, block_of, imports_of, text_of
 
 __all__ = ["StepCode", "step_code"]
 
@@ -40,8 +39,7 @@ class StepCode:
 
 def step_code(builder: Builder) -> StepCode:
     """Read it off the class's source. Raises `NotNativeError` for an update that needs more of Lab than its groups."""
-    path = Path(builder.place.file)
-    module = cst.parse_module(path.read_text(encoding="utf-8"))
+    module = cst.parse_module(text_of(builder))
     name = builder.target.rpartition(".")[2]
     found = next((node for node in module.body if isinstance(node, cst.ClassDef) and node.name.value == name), None)
     if found is None:
@@ -62,7 +60,7 @@ def step_code(builder: Builder) -> StepCode:
     statements: list[Any] = [one for one in body.body if not _is_docstring(one)]
     lines = textwrap.dedent(cst.Module(body=statements).code).strip("\n").splitlines()
     _require_defined(builder, ast.parse("\n".join(lines)), rewritten)
-    imports, labs = imports_of(tree, builder.target.rpartition(".")[0], "\n".join(lines))
+    imports, labs = imports_of(tree, builder, "\n".join(lines))
     if labs and not builder.target.startswith("legacy_lab."):
         raise _refused(builder, f"uses {labs[0]} in its update")
     return StepCode(

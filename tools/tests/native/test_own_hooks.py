@@ -182,23 +182,3 @@ def test_hooks_whose_files_differ_in_a_name_are_refused(native: Any) -> None:
     conversion = convert_project(root, "L3")
     assert any("the name SIZE" in one.message for one in conversion.findings), conversion.findings
     assert not conversion.changes
-
-
-PLAIN = HEAD + "    def after_step(self, trainer, metrics):\n        print(1)\n"
-STILL_USED = {
-    "own.py": ("\n\ndef is_mine(hook):\n    return isinstance(hook, Mine)\n", "", 14),
-    "other.py": ("", "from own import Mine, torch\n", 1),
-}
-
-
-@pytest.mark.parametrize("path", STILL_USED)
-def test_a_hook_that_the_project_still_uses_is_refused(native: Any, path: str) -> None:
-    """Where: its class goes out of its file."""
-    more, other, line = STILL_USED[path]
-    root = native.project("Trainer.hooks = [@Mine()]")
-    (root / "own.py").write_text(PLAIN + more)
-    (root / "other.py").write_text(other)
-    conversion = convert_project(root, "L3")
-    (found,) = conversion.findings
-    assert (found.code, found.path, found.line) == ("LM403", path, line), found
-    assert not conversion.changes

@@ -97,6 +97,9 @@ def test_a_file_beside_an_adversarial_training_without_evaluations_finds_the_bas
 
 REFUSED = {
     "what is no name of that module": ("import Classifier", "import Classifier, Missing"),
+    "what is not Lab's in that module": ("import Classifier", "import nn"),
+    "a module that there is not": ("classifier import", "classifiers import"),
+    "a module in one that is no package": ("classifier import", "classifier.more import"),
     "a module as a whole": (
         "from legacy_lab.objectives.classifier import Classifier", "import legacy_lab.objectives.vae",
     ),

@@ -6,6 +6,7 @@ import ast
 import importlib.util
 import os
 import tokenize
+import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -135,7 +136,8 @@ class Sources:
         if path is None:
             return None
         try:
-            with tokenize.open(path) as file:
+            with tokenize.open(path) as file, warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # odd escapes are the program's own
                 tree = ast.parse(file.read())
         except (OSError, SyntaxError, ValueError) as error:
             self.unreadable[path] = str(error)
