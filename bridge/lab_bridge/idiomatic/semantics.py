@@ -72,11 +72,7 @@ class Semantics:
     skip_nan: bool = False
     precision: str | None = None
     loss_inside: bool = True
-    evaluates: bool = False
     eval_at_start: bool = False
-    eval_mode: bool = True
-    eval_averaged: bool = True
-    eval_generators: str = "shared"
     hooks: tuple[str, ...] = ()
     early_hooks: tuple[str, ...] = ()
     reads_the_trainer: bool = False
@@ -96,7 +92,7 @@ def semantics_of(trainer: Any) -> Semantics:
     clipping = getattr(optimizer, "clipping", None) or getattr(gradients, "clip", None)
     clip_norm = getattr(optimizer, "clip_norm", None)
     schedules = list(_schedules(optimizer))
-    loader, evaluation, precision = trainer.loader, trainer.evaluation, trainer.precision
+    loader, precision = trainer.loader, trainer.precision
     native = hasattr(type(trainer), "__attrs_attrs__")
     return Semantics(
         optimizer=_named(optimizer),
@@ -124,11 +120,7 @@ def semantics_of(trainer: Any) -> Semantics:
         skip_nan=getattr(trainer.stepper, "skip_nan", False),
         precision=_name(precision),
         loss_inside=getattr(precision, "loss_inside", True),
-        evaluates=bool(trainer.eval_every),
-        eval_at_start=getattr(evaluation, "at_start", False),
-        eval_mode=getattr(evaluation, "eval_mode", True),
-        eval_averaged=getattr(evaluation, "averaged", True),
-        eval_generators=getattr(evaluation, "generators", "shared"),
+        eval_at_start=getattr(trainer.evaluation, "at_start", False),
         hooks=tuple(_named(hook) for hook in trainer.hooks),
         early_hooks=() if native else tuple(type(hook).__name__ for hook in trainer.hooks if _is_early(hook)),
         reads_the_trainer=type(loader).__name__ == "Mixture" or hasattr(loader, "attach"),

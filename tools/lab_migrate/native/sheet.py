@@ -26,7 +26,7 @@ STANDARD = (
 @attrs.define
 class Sheet:
     """`trainer` is Lab's config as objects of `schema`; `linked` the objectives that the project's files import; `own`
-    collects what each template in use is told beside `common`, which all are."""
+    collects what each template in use is told beside what all are."""
 
     package: str
     name: str
@@ -38,7 +38,6 @@ class Sheet:
     sharpness: Sharpness | None = None
     linked: tuple[str, ...] = ()
     own: dict[str, dict[str, Any]] = attrs.field(factory=dict)
-    common: dict[str, Any] = attrs.field(factory=dict)
 
     @property
     def modules(self) -> set[str]:

@@ -6,7 +6,10 @@ from typing import Any
 
 import pytest
 
+import legacy_lab
+
 from .settings import GAN
+from .states import told
 
 EVALUATION = ("Trainer.evaluation = @Evaluation()", "Trainer.eval_every = 2")
 TRAINING = (*EVALUATION, "Evaluation.eval_mode = False")
@@ -39,6 +42,29 @@ def test_a_native_evaluation_leaves_the_training_as_labs_does(native: Any, name:
 def test_a_native_training_with_such_an_evaluation_goes_on(native: Any, name: str) -> None:
     """From every checkpoint; what is evaluated at the end is the same."""
     native.goes_on(*PROJECTS[name])
+
+
+MEASURED: dict[str, tuple[str, ...]] = {
+    "as it is": (),
+    "by the average": ("Trainer.ema = @EMA()",),
+    "by an average that is not swapped in": ("Trainer.ema = @EMA()", "Evaluation.averaged = False"),
+    "by an average of the project's own that is not swapped in": (
+        "Trainer.ema = @Powered()", "Evaluation.averaged = False",
+    ),
+    "in training mode": ("Evaluation.eval_mode = False",),
+    "seeded": ("Evaluation.generators = 'own'", "Evaluation.seed = 3"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MEASURED)
+def test_a_native_evaluation_finds_what_labs_does(native: Any, name: str) -> None:
+    """The last one, of one batch, so that the mean is the number itself."""
+    root = native.written(*EVALUATION, *MEASURED[name], "Trainer.eval_batches = 1", "Trainer.steps = 10")
+    found = told(native.train())
+    legacy_lab.load_config(root / "blobs.gin")
+    metrics = legacy_lab.Trainer().train()
+    assert len(found) == 2
+    assert found == {name: value for name, value in metrics.items() if name.startswith("eval/")}
 
 
 @pytest.mark.parametrize("line", ["Evaluation.generators = 'own'", "Evaluation.eval_mode = False"])

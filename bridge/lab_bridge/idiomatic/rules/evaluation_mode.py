@@ -1,4 +1,4 @@
-"""Evaluation without eval(), before step 0, or from generators of its own, in Lightning's validation loop."""
+"""Evaluation before step 0, in Lightning's validation loop."""
 
 from __future__ import annotations
 
