@@ -183,9 +183,11 @@ class _Native:
             found["Lookahead"] = {"slow": self.state["slow"]}
             if self.state["optimizer"].get("scaler") is not None:
                 found["Lookahead"]["updates"] = self.state["optimizer"]["steps"]
+        assert self.training.document is not None
         for hook, state in zip(self.training.trainer.hooks, self.state["hooks"], strict=True):
-            if state is not None and type(hook).__name__ not in HOOKS:
-                found[type(hook).__name__] = state
+            builder = self.training.document.schema.builder_of(hook)
+            if state is not None and builder is not None and type(hook).__name__ not in HOOKS:
+                found[builder.target.rpartition(".")[2]] = state  # the class's own name
         return found
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 
 from lab_bridge.config.schema import Schema
+from lab_migrate.native.labs import is_labs
 from lab_migrate.native.own_clip import OwnClip, own_clip
 from lab_migrate.native.refused import NotNativeError
 
@@ -50,7 +51,7 @@ def clipping_of(optimizer: Any, schema: Schema) -> Clipping | None:
         return None
     limit = clip_norm if clip_norm is not None else clip.limit
     builder = schema.builder_of(clip) if clip_norm is None else None
-    if builder is not None and not builder.target.startswith("legacy_lab."):
+    if builder is not None and not is_labs(builder):
         call = "CLIPPING([(names[parameter], parameter) for parameter in parameters], LIMIT)"
         doc = f"By `{builder.target.rpartition('.')[2]}`."
         return Clipping(limit, None, doc, [call], named=True, own=own_clip(clip, schema))

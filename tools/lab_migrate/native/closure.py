@@ -7,6 +7,7 @@ from typing import Any
 import attrs
 
 from lab_bridge.config.schema import Schema
+from lab_migrate.native.labs import is_labs
 
 __all__ = ["without_closure"]
 
@@ -28,7 +29,7 @@ def without_closure(trainer: Any, schema: Schema) -> tuple[Any, tuple[str, ...]]
     config, gradients = trainer.optimizer, trainer.optimizer.gradients
     clip = getattr(gradients, "clip", None)
     clipping = schema.builder_of(clip) if clip is not None else None
-    own = clipping is not None and not clipping.target.startswith("legacy_lab.")
+    own = clipping is not None and not is_labs(clipping)
     scaled = getattr(gradients, "scaler", None) is not None or getattr(gradients, "masters", False)
     if own or scaled or not isinstance(config.accumulate, int):
         return trainer, ()

@@ -10,6 +10,7 @@ import attrs
 from lab_bridge.config.schema import Builder, Schema
 from lab_bridge.config.structure import Deferred, Shared
 from lab_bridge.config.types import OWN, REQUIRED
+from lab_migrate.native.labs import is_labs
 from lab_migrate.native.lift import is_public
 from lab_migrate.native.refused import NotNativeError
 
@@ -53,7 +54,7 @@ class Expressions:
         if builder.target.startswith(f"{BLOCKS}."):
             public = is_public(BLOCKS, name)
             self.imports[f"from {BLOCKS if public else module} import {name}"] = None
-        elif builder.target.startswith("legacy_lab."):
+        elif is_labs(builder):
             self.lab[builder.target] = None
         else:
             self.imports[f"from {module} import {name}"] = None

@@ -13,6 +13,7 @@ from lab_bridge.config.places import Place
 from lab_bridge.config.schema import Builder, Schema
 from lab_migrate.native.expressions import Expressions
 from lab_migrate.native.hook_methods import may_draw
+from lab_migrate.native.labs import is_labs
 from lab_migrate.native.lift import lift
 from lab_migrate.native.refused import NotNativeError
 from lab_migrate.native.source_names import bases_of, imports_of, text_of
@@ -24,12 +25,16 @@ BASE = "legacy_lab.train.ema.EMA"
 
 @attrs.frozen
 class OwnAverage:
-    """The class's name, the code of all that it is built of, the expression that makes it, and imports."""
+    """The class's name, the code of all that it is built of, the expression that makes it, and imports.
+
+    `swaps_itself` is whether it comes into the model's place by a way of the project's own.
+    """
 
     name: str
     code: Sequence[str]
     made: str
     imports: Sequence[str]
+    swaps_itself: bool = False
 
 
 def own_average(average: Any, schema: Schema, asked: bool = False) -> OwnAverage | None:
@@ -62,14 +67,14 @@ def own_average(average: Any, schema: Schema, asked: bool = False) -> OwnAverage
     if len(spelled.lab) + len(spelled.imports) > 1:
         raise _refused(builder, f"is given an object: {made}")
     lifted = lift(BASE)
-    return OwnAverage(
-        names[-1], [*lifted.code, *code], made, [*lifted.imports, *(line for line in found if line not in here)]
-    )
+    imports = [*lifted.imports, *(line for line in found if line not in here)]
+    methods = {one.name for name in names for one in definitions[name].body if isinstance(one, ast.FunctionDef)}
+    return OwnAverage(names[-1], [*lifted.code, *code], made, imports, "swapped" in methods)
 
 
 def own_classes(builder: Builder) -> list[str] | None:
     """The classes of one file from Lab's average to this one, the latter last; None where it is no such line."""
-    if builder.function or builder.target.startswith("legacy_lab."):
+    if builder.function or is_labs(builder):
         return None
     tree = ast.parse(text_of(builder))
     definitions = {one.name: one for one in tree.body if isinstance(one, ast.ClassDef)}

@@ -12,6 +12,7 @@ import libcst as cst
 import libcst.matchers as m
 
 from lab_bridge.config.schema import Schema
+from lab_migrate.native.labs import is_labs
 from lab_migrate.project import read_source
 
 __all__ = ["Taken", "taken_out"]
@@ -33,7 +34,7 @@ def taken_out(
     classes: dict[Path, set[str]] = {path: set(names) for path, names in (more or {}).items()}
     for part in parts:
         builder = schema.builder_of(part)
-        if builder is not None and not builder.target.startswith("legacy_lab."):
+        if builder is not None and not is_labs(builder):
             classes.setdefault(Path(builder.place.file), set()).add(builder.target.rpartition(".")[2])
     found = {}
     for path, names in classes.items():

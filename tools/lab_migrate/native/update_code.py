@@ -12,6 +12,7 @@ import libcst as cst
 import libcst.matchers as m
 
 from lab_bridge.config.schema import Builder
+from lab_migrate.native.labs import is_labs
 from lab_migrate.native.refused import NotNativeError
 from lab_migrate.native.source_names import bases_of, block_of, imports_of, text_of
 
@@ -45,7 +46,7 @@ def step_code(builder: Builder) -> StepCode:
     if found is None:
         raise _refused(builder, "is not defined at the top of its file")
     tree = ast.parse(module.code)
-    if not builder.target.startswith("legacy_lab.") and not _is_on_lab(tree, name):
+    if not is_labs(builder) and not _is_on_lab(tree, name):
         raise _refused(builder, "is not built on legacy_lab.optim.optimizer.Optimizer directly")
     methods = {part.name.value: part for part in found.body.body if isinstance(part, cst.FunctionDef)}
     others = sorted(set(methods) - {"__init__", "update"})
@@ -61,7 +62,7 @@ def step_code(builder: Builder) -> StepCode:
     lines = textwrap.dedent(cst.Module(body=statements).code).strip("\n").splitlines()
     _require_defined(builder, ast.parse("\n".join(lines)), rewritten)
     imports, labs = imports_of(tree, builder, "\n".join(lines))
-    if labs and not builder.target.startswith("legacy_lab."):
+    if labs and not is_labs(builder):
         raise _refused(builder, f"uses {labs[0]} in its update")
     return StepCode(
         _doc(module, found),

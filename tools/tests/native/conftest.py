@@ -92,8 +92,13 @@ class Native:
         importlib.import_module(name)
         sys.path.remove(str(self.folder / "registered"))
         del sys.modules[name]
-        yield
-        sys.modules.pop(name, None)
+        try:
+            yield
+        finally:
+            sys.modules.pop(name, None)
+            registry = gin.config._REGISTRY  # a name that is known twice means neither
+            for selector in [known for known, _ in registry.items() if known.startswith(f"{name}.")]:
+                registry.pop(selector)
 
     def project(self, *bindings: str, train: str = TRAIN) -> Path:
         """The project's folder."""
@@ -127,9 +132,7 @@ class Native:
 
     def verdict(self, *bindings: str, sites: Sequence[UpdateSite] = SITES) -> Verdict:
         """Both trained, recorded, and compared."""
-        return self._verdict(self.written(*bindings), sites)
-
-    def _verdict(self, root: Path, sites: Sequence[UpdateSite] = SITES) -> Verdict:
+        root = self.written(*bindings)
         legacy_lab.load_config(root / "blobs.gin")
         with record(self.folder / "legacy.trace", sites):
             legacy_lab.Trainer().train()
@@ -143,18 +146,6 @@ class Native:
         verdict = self.verdict(*bindings, sites=sites)
         assert verdict.rung == "identical", (verdict.first and verdict.first.sentence(), verdict.reasons)
         assert verdict.coverage.steps >= 9
-
-    def identical_or_refused(self, *bindings: str) -> bool:
-        """Demand that a project is refused by a finding, or has the bits of Lab's; whether it was converted."""
-        conversion = self.converted(*bindings)
-        if conversion.needs_hand:
-            assert {one.code for one in conversion.findings} <= {"LM402", "LM405"}, conversion.findings
-            assert not conversion.changes
-            return False
-        conversion.write(self.folder / "native")
-        verdict = self._verdict(conversion.root)
-        assert verdict.rung == "identical", (verdict.first and verdict.first.sentence(), bindings)
-        return True
 
     def only_converted(self, number: int, *bindings: str) -> list[str]:
         """In memory, in a folder of its own: why not, if not."""

@@ -13,6 +13,7 @@ from .states import told
 
 EVALUATION = ("Trainer.evaluation = @Evaluation()", "Trainer.eval_every = 2")
 TRAINING = (*EVALUATION, "Evaluation.eval_mode = False")
+DRAWN = ("Trainer.eval_loader = @DrawnBatches", "DrawnBatches.dataset = @test/Specks()", "Trainer.eval_batches = 2")
 PROJECTS: dict[str, tuple[str, ...]] = {
     "in training mode": TRAINING,
     "in training mode, with an average that has buffers": (*TRAINING, "Trainer.ema = @EMA()", "EMA.buffers = True"),
@@ -25,6 +26,10 @@ PROJECTS: dict[str, tuple[str, ...]] = {
     "generators that are seeded, an average of the project's own": (
         *TRAINING, "Evaluation.generators = 'own'", "Trainer.ema = @Powered()",
     ),
+    "a loader of the project's own that draws, put back": (
+        *EVALUATION, *DRAWN, "Evaluation.generators = 'kept'", "Trainer.hooks = [@Shaken()]",
+    ),
+    "a loader of the project's own that draws, seeded": (*EVALUATION, *DRAWN, "Evaluation.generators = 'own'"),
     "of a generator and its critic, in training mode, seeded": (
         *GAN, *TRAINING, "Evaluation.generators = 'own'", "Adversarial.critic_steps = 2",
         "critic/Model.blocks = [@hidden/Linear(), @Norm(), @Activation(), @logit/Linear()]",

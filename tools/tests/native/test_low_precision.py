@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import torch
 
 from .settings import COSINE, GRADIENTS, LABS_SCALE, LOOKAHEAD
 
@@ -59,6 +60,22 @@ PROJECTS: dict[str, tuple[str, ...]] = {
 def test_a_native_training_in_low_precision_has_the_bits_of_labs(native: Any, name: str) -> None:
     """Every batch, loss, gradient, optimizer state and parameter, over nine steps."""
     native.identical(*PROJECTS[name])
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="autocast of a GPU's operations is switched off without one")
+@pytest.mark.filterwarnings("ignore:CUDA is not available")
+@pytest.mark.parametrize("loss_inside", [True, False])
+def test_autocast_is_of_the_device_that_the_config_names(native: Any, loss_inside: bool) -> None:
+    """Not of the training's: on a CPU, autocast of a GPU's operations casts nothing."""
+    settings = ("Trainer.precision = @Autocast()", "Autocast.device = 'cuda'", f"Autocast.loss_inside = {loss_inside}")
+    native.identical(*settings)
+
+
+def test_autocast_of_a_cpu_stays_one_on_a_gpu(native: Any) -> None:
+    """That is what Lab has by default: nothing is cast there, however the training runs."""
+    conversion = native.converted("Trainer.device = 'cuda'", "Trainer.precision = @Autocast()")
+    (module,) = [one.after for one in conversion.changes if one.path == "blobs/module.py"]
+    assert 'torch.autocast("cpu", torch.bfloat16' in module
 
 
 @pytest.mark.parametrize("name", PROJECTS)

@@ -146,7 +146,7 @@ def _draws(sheet: Sheet, average: dict[str, Any] | None) -> dict[str, Any] | Non
     as_usual = generators == "shared" and getattr(evaluation, "eval_mode", True)
     if as_usual or not sheet.evaluates:
         return None
-    if average is not None and average["own"] and "    def swapped(" in "".join(sheet.own["average.py"]["code"][1:]):
+    if average is not None and average["swaps_itself"]:
         raise NotNativeError(
             "LM405", f"{average['own']} swaps itself in by a way of its own, which may draw or set the mode, and "
             "Evaluation has a mode or generators of its own", "evaluate without, or stay at level L2",
@@ -165,6 +165,9 @@ def _average(sheet: Sheet, asked: bool) -> dict[str, Any] | None:
     own = own_average(ema, sheet.schema, asked)
     swaps = sheet.evaluates and getattr(sheet.trainer.evaluation, "averaged", True)
     if own is None:
-        return {"own": None, "decay": ema.decay, "warmup": ema.warmup, "buffers": ema.buffers, "swaps": swaps}
+        return {
+            "own": None, "decay": ema.decay, "warmup": ema.warmup, "buffers": ema.buffers, "swaps": swaps,
+            "swaps_itself": False,
+        }  # fmt: skip
     sheet.own["average.py"] = {"imports": own.imports, "code": own.code}
-    return {"own": own.name, "made": own.made, "swaps": swaps}
+    return {"own": own.name, "made": own.made, "swaps": swaps, "swaps_itself": own.swaps_itself}

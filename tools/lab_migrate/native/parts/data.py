@@ -7,6 +7,7 @@ from typing import Any
 import attrs
 
 from lab_migrate.native.expressions import Expressions
+from lab_migrate.native.labs import is_labs
 from lab_migrate.native.lift import Lifted, lift
 from lab_migrate.native.refused import NotNativeError
 from lab_migrate.native.sheet import STANDARD, Sheet
@@ -65,7 +66,7 @@ def _made_all_the_same(sheet: Sheet, spelled: Expressions) -> list[str]:
     if builder is not None and builder.target == "legacy_lab.data.loader.Loader":
         loader = loader.dataset
         builder = sheet.schema.builder_of(loader)
-    if builder is None or builder.target.startswith("legacy_lab."):
+    if builder is None or is_labs(builder):
         return []
     reason = "# Nothing is evaluated, yet making its data may draw, and did so before the training's first draw."
     return [reason, f"self.evaluated = {spelled.of(loader)}"]
@@ -84,7 +85,7 @@ def _loader(
             raise NotNativeError("LM405", "the loader shards by Loader.world_size", "leave sharding to Lightning")
         dataset = sheet.schema.builder_of(loader.dataset)
         source = spelled.of(loader.dataset)
-        if dataset is None or not dataset.target.startswith("legacy_lab."):
+        if dataset is None or not is_labs(dataset):
             source = f"Batched({source})"
         length = {"train": whole if several else "", "evaluation": ""}[role]
         if role == "evaluation" and sheet.trainer.eval_batches:
@@ -95,6 +96,11 @@ def _loader(
         settings += ["shuffle=False"] if not loader.shuffle else []
         settings += ["drop_last=False"] if not loader.drop_last else []
         return f"Data({', '.join(settings)})", several is not None
+    if role == "train" and builder is not None and "attach" in builder.methods:
+        raise NotNativeError(
+            "LM405", f"the loader {builder.name} asks for Lab's trainer (attach), which a native training has not",
+            "give it what it needs when it is made, or stay at level L2", builder.place,
+        )  # fmt: skip
     length = whole
     if role == "evaluation":
         if not sheet.trainer.eval_batches:

@@ -1,0 +1,124 @@
+"""Level L3: a class of the project's that has the name of one of Lab's is taken for what it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from lab_migrate.convert import convert_project
+
+HEAD = """\
+import gin
+import torch
+{imported}
+
+
+@gin.configurable
+class {name}{base}:
+"""
+UPDATE = """\
+    def __init__(self, model, lr=0.1, **settings):
+        super().__init__(model, lr, **settings)
+
+    def update(self):
+        for group in self.groups:
+            for name, parameter in zip(group["names"], group["params"], strict=True):
+                parameter.sub_(parameter.grad.sign() * group["lr"])
+"""
+COUNTING = """\
+    def __init__(self):
+        self.steps = 0
+
+    def after_step(self, trainer, metrics):
+        self.steps += 1
+        if self.steps % 3 == 0:
+            with torch.no_grad():
+                for parameter in trainer.model.parameters():
+                    parameter.mul_(0.9)
+
+    def state(self):
+        return {"steps": self.steps}
+
+    def load_state(self, state):
+        self.steps = state["steps"]
+"""
+HOOK = ("from legacy_lab.train.hooks import Hook", "(Hook)")
+OPTIMIZER = ("from legacy_lab.optim.optimizer import Optimizer", "(Optimizer)")
+CONVERTED: dict[str, tuple[tuple[str, str], str, tuple[str, ...]]] = {
+    "Keep": (HOOK, COUNTING, ("Trainer.hooks = [@own.Keep()]",)),
+    "SAM": (OPTIMIZER, UPDATE, ("Trainer.optimizer = @own.SAM", "own.SAM.clip_norm = 0.5")),
+    "Lookahead": (OPTIMIZER, UPDATE, ("Trainer.optimizer = @own.Lookahead",)),
+    "ClipNorm": (
+        ("from legacy_lab.optim.clipping import Clip", "(Clip)"),
+        "    def __call__(self, parameters, limit):\n"
+        "        for _, parameter in parameters:\n"
+        "            parameter.grad.clamp_(-limit, limit)\n",
+        ("Adam.gradients = @Gradients()", "Gradients.clip = @own.ClipNorm()", "own.ClipNorm.limit = 0.01"),
+    ),
+    "Timed": (
+        ("", ""),
+        "    per = 'loss'\n    every = 2\n\n    def __call__(self, step):\n        return {'lr': 0.1 / (step + 1)}\n",
+        ("Adam.schedule = @own.Timed()",),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CONVERTED)
+def test_it_trains_as_the_projects_own(native: Any, name: str) -> None:
+    """The bits are those of Lab with it."""
+    module, settings = _project(native, name, "trained")
+    with native.registered(module):
+        native.identical(*settings)
+
+
+@pytest.mark.parametrize("name", CONVERTED)
+def test_it_goes_on_as_the_projects_own(native: Any, name: str) -> None:
+    """From every checkpoint, Lab's among them: each state finds its class."""
+    module, settings = _project(native, name, "resumed")
+    with native.registered(module):
+        native.goes_on(*settings)
+
+
+def _project(native: Any, name: str, kind: str) -> tuple[str, list[str]]:
+    """The module of the class, which gin knows for good, and settings."""
+    (imported, base), body, bindings = CONVERTED[name]
+    module = f"{kind}_{name.lower()}"
+    native.more[f"{module}.py"] = HEAD.format(imported=imported, name=name, base=base) + body
+    return module, [line.replace("own.", f"{module}.") for line in bindings]
+
+
+def test_a_loader_that_asks_for_labs_trainer_is_refused(native: Any) -> None:
+    """Lab hands it over by `attach`; nothing would in a native training, and it might do without in silence."""
+    root = native.project("Trainer.loader = @Curriculum")
+    text = "    trainer = None\n\n    def attach(self, trainer):\n        self.trainer = trainer\n"
+    text += "".join(
+        f"\n    def {name}:\n        pass\n" for name in ("next_batch(self)", "state(self)", "load_state(self, x)")
+    )
+    (root / "own.py").write_text(HEAD.format(imported="", name="Curriculum", base="") + text)
+    conversion = convert_project(root, "L3")
+    (found,) = [one for one in conversion.findings if "attach" in one.message]
+    assert (found.code, found.path, found.line) == ("LM405", "own.py", 7), found
+    assert not conversion.changes
+
+
+REFUSED: dict[str, tuple[str, tuple[str, ...]]] = {
+    "Autocast": ("own_Autocast", ("Trainer.precision = @own.Autocast()",)),
+    "Plain": ("own_Plain", ("Trainer.stepper = @own.Plain()",)),
+    "Adversarial": ("own_Adversarial", ("Trainer.stepper = @own.Adversarial()",)),
+    "StaticScaler": (
+        "own_StaticScaler", ("Adam.gradients = @Gradients()", "Gradients.scaler = @own.StaticScaler()"),
+    ),
+    "Accumulation": ("own_Accumulation", ("Adam.accumulate = @own.Accumulation()",)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_lab_does_with_its_own_is_not_done_with_it(native: Any, name: str) -> None:
+    """It is refused by its name in the config."""
+    said, bindings = REFUSED[name]
+    root = native.project(*bindings)
+    (root / "own.py").write_text(HEAD.format(imported="", name=name, base="") + "    every = 2\n")
+    conversion = convert_project(root, "L3")
+    assert any(said in one.message for one in conversion.findings), conversion.findings
+    assert not conversion.changes
