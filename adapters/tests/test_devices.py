@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from lab_adapters.outlined import state_dicts
-from lab_adapters.outlined.packing import Packing, Unpacking
+from lab_adapters.outlined.packing import Packing
 from lab_adapters.outlined.state_dicts import storable, stored
+from lab_adapters.outlined.unpacking import Unpacking
 
 #: Stands for an accelerator: tensors on it have a device, and nothing else.
 ELSEWHERE = torch.device("meta")

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import attrs
 
-from lab_adapters.outlined.packing import MISSING, Packing, Unpacking
+from lab_adapters.outlined.packing import MISSING, Packing
+from lab_adapters.outlined.unpacking import Unpacking
 
 if TYPE_CHECKING:
     from lab_adapters.outlined.places import Place, Places
@@ -62,7 +63,7 @@ class Calls:
 
     def end(self, began: Began, value: Any) -> None:
         """It has returned. A value that no checkpoint can hold is asked for again on resume."""
-        packed = Packing().pack(value)
+        packed = Packing().whole(value)
         if packed is not MISSING:
             loops, calls = self.place.begun - began.loops, self.begun - began.calls
             self.done[began.number] = [packed, loops, calls, self.place.places.beginning(self.place)]

@@ -17,7 +17,7 @@ import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from lab_adapters.faithful import faithful, quiet
-from lab_adapters.outlined.carried import Carried, slots
+from lab_adapters.outlined.carried import Carried
 from lab_adapters.outlined.flow import Body, Marked, Raised, Step, Steps, answer_state, run_plain, running, steps
 from lab_adapters.outlined.flow import result as as_raised
 from lab_adapters.outlined.found import Found, find, scope_of
@@ -27,6 +27,7 @@ from lab_adapters.outlined.module import OUTLINED_KEY, OutlinedModule
 from lab_adapters.outlined.places import Places
 from lab_adapters.outlined.scalars import scalars_to_loggers
 from lab_adapters.outlined.signals import Signals
+from lab_adapters.outlined.slots import slots
 from lab_adapters.outlined.stale import Watched, tensors_in
 from lab_adapters.outlined.state import kept_of, put_kept, put_rates, rates_of, state_of, tensors_of
 from lab_adapters.outlined.tracebacks import hide_ours

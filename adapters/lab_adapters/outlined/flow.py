@@ -11,8 +11,9 @@ from typing import Any
 
 import attrs
 
-from lab_adapters.outlined.packing import MISSING, Packing, Unpacking
+from lab_adapters.outlined.packing import MISSING, Packing
 from lab_adapters.outlined.places import Places
+from lab_adapters.outlined.unpacking import Unpacking
 
 #: In a thread that runs a `fit`: its `driver`, and the `places` of its loops.
 running = threading.local()
@@ -131,7 +132,7 @@ def answer_state(answer: Any) -> Any:
     if answer is None:
         return None
     if isinstance(answer, Return):
-        packed = Packing().pack(answer.value)
+        packed = Packing().whole(answer.value)
         return {"kind": "return"} if packed is MISSING else {"kind": "return", "value": packed}
     return {"kind": "break" if answer is BREAK else "stop"}
 

@@ -10,6 +10,8 @@ import attrs
 import torch
 from torch.utils._pytree import tree_leaves
 
+from lab_adapters.outlined.names import used_by
+
 #: How far attributes, lists and dicts of the loop's names are followed.
 DEPTH = 3
 #: A container with more entries holds data, not roles.
@@ -77,18 +79,10 @@ def scope_of(body: Any) -> dict[str, Any]:
         except ValueError:
             # Not assigned yet.
             continue
-    for name in _global_names(code):
-        if name in function.__globals__:
-            scope[name] = function.__globals__[name]
+    for used in used_by(function):
+        own = used.space is function.__globals__
+        scope[used.name if own else f"{used.module}:{used.name}"] = used.space[used.name]
     return scope
-
-
-def _global_names(code: types.CodeType) -> set[str]:
-    names = set(code.co_names)
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            names |= _global_names(constant)
-    return names
 
 
 def _visit(path: str, value: Any, depth: int, found: Found, seen: set[int]) -> None:

@@ -15,8 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from lab_adapters.outlined.carried import Carried, places_of, slots, unbound
-from lab_adapters.outlined.packing import GENERATORS, MISSING, PLAIN, Packing, Unpacking
+from lab_adapters.outlined.carried import Carried, places_of, unbound
+from lab_adapters.outlined.forms import PLAIN, form_of
+from lab_adapters.outlined.own_generators import GENERATORS
+from lab_adapters.outlined.packing import MISSING, Packing
+from lab_adapters.outlined.slots import slots
+from lab_adapters.outlined.unpacking import Unpacking
 
 __all__ = ["held_by", "is_small", "put_held", "say_not_held", "say_nowhere"]
 
@@ -31,7 +35,7 @@ def held_by(bodies: list[Any], carried: Carried, also: Collection[str] = ()) -> 
     """
     packing = Packing()
     found = {
-        slot.path: packing.pack(value)
+        slot.path: packing.whole(value)
         for slot in slots(bodies)
         if is_small(value := slot.get()) and (slot.path in also or carried.has_changed(slot.path, value))
     }
@@ -60,7 +64,7 @@ def say_not_held(body: Any, name: str, held: Mapping[str, Any], carried: Mapping
     names = _named_first(body)
     for path, packed in carried.items():
         large = isinstance(packed, dict) and packed["kind"] in ("array", "list", "tuple", "set", "deque", "dict")
-        if large and path not in held and re.split(r"[.\[\]']+", path.rstrip("]'"))[-1] in names:
+        if large and path not in held and re.split(r"[.:\[\]']+", path.rstrip("]'"))[-1] in names:
             warnings.warn(
                 f"resume: the beginning of {name} names {path}, which is too large to be held for it and is "
                 "as the program made it: what this code computes of it is different; mark the body with "
@@ -103,9 +107,9 @@ def _named_first(body: Any) -> set[str]:
 def is_small(value: Any) -> bool:
     """Whether it is quickly kept: plain values, generators, and not too many of them."""
     if isinstance(value, np.ndarray):
-        return value.size <= LARGEST_ARRAY
+        return value.size <= LARGEST_ARRAY and value.dtype.kind != "O"
     if isinstance(value, dict):
         return len(value) <= LARGEST and all(map(is_small, value)) and all(map(is_small, value.values()))
-    if isinstance(value, list | tuple | set | deque):
+    if isinstance(value, list | tuple | set | frozenset | deque):
         return len(value) <= LARGEST and all(map(is_small, value))
-    return isinstance(value, (*PLAIN, np.generic, *GENERATORS))
+    return isinstance(value, (*PLAIN, np.generic, *GENERATORS)) or form_of(value) is not None

@@ -71,8 +71,7 @@ def put_models(found: Found, state: Mapping[str, Any]) -> None:
 
 def state_of(found: Found, carried: Carried, bodies: list[Any], also: Collection[str] = ()) -> dict[str, Any]:
     """All but the models' own states and the generators. `also` are paths of what is carried in any case."""
-    names = {id(tensor): name for name, tensor in {**_saved_by(found), **tensors_of(found)}.items()}
-    loaders = {id(loader): path for path, loader in found.loaders.items()}
+    tensors = {**_saved_by(found), **tensors_of(found)}
     return {
         "optimizers": {path: storable(optimizer.state_dict()) for path, optimizer in found.optimizers.items()},
         "stepped": _stepped(found),
@@ -89,8 +88,9 @@ def state_of(found: Found, carried: Carried, bodies: list[Any], also: Collection
             for path, model in found.modules.items()
             for name, parameter in model.named_parameters()
         },
-        "carried": carried.state(bodies, names, loaders, also),
-        "functions": sorted(carried.through),
+        "carried": carried.state(bodies, tensors, found.loaders, also),
+        "functions": sorted(carried.walk.through),
+        "not seen": carried.walk.ended_at,
     }
 
 
@@ -104,8 +104,7 @@ def put_state(found: Found, carried: Carried, bodies: list[Any], state: dict[str
         found.optimizers[path]._opt_called = True
     for path, model in found.modules.items():
         for name, parameter in model.named_parameters():
-            grad = state["grads"].get(f"{path}.{name}")
-            parameter.grad = grad.to(parameter.device) if grad is not None else None
+            _put_grad(parameter, state["grads"].get(f"{path}.{name}"))
     tensors = tensors_of(found)
     for name, trains in state.get("requires_grad", {}).items():
         if name in tensors and tensors[name].is_leaf:
@@ -116,12 +115,27 @@ def put_state(found: Found, carried: Carried, bodies: list[Any], state: dict[str
 
 
 def tensors_of(found: Found) -> dict[str, Tensor]:
-    """The models' parameters and buffers, by the models' paths and their own names in them."""
+    """The models' parameters and buffers, by the models' paths and their own names in them; all that they save."""
     return {
         f"{path}.{name}": tensor
         for path, model in found.modules.items()
         for name, tensor in (*model.named_parameters(), *model.named_buffers())
+        if not _is_left_out(model, name)
     }
+
+
+def _is_left_out(model: torch.nn.Module, name: str) -> bool:
+    """Whether it is a buffer that is not persistent."""
+    above, _, own = name.rpartition(".")
+    return own in model.get_submodule(above)._non_persistent_buffers_set
+
+
+def _put_grad(parameter: Tensor, grad: Tensor | None) -> None:
+    """In the gradient that the program has made, if it is there: it may lie in one buffer with all others."""
+    if grad is None or parameter.grad is None or parameter.grad.shape != grad.shape:
+        parameter.grad = grad.to(parameter.device) if grad is not None else None
+    else:
+        parameter.grad.copy_(grad)
 
 
 def _saved_by(found: Found) -> dict[str, Tensor]:

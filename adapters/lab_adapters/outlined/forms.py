@@ -1,0 +1,80 @@
+"""Values with a plain form: what a checkpoint holds of them, and the value that is made of it again."""
+
+from __future__ import annotations
+
+import array
+import datetime
+import decimal
+import enum
+import fractions
+import pathlib
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+import torch
+
+__all__ = ["FORMS", "PLAIN", "form_of", "in_place"]
+
+#: Saved as they are; `torch.load(weights_only=True)` makes them again.
+PLAIN = (type(None), bool, int, float, str, bytes, torch.dtype, torch.device, torch.Size)
+
+
+@attrs.frozen
+class Form:
+    """Of values of one type: how they are written in plain values, and read."""
+
+    kind: str
+    of: type
+    write: Callable[[Any], Any]
+    #: Is given what was written, and what stands in the value's place now.
+    read: Callable[[Any, Any], Any]
+
+
+def _by(kind: str, of: type, write: Callable[[Any], Any], read: Callable[[Any], Any]) -> Form:
+    return Form(kind, of, write, lambda written, target: read(written))
+
+
+def _member(name: str, target: Any) -> Any:
+    """The member of this name of the enumeration of which another one stands there."""
+    return type(target)[name]
+
+
+_FORMS = (
+    # First: a member may be an int or a str, too.
+    Form("enum", enum.Enum, lambda value: value.name, _member),
+    _by("complex", complex, lambda value: [value.real, value.imag], lambda parts: complex(*parts)),
+    _by("fraction", fractions.Fraction, str, fractions.Fraction),
+    _by("decimal", decimal.Decimal, str, decimal.Decimal),
+    _by("path", pathlib.PurePath, str, pathlib.Path),
+    _by("datetime", datetime.datetime, lambda value: value.isoformat(), datetime.datetime.fromisoformat),
+    _by("date", datetime.date, lambda value: value.isoformat(), datetime.date.fromisoformat),
+    _by("time", datetime.time, lambda value: value.isoformat(), datetime.time.fromisoformat),
+    _by(
+        "timedelta",
+        datetime.timedelta,
+        lambda value: [value.days, value.seconds, value.microseconds],
+        lambda parts: datetime.timedelta(*parts),
+    ),
+    _by("uuid", uuid.UUID, str, uuid.UUID),
+    _by("bytearray", bytearray, bytes, bytearray),
+    _by("array.array", array.array, lambda value: [value.typecode, value.tolist()], lambda parts: array.array(*parts)),
+    _by("range", range, lambda value: [value.start, value.stop, value.step], lambda parts: range(*parts)),
+    _by("slice", slice, lambda value: [value.start, value.stop, value.step], lambda parts: slice(*parts)),
+)
+#: By the name that a checkpoint has for them.
+FORMS = {form.kind: form for form in _FORMS}
+
+
+def form_of(value: Any) -> Form | None:
+    """The form of a value that is saved in one."""
+    return next((form for form in _FORMS if isinstance(value, form.of)), None)
+
+
+def in_place(made: Any, target: Any) -> Any:
+    """The target filled with what was made, where it is of its kind and can be."""
+    if type(made) is type(target) and isinstance(made, bytearray | array.array):
+        target[:] = made
+        return target
+    return made

@@ -1,0 +1,90 @@
+"""Kinds of values that the program's own containers are of, and their limits."""
+
+from __future__ import annotations
+
+import functools
+import multiprocessing.queues
+import queue
+import types
+from collections import Counter, OrderedDict, defaultdict, deque
+from collections.abc import Iterable
+from typing import Any
+
+__all__ = ["FED", "LARGE", "container_kind", "filled", "is_builtin", "name_of"]
+
+#: Of a container with more entries, numbers are kept as one tensor, and a digest tells whether it has changed.
+LARGE = 1_000
+
+#: What another thread or process fills: nothing can put it back.
+FED = (queue.Queue, queue.SimpleQueue, multiprocessing.queues.Queue, multiprocessing.queues.SimpleQueue)
+
+_BASES: dict[type[Any], str] = {
+    list: "list", tuple: "tuple", set: "set", frozenset: "frozenset", deque: "deque", dict: "dict",
+}  # fmt: skip
+_NAMED = (type, types.FunctionType, types.MethodType, types.BuiltinFunctionType)
+_BUILTIN = (*_BASES, OrderedDict, defaultdict)
+_MADE = {"list": list, "tuple": tuple, "set": set, "frozenset": frozenset, "deque": deque, "dict": dict}
+_KNOWN = {"collections.Counter": Counter}
+
+
+def container_kind(value: Any) -> str | None:
+    """Which of Python's containers it is, itself or by its class's base."""
+    return _BASES.get(type(value)) or next((kind for base, kind in _BASES.items() if isinstance(value, base)), None)
+
+
+def is_builtin(value: Any) -> bool:
+    """Whether a plain container of its kind may stand for it where there is none to fill."""
+    return type(value) in _BUILTIN
+
+
+def name_of(value: Any) -> str:
+    """What tells a function or a class from others, and an object by its class."""
+    value = value.func if isinstance(value, functools.partial) else value
+    named = value if isinstance(value, _NAMED) else type(value)
+    line = getattr(getattr(named, "__code__", None), "co_firstlineno", "")
+    return f"{named.__module__}.{named.__qualname__}{f':{line}' if line else ''}"
+
+
+def filled(kind: str, entries: Iterable[Any], target: Any, cls: str | None, maxlen: int | None = None) -> Any:
+    """A container of these entries: the target where it can be filled, else a new one of its class.
+
+    Raises `TypeError` where that class (`cls`, of one that is not Python's own) is not known here.
+    """
+    entries = list(entries)
+    fits = container_kind(target) == kind and (cls is None or name_of(type(target)) == cls)
+    if fits and kind in ("tuple", "frozenset"):
+        return _remade(entries, target)
+    if fits:
+        _fill(kind, entries, target)
+        return target
+    if cls is not None and cls not in _KNOWN:
+        raise TypeError(cls)
+    if cls is not None:
+        return _KNOWN[cls](dict(entries))
+    return deque(entries, maxlen) if kind == "deque" else _MADE[kind](entries)
+
+
+def _fill(kind: str, entries: list[Any], target: Any) -> None:
+    """By the base's own methods: a class of the program's may do more in its."""
+    if kind == "list":
+        list.__setitem__(target, slice(None), entries)
+    elif kind == "deque":
+        deque.clear(target)
+        deque.extend(target, entries)
+    elif kind == "set":
+        set.clear(target)
+        set.update(target, entries)
+    elif isinstance(target, OrderedDict):
+        OrderedDict.clear(target)
+        for key, inner in entries:
+            OrderedDict.__setitem__(target, key, inner)
+    else:
+        dict.clear(target)
+        dict.update(target, dict(entries))
+
+
+def _remade(entries: list[Any], target: Any) -> Any:
+    if len(entries) == len(target) and all(one is other for one, other in zip(entries, target, strict=True)):
+        return target
+    # Named tuples take their fields one by one.
+    return target._make(entries) if hasattr(target, "_make") else type(target)(entries)

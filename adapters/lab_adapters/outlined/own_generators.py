@@ -1,0 +1,45 @@
+"""Random generators that a program makes for itself: their states in a plain form, and back."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import numpy as np
+import torch
+
+__all__ = ["GENERATORS", "generator_state", "put_generator"]
+
+GENERATORS = (torch.Generator, random.Random, np.random.RandomState, np.random.Generator)
+
+
+def generator_state(value: Any) -> Any:
+    """A tensor of torch's, else lists and dicts of plain values."""
+    if isinstance(value, torch.Generator):
+        return value.get_state()
+    if isinstance(value, random.Random):
+        version, internal, gauss = value.getstate()
+        return [version, list(internal), gauss]
+    return _plain(value.get_state(legacy=False) if isinstance(value, np.random.RandomState)
+                  else value.bit_generator.state)  # fmt: skip
+
+
+def put_generator(target: Any, state: Any) -> Any:
+    """The target, in this state; whatever is no generator stays as it is."""
+    if isinstance(target, torch.Generator):
+        target.set_state(state)
+    elif isinstance(target, random.Random):
+        target.setstate((state[0], tuple(state[1]), state[2]))
+    elif isinstance(target, np.random.RandomState):
+        state = {**state, "state": {**state["state"], "key": np.asarray(state["state"]["key"], dtype=np.uint32)}}
+        target.set_state(state)
+    elif isinstance(target, np.random.Generator):
+        target.bit_generator.state = state
+    return target
+
+
+def _plain(state: Any) -> Any:
+    """numpy's state dictionaries, their arrays as lists."""
+    if isinstance(state, dict):
+        return {key: _plain(inner) for key, inner in state.items()}
+    return state.tolist() if isinstance(state, np.ndarray) else state

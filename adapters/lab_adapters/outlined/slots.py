@@ -1,0 +1,288 @@
+"""Every place that holds, or may hold, what a loop carries from one iteration to the next.
+
+From the names of the loop's functions through objects, containers, hooks, and the functions and methods that they call.
+"""
+
+from __future__ import annotations
+
+import functools
+import types
+from collections import deque
+from collections.abc import Iterator
+from typing import Any
+
+import attrs
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from lab_adapters.outlined.forms import PLAIN, form_of
+from lab_adapters.outlined.found import key_name
+from lab_adapters.outlined.iterators import Replayed, is_raw
+from lab_adapters.outlined.kinds import FED, LARGE
+from lab_adapters.outlined.names import is_foreign, is_own_class, is_own_function, used_by
+from lab_adapters.outlined.own_generators import GENERATORS
+from lab_adapters.outlined.packing import MISSING
+
+__all__ = ["Slot", "Walk", "slots"]
+
+#: How many objects are looked at, at most.
+MOST = 20_000
+
+_CONTAINERS = (list, tuple, deque, dict)
+_LEAVES = (*PLAIN, Tensor, np.generic, np.ndarray, set, frozenset, Replayed, *GENERATORS, *FED)
+_LEADS_NOWHERE = (*_LEAVES, types.ModuleType, types.BuiltinFunctionType)
+#: What a module keeps of itself, and saves or has no state; its hooks are the program's.
+_OF_MODULES = frozenset(vars(torch.nn.Module())) - {"training"}
+_OF_OPTIMIZERS = frozenset(vars(torch.optim.SGD([torch.zeros(1)]))) | {"_opt_called", "step"}
+_HOOKS_OF_TENSORS = ("_backward_hooks", "_post_accumulate_grad_hooks")
+
+
+@attrs.frozen(eq=False)
+class Slot:
+    """A place that holds a value: a closure's cell, a global name, an object's attribute, or a class's."""
+
+    path: str
+    holder: Any
+    name: str | None
+
+    def get(self) -> Any:
+        """The value, or a marker where there is none."""
+        if isinstance(self.holder, types.CellType):
+            try:
+                return self.holder.cell_contents
+            except ValueError:
+                return MISSING
+        if isinstance(self.holder, dict):
+            return self.holder.get(self.name, MISSING)
+        return getattr(self.holder, str(self.name), MISSING)
+
+    def put(self, value: Any) -> None:
+        """Assign it."""
+        if isinstance(self.holder, types.CellType):
+            self.holder.cell_contents = value
+        elif isinstance(self.holder, dict):
+            self.holder[self.name] = value
+        elif isinstance(self.holder, type):
+            type.__setattr__(self.holder, str(self.name), value)
+        else:
+            object.__setattr__(self.holder, str(self.name), value)
+
+
+def slots(bodies: list[Any], walk: Walk | None = None) -> Iterator[Slot]:
+    """Every slot; two of one name have different paths. What is met on the way is noted in `walk`."""
+    walk = walk or Walk()
+    functions = [one for body in bodies if isinstance(one := getattr(body, "__func__", body), types.FunctionType)]
+    walk.home = functions[0].__globals__ if functions else {}
+    # All of their own names first: what a name of the loop's leads to may not be there on resume.
+    own = [slot for one in functions for slot in walk.own_names(one, "")]
+    yield from walk.all_of(own)
+
+
+class Walk:
+    """What is met on the way through a program's objects."""
+
+    def __init__(self) -> None:
+        #: The program's objects, functions, classes and modules by the path under which they are met first.
+        self.owners: dict[str, Any] = {}
+        #: Paths of functions: what a loop binds, it binds anew.
+        self.through: set[str] = set()
+        #: Where it stopped for the number of objects; empty where it saw all.
+        self.ended_at = ""
+        self.home: dict[str, Any] = {}
+        self._seen: set[int] = set()
+        self._globals: set[tuple[int, str]] = set()
+        self._taken: dict[str, int] = {}
+        self._next: deque[tuple[str, Any]] = deque()
+
+    def all_of(self, own: list[Slot]) -> Iterator[Slot]:
+        """These and all that they lead to, the nearest first."""
+        for slot in own:
+            yield self._noted(slot)
+        while self._next:
+            path, value = self._next.popleft()
+            if len(self._seen) > MOST:
+                self.ended_at = path
+                return
+            if id(value) not in self._seen:
+                self._seen.add(id(value))
+                yield from self._inside(path, value)
+
+    def own_names(self, function: types.FunctionType, prefix: str) -> list[Slot]:
+        """Those that a function takes from around it, and that are not known yet."""
+        found = []
+        for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+            if id(cell) not in self._seen:
+                self._seen.add(id(cell))
+                found.append(Slot(self._path(f"{prefix}{name}"), cell, None))
+        for used in used_by(function):
+            key = id(used.space), used.name
+            if key not in self._globals:
+                self._globals.add(key)
+                path = used.name if used.space is self.home else f"{used.module}:{used.name}"
+                found.append(Slot(self._path(path), used.space, used.name))
+        return found
+
+    def _path(self, name: str) -> str:
+        self._taken[name] = self._taken.get(name, 0) + 1
+        return name if self._taken[name] == 1 else f"{name}#{self._taken[name]}"
+
+    def _noted(self, slot: Slot) -> Slot:
+        """The slot; what its value leads to comes later."""
+        value = slot.get()
+        if value is not MISSING and not is_raw(value):
+            self._later(slot.path, value)
+        return slot
+
+    def _later(self, path: str, value: Any) -> None:
+        if not isinstance(value, _LEADS_NOWHERE) and not form_of(value):
+            self._next.append((path, value))
+
+    def _inside(self, path: str, value: Any) -> Iterator[Slot]:
+        if isinstance(value, _CONTAINERS):
+            self._entries(path, value)
+            if not _own(value):
+                return
+        if isinstance(value, type):
+            self._seen.discard(id(value))
+            yield from self._of_class(value)
+            return
+        self.owners[path] = value
+        if isinstance(value, types.MethodType):
+            self._later(path, value.__self__)
+            self._later(path, value.__func__)
+        elif isinstance(value, functools.partial):
+            for name in ("func", "args", "keywords"):
+                yield self._noted(Slot(f"{path}.{name}", value, name))
+        elif isinstance(value, types.FunctionType):
+            yield from self._of_function(path, value)
+        elif isinstance(value, torch.nn.Module):
+            yield from self._of_module(path, value)
+        elif isinstance(value, DataLoader):
+            for name in ("dataset", "sampler", "batch_sampler", "collate_fn", "generator"):
+                yield self._noted(Slot(f"{path}.{name}", vars(value), name))
+        elif _keeps_itself(value) and not is_own_class(type(value)):
+            self._hooks(path, _own(value))
+        elif not is_foreign(value):
+            yield from self._of_object(path, value)
+
+    def _entries(self, path: str, value: Any) -> None:
+        """Objects in a container of the program's."""
+        entries = list(value.items() if isinstance(value, dict) else enumerate(value))
+        if len(entries) > LARGE and isinstance(entries[0][1], (*_LEADS_NOWHERE, *_CONTAINERS)):
+            return  # the entries of a data set
+        for at, (key, inner) in enumerate(entries):
+            self._later(f"{path}[{key_name(key, at)}]", inner)
+
+    def _of_object(self, path: str, value: Any) -> Iterator[Slot]:
+        own, saved = _own(value), frozenset[str]()
+        if isinstance(value, torch.optim.Optimizer):
+            # Its `state_dict` may leave out what the program has added: a count of its steps, its own momentum.
+            saved = _OF_OPTIMIZERS
+            self._hooks(path, own)
+        for name in [one for one in own if one not in saved]:
+            yield self._noted(Slot(f"{path}.{name}", own, name))
+        for name in _slots(type(value)):
+            if hasattr(value, name):
+                yield self._noted(Slot(f"{path}.{name}", value, name))
+        yield from self._of_class(type(value))
+
+    def _of_function(self, path: str, function: types.FunctionType) -> Iterator[Slot]:
+        """Names that it uses, its own attributes, and defaults that it may have changed."""
+        if not is_own_function(function):
+            return
+        self.through.add(path)
+        for slot in self.own_names(function, f"{path}."):
+            yield self._noted(slot)
+        for name in [one for one in vars(function) if not one.startswith("__")]:
+            yield self._noted(Slot(f"{path}.{name}", vars(function), name))
+        for name in ("__defaults__", "__kwdefaults__"):
+            if getattr(function, name):
+                yield self._noted(Slot(f"{path}.{name}", function, name))
+
+    def _of_class(self, cls: type) -> Iterator[Slot]:
+        """Attributes that all of its instances share, and its bases': counters, registries, caches; its methods."""
+        if id(cls) in self._seen or not is_own_class(cls):
+            return
+        self._seen.add(id(cls))
+        path = self._path(f"{cls.__module__}.{cls.__qualname__}")
+        self.owners[path] = cls
+        for name, inner in list(vars(cls).items()):
+            for function in _functions_of(inner):
+                if id(function) not in self._seen:
+                    self._seen.add(id(function))
+                    yield from self._of_function(f"{path}.{name}", function)
+            # What a class gives to its instances in a form of their own is no state.
+            if not name.startswith(("__", "_abc_")) and not hasattr(type(inner), "__get__"):
+                yield self._noted(Slot(f"{path}.{name}", cls, name))
+        for base in cls.__bases__:
+            yield from self._of_class(base)
+
+    def _of_module(self, path: str, module: torch.nn.Module) -> Iterator[Slot]:
+        """Its mode, attributes, hooks and buffers that it does not save, through all its parts."""
+        for name, part in module.named_modules(prefix=path):
+            self._seen.add(id(part))
+            self.owners[name] = part
+            own = vars(part)
+            yield Slot(f"{name}.training", own, "training")
+            yield from self._of_class(type(part))
+            for attribute in [key for key in own if key not in _OF_MODULES and key != "training"]:
+                yield self._noted(Slot(f"{name}.{attribute}", own, attribute))
+            for buffer in sorted(part._non_persistent_buffers_set & set(part._buffers)):
+                yield Slot(f"{name}.{buffer}", part._buffers, buffer)
+            self._hooks(name, own)
+            for kind in (part._parameters, part._buffers):
+                for attribute, tensor in kind.items():
+                    if tensor is not None:
+                        yield from self._of_tensor(f"{name}.{attribute}", tensor)
+
+    def _of_tensor(self, path: str, tensor: Tensor) -> Iterator[Slot]:
+        """What the program has given to a model's tensor."""
+        if id(tensor) in self._seen:
+            return
+        self._seen.add(id(tensor))
+        own = vars(tensor)
+        for attribute in list(own):
+            yield self._noted(Slot(f"{path}.{attribute}", own, attribute))
+        for kind in _HOOKS_OF_TENSORS:
+            self._hooks(path, {kind: getattr(tensor, kind, None)})
+
+    def _hooks(self, path: str, own: dict[str, Any]) -> None:
+        """Functions of the program's in the lists and dicts of what is torch's: hooks, and what computes a rate."""
+        for attribute, kept in list(own.items()):
+            hooks = kept.values() if isinstance(kept, dict) else kept if isinstance(kept, list | tuple) else ()
+            for at, hook in enumerate(list(hooks)):
+                if callable(hook) and not isinstance(hook, torch.nn.Module):
+                    self._later(f"{path}.{attribute}[{at}]", hook)
+
+
+def _functions_of(inner: Any) -> list[types.FunctionType]:
+    """Of what stands in a class: methods, of whatever kind."""
+    if isinstance(inner, property):
+        found = [inner.fget, inner.fset]
+    else:
+        found = [getattr(inner, "__func__", getattr(inner, "func", inner))] if hasattr(type(inner), "__get__") else []
+    return [one for one in found if isinstance(one, types.FunctionType) and is_own_function(one)]
+
+
+def _own(value: Any) -> dict[str, Any]:
+    """An object's own attributes, without asking it: reading one could run code."""
+    try:
+        found = object.__getattribute__(value, "__dict__")
+    except AttributeError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _slots(kind: type) -> list[str]:
+    names: list[str] = []
+    for cls in kind.__mro__:
+        own = vars(cls).get("__slots__", ())
+        names += [own] if isinstance(own, str) else list(own)
+    return [name for name in names if name not in ("__dict__", "__weakref__") and not name.startswith("__")]
+
+
+def _keeps_itself(value: Any) -> bool:
+    """It is saved by its own `state_dict`."""
+    return all(callable(getattr(type(value), name, None)) for name in ("state_dict", "load_state_dict"))

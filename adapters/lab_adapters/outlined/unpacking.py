@@ -1,0 +1,197 @@
+"""What `Packing` has packed, as the program's own objects again: filled where they are there, made where not."""
+
+from __future__ import annotations
+
+import warnings
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+import numpy as np
+import torch
+from torch import Tensor
+
+from lab_adapters.outlined.forms import FORMS, in_place
+from lab_adapters.outlined.iterators import Replayed, lost, replay
+from lab_adapters.outlined.kinds import filled, name_of
+from lab_adapters.outlined.own_generators import put_generator
+from lab_adapters.outlined.state_dicts import at_home
+
+__all__ = ["Unpacking"]
+
+
+@attrs.define(eq=False)
+class Unpacking:
+    """Unpacks the values of one checkpoint, in the order in which they were packed.
+
+    `tensors` are the models', `loaders` the DataLoaders and `objects` the program's own, by their paths.
+    """
+
+    tensors: Mapping[str, Tensor] = attrs.field(factory=dict)
+    loaders: Mapping[str, Any] = attrs.field(factory=dict)
+    objects: Mapping[str, Any] = attrs.field(factory=dict)
+    _made: dict[int, Tensor] = attrs.field(factory=dict)
+    #: Of places that several tensors share: one that lies there, and those that were made of it.
+    _storages: dict[int, Tensor] = attrs.field(factory=dict)
+    _views: dict[int, list[Tensor]] = attrs.field(factory=dict)
+    #: What of the value in hand no checkpoint holds.
+    _left: list[str] = attrs.field(factory=list)
+
+    def unpack(self, packed: Any, target: Any = None, name: str = "") -> Any:
+        """The value; what stands there now, `target`, is filled where the program may know it by other names.
+
+        What cannot be made again is warned of, and the target left as it is. Raises `KeyError` for a tensor of a model
+        that is not there.
+        """
+        self._left = []
+        made = self._unpack(packed, target, name)
+        if not self._left:
+            return made
+        what = ", ".join(sorted(set(self._left))[:4])
+        if isinstance(packed["value"], list | int) and packed["kind"] != "object":
+            size = len(packed["value"]) if isinstance(packed["value"], list) else packed["value"]
+            what = f"its {size} entries ({what})"
+        warnings.warn(
+            f"resume: {name}: {what} are not kept in a checkpoint; it is as the program made it, so that the resumed "
+            "training is not the same if it reads it",
+            stacklevel=2,
+        )
+        return target
+
+    def _unpack(self, packed: Any, target: Any, name: str) -> Any:
+        if not isinstance(packed, dict):
+            return packed
+        kind, value = packed["kind"], packed["value"]
+        if kind in ("of a model", "view of a model"):
+            if value not in self.tensors:
+                raise KeyError(
+                    f"checkpoint: expected the model's tensor {value}, found {', '.join(self.tensors)[:200]}"
+                )
+            base = self.tensors[value]
+            return base if kind == "of a model" else self._view(packed, base.detach())
+        if kind == "again":
+            return self._made[value]
+        if kind == "tensor":
+            return self._tensor(packed, target)
+        if kind == "view":
+            if "bytes" in packed and value not in self._storages:
+                self._storages[value] = at_home(packed["bytes"].clone(), packed["device"])
+            made = self._view(packed, self._storages[value])
+            self._views.setdefault(value, []).append(made)
+            return made
+        if kind == "generator":
+            return put_generator(target, value)
+        if kind == "iterator":
+            return self._iterator(packed, target, name)
+        if kind == "lost":
+            lost(name, value)
+            return target
+        if kind == "numpy scalar":
+            return np.dtype(packed["dtype"]).type(value)
+        if kind == "array":
+            return value.numpy()
+        if kind == "not kept":
+            self._left += packed["of"]
+            return target
+        if kind in FORMS:
+            return self._form(packed, target)
+        return self._object(packed, target) if kind == "object" else self._container(packed, target)
+
+    def _form(self, packed: dict[str, Any], target: Any) -> Any:
+        if packed["kind"] == "enum" and name_of(type(target)) != packed["class"]:
+            self._left.append(packed["class"])
+            return target
+        return in_place(FORMS[packed["kind"]].read(packed["value"], target), target)
+
+    def _object(self, packed: dict[str, Any], target: Any) -> Any:
+        """The program's own of that path, or what stands there, where it is of the same class."""
+        for one in (self.objects.get(packed["value"]), target):
+            if one is not None and name_of(one) == packed["class"]:
+                return one
+        self._left.append(packed["class"].rpartition(".")[2])
+        return target
+
+    def _iterator(self, packed: dict[str, Any], target: Any, name: str) -> Any:
+        state, path = packed["value"], packed["loader"]
+        if path is not None:
+            if path not in self.loaders:
+                raise KeyError(f"checkpoint: {name}: expected the loader {path}, found {', '.join(self.loaders)}")
+            return replay(self.loaders[path], {**state, "created": packed["created"]}, name)
+        if isinstance(target, Replayed):
+            target.pass_over(state, name)
+        else:
+            lost(name, "iterator")
+        return target
+
+    def _container(self, packed: dict[str, Any], target: Any) -> Any:
+        kind, value = packed["kind"], packed["value"]
+        if isinstance(value, Tensor):  # numbers of a large one
+            value = value.tolist()
+        if kind == "dict":
+            there = target if isinstance(target, dict) else {}
+            entries: list[Any] = []
+            for key, inner in value:
+                made = self._key(key, there)
+                entries.append((made, self._unpack(inner, there.get(made), "")))
+        else:
+            old = list(target.flat if kind == "objects" and isinstance(target, np.ndarray) else target) if isinstance(
+                target, list | tuple | deque | np.ndarray
+            ) else []  # fmt: skip
+            old += [None] * (len(value) - len(old))
+            entries = [self._unpack(inner, one, "") for inner, one in zip(value, old, strict=False)]
+        if self._left:
+            return target
+        if kind == "objects":
+            return _objects(entries, packed["shape"], target)
+        try:
+            return filled(kind, entries, target, packed.get("class"), packed.get("maxlen"))
+        except TypeError:
+            self._left.append(packed["class"].rpartition(".")[2])
+            return target
+
+    def _key(self, packed: Any, there: dict[Any, Any]) -> Any:
+        """A member of an enumeration is told by others of it that are there."""
+        of_kind = isinstance(packed, dict) and packed["kind"] == "enum"
+        like = next((key for key in there if of_kind and name_of(type(key)) == packed["class"]), None)
+        return self._unpack(packed, like, "")
+
+    def _tensor(self, packed: dict[str, Any], target: Any) -> Tensor:
+        made = self._made[packed["number"]] = _made_of(packed, target)
+        if (lies := packed.get("lies")) is not None:
+            # What was made of a copy of it moves to where it is.
+            self._storages[lies] = made
+            for view in self._views.get(lies, ()):
+                view.set_(made.untyped_storage(), view.storage_offset(), view.shape, view.stride())
+        return made
+
+    def _view(self, packed: dict[str, Any], base: Tensor) -> Tensor:
+        made = torch.empty(0, dtype=packed["dtype"], device=base.device)
+        made.set_(base.untyped_storage(), packed["offset"], packed["size"], packed["stride"])
+        self._made[packed["number"]] = made
+        return made
+
+
+def _made_of(packed: dict[str, Any], target: Any) -> Tensor:
+    """The target, filled, where it was there before the training; else a new tensor."""
+    value: Tensor = packed["value"]
+    fits = isinstance(target, Tensor) and target.shape == value.shape and target.dtype == value.dtype
+    if packed["stays"] and fits:
+        with torch.no_grad():
+            target.copy_(value)
+        made: Tensor = target
+    else:
+        made = at_home(value.clone(), packed.get("device", "cpu")).requires_grad_(packed["requires_grad"])
+    grad = packed["grad"]
+    if made.is_leaf:
+        made.grad = grad.to(made.device) if grad is not None else None
+    return made
+
+
+def _objects(entries: list[Any], shape: list[int], target: Any) -> Any:
+    """An array of objects, the target where it has the shape."""
+    if not isinstance(target, np.ndarray) or list(target.shape) != shape:
+        target = np.empty(shape, dtype=object)
+    for at, entry in zip(np.ndindex(*shape), entries, strict=True):
+        target[at] = entry
+    return target
