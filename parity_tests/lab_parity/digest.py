@@ -82,8 +82,7 @@ def _seed(dtype: torch.dtype, shape: torch.Size) -> int:
 
 def plain_of(tensor: Tensor) -> Tensor:
     """The dense tensor whose bytes stand for `tensor`; itself as a rule. Raises TypeError where there are none."""
-    kind = type(tensor)
-    if kind is not Tensor and kind is not torch.nn.Parameter:
+    if type(tensor) not in _PLAIN:
         tensor = _plain(tensor)
     if tensor.is_quantized or tensor.is_meta:
         raise TypeError(f"no digest for a {tensor.device.type} tensor of type {tensor.dtype}: it has no plain bytes")

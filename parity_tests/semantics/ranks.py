@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import time
 import traceback
 import warnings
 from collections.abc import Callable
@@ -30,8 +31,9 @@ def in_ranks(world: int, folder: Path, body: Callable[[int], dict[str, Any]]) ->
         processes = [context.Process(target=_rank, args=(body, rank, world, folder)) for rank in range(world)]
         for process in processes:
             process.start()
+    ends = time.monotonic() + LONGEST
     for process in processes:
-        process.join(LONGEST)
+        process.join(max(0.0, ends - time.monotonic()))
     for process in processes:
         if process.is_alive():
             process.kill()

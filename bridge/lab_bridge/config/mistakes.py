@@ -12,13 +12,12 @@ from lab_bridge.config.nodes import UNRESOLVED, Call, Entries, Items, Leaf, Node
 from lab_bridge.config.places import Place
 from lab_bridge.config.problems import Problem
 from lab_bridge.config.schema import Schema
-from lab_bridge.config.types import spell_type
+from lab_bridge.config.types import is_built, spell_type
 
 __all__ = ["Wrong", "at", "hint_of_call", "hint_of_fitting", "problems_of", "scoped", "with_article", "wrong"]
 
 #: The kind of an error about a value that the reader refused already.
 _ECHO = "echo"
-_PLAIN = (bool, int, float, str, bytes, complex)
 
 
 class Wrong(ValueError):  # noqa: N818
@@ -34,7 +33,7 @@ def wrong(node: Node, type_: Any, next_step: str = "") -> Wrong:
     if isinstance(node, Leaf) and node.value is UNRESOLVED:
         return Wrong(node.place, _ECHO, "")
     expected = spell_type(type_)
-    if isinstance(type_, type) and type_ not in (*_PLAIN, type(None)):
+    if is_built(type_):
         expected = with_article(expected)
     return Wrong(node.place, "type", f"expected {expected}, found {_shown(node)}", next_step)
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import ast
 from collections.abc import Sequence
 
-from lab_bridge.config.types import OWN
+from lab_bridge.config.types import OWN, PLAIN
 
 __all__ = ["either", "kind_of", "parts_of", "text_first", "with_own", "without_roles"]
 
-_PLAIN = {"Any", "None", "Own", "bool", "bytes", "complex", "float", "int", "str"}
 _GENERIC = {"Literal", "Sequence", "tuple", "Mapping", "Factory", "list", "dict"}
 
 
@@ -48,7 +47,7 @@ def _cleaned(node: ast.expr) -> str:
     """The spelling of what configs can say of a type; empty where that is nothing."""
     match node:
         case ast.Name(id=name):
-            return name if name in _PLAIN else ""
+            return name if name in PLAIN else ""
         case ast.BinOp(left=left, right=right):
             both = [part for part in (_cleaned(left), _cleaned(right)) if part]
             made = either(*both) if both else ""

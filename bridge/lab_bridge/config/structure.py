@@ -27,11 +27,9 @@ from lab_bridge.config.mistakes import (
 from lab_bridge.config.nodes import UNRESOLVED, Call, Entries, Items, Leaf, Node, Once
 from lab_bridge.config.problems import ConfigErrors, did_you_mean
 from lab_bridge.config.schema import Builder, Schema
-from lab_bridge.config.types import OWN, REQUIRED, Own, factory_of, spell_type
+from lab_bridge.config.types import OWN, REQUIRED, VALUES, Own, factory_of, is_built, spell_type
 
 __all__ = ["Shared", "structure", "structure_entry"]
-
-_PLAIN = (bool, int, float, str, bytes, complex)
 
 
 @attrs.frozen(kw_only=True)
@@ -76,7 +74,7 @@ def _converter(schema: Schema) -> cattrs.Converter:
         return lambda type_: get_origin(type_) in origins
 
     # cattrs asks the hooks that were registered last first
-    for plain in _PLAIN:
+    for plain in VALUES:
         converter.register_structure_hook(plain, hooked(_plain))
     converter.register_structure_hook_func(lambda t: t is None or t is type(None), hooked(_none))
     converter.register_structure_hook_func(lambda t: t is Any, hooked(_anything))
@@ -150,7 +148,7 @@ def _may_be(node: Node, type_: Any, schema: Schema) -> bool:
     if name is not None and name in schema.builders and schema.builders[name].section:
         return isinstance(node, Entries) or (isinstance(node, Call) and node.name == name)
     if isinstance(node, Call | Once):
-        called = made is not None or (isinstance(type_, type) and type_ not in (*_PLAIN, type(None)))
+        called = made is not None or is_built(type_)
         return (called and get_origin(type_) is None) or made is not None
     if isinstance(node, Items):
         return get_origin(type_) in (Sequence, tuple)

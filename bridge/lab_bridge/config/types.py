@@ -10,11 +10,14 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 __all__ = [
     "FACTORY",
     "OWN",
+    "PLAIN",
     "REQUIRED",
+    "VALUES",
     "Factory",
     "Own",
     "TypeSpellingError",
     "factory_of",
+    "is_built",
     "parse_type",
     "spell_type",
 ]
@@ -43,10 +46,15 @@ T = TypeVar("T")
 #: What builds a `T` when it is called, in place of a `T` (gin's `@Conv`, in place of `@Conv()`).
 Factory = Annotated[T, FACTORY]
 
+#: What types are spelled of, by name.
 PLAIN: dict[str, Any] = {
     "Any": Any, "None": None, "Own": Own, "bool": bool, "bytes": bytes, "complex": complex, "float": float, "int": int,
     "str": str,
 }  # fmt: skip
+
+
+#: Types whose values a config spells itself.
+VALUES = (bool, int, float, str, bytes, complex)
 
 
 class TypeSpellingError(ValueError):
@@ -68,6 +76,11 @@ def parse_type(spelled: str, named: Callable[[str], Any]) -> Any:
 def factory_of(type_: Any) -> Any:
     """`T` of `Factory[T]`, else None."""
     return get_args(type_)[0] if get_origin(type_) is Annotated and FACTORY in get_args(type_)[1:] else None
+
+
+def is_built(type_: Any) -> bool:
+    """Whether a type is a class whose objects are built: a config cannot spell them."""
+    return isinstance(type_, type) and type_ not in (*VALUES, type(None))
 
 
 def spell_type(type_: Any) -> str:

@@ -129,6 +129,18 @@ class Through(Between): ...
 
 
 @gin.configurable
+class Starred(Plain):
+    def __init__(self, *sizes: int) -> None:
+        super().__init__(*sizes)
+
+
+@gin.configurable
+class HalfStarred(Plain):
+    def __init__(self, size: int = 3, *sizes: int) -> None:
+        super().__init__(size, *sizes)
+
+
+@gin.configurable
 class Apart(Plain):
     def __init__(self, size: int = 3) -> None:
         self.size = size
@@ -153,6 +165,9 @@ if __name__ == "__main__":
         ("Inherited", ["Plain.size = 7", "Inherited.size = 8"], []),
         ("Through", ["Plain.size = 7", "Plain.more = 8"], ["Plain.more"]),
         ("Through", ["Plain.more = 7", "Through.more = 8"], []),
+        ("Starred", ["Plain.size = 7"], ["Plain.size"]),
+        ("HalfStarred", ["Plain.size = 7"], []),
+        ("HalfStarred", ["Plain.more = 7"], ["Plain.more"]),
         ("Apart", ["Plain.size = 7"], []),
     ],
 )  # fmt: skip

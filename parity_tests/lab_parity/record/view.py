@@ -158,8 +158,20 @@ class Views:
             # Models that share a block, in one optimizer: it holds the block's weights several times.
             listed, given = _once(listed, given)
             tensors = [tensor for part in listed for tensor in part]
-        if seen is not None and _same(tensors, seen.tensors):
-            return attrs.evolve(seen, state=_slots(state, tensors, seen.names, given))
+            if seen is None or not _same(tensors, seen.tensors):
+                return self._new_view(optimizer, groups, state, listed, given)
+        return attrs.evolve(seen, state=_slots(state, tensors, seen.names, given))
+
+    def _new_view(
+        self,
+        optimizer: Any,
+        groups: Sequence[Mapping[str, Any]],
+        state: Mapping[Any, Any],
+        listed: list[list[Tensor]],
+        given: list[str | None],
+    ) -> OptimizerView:
+        """That of an optimizer which is met for the first time, or has other parameters than it had."""
+        tensors = [tensor for part in listed for tensor in part]
         known = self._known.get(id(optimizer))
         if known is None or known.of() is not optimizer:
             known = self._known[id(optimizer)] = _Known(_reference(optimizer))

@@ -107,10 +107,7 @@ def read_training(
         findings += [_problem(root, name, problem) for problem in error.problems]
         return Training(script, own or source, None, None, tuple(sorted(findings)))
     trainer, idle = without_closure(trainer, document.schema)
-    try:
-        trainer, sharpness = without_sam(trainer, document.schema)
-    except NotNativeError as error:
-        return Training(script, own or source, None, None, (error.finding(root, name),))
+    trainer, sharpness, refused = without_sam(trainer, document.schema)
     trainer, ahead = without_lookahead(trainer, document.schema)
     optimizers = optimizers_of(trainer)
     clips = [one.gradients.clip for one in optimizers if getattr(one, "gradients", None) is not None]
@@ -118,6 +115,7 @@ def read_training(
     linked = relinked(files, script.path, package_of(script, stem_of(own or source)), taken)
     taken = {**taken, **linked.files}
     findings = [*unread, *script.findings, *legacy_imports(files, script.path, taken)]
+    findings += [error.finding(root, name) for error in refused]
     findings += still_used(root, files, script.path, taken)
     # What Lab's code builds itself has these settings as well; the typed config has not.
     findings += [_problem(root, name, one) for one in document.findings if one.kind == "elsewhere"]

@@ -27,28 +27,29 @@ class Sharpness:
     first: bool
 
 
-def without_sam(trainer: Any, schema: Schema) -> tuple[Any, Sharpness | None]:
-    """A trainer's config with the inner optimizer in the place of SAM, and what that did.
+def without_sam(trainer: Any, schema: Schema) -> tuple[Any, Sharpness | None, tuple[NotNativeError, ...]]:
+    """A trainer's config with the inner optimizer in the place of SAM, what that did, and what stands against it.
 
-    Raises `NotNativeError` where Lightning's closure would do other: a clip that looks at the weights finds those that
-    SAM came back to in Lab; and Lab climbs with the whole loss and comes back with an accumulated one's share.
+    That is where Lightning's closure would do other: a clip that looks at the weights finds those that SAM came back
+    to in Lab; and Lab climbs with the whole loss and comes back with an accumulated one's share.
     """
     outer, stepper = schema.builder_of(trainer.optimizer), schema.builder_of(trainer.stepper)
     if outer is None or outer.target != TARGET or stepper is None or stepper.target not in STEPPERS:
-        return trainer, None
+        return trainer, None, ()
     inner = getattr(trainer.optimizer.inner, "config", trainer.optimizer.inner)
     gradients = getattr(inner, "gradients", None)
     clip = getattr(gradients, "clip", None)
+    refused = []
     if clip is not None and type(clip).__name__ not in CLIPS:
-        raise _refused(f"clips by {type(clip).__name__}, which may look at the weights that it came back to")
+        refused.append(f"clips by {type(clip).__name__}, which may look at the weights that it came back to")
     if getattr(inner, "accumulate", 1) != 1:
-        raise _refused("accumulates: Lab climbs with the whole loss and comes back with a share, a batch a step")
+        refused.append("accumulates: Lab climbs with the whole loss and comes back with a share, a batch a step")
     if getattr(gradients, "scaler", None) is not None:
-        raise _refused("scales its second loss only")
+        refused.append("scales its second loss only")
     if getattr(gradients, "masters", False):
-        raise _refused("updates fp32 copies, whose gradients Lab does not have where it climbs")
+        refused.append("updates fp32 copies, whose gradients Lab does not have where it climbs")
     found = Sharpness(trainer.optimizer.radius, STEPPERS[stepper.target])
-    return attrs.evolve(trainer, optimizer=inner, stepper=None), found
+    return attrs.evolve(trainer, optimizer=inner, stepper=None), found, tuple(map(_refused, refused))
 
 
 def _refused(what: str) -> NotNativeError:

@@ -20,8 +20,8 @@ LABS = ("legacy_lab.optim.schedules.warmup_cosine", "legacy_lab.optim.schedules.
 @attrs.frozen
 class Scheduled:
     """One: its `field` in the config, its class and value, and either the class's `code`, lifted out of Lab, or the
-    line that imports it from the project. `every` and `late` say at which updates it is asked: at each so-manieth, or
-    behind that.
+    line that imports it from the project. It is asked before (`late`: behind) each update that
+    `every` divides.
     """
 
     field: str

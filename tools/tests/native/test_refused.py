@@ -142,6 +142,16 @@ REFUSED: dict[str, tuple[str, str, tuple[str, ...]]] = {
 }
 
 
+def test_all_that_stands_against_sam_is_said_at_once(native: Any) -> None:
+    """Beside what stands against the rest of the training."""
+    clip = ("SGD.gradients = @Gradients()", "Gradients.clip = @ClipAdaptive()", "ClipAdaptive.limit = 0.1")
+    rest = ("SGD.accumulate = 2", "Trainer.evaluation = @Evaluation()", "Evaluation.at_start = True")
+    conversion = native.converted(*SAM, "Trainer.stepper = @TwoPhase()", *clip, *rest)
+    said = " ".join(one.message for one in conversion.findings)
+    assert [one.code for one in conversion.findings] == ["LM402", "LM405", "LM405"], conversion.findings
+    assert all(words in said for words in ("before step 0", "ClipAdaptive", "a share"))
+
+
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_has_no_native_form_is_refused(native: Any, name: str) -> None:
     """The finding says which setting stands in the way, and nothing is written."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 
 from lab_bridge.config.schema import ALWAYS, INHERITED, Builder, Schema
 from lab_bridge.config.sources.modules import Definition, Sources
@@ -49,5 +50,7 @@ def _calls(node: ast.ClassDef) -> list[ast.Call]:
 def _passed(call: ast.Call, builder: Builder) -> set[str]:
     assert isinstance(call.func, ast.Attribute)
     arguments = call.args if isinstance(call.func.value, ast.Call) else call.args[1:]  # `Base.__init__(self, …)`
-    found = {parameter.name for parameter, _ in zip(builder.parameters, arguments, strict=False)}
+    # How many stand behind a star is not known; gin itself gives a class none by position.
+    known = itertools.takewhile(lambda one: not isinstance(one, ast.Starred), arguments)
+    found = {parameter.name for parameter, _ in zip(builder.parameters, known, strict=False)}
     return found | {keyword.arg for keyword in call.keywords if keyword.arg is not None}
