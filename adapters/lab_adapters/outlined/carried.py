@@ -12,7 +12,7 @@ import contextlib
 import sys
 import types
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from torch import Tensor
@@ -22,11 +22,11 @@ from lab_adapters.outlined.iterators import Replayed, is_raw, outer_first
 from lab_adapters.outlined.marks import mark, of_container, of_object
 from lab_adapters.outlined.names import names_of
 from lab_adapters.outlined.packing import MISSING, Packing, where
-from lab_adapters.outlined.slots import Slot, Walk, slots
+from lab_adapters.outlined.slots import Known, Slot, Walk, slots
 from lab_adapters.outlined.stale import tensors_in
 from lab_adapters.outlined.unpacking import Unpacking
 
-__all__ = ["Carried", "places_of", "unbound"]
+__all__ = ["Carried", "unbound"]
 
 #: Of a place that several tensors share, at most so many times their own bytes are kept.
 _SHARED = 4
@@ -37,16 +37,19 @@ class Carried:
 
     def __init__(self) -> None:
         self._before: dict[str, Any] = {}
+        self._known = Known()
         #: How `state` found what it found.
         self.walk = Walk()
 
     def remember(self, bodies: list[Any]) -> None:
         """Take what names that are new hold now as what they held before."""
-        for slot in list(slots(bodies)):
+        walk = Walk(self._known)
+        for slot in list(slots(bodies, walk)):
             if is_raw(slot.get()):
                 slot.put(Replayed(slot.get()))
             if slot.path not in self._before:
                 self._before[slot.path] = mark(slot.get())
+        self._known.note(walk.owners)
 
     def state(
         self,
@@ -61,7 +64,7 @@ class Carried:
         DataLoaders, of which a loop may have made an iterator. `also` are paths that are kept though they are again as
         they were, since something else was put there on the way.
         """
-        self.walk = Walk()
+        self.walk = Walk(self._known)
         found = [(slot, slot.get()) for slot in slots(bodies, self.walk)]
         changed = [
             (slot.path, value, before)
@@ -84,7 +87,17 @@ class Carried:
             # Of what has no plain form, only what was there before the loop is worth a word.
             if not packing.left or of_container(before) or (of_object(before) and packed["kind"] == "object"):
                 state[path] = packed
+            else:
+                packing.forget()
         return state
+
+    def slots(self, bodies: list[Any]) -> Iterator[Slot]:
+        """Every place, by the paths that are known."""
+        return slots(bodies, Walk(self._known))
+
+    def places_of(self, bodies: list[Any], state: Mapping[str, Any]) -> tuple[dict[str, Slot], dict[str, Any]]:
+        """Path -> slot and path -> object of all that there is, for a state."""
+        return _places_of(bodies, state, self._known)
 
     def has_changed(self, path: str, value: Any) -> bool:
         """Whether a value is another one than its name held when the loop began, or its name is new."""
@@ -103,7 +116,7 @@ class Carried:
         Returns the paths at which there is nothing to put it.
         """
         nowhere = []
-        there, owners = places_of(bodies, state)
+        there, owners = self.places_of(bodies, state)
         unpacking = Unpacking(tensors or {}, loaders or {}, owners)
         # Iterators first: passing over items changes the datasets and generators that they draw from.
         held = {path: slot.get() for path, slot in there.items() if _is_iterator(state.get(path))}
@@ -124,7 +137,7 @@ class Carried:
 
     def restore_below(self, bodies: list[Any], state: dict[str, Any], owner: Any) -> None:
         """Put back only the plain values of one object and of what it holds."""
-        there, owners = places_of(bodies, state)
+        there, owners = self.places_of(bodies, state)
         above = next((path for path, one in owners.items() if one is owner), None)
         unpacking = Unpacking()
         for path, packed in state.items():
@@ -134,9 +147,9 @@ class Carried:
                 slot.put(unpacking.unpack(packed, slot.get(), path))
 
 
-def places_of(bodies: list[Any], state: Mapping[str, Any]) -> tuple[dict[str, Slot], dict[str, Any]]:
+def _places_of(bodies: list[Any], state: Mapping[str, Any], known: Known) -> tuple[dict[str, Slot], dict[str, Any]]:
     """Path -> slot and path -> object of all that there is; entries that a defaultdict had by then are made first."""
-    walk = Walk()
+    walk = Walk(known)
     there = {slot.path: slot for slot in slots(bodies, walk)}
     made = False
     for path in state:
@@ -146,7 +159,7 @@ def places_of(bodies: list[Any], state: Mapping[str, Any]) -> tuple[dict[str, Sl
             key = _key(rest)
             if key is not MISSING and key not in holder:
                 made = holder[key] is not None
-    return places_of(bodies, {}) if made else (there, walk.owners)
+    return _places_of(bodies, {}, known) if made else (there, walk.owners)
 
 
 def unbound(name: str, bodies: list[Any], owners: Mapping[str, Any]) -> Slot | None:

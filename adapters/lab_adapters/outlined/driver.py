@@ -27,7 +27,6 @@ from lab_adapters.outlined.module import OUTLINED_KEY, OutlinedModule
 from lab_adapters.outlined.places import Places
 from lab_adapters.outlined.scalars import scalars_to_loggers
 from lab_adapters.outlined.signals import Signals
-from lab_adapters.outlined.slots import slots
 from lab_adapters.outlined.stale import Watched, tensors_in
 from lab_adapters.outlined.state import kept_of, put_kept, put_rates, rates_of, state_of, tensors_of
 from lab_adapters.outlined.tracebacks import hide_ours
@@ -66,7 +65,7 @@ class Driver:
         self.carried = Carried()
         self.places = Places(
             hold=lambda: held_by(self.places.bodies, self.carried, self.places.paths_held()),
-            put=lambda held: put_held(self.places.bodies, held),
+            put=lambda held: put_held(self.places.bodies, self.carried, held),
             begin=self._beginning,
             put_beginning=self._put_beginning,
         )
@@ -112,7 +111,7 @@ class Driver:
         """Of what a training changes: the models' tensors, and those at these paths that its loops carry."""
         found = {id(tensor): (tensor, name) for name, tensor in tensors_of(self.found_now()).items()}
         wanted = set(carried)
-        for slot in slots(self.places.bodies) if wanted else ():
+        for slot in self.carried.slots(self.places.bodies) if wanted else ():
             if slot.path in wanted:
                 found.update({id(tensor): (tensor, slot.path) for tensor in tensors_in(slot.get())})
         return found

@@ -7,6 +7,7 @@ import datetime
 import decimal
 import enum
 import fractions
+import functools
 import pathlib
 import uuid
 from collections.abc import Callable
@@ -69,7 +70,13 @@ FORMS = {form.kind: form for form in _FORMS}
 
 def form_of(value: Any) -> Form | None:
     """The form of a value that is saved in one."""
-    return next((form for form in _FORMS if isinstance(value, form.of)), None)
+    kind: Any = type(value)
+    return _form_of(kind) if kind not in PLAIN else None
+
+
+@functools.lru_cache(maxsize=1024)
+def _form_of(kind: type[Any]) -> Form | None:
+    return next((form for form in _FORMS if issubclass(kind, form.of)), None)
 
 
 def in_place(made: Any, target: Any) -> Any:

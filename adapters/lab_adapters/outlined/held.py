@@ -15,14 +15,14 @@ from typing import Any
 
 import numpy as np
 
-from lab_adapters.outlined.carried import Carried, places_of, unbound
+from lab_adapters.outlined.carried import Carried, unbound
 from lab_adapters.outlined.forms import PLAIN, form_of
 from lab_adapters.outlined.own_generators import GENERATORS
 from lab_adapters.outlined.packing import MISSING, Packing
-from lab_adapters.outlined.slots import slots
+from lab_adapters.outlined.slots import MOST
 from lab_adapters.outlined.unpacking import Unpacking
 
-__all__ = ["held_by", "is_small", "put_held", "say_not_held", "say_nowhere"]
+__all__ = ["held_by", "is_small", "put_held", "say_not_held", "say_not_seen", "say_nowhere"]
 
 #: Entries of a value that is kept, at most: of an array, and of a container, which takes longer to look through.
 LARGEST_ARRAY, LARGEST = 10_000, 1_000
@@ -36,18 +36,18 @@ def held_by(bodies: list[Any], carried: Carried, also: Collection[str] = ()) -> 
     packing = Packing()
     found = {
         slot.path: packing.whole(value)
-        for slot in slots(bodies)
+        for slot in carried.slots(bodies)
         if is_small(value := slot.get()) and (slot.path in also or carried.has_changed(slot.path, value))
     }
     return {path: packed for path, packed in found.items() if packed is not MISSING}
 
 
-def put_held(bodies: list[Any], held: dict[str, Any]) -> None:
+def put_held(bodies: list[Any], carried: Carried, held: dict[str, Any]) -> None:
     """Put it back; containers and generators keep their identity."""
     if not held:
         return
     unpacking = Unpacking()
-    there, owners = places_of(bodies, held)
+    there, owners = carried.places_of(bodies, held)
     for path, packed in held.items():
         slot = there.get(path) or unbound(path, bodies, owners)
         if slot is not None:
@@ -79,6 +79,16 @@ def say_nowhere(paths: Sequence[str]) -> None:
         warnings.warn(
             f"resume: {', '.join(paths)}: the checkpoint has a value, and the program no such name or attribute here; "
             "what reads it is different, unless the program makes it anew first",
+            stacklevel=2,
+        )
+
+
+def say_not_seen(path: str) -> None:
+    """Warn of where the search for carried values ended, in a program of very many objects."""
+    if path:
+        warnings.warn(
+            f"resume: the training leads to more than {MOST} objects, which were searched up to {path}: what changes "
+            "in others is not kept in a checkpoint, and is as the program made it",
             stacklevel=2,
         )
 

@@ -14,7 +14,7 @@ import numpy as np
 from torch import Tensor
 
 from lab_adapters.outlined.forms import PLAIN, form_of
-from lab_adapters.outlined.iterators import Replayed
+from lab_adapters.outlined.iterators import Replayed, is_raw
 from lab_adapters.outlined.kinds import FED, LARGE
 from lab_adapters.outlined.own_generators import GENERATORS, generator_state
 
@@ -75,6 +75,8 @@ class _Identity:
 
 def mark(value: Any, depth: int = _DEEPEST) -> Any:
     """Equal for one value that has not changed in between."""
+    if type(value) in PLAIN and type(value) is not float:  # most are
+        return type(value), value
     if isinstance(value, Tensor):
         return TensorMark.of(value)
     if isinstance(value, np.generic):
@@ -92,7 +94,7 @@ def mark(value: Any, depth: int = _DEEPEST) -> Any:
         return "generator", state.numpy().tobytes() if isinstance(state, Tensor) else repr(state)
     if isinstance(value, Replayed):
         return "iterator", id(value), value.count
-    if isinstance(value, FED):
+    if isinstance(value, FED) or is_raw(value):
         return object()  # never the same
     if depth and isinstance(value, list | tuple | deque | dict | set | frozenset):
         return "container", type(value), _of_entries(value, depth - 1)

@@ -5,7 +5,9 @@ A library's state is its own business: nothing of it is walked, saved or put bac
 
 from __future__ import annotations
 
+import contextlib
 import enum
+import functools
 import sys
 import sysconfig
 import types
@@ -49,6 +51,10 @@ def used_by(function: types.FunctionType) -> Iterator[Name]:
     """Its global names, and through the program's own modules (`state.step`) those of these modules."""
     names = sorted(names_of(function.__code__))
     spaces = [function.__globals__]
+    for cell in function.__closure__ or ():
+        with contextlib.suppress(ValueError):  # not assigned yet
+            if isinstance(cell.cell_contents, types.ModuleType) and is_own_module(cell.cell_contents):
+                spaces.append(vars(cell.cell_contents))
     for space in spaces:
         for name in names:
             # A module may also be imported within the function.
@@ -90,5 +96,6 @@ def is_foreign(value: Any) -> bool:
     return top in LIBRARIES or (top in sys.stdlib_module_names and top not in _HOLDS_SETTINGS)
 
 
+@functools.cache
 def _is_installed(file: str) -> bool:
     return "site-packages" in file or file.startswith(sysconfig.get_paths()["stdlib"])

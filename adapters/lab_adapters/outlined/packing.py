@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from lab_adapters.outlined.forms import PLAIN, form_of
-from lab_adapters.outlined.iterators import Replayed
+from lab_adapters.outlined.iterators import Replayed, is_raw
 from lab_adapters.outlined.kinds import FED, LARGE, container_kind, is_builtin, name_of
 from lab_adapters.outlined.marks import TensorMark
 from lab_adapters.outlined.own_generators import GENERATORS, generator_state
@@ -47,10 +47,12 @@ class Packing:
     shared: frozenset[int] = frozenset()
     #: Classes of what had no plain form in the value that was packed last.
     left: list[str] = attrs.field(factory=list)
+    #: Tensors and containers that were packed: their identities and numbers.
     _seen: dict[int, int] = attrs.field(factory=dict)
     _storages: dict[int, int] = attrs.field(factory=dict)
     #: What was numbered lives until the end, so that no identity is given twice.
-    _kept: list[Tensor] = attrs.field(factory=list)
+    _kept: list[Any] = attrs.field(factory=list)
+    _last: list[int] = attrs.field(factory=list)
 
     def whole(self, value: Any, before: Any = None) -> Any:
         """The value's plain form, `MISSING` where it has, or holds, what has none."""
@@ -59,8 +61,20 @@ class Packing:
 
     def pack(self, value: Any, before: Any = None) -> Any:
         """The value's plain form; of what has none, its class. `before` is its mark when the loop began, if any."""
-        self.left = []
+        self.left, self._last = [], []
         return self._pack(value, before)
+
+    def forget(self) -> None:
+        """What was packed last is not kept: what it held is met anew elsewhere."""
+        for number in self._last:
+            del self._seen[number]
+        self._last = []
+
+    def _number(self, value: Any) -> int:
+        number = self._seen[id(value)] = len(self._kept)
+        self._kept.append(value)
+        self._last.append(id(value))
+        return number
 
     def _pack(self, value: Any, before: Any) -> Any:
         if isinstance(value, np.generic) and value.dtype.kind in "biuf":  # of which np.float64 is a float, too
@@ -86,9 +100,13 @@ class Packing:
         return self._container(kind, value, before) if kind is not None else self._object(value)
 
     def _container(self, kind: str, value: Any, before: Any) -> dict[str, Any]:
+        if id(value) in self._seen:
+            return {"kind": "again", "value": self._seen[id(value)]}
         more: dict[str, Any] = {} if is_builtin(value) else {"class": name_of(type(value))}
         if isinstance(value, deque):
             more["maxlen"] = value.maxlen
+        if kind in ("list", "dict", "set", "deque"):
+            more["number"] = self._number(value)
         if len(value) > LARGE and kind in ("list", "tuple", "deque") and (numbers := _numbers(value)) is not None:
             return {"kind": kind, "value": numbers, **more}
         if len(value) > MANY and _bytes(value) > MOST_BYTES:
@@ -108,7 +126,9 @@ class Packing:
 
     def _object(self, value: Any) -> dict[str, Any]:
         self.left.append(type(value).__name__)
-        return {"kind": "object", "value": self.objects.get(id(value)), "class": name_of(value)}
+        # Of two iterators of one class, the other says nothing of where this one was.
+        path = None if is_raw(value) else self.objects.get(id(value))
+        return {"kind": "object", "value": path, "class": name_of(value), "moved": is_raw(value)}
 
     def _iterator(self, value: Replayed) -> Any:
         loader = self.loaders.get(id(value.loader)) if value.loader is not None else None
@@ -123,11 +143,10 @@ class Packing:
             return {"kind": "of a model", "value": self.names[id(value)]}
         if id(value) in self._seen:
             return {"kind": "again", "value": self._seen[id(value)]}
-        self._seen[id(value)] = len(self._seen)
-        self._kept.append(value)
+        number = self._number(value)
         stays = isinstance(before, TensorMark) and before.ref() is value
         if not stays and (view := self._view(value)) is not None:
-            return {**view, "number": self._seen[id(value)]}
+            return {**view, "number": number}
         lies = where(value)
         shares = {"lies": self._storages.setdefault(lies, len(self._storages))} if lies and lies in self.shared else {}
         grad = value.grad if value.is_leaf else None
@@ -135,7 +154,7 @@ class Packing:
             "kind": "tensor",
             "value": value.detach().clone(),
             "device": str(value.device),
-            "number": self._seen[id(value)],
+            "number": number,
             "stays": stays,
             "requires_grad": value.is_leaf and value.requires_grad,
             "grad": grad.detach().clone() if grad is not None else None,

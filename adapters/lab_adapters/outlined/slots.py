@@ -5,10 +5,12 @@ From the names of the loop's functions through objects, containers, hooks, and t
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import types
+import weakref
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import attrs
@@ -20,12 +22,12 @@ from torch.utils.data import DataLoader
 from lab_adapters.outlined.forms import PLAIN, form_of
 from lab_adapters.outlined.found import key_name
 from lab_adapters.outlined.iterators import Replayed, is_raw
-from lab_adapters.outlined.kinds import FED, LARGE
+from lab_adapters.outlined.kinds import FED, LARGE, is_builtin
 from lab_adapters.outlined.names import is_foreign, is_own_class, is_own_function, used_by
 from lab_adapters.outlined.own_generators import GENERATORS
 from lab_adapters.outlined.packing import MISSING
 
-__all__ = ["Slot", "Walk", "slots"]
+__all__ = ["MOST", "Known", "Slot", "Walk", "slots"]
 
 #: How many objects are looked at, at most.
 MOST = 20_000
@@ -41,11 +43,11 @@ _HOOKS_OF_TENSORS = ("_backward_hooks", "_post_accumulate_grad_hooks")
 
 @attrs.frozen(eq=False)
 class Slot:
-    """A place that holds a value: a closure's cell, a global name, an object's attribute, or a class's."""
+    """A place that holds a value: a closure's cell, a global name, an object's attribute, a class's, or an entry."""
 
     path: str
     holder: Any
-    name: str | None
+    name: Any
 
     def get(self) -> Any:
         """The value, or a marker where there is none."""
@@ -56,13 +58,15 @@ class Slot:
                 return MISSING
         if isinstance(self.holder, dict):
             return self.holder.get(self.name, MISSING)
+        if isinstance(self.holder, list) and isinstance(self.name, int):
+            return self.holder[self.name] if self.name < len(self.holder) else MISSING
         return getattr(self.holder, str(self.name), MISSING)
 
     def put(self, value: Any) -> None:
         """Assign it."""
         if isinstance(self.holder, types.CellType):
             self.holder.cell_contents = value
-        elif isinstance(self.holder, dict):
+        elif isinstance(self.holder, dict) or isinstance(self.name, int):
             self.holder[self.name] = value
         elif isinstance(self.holder, type):
             type.__setattr__(self.holder, str(self.name), value)
@@ -80,10 +84,34 @@ def slots(bodies: list[Any], walk: Walk | None = None) -> Iterator[Slot]:
     yield from walk.all_of(own)
 
 
-class Walk:
-    """What is met on the way through a program's objects."""
+class Known:
+    """The paths of objects, of as many as have weak references."""
 
     def __init__(self) -> None:
+        self._paths: dict[int, tuple[weakref.ref[Any], str]] = {}
+
+    def path_of(self, value: Any, path: str) -> str:
+        """The one under which it is known, else this one."""
+        ref, known = self._paths.get(id(value), (None, path))
+        return known if ref is not None and ref() is value else path
+
+    def note(self, owners: Mapping[str, Any]) -> None:
+        """Know those that are new."""
+        for path, owner in owners.items():
+            if self.path_of(owner, "") == "":
+                with contextlib.suppress(TypeError):
+                    self._paths[id(owner)] = (weakref.ref(owner), path)
+
+
+class Walk:
+    """What is met on the way through a program's objects.
+
+    `known` are the paths that objects had when they were met first: a name that goes on to another one, and comes
+    before the list of all, changes the path of none.
+    """
+
+    def __init__(self, known: Known | None = None) -> None:
+        self._known = known if known is not None else Known()
         #: The program's objects, functions, classes and modules by the path under which they are met first.
         self.owners: dict[str, Any] = {}
         #: Paths of functions: what a loop binds, it binds anew.
@@ -131,28 +159,33 @@ class Walk:
     def _noted(self, slot: Slot) -> Slot:
         """The slot; what its value leads to comes later."""
         value = slot.get()
-        if value is not MISSING and not is_raw(value):
+        if value is not MISSING:
             self._later(slot.path, value)
         return slot
 
     def _later(self, path: str, value: Any) -> None:
-        if not isinstance(value, _LEADS_NOWHERE) and not form_of(value):
+        if not isinstance(value, _LEADS_NOWHERE) and not form_of(value) and not is_raw(value):
             self._next.append((path, value))
 
     def _inside(self, path: str, value: Any) -> Iterator[Slot]:
+        path = self._known.path_of(value, path)
         if isinstance(value, _CONTAINERS):
-            self._entries(path, value)
-            if not _own(value):
+            yield from self._entries(path, value)
+            if is_builtin(value):
                 return
         if isinstance(value, type):
             self._seen.discard(id(value))
             yield from self._of_class(value)
             return
-        self.owners[path] = value
         if isinstance(value, types.MethodType):
             self._later(path, value.__self__)
             self._later(path, value.__func__)
-        elif isinstance(value, functools.partial):
+            return
+        self.owners.setdefault(path, value)
+        if (wrapped := _own(value).get("__wrapped__")) is not None:
+            # What a function is called through (a cache, `outlined.loop`) may be a library's.
+            self._later(path, wrapped)
+        if isinstance(value, functools.partial):
             for name in ("func", "args", "keywords"):
                 yield self._noted(Slot(f"{path}.{name}", value, name))
         elif isinstance(value, types.FunctionType):
@@ -167,13 +200,16 @@ class Walk:
         elif not is_foreign(value):
             yield from self._of_object(path, value)
 
-    def _entries(self, path: str, value: Any) -> None:
-        """Objects in a container of the program's."""
+    def _entries(self, path: str, value: Any) -> Iterator[Slot]:
+        """Objects in a container of the program's, and iterators, which have a place of their own."""
         entries = list(value.items() if isinstance(value, dict) else enumerate(value))
         if len(entries) > LARGE and isinstance(entries[0][1], (*_LEADS_NOWHERE, *_CONTAINERS)):
             return  # the entries of a data set
         for at, (key, inner) in enumerate(entries):
-            self._later(f"{path}[{key_name(key, at)}]", inner)
+            if isinstance(value, list | dict) and (is_raw(inner) or isinstance(inner, Replayed)):
+                yield Slot(f"{path}[{key_name(key, at)}]", value, key)
+            else:
+                self._later(f"{path}[{key_name(key, at)}]", inner)
 
     def _of_object(self, path: str, value: Any) -> Iterator[Slot]:
         own, saved = _own(value), frozenset[str]()

@@ -15,7 +15,8 @@ __all__ = ["Stale", "Watched", "tensors_in"]
 #: Getters and methods that read no number. Where a call returns the tensor itself, none is read either.
 _NAMES = """
     grad requires_grad is_leaf shape dtype device layout ndim grad_fn is_cuda is_cpu is_meta is_sparse is_nested
-    is_quantized _backward_hooks _post_accumulate_grad_hooks _version names output_nr retains_grad itemsize nbytes is_mps is_xla
+    is_quantized _backward_hooks _post_accumulate_grad_hooks _version names output_nr retains_grad itemsize nbytes
+    is_mps is_xla
     size dim ndimension numel nelement element_size stride storage_offset data_ptr is_floating_point is_complex
     is_contiguous register_hook register_post_accumulate_grad_hook retain_grad is_pinned get_device __len__ __hash__
     _has_compatible_shallow_copy_type __set__ is_inference is_same_size is_tensor

@@ -17,7 +17,8 @@ from torch.utils._pytree import keystr, tree_leaves_with_path
 
 from lab_adapters.outlined.carried import Carried
 from lab_adapters.outlined.found import Found
-from lab_adapters.outlined.held import is_small
+from lab_adapters.outlined.groups import grouped, put_groups
+from lab_adapters.outlined.held import is_small, say_not_seen
 from lab_adapters.outlined.in_place import in_place
 from lab_adapters.outlined.state_dicts import copied, storable, stored
 
@@ -75,6 +76,7 @@ def state_of(found: Found, carried: Carried, bodies: list[Any], also: Collection
     return {
         "optimizers": {path: storable(optimizer.state_dict()) for path, optimizer in found.optimizers.items()},
         "stepped": _stepped(found),
+        "groups": grouped(found.optimizers, {id(tensor): name for name, tensor in tensors_of(found).items()}),
         "others": {path: storable(other.state_dict()) for path, other in found.others.items()},
         "kinds": {path: type(one).__name__ for path, one in {**found.optimizers, **found.others}.items()},
         "grads": {
@@ -96,6 +98,7 @@ def state_of(found: Found, carried: Carried, bodies: list[Any], also: Collection
 
 def put_state(found: Found, carried: Carried, bodies: list[Any], state: dict[str, Any]) -> list[str]:
     """Put it back; the paths of carried values that have no place. Raises `KeyError` where something else has none."""
+    put_groups(found.optimizers, state.get("groups", {}), tensors_of(found))
     with in_place(found.optimizers.values()):
         for kind, objects in (("optimizers", found.optimizers), ("others", found.others)):
             for path, saved in state[kind].items():
@@ -109,6 +112,7 @@ def put_state(found: Found, carried: Carried, bodies: list[Any], state: dict[str
     for name, trains in state.get("requires_grad", {}).items():
         if name in tensors and tensors[name].is_leaf:
             tensors[name].requires_grad_(trains)
+    say_not_seen(state.get("not seen", ""))
     functions = tuple(f"{path}." for path in state.get("functions", ()))
     nowhere = carried.restore(bodies, state["carried"], {**_saved_by(found), **tensors}, found.loaders)
     return [path for path in nowhere if not path.startswith(functions)]

@@ -31,7 +31,9 @@ class Unpacking:
     tensors: Mapping[str, Tensor] = attrs.field(factory=dict)
     loaders: Mapping[str, Any] = attrs.field(factory=dict)
     objects: Mapping[str, Any] = attrs.field(factory=dict)
-    _made: dict[int, Tensor] = attrs.field(factory=dict)
+    _made: dict[int, Any] = attrs.field(factory=dict)
+    #: Containers of the program's that are filled already: each is one of the checkpoint's only.
+    _filled: set[int] = attrs.field(factory=set)
     #: Of places that several tensors share: one that lies there, and those that were made of it.
     _storages: dict[int, Tensor] = attrs.field(factory=dict)
     _views: dict[int, list[Tensor]] = attrs.field(factory=dict)
@@ -107,7 +109,7 @@ class Unpacking:
     def _object(self, packed: dict[str, Any], target: Any) -> Any:
         """The program's own of that path, or what stands there, where it is of the same class."""
         for one in (self.objects.get(packed["value"]), target):
-            if one is not None and name_of(one) == packed["class"]:
+            if one is not None and name_of(one) == packed["class"] and not packed["moved"]:
                 return one
         self._left.append(packed["class"].rpartition(".")[2])
         return target
@@ -126,6 +128,9 @@ class Unpacking:
 
     def _container(self, packed: dict[str, Any], target: Any) -> Any:
         kind, value = packed["kind"], packed["value"]
+        number = packed.get("number")
+        if number is not None and id(target) in self._filled:
+            target = None
         if isinstance(value, Tensor):  # numbers of a large one
             value = value.tolist()
         if kind == "dict":
@@ -145,10 +150,14 @@ class Unpacking:
         if kind == "objects":
             return _objects(entries, packed["shape"], target)
         try:
-            return filled(kind, entries, target, packed.get("class"), packed.get("maxlen"))
+            made = filled(kind, entries, target, packed.get("class"), packed.get("maxlen"))
         except TypeError:
             self._left.append(packed["class"].rpartition(".")[2])
             return target
+        if number is not None:
+            self._made[number] = made
+            self._filled.add(id(made))
+        return made
 
     def _key(self, packed: Any, there: dict[Any, Any]) -> Any:
         """A member of an enumeration is told by others of it that are there."""
