@@ -59,7 +59,6 @@ OBJECTIONS: dict[str, dict[str, object]] = {
     "accumulation_form": {"form": "sum", "every": 2},
     "clip_order": {"clip_scaled": True, "clip": "ClipTorchNorm"},
     "early_hooks": {"early_hooks": ("Anneal",)},
-    "evaluation_mode": {"native": True, "eval_at_start": True},
     "leftover_window": {"leftover": "drop", "every": 2, "batches_per_epoch": 7},
     "nan_losses": {"skip_nan": True},
     "optimizer_step": {"own_step": ("step",)},

@@ -72,7 +72,6 @@ class Semantics:
     skip_nan: bool = False
     precision: str | None = None
     loss_inside: bool = True
-    eval_at_start: bool = False
     hooks: tuple[str, ...] = ()
     early_hooks: tuple[str, ...] = ()
     reads_the_trainer: bool = False
@@ -120,7 +119,6 @@ def semantics_of(trainer: Any) -> Semantics:
         skip_nan=getattr(trainer.stepper, "skip_nan", False),
         precision=_name(precision),
         loss_inside=getattr(precision, "loss_inside", True),
-        eval_at_start=getattr(trainer.evaluation, "at_start", False),
         hooks=tuple(_named(hook) for hook in trainer.hooks),
         early_hooks=() if native else tuple(type(hook).__name__ for hook in trainer.hooks if _is_early(hook)),
         reads_the_trainer=type(loader).__name__ == "Mixture" or hasattr(loader, "attach"),

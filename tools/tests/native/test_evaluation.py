@@ -13,6 +13,7 @@ from .states import told
 
 EVALUATION = ("Trainer.evaluation = @Evaluation()", "Trainer.eval_every = 2")
 TRAINING = (*EVALUATION, "Evaluation.eval_mode = False")
+FIRST = (*EVALUATION, "Evaluation.at_start = True")
 DRAWN = ("Trainer.eval_loader = @DrawnBatches", "DrawnBatches.dataset = @test/Specks()", "Trainer.eval_batches = 2")
 PROJECTS: dict[str, tuple[str, ...]] = {
     "in training mode": TRAINING,
@@ -26,6 +27,15 @@ PROJECTS: dict[str, tuple[str, ...]] = {
     "generators that are seeded, an average of the project's own": (
         *TRAINING, "Evaluation.generators = 'own'", "Trainer.ema = @Powered()",
     ),
+    "before step 0": FIRST,
+    "before step 0, in training mode, two batches a step, an average, a hook that draws": (
+        *FIRST, "Evaluation.eval_mode = False", "Adam.accumulate = 2", "Trainer.ema = @EMA()",
+        "Trainer.hooks = [@Shaken()]",
+    ),
+    "before step 0, seeded, an average of the project's own, a loader that goes on where it stopped": (
+        *FIRST, "Evaluation.generators = 'own'", "Trainer.ema = @Powered()", "Trainer.eval_batches = 1",
+    ),
+    "before step 0, of a generator and its critic": (*GAN, *FIRST, "Adversarial.critic_steps = 2"),
     "a loader of the project's own that draws, put back": (
         *EVALUATION, *DRAWN, "Evaluation.generators = 'kept'", "Trainer.hooks = [@Shaken()]",
     ),
@@ -49,6 +59,11 @@ def test_a_native_training_with_such_an_evaluation_goes_on(native: Any, name: st
     native.goes_on(*PROJECTS[name])
 
 
+def test_the_evaluation_before_step_0_comes_behind_what_hooks_do_before_the_training(native: Any) -> None:
+    """Here they draw, and move the weights that are evaluated, which batch norm learns from in training mode."""
+    native.identical(*FIRST, "Evaluation.eval_mode = False", "Trainer.hooks = [@Damped()]")
+
+
 MEASURED: dict[str, tuple[str, ...]] = {
     "as it is": (),
     "by the average": ("Trainer.ema = @EMA()",),
@@ -57,6 +72,7 @@ MEASURED: dict[str, tuple[str, ...]] = {
         "Trainer.ema = @Powered()", "Evaluation.averaged = False",
     ),
     "in training mode": ("Evaluation.eval_mode = False",),
+    "before step 0 and no other": ("Evaluation.at_start = True", "Trainer.eval_every = 20"),
     "seeded": ("Evaluation.generators = 'own'", "Evaluation.seed = 3"),
 }  # fmt: skip
 

@@ -67,10 +67,20 @@ REFUSED: dict[str, tuple[str, str, tuple[str, ...]]] = {
             "Ramp.steps = 3",
         ),
     ),
-    "evaluation before step 0": (
-        "LM402",
-        "before step 0",
-        ("Trainer.evaluation = @Evaluation()", "Evaluation.at_start = True"),
+    "an evaluation before step 0 and no other": (
+        "LM405",
+        "eval_every is 0",
+        ("Trainer.evaluation = @Evaluation()", "Evaluation.at_start = True", "Trainer.eval_every = 0"),
+    ),
+    "the best since before step 0": (
+        "LM405",
+        "Keep.best",
+        (
+            "Trainer.evaluation = @Evaluation()",
+            "Evaluation.at_start = True",
+            "Trainer.hooks = [@Keep()]",
+            "Keep.best = 'eval/loss'",
+        ),
     ),
     "a mixture of loaders": (
         "LM402",
@@ -145,11 +155,11 @@ REFUSED: dict[str, tuple[str, str, tuple[str, ...]]] = {
 def test_all_that_stands_against_sam_is_said_at_once(native: Any) -> None:
     """Beside what stands against the rest of the training."""
     clip = ("SGD.gradients = @Gradients()", "Gradients.clip = @ClipAdaptive()", "ClipAdaptive.limit = 0.1")
-    rest = ("SGD.accumulate = 2", "Trainer.evaluation = @Evaluation()", "Evaluation.at_start = True")
+    rest = ("SGD.accumulate = 2", "ClipAdaptive.reach = 'model'")
     conversion = native.converted(*SAM, "Trainer.stepper = @TwoPhase()", *clip, *rest)
     said = " ".join(one.message for one in conversion.findings)
     assert [one.code for one in conversion.findings] == ["LM402", "LM405", "LM405"], conversion.findings
-    assert all(words in said for words in ("before step 0", "ClipAdaptive", "a share"))
+    assert all(words in said for words in ("whole model", "ClipAdaptive", "a share"))
 
 
 @pytest.mark.parametrize("name", REFUSED)

@@ -22,7 +22,10 @@ __all__ = ["Annealed", "anneals", "callbacks"]
 HOOKS = ("Anneal", "Keep", "StopOnNaN")
 
 #: Callbacks that may be written beside a project's own.
-WRITTEN = ("Anneal", "Average", "EvaluationDraws", "Generators", "Lookahead", "Saving", "StopOnNaN", "average_of")
+WRITTEN = (
+    "Anneal", "Average", "EvaluationDraws", "FirstEvaluation", "Generators", "Lookahead", "Saving", "StopOnNaN",
+    "average_of",
+)  # fmt: skip
 
 
 @attrs.frozen
@@ -88,12 +91,15 @@ def callbacks(sheet: Sheet, batches: str | None) -> dict[str, Any]:
             case _:
                 listed.append(own[number].made)
     keep = kinds.get("Keep")
+    first = _first(sheet, keep)
+    listed += ["FirstEvaluation()"] if first else []  # behind what hooks do before the training
     saving = bool(sheet.trainer.checkpoint_every) and (sheet.evaluates or batches is not None)
     return {
         "ema": average,
         "ahead": sheet.ahead,
         "ahead_counts": sheet.ahead is not None and scaler_of(sheet.trainer) is not None,
         "draws": draws,
+        "first_evaluation": first,
         "anneals": bool(moved),
         "stop_on_nan": "StopOnNaN" in kinds,
         "keep": None if keep is None else {"last": keep.last, "best": keep.best, "mode": keep.mode},
@@ -154,6 +160,23 @@ def _draws(sheet: Sheet, average: dict[str, Any] | None) -> dict[str, Any] | Non
     if generators == "shared":
         return None
     return {"seed": evaluation.seed if generators == "own" else None}
+
+
+def _first(sheet: Sheet, keep: Any) -> bool:
+    """Whether an evaluation comes before the first step. Raises `NotNativeError`."""
+    if not getattr(sheet.trainer.evaluation, "at_start", False):
+        return False
+    if not sheet.evaluates:
+        raise NotNativeError(
+            "LM405", "Evaluation.at_start evaluates, and Trainer.eval_every is 0: a native training has no evaluation",
+            "set eval_every, or drop at_start",
+        )  # fmt: skip
+    if keep is not None and keep.best:
+        raise NotNativeError(
+            "LM405", "Keep.best looks at the evaluation before step 0, behind which Lightning writes no checkpoint",
+            "drop one of the two, or stay at level L2",
+        )  # fmt: skip
+    return True
 
 
 def _average(sheet: Sheet, asked: bool) -> dict[str, Any] | None:
