@@ -79,7 +79,11 @@ class Tuned:
         if self.radius is not None:
             arguments = f"radius=self.config.radius, {arguments}"
         if not self.grouped:
-            return [f"{self.field} = {name}({module}.parameters(), {arguments})"]
+            trained = f"{self.prefix}parameters"
+            return [
+                f"{trained} = [parameter for parameter in {module}.parameters() if parameter.requires_grad]",
+                f"{self.field} = {name}({trained}, {arguments})",
+            ]
         factors = [f"multipliers={self.multipliers}"] if self.multipliers is not None else []
         if self.decay_multipliers is not None:
             factors += [f"decay={config}.decay", f"decay_multipliers={self.decay_multipliers}"]

@@ -26,6 +26,20 @@ class Scale(Block):
         return x * self.by
 
 
+@block
+class Pinned(Block):
+    """Each feature times a number that is not trained, and times one that is."""
+
+    def build(self, shape: Any, scope: Any) -> None:
+        """Allocate."""
+        self.by = nn.Parameter(torch.full((shape[-1],), 0.7), requires_grad=False)
+        self.trained = nn.Parameter(torch.ones(shape[-1]))
+
+    def run(self, x: Tensor, taps: Any) -> Tensor:
+        """Multiply."""
+        return x * self.by * self.trained
+
+
 @gin.configurable
 class Specks:
     """`size` points `(6,)` around three centres, and which."""

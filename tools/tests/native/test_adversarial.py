@@ -20,12 +20,16 @@ SCALES = (
     "DynamicScaler.factor = 1e3", "DynamicScaler.interval = 4", "Trainer.steps = 18",
 )  # fmt: skip
 CLIPS = ("critic/Adam.gradients = @c/Gradients()", "generator/SGD.gradients = @g/Gradients()")
+PINNED = (
+    "critic/Model.blocks = [@hidden/Linear(), @Pinned(), @Activation(), @logit/Linear()]", "critic/Adam.decay = 0.1",
+)  # fmt: skip
 ADVERSARIAL: dict[str, tuple[str, ...]] = {
     "as it is": (),
     "three updates of the critic": ("Adversarial.critic_steps = 3", "Trainer.ema = @EMA()"),
     "a parameter that no loss reaches": (
         "critic/Model.blocks = [@hidden/Linear(), @Scale(), @Activation(), @logit/Linear()]",
     ),
+    "a parameter that is not trained": PINNED,
     "one forward pass": ("Adversarial.sharing = 'forward'", "Trainer.hooks = [@StopOnNaN()]"),
     "one graph": ("Adversarial.sharing = 'graph'",),
     "one graph, two updates of the critic": ("Adversarial.sharing = 'graph'", "Adversarial.critic_steps = 2"),
@@ -95,6 +99,7 @@ RESUMED: dict[str, tuple[str, ...]] = {
         *SCALES, "Adversarial.penalty = 2.0", "Adversarial.penalty_every = 3", "critic/Adam.schedule = @Ramp()",
         "Ramp.of = 'lr'", "Ramp.start = 0.02", "Ramp.end = 0.001", "Ramp.steps = 6",
     ),
+    "a parameter that is not trained": PINNED,
     "an objective with a state": ("Trainer.objective = @Counted()", "Trainer.hooks = [@Sharpened()]"),
 }  # fmt: skip
 

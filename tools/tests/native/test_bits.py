@@ -8,6 +8,7 @@ import pytest
 
 from .settings import ACCUMULATE, COSINE, FP16, GRADIENTS, LABS_SCALE, LOOKAHEAD
 
+PINNED = "Model.blocks = [@wide/Linear(), @Pinned(), @Norm(), @Activation(), @head/Linear()]"
 PROJECTS: dict[str, tuple[str, ...]] = {
     "as it is": (),
     "fp16 by Lab's scale that moves, a schedule that waits": (*LABS_SCALE, *COSINE, "Trainer.steps = 18"),
@@ -128,6 +129,18 @@ PROJECTS: dict[str, tuple[str, ...]] = {
         "Keep.last = 2",
         "Keep.best = 'eval/loss'",
         "Trainer.checkpoint_every = 2",
+    ),
+    "a parameter that is not trained": (PINNED,),
+    "a parameter that is not trained, by torch's AdamW": (
+        PINNED,
+        "Trainer.optimizer = @Torch",
+        "Torch.settings = {'weight_decay': 0.1}",
+    ),
+    "a parameter that is not trained, slow weights, copies in fp32": (
+        PINNED,
+        *LOOKAHEAD,
+        *GRADIENTS,
+        "Gradients.masters = True",
     ),
     "spectral norm": ("Trainer.model = @spectral", "spectral.model = @Model"),
     "torch's AdamW": ("Trainer.optimizer = @Torch", "Torch.settings = {'weight_decay': 0.1}"),

@@ -16,9 +16,10 @@ from lab_migrate.errors import UsageError
 from lab_migrate.native.checkpoint import convert_to_native
 from lab_parity.testing import assert_same_bits
 
-from .settings import COSINE, FP16, GAN, LABS_SCALE, LBFGS, SAM
+from .settings import COSINE, FP16, GAN, GRADIENTS, LABS_SCALE, LBFGS, SAM
 from .states import state_of, trained
 
+PINNED = "Model.blocks = [@wide/Linear(), @Pinned(), @Norm(), @Activation(), @head/Linear()]"
 PROJECTS: dict[str, tuple[str, ...]] = {
     "an average, an evaluation that goes on": (
         "Trainer.ema = @EMA()", "EMA.buffers = True", "Trainer.eval_batches = 1", "Trainer.eval_every = 2",
@@ -45,6 +46,9 @@ PROJECTS: dict[str, tuple[str, ...]] = {
     ),
     "a generator and its critic, a batch each": (*GAN, "critic/Adam.multipliers = {'*.bias': 2.0}"),
     "LBFGS": LBFGS,
+    "SAM, a parameter that is not trained": (PINNED, *SAM, "Trainer.stepper = @TwoPhase()", "SGD.momentum = 0.5"),
+    "LBFGS, a parameter that is not trained": (PINNED, *LBFGS),
+    "fp32 copies, a parameter that is not trained": (PINNED, *GRADIENTS, "Gradients.masters = True"),
     "fp16 by Lab's scale": (*LABS_SCALE, *COSINE),
     "SAM in two phases": (*SAM, "Trainer.stepper = @TwoPhase()", "SGD.momentum = 0.5", "Trainer.ema = @EMA()"),
     "SAM by closure, around Adam, a schedule, multipliers": (

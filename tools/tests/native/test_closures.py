@@ -25,6 +25,10 @@ CLOSURES: dict[str, tuple[str, ...]] = {
         "WarmupCosine.lr = 0.2",
         "WarmupCosine.total = 9",
     ),
+    "LBFGS, a parameter that is not trained": (
+        *LBFGS,
+        "Model.blocks = [@wide/Linear(), @Pinned(), @Norm(), @Activation(), @head/Linear()]",
+    ),
     "LBFGS in bf16": (*LBFGS, "Trainer.precision = @Autocast()"),
     "LBFGS, next to settings that Lab takes no notice of": (*LBFGS, "Torch.accumulate = 2", "Torch.clip_norm = 1e-3"),
     "another of torch's, next to a clip that Lab takes no notice of": (

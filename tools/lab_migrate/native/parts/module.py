@@ -21,10 +21,8 @@ def module(sheet: Sheet) -> None:
     if schedule is not None:
         lines.append(f"schedule = {schedule}")
         lines.append('return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}')
-    elif len(lines) == 1:
-        lines = [lines[0].replace("optimizer = ", "return ", 1)]
     else:
-        lines.append("return optimizer")
+        lines[-1] = lines[-1].replace("optimizer = ", "return ", 1)
     clipping = optimizer.clipping
     sheet.own["module.py"] = told | {
         "imports": [*told["imports"], *imports_of(sheet)],
