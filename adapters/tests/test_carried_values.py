@@ -484,6 +484,37 @@ def test_what_a_trainer_that_saves_itself_leaves_out_is_resumed(checkpoint: Any)
     resumes(checkpoint, run)
 
 
+class Metric:
+    """Refuses a state that is longer than its own (as those of ignite do)."""
+
+    def __init__(self) -> None:
+        self.seen: list[float] = []
+
+    def state_dict(self) -> dict[str, Any]:
+        """All of it."""
+        return {"seen": list(self.seen)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Raises where the sizes differ."""
+        for at, value in enumerate(state["seen"]):
+            self.seen[at] = value
+
+
+def test_what_refuses_its_own_state_is_put_back_by_its_attributes(checkpoint: Any) -> None:
+    """A metric of an epoch, in the middle of which the run goes on."""
+
+    def run() -> list[str]:
+        metric = Metric()
+
+        def factor() -> float:
+            metric.seen.append(len(metric.seen) / 2)
+            return 1 + sum(metric.seen)
+
+        return trained(factor)
+
+    resumes(checkpoint, run)
+
+
 def test_an_object_in_place_of_one_of_another_class_is_said(checkpoint: Any) -> None:
     """No checkpoint holds it."""
 

@@ -195,10 +195,10 @@ class Walk:
         elif isinstance(value, DataLoader):
             for name in ("dataset", "sampler", "batch_sampler", "collate_fn", "generator"):
                 yield self._noted(Slot(f"{path}.{name}", vars(value), name))
-        elif _keeps_itself(value) and not is_own_class(type(value)):
-            self._hooks(path, _own(value))
         elif not is_foreign(value):
             yield from self._of_object(path, value)
+        elif _keeps_itself(value):
+            self._hooks(path, _own(value))
 
     def _entries(self, path: str, value: Any) -> Iterator[Slot]:
         """Objects in a container of the program's, and iterators, which have a place of their own."""

@@ -20,6 +20,7 @@ from lab_adapters.outlined.found import Found
 from lab_adapters.outlined.groups import grouped, put_groups
 from lab_adapters.outlined.held import is_small, say_not_seen
 from lab_adapters.outlined.in_place import in_place
+from lab_adapters.outlined.names import is_foreign
 from lab_adapters.outlined.state_dicts import copied, storable, stored
 
 __all__ = [
@@ -72,7 +73,7 @@ def put_models(found: Found, state: Mapping[str, Any]) -> None:
 
 def state_of(found: Found, carried: Carried, bodies: list[Any], also: Collection[str] = ()) -> dict[str, Any]:
     """All but the models' own states and the generators. `also` are paths of what is carried in any case."""
-    tensors = {**_saved_by(found), **tensors_of(found)}
+    tensors = {**_saved_by(_states(found)), **tensors_of(found)}
     return {
         "optimizers": {path: storable(optimizer.state_dict()) for path, optimizer in found.optimizers.items()},
         "stepped": _stepped(found),
@@ -99,10 +100,12 @@ def state_of(found: Found, carried: Carried, bodies: list[Any], also: Collection
 def put_state(found: Found, carried: Carried, bodies: list[Any], state: dict[str, Any]) -> list[str]:
     """Put it back; the paths of carried values that have no place. Raises `KeyError` where something else has none."""
     put_groups(found.optimizers, state.get("groups", {}), tensors_of(found))
+    saved = {}
     with in_place(found.optimizers.values()):
         for kind, objects in (("optimizers", found.optimizers), ("others", found.others)):
-            for path, saved in state[kind].items():
-                _known(objects, path, kind, state.get("kinds", {})).load_state_dict(stored(saved))
+            for path, one in state[kind].items():
+                saved[path] = stored(one)
+                _load(_known(objects, path, kind, state.get("kinds", {})), saved[path])
     for path in state["stepped"]:
         found.optimizers[path]._opt_called = True
     for path, model in found.modules.items():
@@ -114,7 +117,9 @@ def put_state(found: Found, carried: Carried, bodies: list[Any], state: dict[str
             tensors[name].requires_grad_(trains)
     say_not_seen(state.get("not seen", ""))
     functions = tuple(f"{path}." for path in state.get("functions", ()))
-    nowhere = carried.restore(bodies, state["carried"], {**_saved_by(found), **tensors}, found.loaders)
+    nowhere = carried.restore(
+        bodies, state["carried"], {**_saved_by(saved), **_saved_by(_states(found)), **tensors}, found.loaders
+    )
     return [path for path in nowhere if not path.startswith(functions)]
 
 
@@ -134,6 +139,15 @@ def _is_left_out(model: torch.nn.Module, name: str) -> bool:
     return own in model.get_submodule(above)._non_persistent_buffers_set
 
 
+def _load(one: Any, saved: Any) -> None:
+    """Some refuse a state that they have not grown to yet (ignite's metrics); their attributes are carried anyway."""
+    try:
+        one.load_state_dict(saved)
+    except Exception:
+        if is_foreign(one) or isinstance(one, torch.optim.Optimizer):
+            raise
+
+
 def _put_grad(parameter: Tensor, grad: Tensor | None) -> None:
     """In the gradient that the program has made, if it is there: it may lie in one buffer with all others."""
     if grad is None or parameter.grad is None or parameter.grad.shape != grad.shape:
@@ -142,14 +156,18 @@ def _put_grad(parameter: Tensor, grad: Tensor | None) -> None:
         parameter.grad.copy_(grad)
 
 
-def _saved_by(found: Found) -> dict[str, Tensor]:
+def _saved_by(states: Mapping[str, Any]) -> dict[str, Tensor]:
     """The tensors of optimizers and of what else saves itself: where the program holds them, too, they are those."""
     return {
         f"{path}{keystr(keys)}": leaf
-        for path, one in {**found.others, **found.optimizers}.items()
-        for keys, leaf in tree_leaves_with_path(one.state_dict())
+        for path, state in states.items()
+        for keys, leaf in tree_leaves_with_path(state)
         if isinstance(leaf, Tensor)
     }
+
+
+def _states(found: Found) -> dict[str, Any]:
+    return {path: one.state_dict() for path, one in {**found.others, **found.optimizers}.items()}
 
 
 # ---- at the beginning of an epoch
