@@ -154,10 +154,10 @@ def changing_choice() -> Factor:
 
     def factor() -> float:
         nonlocal stage, at
-        if at < 2:
-            at += 1
-            stage = stages[at]
-        return float(stage.rate)
+        rate = float(stage.rate)
+        at = (at + 1) % 3
+        stage = stages[at]
+        return rate
 
     return factor
 
@@ -169,9 +169,9 @@ def changing_list() -> Factor:
 
     def factor() -> float:
         nonlocal buffer, at
+        buffer.append(len(buffer) / 3)
         at = (at + 1) % 3
         buffer = buffers[at]
-        buffer.append(len(buffer) / 3)
         return sum(map(sum, buffers)) + buffers[1][-1]
 
     return factor
@@ -197,8 +197,9 @@ def changing_function() -> Factor:
     def factor() -> float:
         nonlocal now, calls
         calls += 1
-        now = second if calls > 1 else first
-        return now() if calls != 4 else now() + 1
+        value = now() + calls / 10
+        now = second if calls % 2 else first
+        return value
 
     return factor
 
@@ -561,3 +562,34 @@ def test_where_the_search_ends_is_said(checkpoint: Any, monkeypatch: pytest.Monk
     checkpoint.written_at(3, run)
     with pytest.warns(UserWarning, match=r"leads to more than \d+ objects, which were searched up to .*objects"):
         checkpoint.resumed(run)
+
+
+@pytest.mark.parametrize("at", [4, 5, 6, 8])
+@pytest.mark.parametrize("name", VALUES)
+def test_an_epoch_that_begins_with_such_a_value_begins_as_it_began(checkpoint: Any, name: str, at: int) -> None:
+    """The code before the batches runs once more, on what it found then."""
+
+    def run() -> list[str]:
+        torch.manual_seed(0)
+        factor, model, said = VALUES[name](), torch.nn.Linear(2, 3), []
+        optimizer = torch.optim.Adam(model.parameters(), lr=0.1)
+
+        # Tensors are kept for an epoch's beginning only where it is marked.
+        @(outlined.reads_models if name == "a named tuple" else lambda body: body)
+        def epoch_loop(epoch: int) -> Iterator[Any]:
+            weight = factor()
+
+            def training_step(x: Tensor) -> None:
+                optimizer.zero_grad()
+                loss = model(x).square().mean() * weight
+                loss.backward()
+                optimizer.step()
+                said.append(loss.item().hex())
+
+            yield from outlined.steps(training_step, torch.randn(3, 4, 2))
+
+        outlined.fit(epoch_loop, range(4))
+        return said
+
+    whole = checkpoint.written_at(at, run)
+    assert checkpoint.resumed(run) == whole

@@ -12,17 +12,18 @@ import contextlib
 import sys
 import types
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from torch import Tensor
 
 from lab_adapters.outlined.forms import PLAIN
 from lab_adapters.outlined.iterators import Replayed, is_raw, outer_first
+from lab_adapters.outlined.known import Known
 from lab_adapters.outlined.marks import mark, of_container, of_object
 from lab_adapters.outlined.names import names_of
 from lab_adapters.outlined.packing import MISSING, Packing, where
-from lab_adapters.outlined.slots import Known, Slot, Walk, slots
+from lab_adapters.outlined.slots import Slot, Walk, slots
 from lab_adapters.outlined.stale import tensors_in
 from lab_adapters.outlined.unpacking import Unpacking
 
@@ -91,12 +92,8 @@ class Carried:
                 packing.forget()
         return state
 
-    def slots(self, bodies: list[Any]) -> Iterator[Slot]:
-        """Every place, by the paths that are known."""
-        return slots(bodies, Walk(self._known))
-
     def places_of(self, bodies: list[Any], state: Mapping[str, Any]) -> tuple[dict[str, Slot], dict[str, Any]]:
-        """Path -> slot and path -> object of all that there is, for a state."""
+        """Path -> slot and path -> object of all that there is, by the paths that are known, for a state."""
         return _places_of(bodies, state, self._known)
 
     def has_changed(self, path: str, value: Any) -> bool:

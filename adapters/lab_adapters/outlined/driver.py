@@ -111,9 +111,9 @@ class Driver:
         """Of what a training changes: the models' tensors, and those at these paths that its loops carry."""
         found = {id(tensor): (tensor, name) for name, tensor in tensors_of(self.found_now()).items()}
         wanted = set(carried)
-        for slot in self.carried.slots(self.places.bodies) if wanted else ():
-            if slot.path in wanted:
-                found.update({id(tensor): (tensor, slot.path) for tensor in tensors_in(slot.get())})
+        there = self.carried.places_of(self.places.bodies, {})[0] if wanted else {}
+        for path in wanted & set(there):
+            found.update({id(tensor): (tensor, path) for tensor in tensors_in(there[path].get())})
         return found
 
     # ---- what Lightning iterates over

@@ -5,12 +5,10 @@ From the names of the loop's functions through objects, containers, hooks, and t
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import types
-import weakref
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import attrs
@@ -23,11 +21,12 @@ from lab_adapters.outlined.forms import PLAIN, form_of
 from lab_adapters.outlined.found import key_name
 from lab_adapters.outlined.iterators import Replayed, is_raw
 from lab_adapters.outlined.kinds import FED, LARGE, is_builtin
+from lab_adapters.outlined.known import Known
 from lab_adapters.outlined.names import is_foreign, is_own_class, is_own_function, used_by
 from lab_adapters.outlined.own_generators import GENERATORS
 from lab_adapters.outlined.packing import MISSING
 
-__all__ = ["MOST", "Known", "Slot", "Walk", "slots"]
+__all__ = ["MOST", "Slot", "Walk", "slots"]
 
 #: How many objects are looked at, at most.
 MOST = 20_000
@@ -82,25 +81,6 @@ def slots(bodies: list[Any], walk: Walk | None = None) -> Iterator[Slot]:
     # All of their own names first: what a name of the loop's leads to may not be there on resume.
     own = [slot for one in functions for slot in walk.own_names(one, "")]
     yield from walk.all_of(own)
-
-
-class Known:
-    """The paths of objects, of as many as have weak references."""
-
-    def __init__(self) -> None:
-        self._paths: dict[int, tuple[weakref.ref[Any], str]] = {}
-
-    def path_of(self, value: Any, path: str) -> str:
-        """The one under which it is known, else this one."""
-        ref, known = self._paths.get(id(value), (None, path))
-        return known if ref is not None and ref() is value else path
-
-    def note(self, owners: Mapping[str, Any]) -> None:
-        """Know those that are new."""
-        for path, owner in owners.items():
-            if self.path_of(owner, "") == "":
-                with contextlib.suppress(TypeError):
-                    self._paths[id(owner)] = (weakref.ref(owner), path)
 
 
 class Walk:
