@@ -17,6 +17,7 @@ from lab_migrate.native.parts.precision import scaler_of
 from lab_migrate.native.project import Training, read_training, stem_of
 from lab_migrate.native.sheet import class_name
 from lab_migrate.native.tuned import Tuned, tuned
+from lab_migrate.native.windows import windows_of
 from legacy_lab.optim.groups import factor_of
 from legacy_lab.train import checkpoint as lab
 
@@ -137,6 +138,8 @@ class _Native:
         trainer = self.training.trainer
         if is_adversarial(trainer):
             return int(trainer.stepper.critic_steps)
+        if windows_of(trainer) is not None:
+            return 1
         accumulate = getattr(trainer.optimizer, "accumulate", 1)
         return int(getattr(accumulate, "every", accumulate))
 
@@ -149,6 +152,11 @@ class _Native:
     def _train(self) -> tuple[int, int, dict[str, Any]]:
         """The epoch, how many of its batches are done, and the loader's state."""
         batches = self.state["step"] * self._every
+        if not is_adversarial(self.training.trainer) and windows_of(self.training.trainer) is not None:
+            if self._pass_of("loader") is None:
+                return 0, batches, self._loader("loader", batches)
+            inner = self._loader("loader", self.state["loader"]["position"])
+            return 0, batches, {"dealt": batches, "loader": inner}
         size = self._pass_of("loader") if self._every == 1 else None
         epoch, within = divmod(batches, size) if size is not None else (0, batches)
         if size is not None and self.state["loader"]["position"] % size != within:

@@ -11,6 +11,7 @@ from lab_migrate.native.expressions import Expressions
 from lab_migrate.native.lookahead import Ahead
 from lab_migrate.native.sam import Sharpness
 from lab_migrate.native.tuned import Tuned
+from lab_migrate.native.windows import Windows
 
 __all__ = ["STANDARD", "Sheet", "class_name"]
 
@@ -25,8 +26,9 @@ STANDARD = (
 
 @attrs.define
 class Sheet:
-    """`trainer` is Lab's config as objects of `schema`; `linked` the objectives that the project's files import; `own`
-    collects what each template in use is told beside what all are."""
+    """`trainer` is Lab's config as objects of `schema`; `linked` the objectives that the project's files import;
+    `windows` say how a step is taken by hand, None where Lightning accumulates; `own` collects what each template in
+    use is told beside what all are."""
 
     package: str
     name: str
@@ -37,6 +39,7 @@ class Sheet:
     ahead: Ahead | None = None
     sharpness: Sharpness | None = None
     linked: tuple[str, ...] = ()
+    windows: Windows | None = None
     own: dict[str, dict[str, Any]] = attrs.field(factory=dict)
 
     @property

@@ -23,6 +23,7 @@ from lab_migrate.native.rendering import formatted, rendered
 from lab_migrate.native.sam import Sharpness
 from lab_migrate.native.sheet import Sheet, class_name
 from lab_migrate.native.tuned import tuned
+from lab_migrate.native.windows import windows_of
 
 __all__ = ["Written", "package_of", "written"]
 
@@ -47,7 +48,10 @@ def written(
     parts = trainer.optimizer.optimizers.items() if several else (("", trainer.optimizer),)
     radius = sharpness.radius if sharpness is not None else None
     optimizers = tuple(tuned(getattr(one, "config", one), schema, role, radius) for role, one in parts)
-    sheet = Sheet(package, class_name(stem), title, trainer, schema, optimizers, ahead, sharpness, tuple(linked))
+    windows = None if several else windows_of(trainer)
+    sheet = Sheet(
+        package, class_name(stem), title, trainer, schema, optimizers, ahead, sharpness, tuple(linked), windows
+    )
     context = _context(sheet)
     context |= {
         "entry": script.path, "entry_module": script.path.removesuffix(".py").replace("/", "."), "doc": title,
@@ -63,7 +67,7 @@ def written(
         files[f"{package}/{one}"] = rendered(one, {**context, **own})
     prefix = f"{folder}/" if folder else ""
     made = {prefix + path: text for path, text in formatted(files, sheet.modules).items()}
-    return Written(package, sheet.name, "manual" if several else "automatic", made)
+    return Written(package, sheet.name, "manual" if several or windows is not None else "automatic", made)
 
 
 def package_of(script: Entry, stem: str) -> str:
@@ -79,8 +83,9 @@ def _context(sheet: Sheet) -> dict[str, Any]:
     several = is_adversarial(trainer)
     accumulate = getattr(trainer.optimizer, "accumulate", 1)
     every = trainer.stepper.critic_steps if several else getattr(accumulate, "every", accumulate)
-    batches = None if every == 1 else "critic_steps" if several else "accumulate"
-    clip = None if several else sheet.optimizers[0].clipping
+    by_hand = several or sheet.windows is not None
+    batches = None if every == 1 or sheet.windows is not None else "critic_steps" if several else "accumulate"
+    clip = None if by_hand else sheet.optimizers[0].clipping
     made = callbacks(sheet, batches) | {
         "package": sheet.package, "name": sheet.name, "every": every, "batches": batches, "doc": sheet.title,
         "stays_training": not getattr(trainer.evaluation, "eval_mode", True),
@@ -89,7 +94,8 @@ def _context(sheet: Sheet) -> dict[str, Any]:
         "checkpoint_every": trainer.checkpoint_every, "has_evaluation": sheet.evaluates,
         "run_dir": repr(str(trainer.run_dir).replace("runs/default", f"runs/{sheet.package}")),
         "compiled": trainer.compiled, "accelerator": "cpu" if trainer.device == "cpu" else "cuda",
-        "adversarial": several, "clip_algorithm": clip.algorithm if clip is not None else None,
+        "adversarial": several, "by_hand": by_hand, "windows": sheet.windows,
+        "clip_algorithm": clip.algorithm if clip is not None else None,
         "scaler": None if several else scaler_of(trainer),
     }  # fmt: skip
     scalers = scalers_of(trainer) if several else {}

@@ -48,6 +48,30 @@ DATA = (
 )  # fmt: skip
 
 
+#: How losses make an update, where steps are taken by hand.
+BY_HAND = (
+    ("Accumulation.leftover = 'drop'",), ("Accumulation.leftover = 'step'",), ("Accumulation.leftover = 'count'",),
+    ("Accumulation.form = 'sum'",), ("Accumulation.form = 'grads'", "Accumulation.leftover = 'count'"),
+    ("Accumulation.form = 'grads'", "Accumulation.leftover = 'drop'"),
+)  # fmt: skip
+SKIPPED = ("Trainer.stepper = @Plain()", "Plain.skip_nan = True", "Trainer.objective = @Faltering()")
+
+
+def composed_by_hand(number: int) -> list[str]:
+    """Lines of gin for a training whose steps are taken by hand: what is composed else has no scales and copies."""
+    draw, lines = random.Random(number), composed(number)
+    while any(word in line for line in lines for word in ("scaler", "masters", "@SAM", "@Several")):
+        number += 1000
+        lines = composed(number)
+    name = next(one for one in OPTIMIZERS if f"Trainer.optimizer = @{one}" in lines)
+    skips = draw.random() < 0.4
+    lines += SKIPPED if skips else ()
+    if not skips or draw.random() < 0.5:
+        lines += [f"{name}.accumulate = @Accumulation()", f"Accumulation.every = {draw.choice((2, 3))}"]
+        lines += draw.choice(BY_HAND)
+    return lines
+
+
 def composed(number: int) -> list[str]:
     """Its lines of gin, beside those that every project of these tests has."""
     draw = random.Random(number)

@@ -90,6 +90,56 @@ class DrawnBatches:
 
 
 @gin.configurable
+class Rounds:
+    """A loader of the project's own, of five batches an epoch."""
+
+    def __init__(self, dataset: Specks, batch_size: int = 4) -> None:
+        self.dataset, self.batch_size, self.position = dataset, batch_size, 0
+
+    @property
+    def epoch_ended(self) -> bool:
+        """Whether the fifth was dealt out last."""
+        return self.position == 5
+
+    def next_batch(self) -> dict[str, Tensor]:
+        """Examples drawn from the global generator."""
+        self.position = self.position % 5 + 1
+        return self.dataset.batch(torch.randint(len(self.dataset), (self.batch_size,)))
+
+    def state(self) -> dict[str, Any]:
+        """Where the epoch stands."""
+        return {"position": self.position}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on."""
+        self.position = state["position"]
+
+
+@gin.configurable
+class Faltering:
+    """An objective whose loss is not finite `times` in a row in the training, behind three at first, then four."""
+
+    def __init__(self, times: int = 1) -> None:
+        self.times, self.calls = times, 0
+
+    def __call__(self, model: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Loss `()` and metrics."""
+        loss = F.cross_entropy(model(batch["image"])[0], batch["label"])
+        self.calls += model.training
+        if model.training and self.calls % (4 + self.times) >= 4:
+            loss = loss * float("inf")
+        return loss, {"loss": loss.detach()}
+
+    def state(self) -> dict[str, Any]:
+        """The count."""
+        return {"calls": self.calls}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on."""
+        self.calls = state["calls"]
+
+
+@gin.configurable
 class Margin:
     """An objective of the project's own."""
 

@@ -116,9 +116,10 @@ def test_a_checkpoint_inside_a_step_is_refused(native: Any, tmp_path: Path) -> N
 
 def test_a_training_without_a_native_form_is_refused(native: Any, tmp_path: Path) -> None:
     """The finding says which setting stands in the way."""
-    root = native.project("Trainer.stepper = @Plain()", "Plain.skip_nan = True", "Trainer.steps = 1")
+    clip = ("Adam.gradients = @Gradients()", "Gradients.clip = @ClipValue()", "ClipValue.limit = 0.1")
+    root = native.project(*clip, "ClipValue.reach = 'model'", "Trainer.steps = 1")
     (path,) = trained(root, tmp_path / "lab")
-    with pytest.raises(UsageError, match=r"LM402.*skip_nan"):
+    with pytest.raises(UsageError, match=r"LM402.*whole model"):
         convert_to_native(path, tmp_path / "x.ckpt", root)
 
 

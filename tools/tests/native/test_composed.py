@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from .composed import composed
+from .composed import composed, composed_by_hand
 
 #: Of some that were proven: a generator and its critic, scales, copies in fp32, averages and hooks are in them.
 PROVEN = (0, 2, 4, 5, 8, 22)
@@ -16,6 +16,12 @@ PROVEN = (0, 2, 4, 5, 8, 22)
 def test_a_composed_project_has_the_bits_of_labs(native: Any, number: int) -> None:
     """Over all its steps."""
     native.identical(*composed(number))
+
+
+@pytest.mark.parametrize("number", (3, 5, 8, 12))
+def test_a_composed_project_whose_steps_are_taken_by_hand_has_the_bits_of_labs(native: Any, number: int) -> None:
+    """Whatever else it has."""
+    native.identical(*composed_by_hand(number))
 
 
 def test_no_composed_project_stops_the_conversion(native: Any) -> None:

@@ -9,16 +9,6 @@ import pytest
 from .settings import ACCUMULATE, GAN, GRADIENTS, LBFGS, SAM
 
 REFUSED: dict[str, tuple[str, str, tuple[str, ...]]] = {
-    "the sum of losses": (
-        "LM402",
-        "Accumulation.form",
-        ("Adam.accumulate = @Accumulation()", "Accumulation.every = 2", "Accumulation.form = 'sum'"),
-    ),
-    "leftovers": (
-        "LM402",
-        "leftover",
-        ("Adam.accumulate = @Accumulation()", "Accumulation.every = 2", "Accumulation.leftover = 'drop'"),
-    ),
     "SAM that clips by what may look at the weights": (
         "LM405",
         "ClipAdaptive",
@@ -36,7 +26,6 @@ REFUSED: dict[str, tuple[str, str, tuple[str, ...]]] = {
         "Closure",
         (*LBFGS, "Torch.gradients = @Gradients()", "Gradients.clip = @Slow()", "Slow.limit = 0.1"),
     ),
-    "losses passed over": ("LM402", "skip_nan", ("Trainer.stepper = @Plain()", "Plain.skip_nan = True")),
     "clipping the whole model": (
         "LM402",
         "whole model",

@@ -43,16 +43,20 @@ def data(sheet: Sheet, several: str | None) -> Dealt:
         }  # fmt: skip
     uses = "\n".join(setup)
     loader_type = "BatchLoader" if "BatchLoader" in uses else "Stream"
+    by_hand = sheet.windows is not None
     imports = [*STANDARD, "from torch.utils.data import DataLoader, Sampler", *spelled.imports]
     imports += [f"from {sheet.package}.config import Config, Data"]
     imports += [f"from {sheet.package}.datasets import {', '.join(names)}"] if names else []
     sheet.own["data.py"] = {
         "imports": imports, "setup": setup, "uses_loader": "BatchLoader" in uses,
         "uses_batched": "Batched(" in uses, "as_it_is": "Batched(" in uses, "uses_stream": "Stream(" in uses,
-        "dataset_types": "Any", "train_type": loader_type, "evaluation_type": loader_type,
+        "deals_steps": by_hand, "of_passes": "Steps(BatchLoader" in uses,
+        "dataset_types": "Any", "train_type": "Steps" if by_hand else loader_type, "evaluation_type": loader_type,
         "evaluation_state": sheet.evaluates,
         "data_doc": "What is trained on, and what is evaluated on." if sheet.evaluates else "What is trained on.",
-        "train_doc": "The whole training's batches in one pass." if endless else "One pass over the data.",
+        "train_doc": "One pass over the data."
+        if not endless
+        else f"The whole training's {'steps' if by_hand else 'batches'} in one pass.",
         "evaluation_doc": "The batches of one evaluation.",
     }  # fmt: skip
     return Dealt(train, evaluation, endless)
@@ -76,8 +80,9 @@ def _loader(
     sheet: Sheet, role: str, spelled: Expressions, setup: list[str], several: str | None
 ) -> tuple[str | None, bool]:
     """The `Data` of a loader of Lab's own, and whether its pass is the whole training; a line that sets it up."""
-    made: Any = {"train": sheet.trainer.loader, "evaluation": sheet.trainer.eval_loader}[role]
-    loader = getattr(made, "config", made)
+    given: Any = {"train": sheet.trainer.loader, "evaluation": sheet.trainer.eval_loader}[role]
+    loader = getattr(given, "config", given)
+    by_hand = role == "train" and sheet.windows is not None
     builder = sheet.schema.builder_of(loader)
     whole = f"self.config.steps * self.config.{several}" if several else "self.config.steps"
     if builder is not None and builder.target == "legacy_lab.data.loader.Loader":
@@ -90,12 +95,15 @@ def _loader(
         length = {"train": whole if several else "", "evaluation": ""}[role]
         if role == "evaluation" and sheet.trainer.eval_batches:
             length = "self.config.eval_batches"
-        setup.append(f"self.{role} = BatchLoader({source}, self.config.{role}{', ' + length if length else ''})")
+        made = f"BatchLoader({source}, self.config.{role}{', ' + length if length else ''})"
+        if by_hand:
+            made = f"Steps({made}, self.config.steps)"
+        setup.append(f"self.{role} = {made}")
         settings = [f"batch_size={loader.batch_size}"]
         settings += [f"seed={loader.seed}"] if loader.seed else []
         settings += ["shuffle=False"] if not loader.shuffle else []
         settings += ["drop_last=False"] if not loader.drop_last else []
-        return f"Data({', '.join(settings)})", several is not None
+        return f"Data({', '.join(settings)})", several is not None or by_hand
     if role == "train" and builder is not None and "attach" in builder.methods:
         raise NotNativeError(
             "LM405", f"the loader {builder.name} asks for Lab's trainer (attach), which a native training has not",
@@ -109,5 +117,5 @@ def _loader(
                 "bind Trainer.eval_batches",
             )  # fmt: skip
         length = "self.config.eval_batches"
-    setup.append(f"self.{role} = Stream({spelled.of(loader)}, {length})")
+    setup.append(f"self.{role} = {'Steps' if by_hand else 'Stream'}({spelled.of(loader)}, {length})")
     return None, role == "train"

@@ -23,9 +23,13 @@ def module(sheet: Sheet) -> None:
         lines.append('return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}')
     else:
         lines[-1] = lines[-1].replace("optimizer = ", "return ", 1)
-    clipping = optimizer.clipping
+    clipping, windows = optimizer.clipping, sheet.windows
     sheet.own["module.py"] = told | {
-        "imports": [*told["imports"], *imports_of(sheet)],
+        "imports": [
+            *told["imports"],
+            *imports_of(sheet),
+            *([f"from {sheet.package}.data import Steps"] if windows is not None else []),
+        ],
         "autocast": autocast_of(sheet.trainer),
         "half": half_weights_of(sheet.trainer),
         "masters": optimizer.masters,
@@ -34,8 +38,14 @@ def module(sheet: Sheet) -> None:
         "two_phase": sheet.sharpness is not None and sheet.sharpness.first,
         "may_skip": schedule is not None and scaler_of(sheet.trainer) is not None,
         "clip": None
-        if clipping is None or not clipping.code
-        else {"doc": clipping.doc, "code": clipping.lines(), "named": clipping.named},
+        if clipping is None or not (clipping.code or windows)
+        else {
+            "doc": clipping.doc,
+            "code": clipping.lines(),
+            "named": clipping.named,
+            "algorithm": clipping.algorithm,
+        },
+        "scheduled": schedule is not None,
         "own_clips": own_clips(sheet),
         "optimizers": lines,
         "optimizers_type": "dict[str, Any]" if schedule is not None else "torch.optim.Optimizer",
