@@ -28,6 +28,8 @@ from lab_migrate.native.relinked import relinked
 from lab_migrate.native.sam import Sharpness, without_sam
 from lab_migrate.native.still_used import still_used
 from lab_migrate.native.taken import Taken, taken_out
+from lab_migrate.native.untimed import untimed
+from lab_migrate.native.windows import beside_windows
 from lab_migrate.native.write import Written, package_of, written
 from lab_migrate.project import read_source
 
@@ -106,10 +108,13 @@ def read_training(
         findings = [*unread, *script.findings, *legacy_imports(files, script.path)]
         findings += [_problem(root, name, problem) for problem in error.problems]
         return Training(script, own or source, None, None, tuple(sorted(findings)))
+    stepper = "Plain" if trainer.stepper is None else type(trainer.stepper).__name__
     trainer, idle = without_closure(trainer, document.schema)
-    trainer, sharpness, refused = without_sam(trainer, document.schema)
+    trainer, sharpness, around = without_sam(trainer, document.schema)
     trainer, ahead = without_lookahead(trainer, document.schema)
     optimizers = optimizers_of(trainer)
+    refused = [*around, *(() if is_adversarial(trainer) else beside_windows(trainer))]
+    refused += [why for one in optimizers for why in untimed(one, trainer.loader, stepper, document.schema, trainer)]
     clips = [one.gradients.clip for one in optimizers if getattr(one, "gradients", None) is not None]
     taken = taken_out(root, [*optimizers, *clips, *trainer.hooks], document.schema, _averages(trainer, document.schema))
     linked = relinked(files, script.path, package_of(script, stem_of(own or source)), taken)

@@ -12,7 +12,7 @@ from lab_migrate.native.expressions import Expressions
 from lab_migrate.native.lift import class_doc, method_source
 from lab_migrate.native.refused import NotNativeError
 
-__all__ = ["Scheduled", "schedules_of"]
+__all__ = ["Scheduled", "schedules_of", "timed_schedules"]
 
 LABS = ("legacy_lab.optim.schedules.warmup_cosine", "legacy_lab.optim.schedules.ramp")
 
@@ -20,8 +20,8 @@ LABS = ("legacy_lab.optim.schedules.warmup_cosine", "legacy_lab.optim.schedules.
 @attrs.frozen
 class Scheduled:
     """One: its `field` in the config, its class and value, and either the class's `code`, lifted out of Lab, or the
-    line that imports it from the project. It is asked before (`late`: behind) each update that
-    `every` divides.
+    line that imports it from the project. It is asked before (`late`: behind) each `per`
+    whose number `every` divides.
     """
 
     field: str
@@ -31,20 +31,26 @@ class Scheduled:
     imported: str | None
     every: int = 1
     late: bool = False
+    per: str = "update"
 
-    @property
-    def asked(self) -> str:
-        """The expression of what an optimizer's schedule asks before each update."""
-        field = f"self.config.{self.field}"
+    def asked(self, accumulate: str) -> str:
+        """The expression of what an optimizer's schedule asks before each update, of `accumulate` losses each."""
+        asked = f"self.config.{self.field}"
         if self.late:
-            return f"late({field}, every={self.every})"
-        return f"held({field}, every={self.every})" if self.every > 1 else field
+            asked = f"late({asked}, every={self.every})"
+        elif self.every > 1:
+            asked = f"held({asked}, every={self.every})"
+        if self.per == "epoch":
+            return f"by_passes({asked}, {accumulate}, self.trainer.datamodule.train.batches.per_pass)"
+        if self.per == "loss":
+            return f"by_losses({asked}, {accumulate}, taken={self.late})"
+        return asked
 
 
 def schedules_of(schedule: Any, schema: Schema, field: str) -> tuple[Scheduled, ...]:
     """All that a setting holds; the first is named `field`, the second `field2`. Raises `NotNativeError`."""
     found = []
-    for number, (one, every, late) in enumerate(_flat(schedule)):
+    for number, (one, per, every, late) in enumerate(timed_schedules(schedule)):
         builder = schema.builder_of(one)
         if builder is None or builder.function:
             raise NotNativeError(
@@ -69,18 +75,21 @@ def schedules_of(schedule: Any, schema: Schema, field: str) -> tuple[Scheduled, 
             )  # fmt: skip
         imported = None if code is not None else next(iter(spelled.imports))
         found.append(
-            Scheduled(field if number == 0 else f"{field}{number + 1}", name, value, code, imported, every, late)
+            Scheduled(field if number == 0 else f"{field}{number + 1}", name, value, code, imported, every, late, per)
         )
     return tuple(found)
 
 
-def _flat(schedule: Any, every: int = 1, late: bool = False) -> list[tuple[Any, int, bool]]:
+def timed_schedules(
+    schedule: Any, per: str = "update", every: int = 1, late: bool = False
+) -> list[tuple[Any, str, int, bool]]:
+    """All that a setting holds, with what each is asked by, at how many of those, and whether behind them."""
     if schedule is None:
         return []
     if isinstance(schedule, Sequence):
-        return [part for one in schedule for part in _flat(one, every, late)]
+        return [part for one in schedule for part in timed_schedules(one, per, every, late)]
     if type(schedule).__name__ == "combined":
-        return _flat(schedule.schedules, every, late)
+        return timed_schedules(schedule.schedules, per, every, late)
     if type(schedule).__name__ == "Timed":
-        return _flat(schedule.schedule, schedule.every, schedule.when == "after")
-    return [(schedule, every, late)]
+        return timed_schedules(schedule.schedule, schedule.per, schedule.every, schedule.when == "after")
+    return [(schedule, per, every, late)]

@@ -24,7 +24,8 @@ STRUCTURAL = {"accumulate", "clip_norm", "multipliers", "decay_multipliers", "sc
 @attrs.frozen
 class Tuned:
     """`role` is empty for the only optimizer, else the submodule that it trains; `code` None for torch's own; `radius`
-    None where it is no SAM's. `masters` is whether it updates copies in fp32.
+    None where it is no SAM's. `masters` is whether it updates copies in fp32, `accumulates` whether an update
+    takes several losses.
 
     `fields` are its hyperparameters (name, type, value); the multipliers are spelled, None where there are none.
     """
@@ -40,6 +41,7 @@ class Tuned:
     zeros: bool
     radius: float | None = None
     masters: bool = False
+    accumulates: bool = False
 
     @property
     def field(self) -> str:
@@ -97,7 +99,8 @@ class Tuned:
         """The expression of its schedule; None where it has none."""
         if not self.schedules:
             return None
-        return f"Schedule({', '.join([self.field, *(one.asked for one in self.schedules)])})"
+        accumulate = "self.config.accumulate" if self.accumulates else "1"
+        return f"Schedule({', '.join([self.field, *(one.asked(accumulate) for one in self.schedules)])})"
 
 
 def tuned(optimizer: Any, schema: Schema, role: str = "", radius: float | None = None) -> Tuned:
@@ -115,7 +118,7 @@ def tuned(optimizer: Any, schema: Schema, role: str = "", radius: float | None =
     if factors[1] and not any(field["name"] == "decay" for field in fields):
         raise NotNativeError("LM405", f"{kind} has decay_multipliers and no decay", "remove them from the config")
     spelled = [Expressions(schema).of(one) if one else None for one in factors]
-    prefix = f"{role}_" if role else ""
+    prefix, accumulate = f"{role}_" if role else "", getattr(optimizer, "accumulate", 1)
     return Tuned(
         role,
         kind,
@@ -128,6 +131,7 @@ def tuned(optimizer: Any, schema: Schema, role: str = "", radius: float | None =
         getattr(gradients, "left_as", "zeros") == "zeros",
         radius,
         bool(getattr(gradients, "masters", False)),
+        int(getattr(accumulate, "every", accumulate)) > 1,
     )
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import attrs
 
 from lab_migrate.native.refused import NotNativeError
 
-__all__ = ["Windows", "windows_of"]
+__all__ = ["Windows", "beside_windows", "windows_of"]
 
 
 @attrs.frozen
@@ -36,29 +37,33 @@ class Windows:
 
 
 def windows_of(trainer: Any) -> Windows | None:
-    """Of a typed config; None where Lightning's accumulation has the bits.
-
-    Raises `NotNativeError` for a loss scaler or fp32 copies beside it: Lightning's plugins unscale, and the copies take
-    gradients, at another time.
-    """
+    """Of a typed config; None where Lightning's accumulation has the bits."""
     accumulate = getattr(trainer.optimizer, "accumulate", 1)
     every = int(getattr(accumulate, "every", accumulate))
     form, leftover = getattr(accumulate, "form", "mean"), getattr(accumulate, "leftover", "carry")
     patience = trainer.stepper.patience if getattr(trainer.stepper, "skip_nan", False) else None
     if patience is None and (every == 1 or (form, leftover) == ("mean", "carry")):
         return None
+    return Windows(every, form, leftover, patience)
+
+
+def beside_windows(trainer: Any) -> Iterator[NotNativeError]:
+    """What no step by hand has beside it: Lightning's plugins unscale, and copies take gradients, at another time."""
+    windows = windows_of(trainer)
+    if windows is None:
+        return
     gradients = getattr(trainer.optimizer, "gradients", None)
-    beside = [
+    there = [
         said
-        for said, there in (
+        for said, is_there in (
             ("a loss scaler", getattr(gradients, "scaler", None) is not None),
             ("fp32 copies", getattr(gradients, "masters", False)),
         )
-        if there
+        if is_there
     ]
-    if beside:
-        what = "losses are passed over" if patience is not None else f"losses are taken by {form!r} and {leftover!r}"
-        raise NotNativeError(
-            "LM405", f"{what}, beside {' and '.join(beside)}", "drop one of the two, or stay at level L2"
-        )
-    return Windows(every, form, leftover, patience)
+    what = f"Accumulation.form is {windows.form!r} and leftover {windows.leftover!r}"
+    for one in there:
+        yield NotNativeError(
+            "LM405", f"{'Plain.skip_nan is set' if windows.patience is not None else what}, beside {one}",
+            "drop one of the two, or stay at level L2",
+        )  # fmt: skip

@@ -18,7 +18,7 @@ def test_a_composed_project_has_the_bits_of_labs(native: Any, number: int) -> No
     native.identical(*composed(number))
 
 
-@pytest.mark.parametrize("number", (4, 5, 16, 19))
+@pytest.mark.parametrize("number", [4, 5, 16, 19])
 def test_a_composed_project_whose_steps_are_taken_by_hand_has_the_bits_of_labs(native: Any, number: int) -> None:
     """Whatever else it has."""
     native.identical(*composed_by_hand(number))

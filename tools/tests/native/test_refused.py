@@ -31,19 +31,6 @@ REFUSED: dict[str, tuple[str, str, tuple[str, ...]]] = {
         "whole model",
         (*GRADIENTS, "Gradients.clip = @ClipValue()", "ClipValue.limit = 0.1", "ClipValue.reach = 'model'"),
     ),
-    "a schedule per loss": (
-        "LM402",
-        "loss",
-        (
-            "Adam.schedule = @Timed()",
-            "Timed.schedule = @Ramp()",
-            "Timed.per = 'loss'",
-            "Ramp.of = 'lr'",
-            "Ramp.start = 0.1",
-            "Ramp.end = 0.2",
-            "Ramp.steps = 3",
-        ),
-    ),
     "a moving clip value": (
         "LM402",
         "clip",

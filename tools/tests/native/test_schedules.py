@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from .settings import GAN, LABS_SCALE
+from .settings import GAN, LABS_SCALE, SAM
 
 RAMP = ("Ramp.of = 'lr'", "Ramp.start = 0.02", "Ramp.end = 0.001", "Ramp.steps = 3")
 TIMED = ("Adam.schedule = @Timed()", "Timed.schedule = @Ramp()", *RAMP)
@@ -15,6 +15,8 @@ TWO = (
     "a/Timed.every = 3", "b/Timed.when = 'after'", "b/Timed.every = 2", "Ramp.start = 0.02", "Ramp.end = 0.3",
     "Ramp.steps = 3", "a/Ramp.of = 'lr'",
 )  # fmt: skip
+#: Three batches a pass.
+PASSES = ("train/Loader.batch_size = 10",)
 PROJECTS: dict[str, tuple[str, ...]] = {
     "at every third update": (*TIMED, "Timed.every = 3"),
     "behind each update": (*TIMED, "Timed.when = 'after'", "Adam.accumulate = 2"),
@@ -28,6 +30,33 @@ PROJECTS: dict[str, tuple[str, ...]] = {
     "one of the project's own behind each third update": (
         "Adam.schedule = @Timed()", "Timed.schedule = @Halving()", "Timed.when = 'after'", "Timed.every = 3",
         "Halving.lr = 0.02", "Halving.every = 1",
+    ),
+    "at each pass": (*TIMED, *PASSES, "Timed.per = 'epoch'"),
+    "at each second pass, multipliers": (
+        *TIMED, *PASSES, "Timed.per = 'epoch'", "Timed.every = 2", "Adam.multipliers = {'*.bias': 2.0}",
+    ),
+    "behind each pass, torch's optimizer, slow weights": (
+        "Trainer.optimizer = @Lookahead", "Lookahead.inner = @Torch", "Torch.settings = {'weight_decay': 0.1}",
+        "Torch.schedule = @Timed()", *TIMED[1:], *PASSES, "Timed.per = 'epoch'", "Timed.when = 'after'",
+    ),
+    "behind each second pass, windows over the ends of passes": (
+        *TIMED, *PASSES, "Timed.per = 'epoch'", "Timed.when = 'after'", "Timed.every = 2", "Adam.accumulate = 2",
+    ),
+    "at each pass, of more losses than a pass has": (*TIMED, *PASSES, "Timed.per = 'epoch'", "Adam.accumulate = 4"),
+    "at each second loss": (*TIMED, "Timed.per = 'loss'", "Timed.every = 2", "Adam.accumulate = 3"),
+    "behind each fourth loss": (
+        *TIMED, "Timed.per = 'loss'", "Timed.when = 'after'", "Timed.every = 4", "Adam.accumulate = 3",
+    ),
+    "at each loss, one an update": (*TIMED, "Timed.per = 'loss'"),
+    "behind each loss, one an update": (*TIMED, "Timed.per = 'loss'", "Timed.when = 'after'"),
+    "at each second window": (*TIMED, "Timed.per = 'window'", "Timed.every = 2"),
+    "at each window of those that are dropped": (
+        *TIMED, "Timed.per = 'window'", "Adam.accumulate = @Accumulation()", "Accumulation.every = 2",
+        "Accumulation.leftover = 'drop'",
+    ),
+    "two that move different things, by passes and by losses": (
+        *TWO, *PASSES, "b/Ramp.of = 'decay'", "a/Timed.per = 'loss'", "b/Timed.per = 'epoch'",
+        "Adam.decay_multipliers = {'blocks.4.*': 0.5}",
     ),
     "of a generator and its critic": (
         *GAN, "critic/Adam.schedule = @c/Timed()", "c/Timed.schedule = @Ramp()", "c/Timed.every = 2", *RAMP,
@@ -53,6 +82,7 @@ def test_a_native_training_with_such_a_schedule_goes_on(native: Any, name: str) 
     "lines",
     [
         (*TWO, "b/Ramp.of = 'lr'"),
+        (*TWO, "b/Ramp.of = 'lr'", "a/Timed.every = 2", "b/Timed.when = 'before'", "b/Timed.per = 'loss'"),
         (
             "Adam.schedule = [@Timed(), @Halving()]", "Timed.every = 3", "Timed.schedule = @Ramp()", *RAMP,
             "Halving.lr = 1.0",
@@ -63,4 +93,39 @@ def test_schedules_that_may_move_the_same_at_different_updates_are_refused(nativ
     """The last one that was asked counts, which a function of the number of updates does not say."""
     conversion = native.converted(*lines)
     assert any(one.code == "LM402" and "may move the same" in one.message for one in conversion.findings)
+    assert not conversion.changes
+
+
+REFUSED: dict[str, tuple[str, tuple[str, ...]]] = {
+    "a scale that skips updates": ("a loss scaler", (*TIMED, *LABS_SCALE, "Timed.per = 'loss'")),
+    "a generator and its critic": (
+        "Adversarial", (*GAN, "critic/Adam.schedule = @Timed()", *TIMED[1:], "Timed.per = 'epoch'"),
+    ),
+    "SAM": (
+        "TwoPhase",
+        (*SAM, "Trainer.stepper = @TwoPhase()", "SGD.schedule = @Timed()", *TIMED[1:], "Timed.per = 'loss'"),
+    ),
+    "leftovers that are dropped": (
+        "fewer losses",
+        (
+            *TIMED, "Timed.per = 'epoch'", "Adam.accumulate = @Accumulation()", "Accumulation.every = 2",
+            "Accumulation.leftover = 'drop'",
+        ),
+    ),
+    "a loader of the project's own": (
+        "how many batches",
+        (*TIMED, "Timed.per = 'epoch'", "Trainer.loader = @Rounds", "Rounds.dataset = @Specks()"),
+    ),
+    "windows that may pass over the one that is due": (
+        "might be that", (*TIMED, "Timed.per = 'epoch'", "Timed.every = 2", "Adam.accumulate = 2"),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_schedule_that_does_not_follow_from_updates_is_refused(native: Any, name: str) -> None:
+    """The finding says beside what."""
+    said, lines = REFUSED[name]
+    conversion = native.converted(*lines)
+    assert any(one.code == "LM405" and said in one.message for one in conversion.findings), conversion.findings
     assert not conversion.changes

@@ -32,11 +32,11 @@ def objection(semantics: Semantics) -> str | None:
 
 
 def _native(times: Sequence[Time]) -> str | None:
-    """A function of the number of updates says what a schedule of updates does, as long as no other moves the same."""
-    by_others = [time for time in times if time.per != "update"]
-    if by_others:
-        return f"a schedule is asked {by_others[0].when} every {by_others[0].per}, at each {by_others[0].every}."
-    alike = len({(time.when, time.every) for time in times}) <= 1
+    """A function of the number of updates says what a schedule does, as long as no other moves the same.
+
+    Whether losses and passes follow from updates, level L3 looks at itself.
+    """
+    alike = len({(time.per, time.when, time.every) for time in times}) <= 1
     if alike or all(_apart([one], [other]) for one, other in itertools.combinations(times, 2)):
         return None
     return "schedules that are asked at different updates may move the same hyperparameter"

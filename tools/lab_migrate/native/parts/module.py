@@ -83,7 +83,7 @@ def imports_of(sheet: Sheet) -> list[str]:
         "from lightning_utilities.core.apply_func import apply_to_collection",
         *([f"from {sheet.package}.optimizer import {', '.join(sorted(own))}"] if own else []),
         *(f"from {sheet.package}.clipping import {clip.own.name}" for clip in clips if clip.own is not None),
-        f"from {sheet.package}.schedule import Schedule, held, late",
+        f"from {sheet.package}.schedule import Schedule, by_losses, by_passes, held, late",
     ]
 
 

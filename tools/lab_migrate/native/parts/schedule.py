@@ -21,6 +21,7 @@ def schedule(sheet: Sheet) -> None:
         "of_optimizers": bool(listed),
         "held": any(one.every > 1 and not one.late for one in listed),
         "late": any(one.late for one in listed),
+        "by_passes": any(one.per == "epoch" for one in listed), "by_losses": any(one.per == "loss" for one in listed),
         "decay_groups": any(one.decay_multipliers is not None for one in sheet.optimizers),
         "may_skip": bool(scalers_of(sheet.trainer))
         if len(sheet.optimizers) > 1
