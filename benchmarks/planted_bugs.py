@@ -10,7 +10,8 @@ Three sets. *Settings* (planted/): one training loop in which one setting is wro
 after the causes, to find out whether they know bugs or only the first set. *Third*: three more scripts of other kinds,
 written after the causes had been mended for the second set. Each bug is recorded beside the right run;
 then the two traces are compared and the cause is asked for. Equal pairs are generated besides, with random settings,
-the migrated one in another shape (wrapped in a module of a framework); none of them may part.
+the migrated one in another shape (the model held by a module of a framework, the update by closure or inside another
+optimizer's step); none of them may part.
 """
 
 from __future__ import annotations

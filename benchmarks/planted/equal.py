@@ -1,4 +1,7 @@
-"""Equal pairs: the same training twice, the second time held by another module; none may part."""
+"""Equal pairs: the same training twice, the second time in another shape; none may part.
+
+Another module holds the model, the update is made by closure, in the step of a wrapper, or several of these.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from pathlib import Path
 
 import attrs
 from planted.settings import Settings
+from planted.stepping import STEPPING
 from planted.training import HEALTHY, train
 
 import lab_parity
@@ -21,17 +25,18 @@ def equal_pairs(numbers: range, folder: Path, seed: int = 0) -> list[str]:
     for number in range(numbers.stop):
         kind = choose.choice(sorted(HEALTHY))
         settings = _random(choose, HEALTHY[kind])
-        wraps = False, choose.random() < 0.5
+        wrapped = choose.random() < 0.5
+        stepping = random.Random(f"{seed} {number}").choice(STEPPING)
         if number not in numbers:
             continue
         traces = [folder / f"equal{number}{side}.trace" for side in "ab"]
-        for trace, wrapped in zip(traces, wraps, strict=True):
+        for trace, shape in zip(traces, ({}, {"wrapped": wrapped, "stepping": stepping}), strict=True):
             with lab_parity.record(trace):
-                train(kind, settings, wrapped=wrapped)
+                train(kind, settings, **shape)
         verdict = lab_parity.compare(*traces)
         if verdict.rung != "identical":
             first = verdict.first.sentence() if verdict.first is not None else "; ".join(verdict.reasons)
-            alarms.append(f"{kind} {settings}: {verdict.rung}: {first}")
+            alarms.append(f"{kind}, {stepping}, {settings}: {verdict.rung}: {first}")
         for trace in traces:
             trace.unlink()
     return alarms

@@ -26,6 +26,8 @@ class _Own(torch.optim.Optimizer):
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
         """Update every parameter that has a gradient."""
+        if closure is not None:
+            closure()
         for _ in range(self.settings.updates):
             self.updates += 1
             for name, parameter in zip(self.names, self.param_groups[0]["params"], strict=True):

@@ -13,6 +13,7 @@ from planted.data import batches
 from planted.models import LOSSES, MODELS, TASKS
 from planted.optimizers import apply_settings, make_optimizer
 from planted.settings import Settings
+from planted.stepping import stepping_by, take_step
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel
@@ -33,13 +34,16 @@ HEALTHY = {
 
 
 def train(
-    kind: str, healthy: Settings, changed: Settings | None = None, at: int = 0, *, wrapped: bool = False
-) -> nn.Module:
+    kind: str, healthy: Settings, changed: Settings | None = None, at: int = 0, *, wrapped: bool = False,
+    stepping: str = "plain",
+) -> nn.Module:  # fmt: skip
     """Train `kind`; from step `at` on with `changed` settings. What is set up once is set up with them if `at` is 0.
 
-    `wrapped`: another module holds the model, as a framework's does.
+    `wrapped`: another module holds the model, as a framework's does. `stepping`: what the loss is differentiated in,
+    and where the optimizer steps, one of `STEPPING`.
     """
     loop = _Loop(kind, healthy, changed or healthy, at)
+    loop.stepping = stepping
     if wrapped:
         loop.holder = nn.ModuleDict({"inner": nn.ModuleDict({"model": loop.model})})
     if kind == "gan":
@@ -53,9 +57,10 @@ class _Loop:
     """One run."""
 
     def __init__(self, kind: str, healthy: Settings, changed: Settings, at: int) -> None:
-        self.kind, self.step = kind, 0
+        self.kind, self.step, self.stepping = kind, 0, "plain"
         self.holder: nn.Module | None = None
         self._healthy, self._changed, self._at = healthy, changed, at
+        self._stepping: dict[int, torch.optim.Optimizer] = {}
         s = self.now
         torch.manual_seed(s.seed)
         np.random.seed(s.seed)
@@ -147,6 +152,23 @@ class _Loop:
         apply_settings(optimizer, s, self._rate(s))
         if s.zero == "before":
             optimizer.zero_grad()
+        if id(optimizer) not in self._stepping:
+            self._stepping[id(optimizer)] = stepping_by(self.stepping, optimizer)
+        take_step(
+            self.stepping, self._stepping[id(optimizer)], lambda: self._differentiate(optimizer, loss, parameters, s)
+        )
+        if s.zero != "never":
+            optimizer.zero_grad(set_to_none=s.zero != "zeros")
+            if s.missing:
+                self.model.zero_grad()
+
+    @staticmethod
+    def _differentiate(
+        optimizer: torch.optim.Optimizer,
+        loss: Callable[[Settings], Tensor],
+        parameters: list[nn.Parameter],
+        s: Settings,
+    ) -> None:
         for _ in range(s.micro):
             value = loss(s)
             if s.normalise == "mean":
@@ -165,11 +187,6 @@ class _Loop:
                     parameter.grad.div_(factor)
         if s.clip and s.clip_when == "after":
             _clip(s, parameters)
-        optimizer.step()
-        if s.zero != "never":
-            optimizer.zero_grad(set_to_none=s.zero != "zeros")
-            if s.missing:
-                self.model.zero_grad()
 
     def _rate(self, s: Settings) -> float:
         place = max(self.step // s.schedule_every + s.schedule_shift, 0)

@@ -198,12 +198,14 @@ class Comparison:
         """Hyperparameters agree when those that both sides have agree; the others are noted."""
         if key.phase != "optimizer" or key.field != "hyper":
             return False
+        known = [step.digests[place].tobytes().hex() in step.texts for step, place in ((a, left), (b, right))]
         mine, other = settings_of(a, left), settings_of(b, right)
-        if not mine or not other:
+        if not all(known):
             return False
         for name in sorted(mine.keys() ^ other.keys()):
             self.notes.setdefault(f"hyperparameter {name} exists on one side only, and was not compared")
-        return same_settings(mine, other)
+        # What comes of settings is compared, too: an optimizer that tells none of the other's is no other training.
+        return not mine.keys() & other.keys() or same_settings(mine, other)
 
     def _diverge(self, a: Step, b: Step, keys: Sequence[Key], differ: list[tuple[int, int]]) -> None:
         self.details = difference(*self._shown(a, b, keys, differ))

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["Key"]
+__all__ = ["AROUND", "Key"]
+
+AROUND = "around."
+"""Before the fields of a state that the outer of two optimizers has, and not the one inside."""
 
 
 class Key(NamedTuple):

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from lab_parity.canonical import BY_PARAMETER, canonical_keys, prefix_of
 from lab_parity.consequence import CALLED
-from lab_parity.keys import Key
+from lab_parity.keys import AROUND, Key
 from lab_parity.trace import Step
 
 __all__ = ["Pairing", "Pairs", "Side", "same_settings", "settings_of"]
@@ -111,6 +111,18 @@ def _by_initial_weights(a: Step, keys_a: Sequence[Key], b: Step, keys_b: Sequenc
     return {keys_b[right].name: keys_a[left].name for left, right in zip(mine, other, strict=True)}
 
 
+def _around(keys_a: Sequence[Key], keys_b: Sequence[Key], where: Mapping[Key, int]) -> dict[Key, int]:
+    """Where the state of a wrapper on one side has its partner in the state of the optimizer itself on the other."""
+    inner = {key._replace(field=key.field.removeprefix(AROUND)): key for key in keys_a if key.field.startswith(AROUND)}
+    found = {outer: where[key] for key, outer in inner.items() if outer not in where and key in where}
+    known = set(keys_a)
+    for place, key in enumerate(keys_b):
+        plain = key._replace(field=key.field.removeprefix(AROUND))
+        if key.field.startswith(AROUND) and key not in known and plain in known and plain not in where:
+            found[plain] = place
+    return found
+
+
 @attrs.frozen(slots=True, eq=False)
 class Pairs:
     """Row numbers of each side that are about the same, what they are about, and how many there are per phase."""
@@ -155,12 +167,14 @@ class Pairing:
             if len(set(keys_a)) != len(keys_a) or len(set(keys_b)) != len(keys_b):
                 self.unmatched.setdefault("several tensors of one name in one step")
             where = {key: place for place, key in enumerate(keys_b)}
+            where |= _around(keys_a, keys_b, where)
             both = [(place, where[key]) for place, key in enumerate(keys_a) if key in where]
             matched = [keys_a[place] for place, _ in both]
+            partners = [keys_b[place] for _, place in both]
             # What is reduced is a parameter's gradient, or the name of a call.
             self.tensors |= {(a.optimizer, key.name) for key in matched if key.phase in BY_PARAMETER - {"reduce"}}
-            self._note_unmatched("first", self.a, keys_a, set(keys_b))
-            self._note_unmatched("second", self.b, keys_b, set(keys_a))
+            self._note_unmatched("first", self.a, keys_a, {*keys_b, *matched})
+            self._note_unmatched("second", self.b, keys_b, {*keys_a, *partners})
             self._known[layouts] = Pairs(
                 np.array([left for left, _ in both], np.intp),
                 np.array([right for _, right in both], np.intp),
@@ -184,6 +198,10 @@ class Pairing:
             elif key.phase == "buffer" and key.name in side.outside:
                 # The training framework's own, or of a module beside the trained one.
                 self._beside.setdefault(which, {}).setdefault(key.name)
+            elif key.field.startswith(AROUND):
+                # What comes of it is compared; the other side has no wrapper, or one that keeps it elsewhere.
+                what = key.field.removeprefix(AROUND)
+                self.notes.setdefault(f"the state {what} of a wrapper is only in the {which} trace")
             elif key.phase in CALLED:
                 # The other side may do the same without torch's function; what comes of it is compared.
                 self.notes.setdefault(f"{key.phase} by {key.name} is only in the {which} trace")

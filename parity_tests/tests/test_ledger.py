@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader, TensorDataset
 import lab_parity
 from lab_parity import Scope
 from lab_parity.ledger import Drawn, drawn_differently
+from lab_parity.record import ledger as recorded
 from lab_parity.record.ledger import Ledger
 from lab_parity.record.notes import Notes
 from lab_parity.trace import Step
@@ -35,7 +36,7 @@ def booked(micro: Callable[[], int] = lambda: 0) -> Iterator[list[Drawn]]:
     try:
         yield found
     finally:
-        found += ledger.take()
+        found += recorded.drawn(ledger.take())
         for action in reversed(undo):
             action()
     assert notes.take() == []

@@ -125,6 +125,10 @@ class _Planted:
         """A home-grown update has ended."""
         self._after(getattr(optimizer, site.groups))
 
+    def failed_update(self, optimizer: Any) -> None:
+        """A home-grown update has raised."""
+        self._depth -= 1
+
     def _before_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         self._before(optimizer.param_groups)
 

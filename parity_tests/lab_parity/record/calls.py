@@ -12,7 +12,10 @@ from lab_parity.record.phases.schedule import Schedules
 from lab_parity.record.view import OptimizerView
 from lab_parity.trace import Row
 
-__all__ = ["Calls"]
+__all__ = ["Calls", "Waiting"]
+
+Waiting = tuple[list[Any], list[Any]]
+"""Calls of each kind, as those who book them have them."""
 
 
 class Calls:
@@ -31,6 +34,15 @@ class Calls:
         """Rows that belong before the gradients of an update, and rows that belong behind them."""
         asked, norms = self._clips.take(view.tensors)
         return [*self._reductions.take(view.parameters()), *asked], [*norms, *self._schedules.take(optimizer)]
+
+    def waiting(self) -> Waiting:
+        """What the next `take` takes from, to be given back after it."""
+        return self._clips.waiting(), self._reductions.waiting()
+
+    def give_back(self, waiting: Waiting) -> None:
+        """What has been taken belongs to the update that is still to come."""
+        self._clips.give_back(waiting[0])
+        self._reductions.give_back(waiting[1])
 
     def forget(self) -> None:
         """An update was not recorded; where a schedule stands counts for the next one, too."""

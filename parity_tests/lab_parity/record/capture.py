@@ -17,6 +17,7 @@ from lab_parity.record.capture_file import (
     Key5,
     ModuleFacts,
     capture_path,
+    kind_of,
     state_path,
     write_capture,
 )
@@ -26,7 +27,7 @@ from lab_parity.record.phases.ema import averages
 from lab_parity.record.phases.hyper import hyper_rows
 from lab_parity.record.view import OptimizerView
 
-__all__ = ["Capture", "KeptForward"]
+__all__ = ["Capture", "Finished", "KeptForward"]
 
 
 @attrs.define(slots=True, eq=False)
@@ -60,6 +61,14 @@ class _Window:
     states_at_backward: dict[str, Tensor] = attrs.field(factory=dict)
 
 
+@attrs.frozen(slots=True, eq=False)
+class Finished:
+    """A step that has ended, and what had been seen until then; `captured` is None where nobody asked for the step."""
+
+    window: _Window
+    captured: CapturedStep | None
+
+
 class Capture:
     """Collects the tensors of the steps in `steps`, and of those in `states` what they leave behind.
 
@@ -81,11 +90,12 @@ class Capture:
         self._open: KeptForward | None = None
         self._leaves: dict[int, Tensor] = {}
         self._window = _Window()
+        self._in_doubt = 0
 
     @property
     def wanted(self) -> bool:
-        """Whether the step under way is to be captured."""
-        return bool(self._steps) and self._current() in self._steps
+        """Whether the step under way is to be captured; or the one before, where it is in doubt whether that ended."""
+        return any(self._current() - back in self._steps for back in range(1 + self._in_doubt))
 
     def watch(self) -> list[Callable[[], None]]:
         """Put the hook in place that sees every module's output; returns what takes it away."""
@@ -98,7 +108,7 @@ class Capture:
         # A forward call may be differentiated in a later optimizer's step (a GAN's): begin early.
         now = self._current() if self._steps else 0
         self._open = None
-        if not self._steps or not any(now <= step <= now + 2 for step in self._steps):
+        if not self._steps or not any(now - self._in_doubt <= step <= now + 2 for step in self._steps):
             return None
         for parameter in module.parameters():
             self._leaves[id(parameter)] = parameter
@@ -139,26 +149,59 @@ class Capture:
                 self._window.tensors[Key5(phase, micro, f"call {place} argument {where}", "", "before")] = tensor
             self._window.calls += [(micro, call) for call in forward.calls]
 
-    def before_update(self, view: OptimizerView) -> None:
-        """The optimizer is about to change the parameters."""
+    def before_update(self, view: OptimizerView, again: bool) -> None:
+        """The optimizer is about to change the parameters.
+
+        `again`: it may have been about to do so once before in this step; then other gradients are known now.
+        """
         if self.wanted:
-            self._window.before = {**_update_tensors(view, "before"), **_gradients(view)}
+            before = self._window.before if again else _update_tensors(view, "before")
+            self._window.before = {key: tensor for key, tensor in before.items() if key.phase != "grad"}
+            self._window.before |= _gradients(view)
             rows, texts = hyper_rows(view)
             self._window.hyper = {row.key.name: json.loads(texts[row.digest]) for row in rows}
 
-    def after_update(self, trace: Path, label: str, optimizer: Any, micro_steps: int, view: OptimizerView) -> None:
-        """The update has ended: write the step beside the trace."""
-        if self.wanted:
-            write_capture(capture_path(trace, self._current()), self._captured(label, optimizer, micro_steps, view))
+    def finish(self, optimizer: Any, micro_steps: int, view: OptimizerView) -> Finished:
+        """The update has ended, and with it the step."""
+        captured, window = None, self._window
+        if self._current() in self._steps:
+            captured = self._captured(kind_of(optimizer), micro_steps, view)
         elif self._current() in self._kept:
-            left = CapturedStep(self._current(), label, _kind(optimizer), micro_steps, {}, (), self._left_behind(view))
-            write_capture(state_path(trace, self._current()), left)
+            captured = CapturedStep(
+                self._current(), "", kind_of(optimizer), micro_steps, {}, (), self._left_behind(view)
+            )
         if self._steps:
             self._window = _Window()
             if self._current() >= max(self._steps):
                 self._leaves = {}
+        return Finished(window, captured)
 
-    def _captured(self, label: str, optimizer: Any, micro_steps: int, view: OptimizerView) -> CapturedStep:
+    def doubt(self, in_doubt: bool) -> None:
+        """Whether the step that ended last may have been none."""
+        self._in_doubt = int(in_doubt)
+
+    def give_back(self, finished: Finished, micro_steps: int) -> None:
+        """That step is still to end, after further backward passes."""
+        later, self._window = self._window, finished.window
+        self._window.tensors |= {
+            key._replace(micro=key.micro + micro_steps) if key.micro >= 0 else key: tensor
+            for key, tensor in later.tensors.items()
+        }
+        self._window.buffers = later.buffers | self._window.buffers
+        self._window.gradients |= {
+            (micro + micro_steps, leaf, moment): gradient for (micro, leaf, moment), gradient in later.gradients.items()
+        }
+        self._window.calls += [(micro + micro_steps, call) for micro, call in later.calls]
+        self._window.states_at_backward = later.states_at_backward
+
+    def write(self, trace: Path, label: str, finished: Finished) -> None:
+        """Write a finished step beside the trace."""
+        if finished.captured is not None:
+            step = finished.captured.step
+            path = capture_path(trace, step) if step in self._steps else state_path(trace, step)
+            write_capture(path, attrs.evolve(finished.captured, optimizer=label))
+
+    def _captured(self, kind: str, micro_steps: int, view: OptimizerView) -> CapturedStep:
         names = {id(tensor): name for name, tensor in view.parameters()}
         window = self._window
         tensors = window.tensors | window.before
@@ -178,9 +221,7 @@ class Capture:
             for name, module in modules(root)
             if module._buffers and name not in called
         ]
-        return CapturedStep(
-            self._current(), label, _kind(optimizer), micro_steps, window.hyper, facts, tensors | outputs
-        )
+        return CapturedStep(self._current(), "", kind, micro_steps, window.hyper, facts, tensors | outputs)
 
     def _left_behind(self, view: OptimizerView) -> dict[Key5, Tensor]:
         """What a run needs to go on from here."""
@@ -205,10 +246,6 @@ class Capture:
         for number, leaf in self._leaves.items():
             if leaf.grad is not None:
                 self._window.gradients[micro, number, moment] = clone(leaf.grad)
-
-
-def _kind(optimizer: Any) -> str:
-    return f"{type(optimizer).__module__}.{type(optimizer).__qualname__}"
 
 
 def clone(tensor: Tensor) -> Tensor:

@@ -38,7 +38,7 @@ from lab_parity.errors import TraceError
 from lab_parity.ranks import processes_beside, ranks_beside
 
 __all__ = [
-    "CapturedStep", "Key5", "ModuleFacts", "capture_path", "captures_beside", "read_capture",
+    "CapturedStep", "Key5", "ModuleFacts", "capture_path", "captures_beside", "kind_of", "read_capture",
     "refuse_existing", "state_path", "states_beside", "write_capture",
 ]  # fmt: skip
 
@@ -79,6 +79,11 @@ class CapturedStep:
     modules: Sequence[ModuleFacts]
     tensors: Mapping[Key5, Tensor]
     notes: Sequence[str] = ()
+
+
+def kind_of(optimizer: Any) -> str:
+    """The class, as a captured step names it."""
+    return f"{type(optimizer).__module__}.{type(optimizer).__qualname__}"
 
 
 def capture_path(trace: Path, step: int) -> Path:

@@ -27,7 +27,10 @@ from lab_parity.ledger import Drawn
 from lab_parity.record.notes import Notes
 from lab_parity.record.place import NOWHERE, Place, Places
 
-__all__ = ["Ledger"]
+__all__ = ["Booked", "Ledger", "drawn"]
+
+Booked = dict[tuple[int, str, str, Place], list[int]]
+"""(micro-step, generator, what drew, where) -> calls, and words or -1."""
 
 _ELSEWHERE = "elsewhere"
 _OWN = "a generator of its own"
@@ -38,6 +41,14 @@ _MOST_WORDS = 1 << 16
 _NOT_DRAWING = {"seed", "get_state", "set_state", "get_bit_generator", "set_bit_generator"}
 
 
+def drawn(booked: Booked) -> list[Drawn]:
+    """As a trace has it."""
+    return [
+        Drawn(micro, generator, what, place.line, place.module, calls, None if words < 0 else words)
+        for (micro, generator, what, place), (calls, words) in booked.items()
+    ]
+
+
 class Ledger:
     """Books every draw from `watch()` on; `micro` says how many backward passes of the step have ended."""
 
@@ -45,7 +56,7 @@ class Ledger:
         self._notes = notes
         self._micro = micro
         self._places = Places()
-        self._booked: dict[tuple[int, str, str, Place], list[int]] = {}
+        self._booked: Booked = {}
         self._seen = _look()
 
     def watch(self) -> list[Callable[[], None]]:
@@ -55,14 +66,19 @@ class Ledger:
         mode.__enter__()  # type: ignore[no-untyped-call]
         return [mode.leave, _fast_paths_stay(mode), *_watch_python(self), *_watch_numpy(self)]
 
-    def take(self) -> list[Drawn]:
+    def take(self) -> Booked:
         """What was booked since the last call."""
         self._compare(None, self._seen, {})
         booked, self._booked = self._booked, {}
-        return [
-            Drawn(micro, generator, what, place.line, place.module, calls, None if words < 0 else words)
-            for (micro, generator, what, place), (calls, words) in booked.items()
-        ]
+        return booked
+
+    def give_back(self, booked: Booked, micro: int) -> None:
+        """What was taken, after `micro` backward passes, belongs to the step that is still to come."""
+        later = {
+            (number + micro, generator, what, place): entry
+            for (number, generator, what, place), entry in self._booked.items()
+        }
+        self._booked = {**booked, **later}
 
     def book(self, generator: str, what: str, words: int | None, seen: bool = True) -> None:
         """`what` drew `words` 32-bit words (None: unknown), at the place from which this is called."""

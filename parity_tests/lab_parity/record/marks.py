@@ -63,9 +63,11 @@ class Update:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is None:
-            for listener in MARKED:
+        for listener in MARKED:
+            if kind is None:
                 listener.after_update(_SITE, self)
+            else:
+                listener.failed_update(self)
 
 
 _SITE = UpdateSite(f"{__name__}:Update.groups", slots=None)

@@ -52,6 +52,7 @@ class MicroSteps:
 
     A forward call counts when backward passes through its output, so that an evaluation between steps (with or
     without no_grad) is left out, and a generator's output that two losses share counts for the first.
+    `differentiated` is called behind each backward pass.
     """
 
     def __init__(
@@ -62,12 +63,14 @@ class MicroSteps:
         capture: Capture,
         by_hand: ByHand,
         active: Callable[[], bool],
+        differentiated: Callable[[], None],
     ) -> None:
         self._fingerprint = fingerprint
         self._notes = notes
         self._capture = capture
         self._by_hand = by_hand
         self._active = active
+        self._differentiated = differentiated
         self._generators = generators
         self._rows: list[Row] = []
         self._penalties: list[Row] = []
@@ -100,6 +103,11 @@ class MicroSteps:
         rows, count = self._rows, self._count
         self._rows, self._penalties, self._count = [], [], 0
         return rows, count
+
+    def give_back(self, rows: list[Row], count: int) -> None:
+        """What was taken belongs to the step that is still to come."""
+        later = [row._replace(key=row.key._replace(micro=row.key.micro + count)) for row in self._rows]
+        self._rows, self._count = [*rows, *later], self._count + count
 
     def _before_forward(self, module: nn.Module, args: tuple[Any, ...]) -> None:
         # This runs for every submodule. A compiler reads along, and must see nothing of this object.
@@ -157,6 +165,7 @@ class MicroSteps:
                 self._in_backward = False
             self._end(rng, loss)
             self._notes.guard(self._by_hand.after_backward, tensors)
+            self._notes.guard(self._differentiated)
 
         torch.autograd.backward = backward
 

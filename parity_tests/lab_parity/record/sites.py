@@ -55,6 +55,9 @@ class SiteListener(Protocol):
     def after_update(self, site: UpdateSite, optimizer: Any) -> None:
         """Told after the parameters changed."""
 
+    def failed_update(self, optimizer: Any) -> None:
+        """Told instead where the update has raised."""
+
 
 MARKED: list[SiteListener] = []
 """Those that listen now to what a program marks itself (marks.py)."""
@@ -140,7 +143,12 @@ def listening(
         try:
             for listener in listeners:
                 listener.before_update(site, self)
-            result = original(self, *args, **kwargs)
+            try:
+                result = original(self, *args, **kwargs)
+            except BaseException:
+                for listener in listeners:
+                    listener.failed_update(self)
+                raise
             for listener in listeners:
                 listener.after_update(site, self)
             return result

@@ -18,11 +18,14 @@ from torch import Tensor
 
 from lab_parity.canonical import prefix_of
 from lab_parity.keys import Key
+from lab_parity.record.by_hand import ByHand
 from lab_parity.record.capture_file import CapturedStep, read_capture, states_beside
 from lab_parity.record.phases.ema import averages
 from lab_parity.record.view import OptimizerView
 
 __all__ = ["Transplant"]
+
+_BY_HAND = f"{ByHand.__module__}.{ByHand.__qualname__}"
 
 
 class Transplant:
@@ -38,12 +41,19 @@ class Transplant:
         """The steps after which a state is put in place."""
         return sorted(self._paths)
 
-    def before_update(self, step: int, label: str, view: OptimizerView) -> None:
-        """Step `step` is about to change the parameters: put the other run's gradients in place."""
+    def by_hand(self, step: int) -> bool:
+        """Whether the other run is known to have updated by hand in that step."""
+        return step in self._paths and read_capture(self._paths[step]).kind == _BY_HAND
+
+    def before_update(self, step: int, label: str, view: OptimizerView, evaluations: int | None = None) -> None:
+        """Step `step` is about to change the parameters: put the other run's gradients in place.
+
+        `evaluations` are the backward passes so far where further ones may come, of which the last gives the gradients.
+        """
         if not self._gradients or step not in self._paths:
             return
         other = read_capture(self._paths[step])
-        if other.optimizer != label:
+        if other.optimizer != label or (evaluations is not None and evaluations < other.micro_steps):
             return
         found = self._of(other, view, "grad", "before")
         with torch.no_grad():

@@ -80,6 +80,15 @@ class Clips:
                 norms.append(Row(Key("clip", -1, name, "total_norm"), *call.norm))
         return asked, norms
 
+    def waiting(self) -> list[Any]:
+        """The calls that no update has taken."""
+        return list(self._calls)
+
+    def give_back(self, calls: list[Any]) -> None:
+        """The calls that waited before some of them were taken: another update is to take them, with later ones."""
+        later = [call for call in self._calls if not any(call is known for known in calls)]
+        self._calls = [*calls, *later]
+
     def forget(self) -> None:
         """An update was not recorded."""
         self._calls.clear()

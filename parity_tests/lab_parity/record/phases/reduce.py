@@ -89,6 +89,15 @@ class Reductions:
             rows.append(number_row(Key("reduce", -1, name, "ranks"), ranks))
         return rows
 
+    def waiting(self) -> list[Any]:
+        """The calls that no update has taken."""
+        return list(self._calls)
+
+    def give_back(self, calls: list[Any]) -> None:
+        """The calls that waited before some of them were taken: another update is to take them, with later ones."""
+        later = [call for call in self._calls if not any(call is known for known in calls)]
+        self._calls = [*calls, *later]
+
     def forget(self) -> None:
         """An update was not recorded."""
         self._calls.clear()
