@@ -170,6 +170,31 @@ def test_a_step_that_failed_swallows_no_later_one(tmp_path: Path) -> None:
     assert len(steps_of(tmp_path / "a")) == 3
 
 
+class Silent(torch.optim.Optimizer):
+    """Tells no settings, or some by names of its own."""
+
+    def __init__(self, net: nn.Module, told: dict[str, Any]) -> None:
+        super().__init__(net.parameters(), told)
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> Any:
+        """Torch's own way."""
+        for parameter in self.param_groups[0]["params"]:
+            parameter.add_(parameter.grad, alpha=-0.1)
+
+
+@pytest.mark.parametrize("told", [{}, {"eta": 0.1}])
+def test_settings_that_have_no_name_in_common_are_a_note(tmp_path: Path, told: dict[str, Any]) -> None:
+    """What comes of them is compared; two optimizers that tell other values under one name still part."""
+    train(tmp_path / "a", lambda net: Silent(net, told))
+    train(tmp_path / "b", lambda net: torch.optim.SGD(net.parameters(), lr=0.1))
+    train(tmp_path / "c", lambda net: Silent(net, {"lr": 0.2}))
+    verdict = lab_parity.compare(tmp_path / "a", tmp_path / "b")
+    assert (verdict.rung, verdict.reasons) == ("identical", ()), verdict.first
+    assert any("hyperparameter lr exists on one side only" in note for note in verdict.notes)
+    assert lab_parity.compare(tmp_path / "c", tmp_path / "b").rung == "diverged"
+
+
 def test_an_update_by_hand_that_failed_swallows_no_later_step(tmp_path: Path) -> None:
     """As of a marked one whose loss is not finite."""
     net = model()
