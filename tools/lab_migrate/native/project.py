@@ -22,6 +22,7 @@ from lab_migrate.native.closure import without_closure
 from lab_migrate.native.entry import Entry, find_entry, legacy_imports
 from lab_migrate.native.files import read_files
 from lab_migrate.native.lookahead import Ahead, without_lookahead
+from lab_migrate.native.made import is_made_early, moving_schedules
 from lab_migrate.native.own_average import own_classes
 from lab_migrate.native.refused import NotNativeError
 from lab_migrate.native.relinked import relinked
@@ -43,7 +44,8 @@ class Training:
     `config` is the gin file that the native training is named after. `trainer` is None where the config is faulty;
     `ahead` and `sharpness` are what Lookahead and SAM do around its optimizer. `taken` are the files out of which
     classes are taken that are written anew; `idle` are settings that Lab took no notice of, and `linked` the
-    objectives of Lab's that the project's files build on.
+    objectives of Lab's that the project's files build on. `made_early` is whether its objective is made before the
+    seed is set.
     """
 
     script: Entry
@@ -56,6 +58,7 @@ class Training:
     sharpness: Sharpness | None = None
     idle: tuple[str, ...] = ()
     linked: tuple[str, ...] = ()
+    made_early: bool = False
 
 
 def convert_native(
@@ -72,7 +75,7 @@ def convert_native(
     script, document = training.script, training.document
     try:
         stem, title = stem_of(training.config), _title(training.config)
-        around = training.ahead, training.sharpness, training.linked
+        around = training.ahead, training.sharpness, training.linked, training.made_early
         made = written(script, stem, title, training.trainer, document.schema, *around)
     except NotNativeError as error:
         return Conversion(root, "L3", (), (error.finding(root, _name_in(root, training.config)),))
@@ -114,6 +117,7 @@ def read_training(
     trainer, ahead = without_lookahead(trainer, document.schema)
     optimizers = optimizers_of(trainer)
     refused = [*around, *(() if is_adversarial(trainer) else beside_windows(trainer))]
+    refused += moving_schedules(root, trainer, optimizers, document.schema)
     refused += [why for one in optimizers for why in untimed(one, trainer.loader, stepper, document.schema, trainer)]
     clips = [one.gradients.clip for one in optimizers if getattr(one, "gradients", None) is not None]
     taken = taken_out(root, [*optimizers, *clips, *trainer.hooks], document.schema, _averages(trainer, document.schema))
@@ -132,7 +136,17 @@ def read_training(
         for objection in (objections_of(trainer) if is_adversarial(trainer) else objections(semantics_of(trainer)))
     ]  # fmt: skip
     return Training(
-        script, own or source, document, trainer, tuple(sorted(findings)), taken, ahead, sharpness, idle, linked.targets
+        script,
+        own or source,
+        document,
+        trainer,
+        tuple(sorted(findings)),
+        taken,
+        ahead,
+        sharpness,
+        idle,
+        linked.targets,
+        is_made_early(root, trainer, document.schema),
     )
 
 

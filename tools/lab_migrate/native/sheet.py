@@ -27,8 +27,8 @@ STANDARD = (
 @attrs.define
 class Sheet:
     """`trainer` is Lab's config as objects of `schema`; `linked` the objectives that the project's files import;
-    `windows` say how a step is taken by hand, None where Lightning accumulates; `own` collects what each template in
-    use is told beside what all are."""
+    `windows` say how a step is taken by hand, None where Lightning accumulates; `made_early` is whether the
+    objective is made before the seed is set; `own` collects what each template in use is told beside what all are."""
 
     package: str
     name: str
@@ -40,6 +40,7 @@ class Sheet:
     sharpness: Sharpness | None = None
     linked: tuple[str, ...] = ()
     windows: Windows | None = None
+    made_early: bool = False
     own: dict[str, dict[str, Any]] = attrs.field(factory=dict)
 
     @property

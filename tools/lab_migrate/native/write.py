@@ -41,6 +41,7 @@ class Written:
 def written(
     script: Entry, stem: str, title: str, trainer: Any, schema: Schema,
     ahead: Ahead | None = None, sharpness: Sharpness | None = None, linked: Sequence[str] = (),
+    made_early: bool = False,
 ) -> Written:  # fmt: skip
     """Write a project. Raises `NotNativeError` for what has no native form."""
     package = package_of(script, stem)
@@ -50,7 +51,17 @@ def written(
     optimizers = tuple(tuned(getattr(one, "config", one), schema, role, radius) for role, one in parts)
     windows = None if several else windows_of(trainer)
     sheet = Sheet(
-        package, class_name(stem), title, trainer, schema, optimizers, ahead, sharpness, tuple(linked), windows
+        package,
+        class_name(stem),
+        title,
+        trainer,
+        schema,
+        optimizers,
+        ahead,
+        sharpness,
+        tuple(linked),
+        windows,
+        made_early,
     )
     context = _context(sheet)
     context |= {
@@ -139,4 +150,7 @@ def _context(sheet: Sheet) -> dict[str, Any]:
         "start": trainer.stepper.start if several else 0, "penalty": trainer.stepper.penalty if several else 0,
         "penalty_every": trainer.stepper.penalty_every if several else 1,
     }  # fmt: skip
+    told = sheet.own["module.py"]
+    early = told["objective"] is not None and sheet.made_early
+    made["early_objective"] = {"source": told["objective"], "imports": told["imports"]} if early else None
     return made | {"max_epochs": 1 if dealt.endless else -1}

@@ -14,6 +14,7 @@ import legacy_lab
 def trained(root: Path, folder: Path) -> list[Path]:
     """Lab's checkpoints after every step."""
     legacy_lab.load_config(root / "blobs.gin", ["Trainer.checkpoint_every = 1", f"Trainer.run_dir = '{folder}'"])
+    torch.manual_seed(0)
     legacy_lab.Trainer().train()
     gin.clear_config()
     return sorted(folder.glob("step_*.lab"))

@@ -1,0 +1,128 @@
+"""Whether a class of the project's may draw random numbers, or remember calls: told from its source, never run."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import attrs
+
+from lab_bridge.config.sources.modules import Definition, Module, Sources, dotted
+from lab_bridge.config.sources.signatures import ancestry
+from lab_migrate.native.hook_methods import DRAWLESS, DRAWLESS_METHODS
+
+__all__ = ["Draws"]
+
+#: Bases of other libraries that draw nothing when they are made, nor remember calls.
+PLAIN_BASES = ("object", "typing.Protocol", "typing.Generic", "abc.ABC", "torch.nn.Module")
+#: More calls that draw nothing, of math, numpy and torch.
+PURE = {
+    "arange", "bisect", "bisect_left", "bisect_right", "clip", "field", "full", "interp", "linspace", "log10", "log2",
+    "maximum", "minimum", "ones", "sigmoid", "stack", "tanh", "zeros",
+}  # fmt: skip
+#: What changes what it is asked of.
+CHANGES = {"add", "append", "clear", "extend", "insert", "pop", "popleft", "remove", "setdefault", "update"}
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+@attrs.define
+class Draws:
+    """Reads the sources of a project in `root`."""
+
+    root: Path
+    sources: Sources = attrs.field(factory=Sources)
+
+    def __attrs_post_init__(self) -> None:
+        self.sources.add(self.root)
+
+    def by(self, target: str, method: str) -> str | None:
+        """What a class does in `method`, or in what that calls, that may draw; None where nothing is.
+
+        A function that stands in the place of a class is read as a whole.
+        """
+        found = self.sources.find(target)
+        if not isinstance(found, Definition):
+            return None if target.startswith("legacy_lab.") else f"comes from {target}, which cannot be read"
+        return next(self._drawn(found, method, set()), None)
+
+    def remembered(self, target: str, method: str) -> str | None:
+        """What it changes of itself there; None where nothing is."""
+        found = self.sources.find(target)
+        if not isinstance(found, Definition):
+            return None
+        for node in self._methods(found, method):
+            for inner in ast.walk(node):
+                if _changes_itself(inner):
+                    return f"changes itself ({ast.unparse(inner)})"
+        return None
+
+    def _methods(self, owner: Definition, method: str) -> list[ast.AST]:
+        """A method of a class and of its bases, with all methods that these call on themselves."""
+        own = [one for one in ancestry(owner, self.sources) if isinstance(one, Definition)]
+        bodies = [part for one in own if isinstance(one.node, ast.ClassDef) for part in one.node.body]
+        found: dict[str, list[ast.AST]] = {}
+        waiting = [method]
+        while waiting:
+            name = waiting.pop()
+            if name in found:
+                continue
+            found[name] = [part for part in bodies if isinstance(part, FUNCTIONS) and part.name == name]
+            called = (node for part in found[name] for node in ast.walk(part) if isinstance(node, ast.Attribute))
+            waiting += [node.attr for node in called if dotted(node.value) == "self"]
+        return [part for parts in found.values() for part in parts]
+
+    def _drawn(self, owner: Definition, method: str, seen: set[str]) -> Iterator[str]:
+        if owner.qualified in seen:
+            return
+        seen.add(owner.qualified)
+        if not isinstance(owner.node, ast.ClassDef):
+            yield from self._drawn_in(owner.node, owner.module, seen)
+            return
+        for base in ancestry(owner, self.sources):
+            if isinstance(base, str) and base not in PLAIN_BASES and not base.startswith("legacy_lab."):
+                yield f"is built on {base}"
+        fields = [part for part in owner.node.body if isinstance(part, ast.AnnAssign)] if method == "__init__" else []
+        for node in (*fields, *self._methods(owner, method)):
+            yield from self._drawn_in(node, owner.module, seen)
+
+    def _drawn_in(self, node: ast.AST, module: Module, seen: set[str]) -> Iterator[str]:
+        for call in ast.walk(node):
+            if not isinstance(call, ast.Call) or _is_of_itself(call.func):
+                continue
+            name = dotted(call.func)
+            meant = self.sources.resolve(module, name) if name else ""
+            if isinstance(meant, Definition):
+                yield from self._drawn(meant, "__init__", seen)
+            elif not _is_drawless(meant or getattr(call.func, "attr", "")):
+                yield f"calls {ast.unparse(call.func)}, which may draw"
+
+
+def _is_of_itself(called: ast.expr) -> bool:
+    """`self.method` and `super().method`, which are read as methods."""
+    if not isinstance(called, ast.Attribute):
+        return False
+    return dotted(called.value) == "self" or (
+        isinstance(called.value, ast.Call) and dotted(called.value.func) == "super"
+    )
+
+
+def _is_drawless(name: str) -> bool:
+    first, _, rest = name.partition(".")
+    last = name.rpartition(".")[2]
+    if not rest and name in DRAWLESS:
+        return True
+    return first == "math" or last in DRAWLESS_METHODS | PURE or last.endswith(("Error", "Loss"))
+
+
+def _changes_itself(node: ast.AST) -> bool:
+    match node:
+        case ast.Global() | ast.Nonlocal() | ast.Call(func=ast.Name(id="next")):
+            return True
+        case ast.Call(func=ast.Attribute(attr=name, value=value)) if name in CHANGES:
+            return dotted(value).startswith("self.")
+        case ast.Attribute(ctx=ast.Store()):
+            return dotted(node).startswith("self.")
+        case ast.Subscript(ctx=ast.Store(), value=value):
+            return dotted(value).startswith("self.")
+    return False
