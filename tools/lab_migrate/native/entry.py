@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import libcst.matchers as m
 from lab_migrate.convert.lab_names import trainer_names
 from lab_migrate.errors import UsageError
 from lab_migrate.findings import Finding, Status
+from lab_migrate.native.effects import changed_elsewhere, modules_with_effects
 from lab_migrate.native.files import File
 from lab_migrate.native.taken import Taken
 
@@ -24,12 +26,16 @@ ALLOWED = {
     "len", "list", "load_config", "main", "parse_args", "print", "repr", "resolve", "round", "sorted", "str", "train",
     "tuple", "vars", "values", "keys",
 }  # fmt: skip
+BINDING = re.compile(r"\s*[\w./]+\.\w+\s*=[^=]|\s*[\w./]+\.\w+\s*=$")
 TRAINER = {"train", "step", "last_metrics", "run_dir"}
 
 
 @attrs.frozen
 class Entry:
-    """The script, its docstring and shebang, and the gin files that it names."""
+    """The script, its docstring and shebang, the gin files that it names, and the settings that it binds itself.
+
+    `binds` says of each whether its value stands there; `effects` are modules that do something when it imports them.
+    """
 
     path: str
     text: str
@@ -37,6 +43,8 @@ class Entry:
     shebang: str
     configs: tuple[str, ...]
     findings: tuple[Finding, ...]
+    binds: Mapping[str, bool] = attrs.field(factory=dict)
+    effects: tuple[str, ...] = ()
 
 
 def find_entry(root: Path, files: Mapping[str, File], name: str | None) -> Entry:
@@ -58,6 +66,8 @@ def find_entry(root: Path, files: Mapping[str, File], name: str | None) -> Entry
         lines[0] if lines and lines[0].startswith("#!") else "",
         tuple(dict.fromkeys(string for string in strings if string.endswith(".gin"))),
         tuple(_lost(path, tree)),
+        dict(_bound(tree)),
+        tuple(modules_with_effects(root, path, tree)),
     )
 
 
@@ -139,7 +149,30 @@ def _lost(path: str, tree: ast.Module) -> Iterator[Finding]:
                 yield finding(node, f"the script uses Lab's trainer: {ast.unparse(node)}")
         elif isinstance(node, ast.ClassDef | ast.AsyncFunctionDef):
             yield finding(node, f"the script defines {node.name}, which a script written anew would lack")
+        elif isinstance(node, ast.For | ast.While) and _trains(node):
+            yield finding(node, "the script trains in a loop, which a native script would not")
+    for changing in changed_elsewhere(tree):
+        yield finding(changing, f"the script sets {ast.unparse(changing)}, which a native script would not")
+    for name in ("Trainer", "load_config"):
+        calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and _last(node.func) == name]
+        for call in calls[1:]:
+            yield finding(call, f"the script calls {name} more than once, and a native script trains once")
+
+
+def _bound(tree: ast.Module) -> Iterator[tuple[str, bool]]:
+    """Settings in text such as `"Trainer.steps = 5"`, and whether the value is there, too."""
+    within = {part for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
+    for node in ast.walk(tree):
+        match node:
+            case ast.JoinedStr(values=[ast.Constant(value=str(text)), *_]) if BINDING.match(text):
+                yield text.partition("=")[0].strip(), False
+            case ast.Constant(value=str(text)) if node not in within and BINDING.match(text):
+                yield text.partition("=")[0].strip(), bool(text.partition("=")[2].strip())
 
 
 def _last(node: ast.expr) -> str:
     return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+
+
+def _trains(node: ast.AST) -> bool:
+    return any(isinstance(part, ast.Call) and _last(part.func) in ("Trainer", "train") for part in ast.walk(node))

@@ -82,7 +82,7 @@ def convert_native(
     changes = _changes(root, script, made, document.files)
     changes += tuple(FileChange(path, one.before, one.after) for path, one in training.taken.items())
     name = _name_in(root, training.config)
-    findings = (_said(script, made), *(_idle(name, one) for one in training.idle))
+    findings = (_said(script, made), *(_idle(name, one) for one in training.idle), *_from_arguments(script))
     return Conversion(root, "L3", tuple(sorted(changes, key=lambda change: change.path)), findings)
 
 
@@ -125,6 +125,7 @@ def read_training(
     taken = {**taken, **linked.files}
     findings = [*unread, *script.findings, *legacy_imports(files, script.path, taken)]
     findings += [error.finding(root, name) for error in refused]
+    findings += _bound_by_script(script, bindings, as_it_ran=config is not None and not config.is_relative_to(root))
     findings += still_used(root, files, script.path, taken)
     # What Lab's code builds itself has these settings as well; the typed config has not.
     findings += [_problem(root, name, one) for one in document.findings if one.kind == "elsewhere"]
@@ -148,6 +149,20 @@ def read_training(
         linked.targets,
         is_made_early(root, trainer, document.schema),
     )
+
+
+def _bound_by_script(script: Entry, bindings: Sequence[str], as_it_ran: bool) -> list[Finding]:
+    """Settings with values that the script has itself; a config of a run `as_it_ran` has them, too."""
+    said = {text.partition("=")[0].strip() for text in bindings}
+    named = [one for one, is_there in script.binds.items() if is_there and not as_it_ran and one not in said]
+    return [
+        Finding(
+            script.path, 0, 0, "LM404", Status.MANUAL, f"the script binds {one} itself, which the config does not show",
+            "bind it in the gin file, or give its value with --bind",
+        )
+        for one in named
+        if one != "Trainer.run_dir"
+    ]  # fmt: skip
 
 
 def _averages(trainer: Any, schema: Schema) -> dict[Path, list[str]]:
@@ -191,6 +206,19 @@ def _said(script: Entry, made: Written) -> Finding:
         f"optimization, in {made.package}/; gin is gone, and of Lab only legacy_lab.blocks is imported",
         "verify it with lab-migrate parity PROJECT --level L3",
     )  # fmt: skip
+
+
+def _from_arguments(script: Entry) -> list[Finding]:
+    """What the script binds with values of its own, so that a run may have had others than the config."""
+    named = [one for one, is_there in script.binds.items() if not is_there and one != "Trainer.run_dir"]
+    return [
+        Finding(
+            script.path, 0, 0, "LM401", Status.REVIEW, f"the script binds {one} by its arguments; the native training "
+            "has the value of the config, and an option for it",
+            "give the value that your runs had with --bind, or to the native script",
+        )
+        for one in named
+    ]  # fmt: skip
 
 
 def _idle(config: str, setting: str) -> Finding:

@@ -66,7 +66,7 @@ def written(
     context = _context(sheet)
     context |= {
         "entry": script.path, "entry_module": script.path.removesuffix(".py").replace("/", "."), "doc": title,
-        "shebang": script.shebang,
+        "shebang": script.shebang, "effects": script.effects,
     }  # fmt: skip
     folder = script.path.rpartition("/")[0]
     files = {

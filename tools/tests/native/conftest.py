@@ -104,7 +104,7 @@ class Native:
     def project(self, *bindings: str, train: str = TRAIN) -> Path:
         """The project's folder."""
         root = self.folder / "project"
-        root.mkdir()
+        root.mkdir(exist_ok=True)
         (root / "train.py").write_text(train)
         (root / "native_project.py").write_text((HERE / "native_project.py").read_text())
         if any("@SignSteps" in line for line in bindings):

@@ -17,6 +17,11 @@ from .conftest import TRAIN
         ("    trainer.model.half()\n", "trainer.model"),
         ("    torch.manual_seed(3)\n", "torch.manual_seed"),
         ("    trainer = Trainer(steps=3)\n", "arguments"),
+        ("    argparse.os.environ['CUBLAS_WORKSPACE_CONFIG'] = ':4096:8'\n", "environ"),
+        ("    native_project.Specks.noise = 0.3\n", "Specks.noise"),
+        ("    del native_project.Specks.noise\n", "Specks.noise"),
+        ("    for _ in (1, 2):\n        trainer = Trainer()\n", "in a loop"),
+        ("    trainer = Trainer()\n", "more than once"),
     ],
 )
 def test_a_script_that_does_more_than_train_is_refused(native: Any, line: str, said: str) -> None:
@@ -50,3 +55,50 @@ def test_a_file_that_needs_more_of_lab_than_blocks_is_refused(native: Any) -> No
     (root / "hooks.py").write_text("from legacy_lab.train.hooks import Hook\n")
     (finding,) = [one for one in convert_project(root, "L3").findings if one.code == "LM403"]
     assert (finding.path, finding.line) == ("hooks.py", 1)
+
+
+BOUND = 'load_config("blobs.gin", ["Trainer.steps = 3", f"Trainer.run_dir = {args.resume!r}"])'
+
+
+def test_a_setting_that_the_script_binds_is_refused_unless_it_is_given(native: Any) -> None:
+    """The config does not show it; given again, or in the config of a run, it is in the native config."""
+    root = native.project(train=TRAIN.replace('load_config("blobs.gin")', BOUND))
+    (found,) = convert_project(root, "L3").findings
+    assert (found.code, found.path) == ("LM404", "train.py")
+    assert "binds Trainer.steps itself" in found.message
+    conversion = convert_project(root, "L3", bindings=["Trainer.steps = 3"])
+    assert not conversion.needs_hand, conversion.findings
+    (config,) = [one.after for one in conversion.changes if one.path == "blobs/config.py"]
+    assert "steps: int = 3" in config
+
+
+def test_a_setting_that_the_script_binds_by_its_arguments_is_said(native: Any) -> None:
+    """The native script has an option for it, and the config's value."""
+    bound = BOUND.replace('"Trainer.steps = 3"', 'f"Adam.lr = {args.resume}"')
+    conversion = native.converted(train=TRAIN.replace('load_config("blobs.gin")', bound))
+    assert not conversion.needs_hand
+    said = [one.message for one in conversion.findings if "by its arguments" in one.message]
+    assert len(said) == 1, "and nothing of where files go"
+    assert "Adam.lr" in said[0]
+
+
+def test_modules_that_do_something_when_they_are_imported_are_imported_still(native: Any) -> None:
+    """Before all else, in their order; those that only define are not."""
+    files = {
+        "first.py": "import second\nimport gin\nimport torch\n\n"
+        "torch.backends.cudnn.benchmark = False\ngin.constant('a', 1)\n",
+        "second.py": "import os\n\nos.environ.setdefault('A', '1')\n",
+        "third.py": "import torch\n\nif __name__ == '__main__':\n    torch.set_num_threads(1)\nSIZE = max(1, 2)\n",
+        "fourth/__init__.py": "",
+        "fourth/inner.py": "from . import other\n",
+        "fourth/other.py": "import torch\n\n"
+        "try:\n    torch.set_float32_matmul_precision('high')\nexcept ValueError:\n    pass\n",
+    }
+    native.more.update(files)
+    (native.folder / "project" / "fourth").mkdir(parents=True)
+    imports = "import native_project\nimport first\nimport third\nfrom fourth import inner\n"
+    conversion = native.converted(train=TRAIN.replace("import native_project\n", imports))
+    (script,) = [one.after for one in conversion.changes if one.path == "train.py"]
+    assert [line.split()[1] for line in script.splitlines() if "isort: skip" in line] == [
+        "second", "first", "fourth.other",
+    ]  # fmt: skip
