@@ -21,17 +21,22 @@ CLIPS = ("ClipNorm", "ClipPerBlock", "ClipTorchNorm", "ClipValue")
 
 @attrs.frozen
 class Sharpness:
-    """How far it climbs, and whether metrics are those of the first of both phases."""
+    """How far it climbs, whether metrics are those of the first of both phases, and of how many the second loss is one.
+
+    Lab climbs with the whole loss and comes back with an accumulated one's share, whatever it is a share of: a step
+    takes one batch.
+    """
 
     radius: float
     first: bool
+    share: int = 1
 
 
 def without_sam(trainer: Any, schema: Schema) -> tuple[Any, Sharpness | None, tuple[NotNativeError, ...]]:
     """A trainer's config with the inner optimizer in the place of SAM, what that did, and what stands against it.
 
     That is where Lightning's closure would do other: a clip that looks at the weights finds those that SAM came back
-    to in Lab; and Lab climbs with the whole loss and comes back with an accumulated one's share.
+    to in Lab.
     """
     outer, stepper = schema.builder_of(trainer.optimizer), schema.builder_of(trainer.stepper)
     if outer is None or outer.target != TARGET or stepper is None or stepper.target not in STEPPERS:
@@ -42,13 +47,17 @@ def without_sam(trainer: Any, schema: Schema) -> tuple[Any, Sharpness | None, tu
     refused = []
     if clip is not None and type(clip).__name__ not in CLIPS:
         refused.append(f"clips by {type(clip).__name__}, which may look at the weights that it came back to")
-    if getattr(inner, "accumulate", 1) != 1:
-        refused.append("accumulates: Lab climbs with the whole loss and comes back with a share, a batch a step")
+    accumulate = getattr(inner, "accumulate", 1)
+    every, form = int(getattr(accumulate, "every", accumulate)), getattr(accumulate, "form", "mean")
+    if every > 1 and (form == "grads" or getattr(accumulate, "leftover", "carry") == "count"):
+        refused.append("accumulates by dividing gradients, of which there are one loss's")
     if getattr(gradients, "scaler", None) is not None:
         refused.append("scales its second loss only")
     if getattr(gradients, "masters", False):
         refused.append("updates fp32 copies, whose gradients Lab does not have where it climbs")
-    found = Sharpness(trainer.optimizer.radius, STEPPERS[stepper.target])
+    found = Sharpness(trainer.optimizer.radius, STEPPERS[stepper.target], every if form == "mean" else 1)
+    if every > 1:
+        inner = attrs.evolve(inner, accumulate=1)
     return attrs.evolve(trainer, optimizer=inner, stepper=None), found, tuple(map(_refused, refused))
 
 

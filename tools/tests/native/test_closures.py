@@ -74,6 +74,27 @@ def test_what_labs_step_by_closure_takes_no_notice_of_is_said(native: Any) -> No
     assert "clip" not in config
 
 
+ACCUMULATED = {
+    "a share": ("SGD.accumulate = 3",),
+    "a share, clipping": ("SGD.accumulate = 3", "SGD.clip_norm = 0.05"),
+    "a sum": ("SGD.accumulate = @Accumulation()", "Accumulation.every = 3", "Accumulation.form = 'sum'"),
+    "a share of windows that would be dropped": (
+        "SGD.accumulate = @Accumulation()", "Accumulation.every = 2", "Accumulation.leftover = 'drop'",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("stepper", ["TwoPhase", "Closure"])
+@pytest.mark.parametrize("name", ACCUMULATED)
+def test_sam_comes_back_with_an_accumulated_loss_s_share(native: Any, name: str, stepper: str) -> None:
+    """And climbs with the whole, a batch a step, as Lab does, from every checkpoint of both."""
+    settings = (*SAM, "SAM.radius = 0.5", "SGD.momentum = 0.5", f"Trainer.stepper = @{stepper}()")
+    whole = native.goes_on(*settings, *ACCUMULATED[name])
+    labs = torch.load(sorted((native.folder / "lab").glob("*.lab"))[-1], weights_only=True)
+    ended = {f"model.{name}": value for name, value in labs["model"].items()}
+    assert_same_bits(ended, dict(whole.lightning_module.state_dict()))
+
+
 CLIPPED: dict[str, tuple[str, ...]] = {
     "by Lab's formula": ("SGD.clip_norm = 0.05",),
     "by torch's": ("SGD.gradients = @Gradients()", "Gradients.clip = @ClipTorchNorm()", "ClipTorchNorm.limit = 0.05"),

@@ -20,7 +20,17 @@ REFUSED: dict[str, tuple[str, str, tuple[str, ...]]] = {
             "ClipAdaptive.limit = 0.1",
         ),
     ),
-    "SAM that would accumulate": ("LM405", "a share", (*SAM, "Trainer.stepper = @TwoPhase()", "SGD.accumulate = 2")),
+    "SAM that divides gradients": (
+        "LM405",
+        "dividing gradients",
+        (
+            *SAM,
+            "Trainer.stepper = @TwoPhase()",
+            "SGD.accumulate = @Accumulation()",
+            "Accumulation.every = 2",
+            "Accumulation.form = 'grads'",
+        ),
+    ),
     "LBFGS that clips by a class of the project's own": (
         "LM402",
         "Closure",
@@ -131,11 +141,11 @@ REFUSED: dict[str, tuple[str, str, tuple[str, ...]]] = {
 def test_all_that_stands_against_sam_is_said_at_once(native: Any) -> None:
     """Beside what stands against the rest of the training."""
     clip = ("SGD.gradients = @Gradients()", "Gradients.clip = @ClipAdaptive()", "ClipAdaptive.limit = 0.1")
-    rest = ("SGD.accumulate = 2", "ClipAdaptive.reach = 'model'")
+    rest = ("Gradients.masters = True", "ClipAdaptive.reach = 'model'")
     conversion = native.converted(*SAM, "Trainer.stepper = @TwoPhase()", *clip, *rest)
     said = " ".join(one.message for one in conversion.findings)
     assert [one.code for one in conversion.findings] == ["LM402", "LM405", "LM405"], conversion.findings
-    assert all(words in said for words in ("whole model", "ClipAdaptive", "a share"))
+    assert all(words in said for words in ("whole model", "ClipAdaptive", "fp32 copies"))
 
 
 @pytest.mark.parametrize("name", REFUSED)

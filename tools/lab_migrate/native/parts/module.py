@@ -34,6 +34,7 @@ def module(sheet: Sheet) -> None:
         "half": half_weights_of(sheet.trainer),
         "masters": optimizer.masters,
         "zeros": optimizer.zeros,
+        "share": sheet.sharpness.share if sheet.sharpness is not None else 1,
         "climbs": sheet.sharpness is not None,
         "two_phase": sheet.sharpness is not None and sheet.sharpness.first,
         "may_skip": schedule is not None and scaler_of(sheet.trainer) is not None,
