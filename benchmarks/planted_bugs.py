@@ -17,6 +17,7 @@ optimizer's step); none of them may part.
 from __future__ import annotations
 
 import argparse
+import gc
 import re
 import sys
 import tempfile
@@ -59,6 +60,10 @@ module, whose arguments come before the loss.
 """.strip()
 
 PAIRS = "Generated: {}; false alarms: {}."
+SHAPES = """
+The second one of a pair mostly has another shape: the model in another module, the update by closure, inside a wrapper's
+step, or several of these.
+""".strip()
 
 
 class Planted(Protocol):
@@ -111,6 +116,9 @@ def main() -> None:
     parser.add_argument("--more", action="store_true", help="of --pairs: leave out those that the page has already")
     parser.add_argument("--set", choices=("settings", *SETS, "pairs"), help="one part alone")
     arguments = parser.parse_args()
+    # A first step looks through all that is alive; what the imports have made is of no training.
+    gc.collect()
+    gc.freeze()
     started = time.monotonic()
     sections: dict[str, str] = {}
     everything: list[Outcome] = []
@@ -128,7 +136,7 @@ def main() -> None:
         if arguments.set in (None, "pairs") and not arguments.only:
             done, before = _pairs_so_far() if arguments.more else (0, [])
             alarms = before + equal_pairs(range(done, arguments.pairs), Path(folder))
-            sections["pairs"] = "\n".join(["## Equal pairs", "", PAIRS.format(arguments.pairs, len(alarms)), "",
+            sections["pairs"] = "\n".join(["## Equal pairs", "", SHAPES, "", PAIRS.format(arguments.pairs, len(alarms)), "",
                                            *(f"- {alarm}" for alarm in alarms)])  # fmt: skip
     for outcome in everything:
         if arguments.only or not (outcome.placed and outcome.named and outcome.measured is not False):
