@@ -61,8 +61,8 @@ module, whose arguments come before the loss.
 
 PAIRS = "Generated: {}; false alarms: {}."
 SHAPES = """
-The second one of a pair mostly has another shape: the model in another module, the update by closure, inside a wrapper's
-step, or several of these.
+The second one of a pair mostly has another shape: the model in another module, the update by closure, inside the step
+of a wrapper, or several of these.
 """.strip()
 
 
@@ -136,8 +136,9 @@ def main() -> None:
         if arguments.set in (None, "pairs") and not arguments.only:
             done, before = _pairs_so_far() if arguments.more else (0, [])
             alarms = before + equal_pairs(range(done, arguments.pairs), Path(folder))
-            sections["pairs"] = "\n".join(["## Equal pairs", "", SHAPES, "", PAIRS.format(arguments.pairs, len(alarms)), "",
-                                           *(f"- {alarm}" for alarm in alarms)])  # fmt: skip
+            counted = PAIRS.format(arguments.pairs, len(alarms))
+            told = [f"- {alarm}" for alarm in alarms]
+            sections["pairs"] = "\n".join(["## Equal pairs", "", SHAPES, "", counted, "", *told])
     for outcome in everything:
         if arguments.only or not (outcome.placed and outcome.named and outcome.measured is not False):
             print(_told(outcome))
