@@ -117,6 +117,47 @@ def test_the_pull_of_a_wrapper_is_missed_beside_the_plain_optimizer(tmp_path: Pa
     assert any("state slow of a wrapper" in note for note in verdict.notes)
 
 
+def test_a_schedule_of_the_optimizer_inside_is_seen(tmp_path: Path) -> None:
+    """The wrapper has none; a wrong factor is found as a schedule's."""
+
+    class Scheduled(Lookahead):
+        """Its inner optimizer's rate falls."""
+
+        def __init__(self, net: nn.Module, gamma: float) -> None:
+            super().__init__(net)
+            self.schedule = torch.optim.lr_scheduler.ExponentialLR(self.inner, gamma)
+
+        def step(self, closure: Any = None) -> Any:
+            """Behind it the schedule's."""
+            super().step()
+            self.schedule.step()
+
+    for name, gamma in (("a", 0.9), ("b", 0.8)):
+        train(tmp_path / name, lambda net, gamma=gamma: Scheduled(net, gamma))  # type: ignore[misc]
+    first = lab_parity.compare(tmp_path / "a", tmp_path / "b").first
+    assert first is not None
+    assert (first.step, first.phase, first.tensor) == (1, "schedule", "ExponentialLR lr")
+
+
+class Fed(torch.optim.SGD):
+    """Its step takes the model."""
+
+    def step(self, net: Any) -> Any:  # type: ignore[override]
+        """Of those of its parameters that train."""
+        assert [parameter for parameter in net.parameters() if parameter.requires_grad]
+        return super().step()
+
+
+def test_a_module_that_a_step_is_given_is_no_closure(tmp_path: Path) -> None:
+    """It arrives as it is."""
+    net = model()
+    optimizer = Fed(net.parameters(), lr=0.1)
+    with lab_parity.record(tmp_path / "a"):
+        net(torch.randn(5, 3)).square().mean().backward()
+        optimizer.step(net)
+    assert len(steps_of(tmp_path / "a")) == 1
+
+
 class Chained(torch.optim.Optimizer):
     """Two optimizers, each of some of its parameters, whose gradients are gone behind their steps."""
 
@@ -243,3 +284,5 @@ def test_a_change_before_the_first_step_of_an_optimizer_is_a_step_unless_it_is_t
     assert digest_in(steps[0], "config", "0.weight") == digest_tensor(model()[0].weight)
     draws = [[drawn.micro for drawn in step.ledger if drawn.what == "torch.randn"] for step in steps]
     assert kind == "by hand" or draws == [[0, 1]] * 2
+    calls = sum(drawn.calls for step in steps for drawn in step.ledger if drawn.what == "torch.randn")
+    assert kind == "by hand" or calls == 4

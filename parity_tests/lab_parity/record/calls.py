@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from lab_parity.record.notes import Notes
@@ -10,7 +10,7 @@ from lab_parity.record.phases.clip import Clips
 from lab_parity.record.phases.reduce import Reductions
 from lab_parity.record.phases.schedule import Schedules
 from lab_parity.record.view import OptimizerView
-from lab_parity.trace import Row
+from lab_parity.trace import Key, Row
 
 __all__ = ["Calls", "Waiting"]
 
@@ -30,10 +30,14 @@ class Calls:
         """Put the hooks in place; returns what takes them away."""
         return [*self._clips.watch(), *self._reductions.watch(), *self._schedules.watch()]
 
-    def take(self, optimizer: Any, view: OptimizerView) -> tuple[list[Row], list[Row]]:
+    def take(self, view: OptimizerView) -> tuple[list[Row], list[Row]]:
         """Rows that belong before the gradients of an update, and rows that belong behind them."""
         asked, norms = self._clips.take(view.tensors)
-        return [*self._reductions.take(view.parameters()), *asked], [*norms, *self._schedules.take(optimizer)]
+        return [*self._reductions.take(view.parameters()), *asked], norms
+
+    def schedules(self, optimizers: Sequence[Any]) -> dict[Key, Row]:
+        """Where schedules stand when an update begins; of two of one name that of the last optimizer."""
+        return {row.key: row for optimizer in optimizers for row in self._schedules.take(optimizer)}
 
     def waiting(self) -> Waiting:
         """What the next `take` takes from, to be given back after it."""

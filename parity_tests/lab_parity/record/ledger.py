@@ -74,11 +74,11 @@ class Ledger:
 
     def give_back(self, booked: Booked, micro: int) -> None:
         """What was taken, after `micro` backward passes, belongs to the step that is still to come."""
-        later = {
-            (number + micro, generator, what, place): entry
-            for (number, generator, what, place), entry in self._booked.items()
-        }
-        self._booked = {**booked, **later}
+        later, self._booked = self._booked, dict(booked)
+        for (number, generator, what, place), (calls, words) in later.items():
+            entry = self._booked.setdefault((number + micro, generator, what, place), [0, 0])
+            entry[0] += calls
+            entry[1] = -1 if min(words, entry[1]) < 0 else entry[1] + words
 
     def book(self, generator: str, what: str, words: int | None, seen: bool = True) -> None:
         """`what` drew `words` 32-bit words (None: unknown), at the place from which this is called."""

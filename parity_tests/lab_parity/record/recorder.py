@@ -216,6 +216,7 @@ class Recorder:
             gradients = [row if row.key.name in fresh else known.get(row.key, row) for row in gradients]
         update.hyper, update.texts = ([], {}) if by_hand else hyper_rows(view)
         update.gradients = gradients
+        update.schedules |= self._calls.schedules([update.optimizer, *update.inside])
         self._capture.before_update(view, again)
 
     def _end(self, update: Update) -> None:
@@ -245,9 +246,9 @@ class Recorder:
         waiting = self._calls.waiting()
         view = with_inside(update.look(update.view), update.inside)
         micro = self._micro.take()
-        before, behind = self._calls.take(update.optimizer, view)
+        before, behind = self._calls.take(view)
         rows = [
-            *update.initial, *micro[0], *before, *update.gradients, *behind, *update.hyper,
+            *update.initial, *micro[0], *before, *update.gradients, *behind, *update.schedules.values(), *update.hyper,
             *state_rows(view, self._fingerprint), *param_rows(view, "param", self._fingerprint),
             *buffer_rows(view, self._fingerprint), *average_rows(view, self._fingerprint),
         ]  # fmt: skip

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import attrs
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim import optimizer as torch_optimizer
 
@@ -24,7 +24,7 @@ from lab_parity.record.inside import parameters_of
 from lab_parity.record.parents import Parents
 from lab_parity.record.sites import UpdateSite, watch
 from lab_parity.record.view import OptimizerView, Views
-from lab_parity.trace import Row
+from lab_parity.trace import Key, Row
 
 __all__ = ["Update", "Updates", "has_gradient"]
 
@@ -57,6 +57,7 @@ class Update:
     view: OptimizerView | None = None
     initial: list[Row] = attrs.field(factory=list)
     gradients: list[Row] = attrs.field(factory=list)
+    schedules: dict[Key, Row] = attrs.field(factory=dict)
     hyper: list[Row] = attrs.field(factory=list)
     texts: Mapping[bytes, str] = attrs.field(factory=dict)
 
@@ -145,7 +146,7 @@ class Updates:
             if not any(optimizer is other for other in whole.inside):
                 whole.inside.append(optimizer)
         closure = kwargs.get("closure", args[1] if len(args) > 1 else None)
-        if not callable(closure):
+        if not callable(closure) or isinstance(closure, nn.Module):
             self._look()
             return None
         (whole or update).by_closure = True
