@@ -1,7 +1,7 @@
 """Steps inside steps: subclasses, wrappers, home-grown optimizers around torch's, closures. Each is one step.
 
-One training by sharpness-aware minimisation (SAM) in several shapes, one by LBFGS: what the update used is recorded,
-wherever it came to be.
+One training by sharpness-aware minimisation (SAM) in several shapes: what the update used is recorded, wherever it came
+to be.
 """
 
 from __future__ import annotations
@@ -32,7 +32,6 @@ class Ways:
     second: float = 1.0
     closure: float = 1.0
     lr: float = 0.1
-    history: int = 5
     clip: float | None = 0.05
 
 
@@ -128,16 +127,16 @@ class Wrapper(torch.optim.Optimizer):
 class HomeGrown:
     """One around torch's, as Lab's `Torch` is: its state is a copy of what is inside."""
 
-    def __init__(self, params: Any, kind: Any = torch.optim.SGD, **settings: Any) -> None:
+    def __init__(self, params: Any, **settings: Any) -> None:
         self.groups = [{"params": list(params), "lr": settings["lr"], "multiplier": 1.0}]
-        self.inner = kind(self.groups[0]["params"], **settings)
+        self.inner = torch.optim.SGD(self.groups[0]["params"], **settings)
         self.slots: dict[Any, dict[str, Tensor]] = {}
 
-    def update(self, closure: Any = None) -> None:
+    def update(self) -> None:
         """Torch's."""
         for inner in self.inner.param_groups:
             inner["lr"] = self.groups[0]["lr"]
-        self.inner.step(*([closure] if closure else []))
+        self.inner.step()
         self.slots = {
             parameter: {key: value for key, value in state.items() if isinstance(value, Tensor)}
             for parameter, state in self.inner.state.items()
@@ -276,86 +275,3 @@ def test_another_clip_of_the_second_gradient_is_found_as_one(tmp_path: Path) -> 
         first = lab_parity.compare(a, sam(tmp_path / f"b{number}", shape, lambda step: Ways(clip=0.06))).first
         assert first is not None
         assert (first.step, first.phase, first.tensor) == (0, "clip", "clip_grad_norm_ max_norm")
-
-
-def lbfgs(path: Path, shape: str, ways: Callable[[int], Ways] = lambda step: Ways(), **recorded: Any) -> Path:
-    """Three steps by closure, of up to four evaluations."""
-    model = Home().eval()
-    data = torch.randn(STEPS, 8, 3, generator=torch.Generator().manual_seed(1))
-    settings: dict[str, Any] = {"lr": 0.1, "max_iter": 4, "history_size": ways(0).history}
-    with lab_parity.record(path, [SITE], **recorded):
-        inner = torch.optim.LBFGS
-        optimizer: Any
-        if shape == "home-grown":
-            optimizer = HomeGrown(model.parameters(), inner, **settings)
-            for parameter in model.parameters():
-                parameter.grad = torch.zeros_like(parameter)
-        elif shape == "wrapped":
-            optimizer = Around(inner(model.parameters(), **settings))
-        else:
-            optimizer = inner(model.parameters(), **settings)
-        for step in range(STEPS):
-            now, calls = ways(step), [0]
-
-            def closure(now: Ways = now, calls: list[int] = calls, step: int = step) -> Tensor:
-                model.zero_grad(set_to_none=False)
-                calls[0] += 1
-                factor = now.closure if calls[0] == 2 else 1.0
-                loss: Tensor = (model(data[step]).square().mean() + model.unused.sum() * 0) * factor
-                loss.backward()
-                if calls[0] == 4:
-                    scale(list(model.parameters()), now.second)
-                return loss
-
-            (optimizer.update if shape == "home-grown" else optimizer.step)(closure)
-    return path
-
-
-class Around(torch.optim.Optimizer):
-    """Hands everything on, the closure too."""
-
-    def __init__(self, inner: torch.optim.Optimizer) -> None:
-        super().__init__(inner.param_groups[0]["params"], {})
-        self.inner = inner
-
-    def step(self, closure: Any = None) -> Any:
-        """The inner one's."""
-        return self.inner.step(closure)
-
-
-@pytest.mark.parametrize("shape", ["home-grown", "wrapped"])
-def test_lbfgs_is_one_training_whatever_holds_it(tmp_path: Path, shape: str) -> None:
-    """Its settings and its whole state are compared, numbers included, and the gradients of its last evaluation."""
-    verdict = lab_parity.compare(lbfgs(tmp_path / "a", "plain"), lbfgs(tmp_path / "b", shape))
-    assert (verdict.rung, verdict.reasons) == ("identical", ()), verdict.first
-    assert (verdict.coverage.steps, verdict.coverage.micro_steps) == (STEPS, 4 * STEPS)
-    fields = {key.field for key in steps_of(tmp_path / "b")[0].keys if key.phase == "optimizer"}
-    assert fields >= {"hyper", "func_evals", "n_iter", "d", "t"}
-    gradients = [
-        digest.tobytes()
-        for step in steps_of(tmp_path / "b")
-        for key, digest in zip(step.keys, step.digests, strict=True)
-        if (key.phase, key.name) == ("grad", "body.0.weight")
-    ]
-    assert len(set(gradients)) == STEPS
-
-
-@pytest.mark.parametrize("shape", ["plain", "home-grown", "wrapped"])
-@pytest.mark.parametrize(
-    ("wrong", "place"),
-    [
-        (Ways(history=4), (0, None, "optimizer", "unused history_size")),
-        (Ways(closure=1.01), (1, 1, "loss", "loss")),
-        (Ways(second=1.01), (1, None, "grad", "body.0.weight")),
-    ],
-)
-def test_what_is_wrong_in_lbfgs_is_found_at_its_step(
-    tmp_path: Path, shape: str, wrong: Ways, place: tuple[Any, ...]
-) -> None:
-    """The history, one evaluation, the last gradient; the captured tensors are of the run that was compared."""
-    a = lbfgs(tmp_path / "a", "plain", capture=range(STEPS))
-    b = lbfgs(tmp_path / "b", shape, lambda step: wrong if step or wrong.history == 4 else Ways(), capture=range(STEPS))
-    first = lab_parity.compare(a, b).first
-    assert first is not None
-    assert (first.step, first.micro_step, first.phase, first.tensor) == place
-    assert lab_parity.diagnose(a, b) is not None
