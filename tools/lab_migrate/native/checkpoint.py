@@ -12,9 +12,10 @@ import torch
 from lab_bridge.checkpoint.atomic import new_file
 from lab_migrate.errors import UsageError
 from lab_migrate.native.adversarial import is_adversarial, optimizers_of
+from lab_migrate.native.package import stem_of
 from lab_migrate.native.parts.callbacks import HOOKS
 from lab_migrate.native.parts.precision import scaler_of
-from lab_migrate.native.project import Training, read_training, stem_of
+from lab_migrate.native.project import Training, read_training
 from lab_migrate.native.sheet import class_name
 from lab_migrate.native.tuned import Tuned, tuned
 from lab_migrate.native.windows import windows_of

@@ -24,6 +24,7 @@ from lab_migrate.native.files import read_files
 from lab_migrate.native.lookahead import Ahead, without_lookahead
 from lab_migrate.native.made import is_made_early, moving_schedules
 from lab_migrate.native.own_average import own_classes
+from lab_migrate.native.package import package_of, stem_of
 from lab_migrate.native.refused import NotNativeError
 from lab_migrate.native.relinked import relinked
 from lab_migrate.native.sam import Sharpness, without_sam
@@ -31,10 +32,10 @@ from lab_migrate.native.still_used import still_used
 from lab_migrate.native.taken import Taken, taken_out
 from lab_migrate.native.untimed import untimed
 from lab_migrate.native.windows import beside_windows
-from lab_migrate.native.write import Written, package_of, written
+from lab_migrate.native.write import Written, written
 from lab_migrate.project import read_source
 
-__all__ = ["Training", "convert_native", "read_training", "stem_of"]
+__all__ = ["Training", "convert_native", "read_training"]
 
 
 @attrs.frozen
@@ -45,7 +46,7 @@ class Training:
     `ahead` and `sharpness` are what Lookahead and SAM do around its optimizer. `taken` are the files out of which
     classes are taken that are written anew; `idle` are settings that Lab took no notice of, and `linked` the
     objectives of Lab's that the project's files build on. `made_early` is whether its objective is made before the
-    seed is set.
+    seed is set, `package` what is written.
     """
 
     script: Entry
@@ -59,6 +60,7 @@ class Training:
     idle: tuple[str, ...] = ()
     linked: tuple[str, ...] = ()
     made_early: bool = False
+    package: str = ""
 
 
 def convert_native(
@@ -76,7 +78,7 @@ def convert_native(
     try:
         stem, title = stem_of(training.config), _title(training.config)
         around = training.ahead, training.sharpness, training.linked, training.made_early
-        made = written(script, stem, title, training.trainer, document.schema, *around)
+        made = written(script, training.package, stem, title, training.trainer, document.schema, *around)
     except NotNativeError as error:
         return Conversion(root, "L3", (), (error.finding(root, _name_in(root, training.config)),))
     changes = _changes(root, script, made, document.files)
@@ -121,7 +123,8 @@ def read_training(
     refused += [why for one in optimizers for why in untimed(one, trainer.loader, stepper, document.schema, trainer)]
     clips = [one.gradients.clip for one in optimizers if getattr(one, "gradients", None) is not None]
     taken = taken_out(root, [*optimizers, *clips, *trainer.hooks], document.schema, _averages(trainer, document.schema))
-    linked = relinked(files, script.path, package_of(script, stem_of(own or source)), taken)
+    package = package_of(stem_of(own or source), files)
+    linked = relinked(files, script.path, package, taken)
     taken = {**taken, **linked.files}
     findings = [*unread, *script.findings, *legacy_imports(files, script.path, taken)]
     findings += [error.finding(root, name) for error in refused]
@@ -148,6 +151,7 @@ def read_training(
         idle,
         linked.targets,
         is_made_early(root, trainer, document.schema),
+        package,
     )
 
 
@@ -233,11 +237,6 @@ def _problem(root: Path, config: str, problem: Any) -> Finding:
         "LM405", f"{problem.path or 'config'}: {problem.message}", "correct the config", problem.place
     )
     return error.finding(root, config)
-
-
-def stem_of(config: Path) -> str:
-    """The name that a native training gets from its config's file."""
-    return "".join(letter if letter.isalnum() else "_" for letter in config.stem.lower()).strip("_") or "training"
 
 
 def _title(config: Path) -> str:

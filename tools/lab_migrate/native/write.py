@@ -25,7 +25,7 @@ from lab_migrate.native.sheet import Sheet, class_name
 from lab_migrate.native.tuned import tuned
 from lab_migrate.native.windows import windows_of
 
-__all__ = ["Written", "package_of", "written"]
+__all__ = ["Written", "written"]
 
 
 @attrs.frozen
@@ -39,12 +39,11 @@ class Written:
 
 
 def written(
-    script: Entry, stem: str, title: str, trainer: Any, schema: Schema,
+    script: Entry, package: str, stem: str, title: str, trainer: Any, schema: Schema,
     ahead: Ahead | None = None, sharpness: Sharpness | None = None, linked: Sequence[str] = (),
     made_early: bool = False,
 ) -> Written:  # fmt: skip
     """Write a project. Raises `NotNativeError` for what has no native form."""
-    package = package_of(script, stem)
     several = is_adversarial(trainer)
     parts = trainer.optimizer.optimizers.items() if several else (("", trainer.optimizer),)
     radius = sharpness.radius if sharpness is not None else None
@@ -79,11 +78,6 @@ def written(
     prefix = f"{folder}/" if folder else ""
     made = {prefix + path: text for path, text in formatted(files, sheet.modules).items()}
     return Written(package, sheet.name, "manual" if several or windows is not None else "automatic", made)
-
-
-def package_of(script: Entry, stem: str) -> str:
-    """The name of the package that is written."""
-    return f"{stem}_training" if script.path == f"{stem}.py" else stem
 
 
 def _context(sheet: Sheet) -> dict[str, Any]:
