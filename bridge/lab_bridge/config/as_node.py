@@ -7,7 +7,7 @@ from typing import Any
 
 from lab_bridge.config.nodes import Call, Entries, Items, Leaf, Node, Once
 from lab_bridge.config.schema import Builder, Schema
-from lab_bridge.config.structure import Deferred, Shared
+from lab_bridge.config.structure import Deferred, Listed, Shared
 from lab_bridge.config.types import OWN, REQUIRED
 
 __all__ = ["as_node"]
@@ -25,7 +25,10 @@ def as_node(value: Any, schema: Schema, defaults: bool = False) -> Node:
     if builder is not None:
         return _call(value, builder, schema, defaults)
     if isinstance(value, list | tuple):
-        return Items(tuple(as_node(item, schema, defaults) for item in value), is_tuple=isinstance(value, tuple))
+        return Items(
+            tuple(as_node(item, schema, defaults) for item in value),
+            is_tuple=isinstance(value, tuple) and not isinstance(value, Listed),
+        )
     if isinstance(value, Mapping):
         return Entries({key: as_node(item, schema, defaults) for key, item in value.items()})
     return Leaf(value)

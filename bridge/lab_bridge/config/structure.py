@@ -29,7 +29,13 @@ from lab_bridge.config.problems import ConfigErrors, did_you_mean
 from lab_bridge.config.schema import Builder, Schema
 from lab_bridge.config.types import OWN, REQUIRED, VALUES, Own, factory_of, is_built, spell_type
 
-__all__ = ["Shared", "structure", "structure_entry"]
+__all__ = ["Listed", "Shared", "structure", "structure_entry"]
+
+
+class Listed(tuple[Any, ...]):
+    """What a config spells as a list: frozen here, a list to whom it is given."""
+
+    __slots__ = ()
 
 
 @attrs.frozen(kw_only=True)
@@ -186,7 +192,7 @@ def _each(node: Items, type_: Any, inner: list[Any], converter: cattrs.Converter
             failed.append(at(error, f"[{index}]"))
     if failed:
         raise IterableValidationError("", failed, type_)
-    return tuple(made)
+    return tuple(made) if node.is_tuple else Listed(made)
 
 
 def _mapping(node: Node, type_: Any, converter: cattrs.Converter, _: Schema) -> dict[Any, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 
 from lab_bridge.config.schema import Builder, Schema
-from lab_bridge.config.structure import Deferred, Shared
+from lab_bridge.config.structure import Deferred, Listed, Shared
 from lab_bridge.config.types import OWN, REQUIRED
 from lab_migrate.native.labs import is_labs
 from lab_migrate.native.lift import is_public
@@ -43,7 +43,7 @@ class Expressions:
             return "{" + ", ".join(f"{key!r}: {self.of(item)}" for key, item in value.items()) + "}"
         if isinstance(value, list | tuple):
             spelled = [self.of(item) for item in value]
-            if any(self.schema.builder_of(item) is not None for item in value):
+            if isinstance(value, list | Listed):  # as gin gives it: `x[[0, 2]]` is another thing than `x[(0, 2)]`
                 return f"[{', '.join(spelled)}]"
             return f"({', '.join(spelled)}{',' if len(spelled) == 1 else ''})"
         return repr(value)
