@@ -263,8 +263,8 @@ class Meter:
         self.total = 0.0
 
 
-def test_a_value_that_has_no_place_where_the_run_goes_on_is_said(checkpoint: Any) -> None:
-    """The loop makes its object when it first needs it: the resumed run makes a new one, which begins at zero."""
+def test_an_object_that_the_loop_makes_when_it_first_needs_it_is_carried(checkpoint: Any) -> None:
+    """The resumed run has it from the start."""
 
     def run() -> list[float]:
         meter: Meter | None = None
@@ -280,7 +280,24 @@ def test_a_value_that_has_no_place_where_the_run_goes_on_is_said(checkpoint: Any
         return said
 
     assert checkpoint.written_at(3, run) == [0, 1, 3, 6, 10]
-    with pytest.warns(UserWarning, match=r"resume: meter\.total: the checkpoint has a value, and the program no such"):
+    assert checkpoint.resumed(run) == [0, 1, 3, 6, 10]
+
+
+def test_a_value_that_has_no_place_where_the_run_goes_on_is_said(checkpoint: Any) -> None:
+    """The loop makes a library's object when it first needs it: the resumed run makes a new one."""
+
+    def run() -> None:
+        layer: torch.nn.Module | None = None
+
+        def training_step(index: int) -> None:
+            nonlocal layer
+            layer = layer or torch.nn.Dropout(0.1)
+            layer.p = index / 10  # type: ignore[assignment]
+
+        outlined.fit(training_step, range(5))
+
+    checkpoint.written_at(3, run)
+    with pytest.warns(UserWarning, match=r"resume: .*layer\.p.*: the checkpoint has a value, and the program no such"):
         checkpoint.resumed(run)
 
 

@@ -77,25 +77,21 @@ def test_a_large_container_that_does_not_change_is_not_kept(checkpoint: Any) -> 
     assert set(torch.load(checkpoint.file)["outlined"]["carried"]) == {"seen"}
 
 
-class Transition:
-    """An entry that no checkpoint holds."""
-
-
 def test_a_container_that_cannot_be_kept_is_said(checkpoint: Any) -> None:
     """A memory of objects; one that each iteration makes anew carries nothing."""
 
     def run() -> None:
-        memory, latest = [Transition()] * 100, None
+        memory, latest = [object()] * 100, None
 
         def training_step(index: int) -> None:
             nonlocal latest
-            memory.append(Transition())
-            latest = [Transition()]
+            memory.append(object())
+            latest = [object()]
 
         outlined.fit(training_step, range(3))
 
     checkpoint.written_at(2, run)
-    with pytest.warns(UserWarning, match=r"resume: memory: its 102 entries \(Transition\) are not kept") as said:
+    with pytest.warns(UserWarning, match=r"resume: memory: its 102 entries \(object\) are not kept") as said:
         checkpoint.resumed(run)
     assert not any("latest" in str(one.message) for one in said)
 
@@ -140,7 +136,7 @@ def test_a_container_that_is_not_there_yet_where_the_run_goes_on(checkpoint: Any
     """Made between two loops, and not kept: the resumed run makes it, and is told."""
 
     def run() -> None:
-        exec(_LATE, {"Entry": Transition})
+        exec(_LATE, {"Entry": object})
 
     checkpoint.written_at(4, run)
     with pytest.warns(UserWarning, match="resume: memory: its 102 entries"):

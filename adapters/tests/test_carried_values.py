@@ -516,27 +516,93 @@ def test_what_refuses_its_own_state_is_put_back_by_its_attributes(checkpoint: An
     resumes(checkpoint, run)
 
 
-def test_an_object_in_place_of_one_of_another_class_is_said(checkpoint: Any) -> None:
-    """No checkpoint holds it."""
+@dataclasses.dataclass
+class Stay:
+    """An entry of a memory, which the training makes."""
+
+    state: Tensor
+    reward: float
+    next: Stay | None = None
+
+
+class Memory(collections.deque[Any]):
+    """A memory with an attribute."""
+
+    pushed = 0
+
+    def push(self, entry: Any) -> None:
+        """Add it."""
+        self.append(entry)
+        self.pushed += 1
+
+
+def of_memory(kind: Callable[[Tensor, float], Any]) -> Factor:
+    """Objects that the training makes, in a list of its own making; the newest by a name of its own, too."""
+    memory, newest = Memory(maxlen=4), None
+
+    def factor() -> float:
+        nonlocal newest
+        entry = kind(torch.full((2,), float(memory.pushed)), memory.pushed / 3)
+        if isinstance(entry, Stay):
+            entry.next = newest
+        memory.push(entry)
+        newest = entry
+        assert newest is memory[-1]
+        rewards = sum(one.reward if isinstance(one, Stay) else one.count for one in memory)
+        return 1 + rewards + memory.pushed / 10 + memory.maxlen
+
+    return factor
+
+
+def other_class() -> Factor:
+    """An object in place of one of another class."""
 
     class One:
         rate = 1.0
 
     class Other:
-        rate = 2.0
+        def __init__(self, rate: float) -> None:
+            self.rate = rate
+
+    now: Any = One()
+
+    def factor() -> float:
+        nonlocal now
+        before = float(now.rate)
+        now = Other(before + 1)
+        return before
+
+    return factor
+
+
+MADE = {
+    "named tuples": lambda: of_memory(lambda state, reward: Pair(reward, state)),
+    "objects": lambda: of_memory(Stay),
+    "one of another class": other_class,
+}
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_objects_that_the_training_makes_are_carried(checkpoint: Any, name: str) -> None:
+    """By their attributes, which may be objects, too; two names of one stay one."""
+    resumes(checkpoint, lambda: trained(MADE[name]()))
+
+
+def test_an_object_of_a_library_in_place_of_another_is_said(checkpoint: Any) -> None:
+    """No checkpoint holds it."""
 
     def run() -> list[str]:
-        now: Any = One()
+        activation: torch.nn.Module = torch.nn.ReLU()
 
         def factor() -> float:
-            nonlocal now
-            before, now = now.rate, Other()
-            return float(before)
+            nonlocal activation
+            before, activation = activation, torch.nn.Tanh()
+            return 1 + before(torch.tensor(0.5)).item()
 
         return trained(factor)
 
     checkpoint.written_at(3, run)
-    with pytest.warns(UserWarning, match=r"resume: factor\.now: Other are not kept"):
+    with pytest.warns(UserWarning, match=r"resume: factor\.activation: Tanh are not kept"):
         checkpoint.resumed(run)
 
 

@@ -79,9 +79,11 @@ class Carried:
             {id(owner): path for path, owner in reversed(self.walk.owners.items())},
             {lies: name for name, tensor in models.items() if (lies := where(tensor.detach()))},
             _shared(tensors_in([value for _, value, _ in changed])),
+            lambda value: self._known.path_of(value) is not None,
         )
         state = {}
-        for path, value, before in changed:
+        # What an object holds comes before the containers that hold the object: it has a place of its own.
+        for path, value, before in reversed(changed):
             if value is MISSING:
                 continue
             packed = packing.pack(value, before)
@@ -91,6 +93,10 @@ class Carried:
             else:
                 packing.forget()
         return state
+
+    def iterate(self) -> None:
+        """An iteration around the loops begins."""
+        self._known.iterate()
 
     def places_of(self, bodies: list[Any], state: Mapping[str, Any]) -> tuple[dict[str, Slot], dict[str, Any]]:
         """Path -> slot and path -> object of all that there is, by the paths that are known, for a state."""
@@ -130,7 +136,8 @@ class Carried:
                 slot = None
             if slot is None:
                 nowhere.append(path)
-        return nowhere
+        made = tuple(f"{path}{mark}" for path in (*unpacking.built, *unpacking.warned) for mark in ".[")
+        return [path for path in nowhere if not path.startswith(made)]
 
     def restore_below(self, bodies: list[Any], state: dict[str, Any], owner: Any) -> None:
         """Put back only the plain values of one object and of what it holds."""

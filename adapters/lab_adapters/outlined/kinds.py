@@ -6,7 +6,7 @@ import functools
 import multiprocessing.queues
 import queue
 import types
-from collections import Counter, OrderedDict, defaultdict, deque
+from collections import OrderedDict, defaultdict, deque
 from collections.abc import Iterable
 from typing import Any
 
@@ -24,7 +24,6 @@ _BASES: dict[type[Any], str] = {
 _NAMED = (type, types.FunctionType, types.MethodType, types.BuiltinFunctionType)
 _BUILTIN = (*_BASES, OrderedDict, defaultdict)
 _MADE = {"list": list, "tuple": tuple, "set": set, "frozenset": frozenset, "deque": deque, "dict": dict}
-_KNOWN = {"collections.Counter": Counter}
 
 
 def container_kind(value: Any) -> str | None:
@@ -45,23 +44,25 @@ def name_of(value: Any) -> str:
     return f"{named.__module__}.{named.__qualname__}{f':{line}' if line else ''}"
 
 
-def filled(kind: str, entries: Iterable[Any], target: Any, cls: str | None, maxlen: int | None = None) -> Any:
+def filled(kind: str, entries: Iterable[Any], target: Any, cls: Any, maxlen: int | None = None) -> Any:
     """A container of these entries: the target where it can be filled, else a new one of its class.
 
-    Raises `TypeError` where that class (`cls`, of one that is not Python's own) is not known here.
+    `cls` is the class of one that is not Python's own.
     """
     entries = list(entries)
-    fits = container_kind(target) == kind and (cls is None or name_of(type(target)) == cls)
+    fits = container_kind(target) == kind and (cls is None or type(target) is cls)
     if fits and kind in ("tuple", "frozenset"):
         return _remade(entries, target)
     if fits:
         _fill(kind, entries, target)
         return target
-    if cls is not None and cls not in _KNOWN:
-        raise TypeError(cls)
-    if cls is not None:
-        return _KNOWN[cls](dict(entries))
-    return deque(entries, maxlen) if kind == "deque" else _MADE[kind](entries)
+    if cls is not None and kind in ("tuple", "frozenset"):
+        return _of_class(cls, entries)
+    made = cls.__new__(cls) if cls is not None else deque(maxlen=maxlen) if kind == "deque" else None
+    if made is None:
+        return _MADE[kind](entries)
+    _fill(kind, entries, made)
+    return made
 
 
 def _fill(kind: str, entries: list[Any], target: Any) -> None:
@@ -86,5 +87,9 @@ def _fill(kind: str, entries: list[Any], target: Any) -> None:
 def _remade(entries: list[Any], target: Any) -> Any:
     if len(entries) == len(target) and all(one is other for one, other in zip(entries, target, strict=True)):
         return target
+    return _of_class(type(target), entries)
+
+
+def _of_class(cls: Any, entries: list[Any]) -> Any:
     # Named tuples take their fields one by one.
-    return target._make(entries) if hasattr(target, "_make") else type(target)(entries)
+    return cls._make(entries) if hasattr(cls, "_make") else cls.__new__(cls, entries)

@@ -11,6 +11,7 @@ import functools
 import sys
 import sysconfig
 import types
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -81,6 +82,8 @@ def is_own_module(module: types.ModuleType) -> bool:
 def is_own_class(cls: type) -> bool:
     """Whether the program defines it: not a library, and not as a list of constants."""
     top = cls.__module__.split(".")[0]
+    if cls is Counter:
+        return True  # no more than a dictionary
     if isinstance(cls, enum.EnumMeta) or top in LIBRARIES or (top in sys.stdlib_module_names and top != "__main__"):
         return False
     file = getattr(sys.modules.get(cls.__module__), "__file__", None)

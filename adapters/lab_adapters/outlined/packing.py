@@ -9,7 +9,7 @@ more is saved than its class and where it is first met; what it holds is kept at
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from lab_adapters.outlined.forms import PLAIN, form_of
+from lab_adapters.outlined.instances import attributes_of, is_plain
 from lab_adapters.outlined.iterators import Replayed, is_raw
 from lab_adapters.outlined.kinds import FED, LARGE, container_kind, is_builtin, name_of
 from lab_adapters.outlined.marks import TensorMark
@@ -29,6 +30,8 @@ __all__ = ["MISSING", "Packing"]
 MANY, MOST_BYTES = 10_000, 2**30
 #: In place of a value that is not there, or that has no plain form.
 MISSING = object()
+#: Objects in objects are kept this far.
+DEEPEST = 50
 
 
 @attrs.define(eq=False)
@@ -45,6 +48,8 @@ class Packing:
     objects: Mapping[int, str] = attrs.field(factory=dict)
     bases: Mapping[int, str] = attrs.field(factory=dict)
     shared: frozenset[int] = frozenset()
+    #: Whether a run that goes on has an object, too; others are kept by their attributes.
+    was_there: Callable[[Any], bool] = lambda value: False
     #: Classes of what had no plain form in the value that was packed last.
     left: list[str] = attrs.field(factory=list)
     #: Tensors and containers that were packed: their identities and numbers.
@@ -53,6 +58,7 @@ class Packing:
     #: What was numbered lives until the end, so that no identity is given twice.
     _kept: list[Any] = attrs.field(factory=list)
     _last: list[int] = attrs.field(factory=list)
+    _depth: int = 0
 
     def whole(self, value: Any, before: Any = None) -> Any:
         """The value's plain form, `MISSING` where it has, or holds, what has none."""
@@ -61,7 +67,7 @@ class Packing:
 
     def pack(self, value: Any, before: Any = None) -> Any:
         """The value's plain form; of what has none, its class. `before` is its mark when the loop began, if any."""
-        self.left, self._last = [], []
+        self.left, self._last, self._depth = [], [], 0
         return self._pack(value, before)
 
     def forget(self) -> None:
@@ -102,7 +108,11 @@ class Packing:
     def _container(self, kind: str, value: Any, before: Any) -> dict[str, Any]:
         if id(value) in self._seen:
             return {"kind": "again", "value": self._seen[id(value)]}
-        more: dict[str, Any] = {} if is_builtin(value) else {"class": name_of(type(value))}
+        more: dict[str, Any] = {}
+        if not is_builtin(value):
+            more["class"] = name_of(type(value))
+            if not is_plain(value):
+                self.left.append(type(value).__name__)
         if isinstance(value, deque):
             more["maxlen"] = value.maxlen
         if kind in ("list", "dict", "set", "deque"):
@@ -125,10 +135,21 @@ class Packing:
         return {"kind": kind, "value": packed, **more}
 
     def _object(self, value: Any) -> dict[str, Any]:
-        self.left.append(type(value).__name__)
+        if id(value) in self._seen:
+            return {"kind": "again", "value": self._seen[id(value)]}
         # Of two iterators of one class, the other says nothing of where this one was.
         path = None if is_raw(value) else self.objects.get(id(value))
-        return {"kind": "object", "value": path, "class": name_of(value), "moved": is_raw(value)}
+        made: dict[str, Any] = {"kind": "object", "value": path, "class": name_of(value), "moved": is_raw(value)}
+        if self.was_there(value) and path is not None:
+            return made
+        if not is_plain(value) or self._depth > DEEPEST:
+            self.left.append(type(value).__name__)
+            return made
+        self._depth += 1
+        made["number"] = self._number(value)
+        made["attributes"] = [[name, self._pack(inner, None)] for name, inner in attributes_of(value).items()]
+        self._depth -= 1
+        return made
 
     def _iterator(self, value: Replayed) -> Any:
         loader = self.loaders.get(id(value.loader)) if value.loader is not None else None

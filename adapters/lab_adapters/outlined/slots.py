@@ -76,6 +76,13 @@ class Slot:
 def slots(bodies: list[Any], walk: Walk | None = None) -> Iterator[Slot]:
     """Every slot; two of one name have different paths. What is met on the way is noted in `walk`."""
     walk = walk or Walk()
+    if walk.known is not None:
+        # Which objects there are first: a name that goes on to another one, and comes before the list of all, changes
+        # the path of none.
+        every = Walk()
+        for _ in slots(bodies, every):
+            pass
+        walk.claimed = walk.known.claimed(every.owners.values())
     functions = [one for body in bodies if isinstance(one := getattr(body, "__func__", body), types.FunctionType)]
     walk.home = functions[0].__globals__ if functions else {}
     # All of their own names first: what a name of the loop's leads to may not be there on resume.
@@ -84,14 +91,12 @@ def slots(bodies: list[Any], walk: Walk | None = None) -> Iterator[Slot]:
 
 
 class Walk:
-    """What is met on the way through a program's objects.
-
-    `known` are the paths that objects had when they were met first: a name that goes on to another one, and comes
-    before the list of all, changes the path of none.
-    """
+    """What is met on the way through a program's objects; those that are `known` keep their paths."""
 
     def __init__(self, known: Known | None = None) -> None:
-        self._known = known if known is not None else Known()
+        self.known = known
+        #: The paths of known objects, which no other takes.
+        self.claimed: dict[str, int] = {}
         #: The program's objects, functions, classes and modules by the path under which they are met first.
         self.owners: dict[str, Any] = {}
         #: Paths of functions: what a loop binds, it binds anew.
@@ -143,12 +148,20 @@ class Walk:
             self._later(slot.path, value)
         return slot
 
+    def _free(self, path: str, value: Any) -> str:
+        known = self.known.path_of(value) if self.known is not None else None
+        if known is not None:
+            return known
+        while path in self.claimed or (path in self.owners and not _is_called_through(self.owners[path])):
+            path += "+"
+        return path
+
     def _later(self, path: str, value: Any) -> None:
         if not isinstance(value, _LEADS_NOWHERE) and not form_of(value) and not is_raw(value):
             self._next.append((path, value))
 
     def _inside(self, path: str, value: Any) -> Iterator[Slot]:
-        path = self._known.path_of(value, path)
+        path = self._free(path, value)
         if isinstance(value, _CONTAINERS):
             yield from self._entries(path, value)
             if is_builtin(value):
@@ -280,6 +293,11 @@ def _functions_of(inner: Any) -> list[types.FunctionType]:
     else:
         found = [getattr(inner, "__func__", getattr(inner, "func", inner))] if hasattr(type(inner), "__get__") else []
     return [one for one in found if isinstance(one, types.FunctionType) and is_own_function(one)]
+
+
+def _is_called_through(owner: Any) -> bool:
+    """What is met through it has its path, too."""
+    return "__wrapped__" in _own(owner)
 
 
 def _own(value: Any) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from lab_adapters.outlined.forms import FORMS, in_place
+from lab_adapters.outlined.instances import attributes_of, class_named, put_attributes
 from lab_adapters.outlined.iterators import Replayed, lost, replay
 from lab_adapters.outlined.kinds import filled, name_of
 from lab_adapters.outlined.own_generators import put_generator
@@ -37,6 +38,10 @@ class Unpacking:
     #: Of places that several tensors share: one that lies there, and those that were made of it.
     _storages: dict[int, Tensor] = attrs.field(factory=dict)
     _views: dict[int, list[Tensor]] = attrs.field(factory=dict)
+    #: Paths of objects that were made of their attributes.
+    built: list[str] = attrs.field(factory=list)
+    #: Paths of what could not be made again.
+    warned: list[str] = attrs.field(factory=list)
     #: What of the value in hand no checkpoint holds.
     _left: list[str] = attrs.field(factory=list)
 
@@ -50,6 +55,7 @@ class Unpacking:
         made = self._unpack(packed, target, name)
         if not self._left:
             return made
+        self.warned.append(name)
         what = ", ".join(sorted(set(self._left))[:4])
         if isinstance(packed["value"], list | int) and packed["kind"] != "object":
             size = len(packed["value"]) if isinstance(packed["value"], list) else packed["value"]
@@ -73,7 +79,9 @@ class Unpacking:
             base = self.tensors[value]
             return base if kind == "of a model" else self._view(packed, base.detach())
         if kind == "again":
-            return self._made[value]
+            if value not in self._made:
+                self._left.append("what another name has")
+            return self._made.get(value, target)
         if kind == "tensor":
             return self._tensor(packed, target)
         if kind == "view":
@@ -107,12 +115,30 @@ class Unpacking:
         return in_place(FORMS[packed["kind"]].read(packed["value"], target), target)
 
     def _object(self, packed: dict[str, Any], target: Any) -> Any:
-        """The program's own of that path, or what stands there, where it is of the same class."""
-        for one in (self.objects.get(packed["value"]), target):
-            if one is not None and name_of(one) == packed["class"] and not packed["moved"]:
-                return one
-        self._left.append(packed["class"].rpartition(".")[2])
-        return target
+        """The program's own of that path, else one made of its attributes, else what stands there, if of its class."""
+        same = [
+            one
+            for one in (self.objects.get(packed["value"]), target)
+            if one is not None and name_of(one) == packed["class"] and not packed["moved"]
+        ]
+        known = packed["value"] in self.objects
+        if same and (known or "attributes" not in packed):
+            return self._with_attributes(same[0], packed)
+        cls = class_named(packed["class"], self.objects.values()) if "attributes" in packed else None
+        if cls is None:
+            self._left.append(packed["class"].rpartition(".")[2])
+            return target
+        if packed["value"] is not None:
+            self.built.append(packed["value"])
+        return self._with_attributes(cls.__new__(cls), packed)
+
+    def _with_attributes(self, made: Any, packed: dict[str, Any]) -> Any:
+        if "number" in packed:
+            self._made[packed["number"]] = made
+            there = attributes_of(made)
+            kept = {name: self._unpack(inner, there.get(name), "") for name, inner in packed["attributes"]}
+            put_attributes(made, {name: value for name, value in kept.items() if value is not there.get(name, packed)})
+        return made
 
     def _iterator(self, packed: dict[str, Any], target: Any, name: str) -> Any:
         state, path = packed["value"], packed["loader"]
@@ -149,11 +175,14 @@ class Unpacking:
             return target
         if kind == "objects":
             return _objects(entries, packed["shape"], target)
-        try:
-            made = filled(kind, entries, target, packed.get("class"), packed.get("maxlen"))
-        except TypeError:
-            self._left.append(packed["class"].rpartition(".")[2])
-            return target
+        cls = None
+        if "class" in packed:
+            same = name_of(type(target)) == packed["class"]
+            cls = type(target) if same else class_named(packed["class"], self.objects.values())
+            if cls is None:
+                self._left.append(packed["class"].rpartition(".")[2])
+                return target
+        made = filled(kind, entries, target, cls, packed.get("maxlen"))
         if number is not None:
             self._made[number] = made
             self._filled.add(id(made))

@@ -1,0 +1,63 @@
+"""Objects of a program's own plain classes, as their attributes, and made of them again without running its code.
+
+As Python's `copy` and `pickle` make them by default: a new object of the class, and its attributes. Of a class that has
+an own way to be copied, or that is a library's, nothing is made.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+
+from lab_adapters.outlined.kinds import container_kind, name_of
+from lab_adapters.outlined.names import is_own_class
+
+__all__ = ["attributes_of", "class_named", "is_plain", "put_attributes"]
+
+_OWN_WAY = ("__reduce__", "__reduce_ex__", "__copy__", "__deepcopy__", "__getnewargs__", "__getnewargs_ex__")
+_NOT_PLAIN = (torch.nn.Module, torch.optim.Optimizer, torch.Tensor, BaseException, type)
+
+
+def is_plain(value: Any) -> bool:
+    """Whether it is nothing but its attributes, or its entries and attributes."""
+    cls: Any = type(value)
+    own_way = any(getattr(cls, name, None) is not getattr(object, name, None) for name in _OWN_WAY)
+    simple = cls.__new__ is object.__new__ and not own_way
+    return is_own_class(cls) and not isinstance(value, _NOT_PLAIN) and (simple or container_kind(value) is not None)
+
+
+def attributes_of(value: Any) -> dict[str, Any]:
+    """Of its own dictionary and its slots."""
+    found = dict(getattr(value, "__dict__", {}))
+    for cls in type(value).__mro__:
+        own = vars(cls).get("__slots__", ())
+        for name in [own] if isinstance(own, str) else own:
+            if not name.startswith("__") and hasattr(value, name):
+                found[name] = getattr(value, name)
+    return found
+
+
+def put_attributes(made: Any, attributes: Mapping[str, Any]) -> None:
+    """Assign them, also where the class forbids it."""
+    for name, value in attributes.items():
+        object.__setattr__(made, name, value)
+
+
+def class_named(name: str, known: Iterable[Any]) -> Any:
+    """The program's class of this name: one of the known ones, or of a module that is imported."""
+    for one in known:
+        if isinstance(one, type) and name_of(one) == name:
+            return one
+    module, _, rest = name.rpartition(".")
+    while module:
+        found: Any = sys.modules.get(module)
+        for part in rest.split(".") if found is not None else ():
+            found = vars(found).get(part) if hasattr(found, "__dict__") else None
+        if isinstance(found, type) and is_own_class(found):
+            return found
+        module, _, head = module.rpartition(".")
+        rest = f"{head}.{rest}"
+    return None
