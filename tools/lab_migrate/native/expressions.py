@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -46,7 +47,7 @@ class Expressions:
             if isinstance(value, list | Listed):  # as gin gives it: `x[[0, 2]]` is another thing than `x[(0, 2)]`
                 return f"[{', '.join(spelled)}]"
             return f"({', '.join(spelled)}{',' if len(spelled) == 1 else ''})"
-        return repr(value)
+        return f'float("{value}")' if isinstance(value, float) and not math.isfinite(value) else repr(value)
 
     def name(self, builder: Builder) -> str:
         """The name under which a builder is imported."""

@@ -9,6 +9,7 @@ import attrs
 
 from lab_bridge.config.schema import Schema
 from lab_migrate.native.adversarial import adversarial, is_adversarial
+from lab_migrate.native.distinct import require_distinct
 from lab_migrate.native.entry import Entry
 from lab_migrate.native.lookahead import Ahead
 from lab_migrate.native.parts.callbacks import anneals, callbacks
@@ -75,6 +76,8 @@ def written(
     }
     for one, own in sorted(sheet.own.items()):
         files[f"{package}/{one}"] = rendered(one, {**context, **own})
+    for path, text in files.items():
+        require_distinct(path, text)
     prefix = f"{folder}/" if folder else ""
     made = {prefix + path: text for path, text in formatted(files, sheet.modules).items()}
     return Written(package, sheet.name, "manual" if several or windows is not None else "automatic", made)

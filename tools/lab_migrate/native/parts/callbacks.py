@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,12 +19,6 @@ __all__ = ["Annealed", "anneals", "callbacks"]
 
 #: Hooks of Lab's that have a form as callbacks.
 HOOKS = ("Anneal", "Keep", "StopOnNaN")
-
-#: Callbacks that may be written beside a project's own.
-WRITTEN = (
-    "Anneal", "Average", "EvaluationDraws", "FirstEvaluation", "Generators", "Lookahead", "Saving", "StopOnNaN",
-    "average_of",
-)  # fmt: skip
 
 
 @attrs.frozen
@@ -68,9 +61,10 @@ def callbacks(sheet: Sheet, batches: str | None) -> dict[str, Any]:
     ]  # fmt: skip
     imports += [f"from {sheet.package}.average import {average['own']}"] if average and average["own"] else []
     imports += [line for one in own.values() for line in one.imports]
-    written = {one.name: one for one in own.values()}
-    _require_distinct(imports, [*WRITTEN, *written])
-    sheet.own["callbacks.py"] = {"imports": imports, "own_hooks": [one.code for one in written.values()]}
+    # Two of one class have the same code; two of one name have not, and are seen when the file is written.
+    sheet.own["callbacks.py"] = {
+        "imports": imports, "own_hooks": list(dict.fromkeys(one.code for one in own.values())),
+    }  # fmt: skip
     listed = [
         "Generators()",
         *(["Lookahead(config.lookahead)"] if sheet.ahead is not None else []),
@@ -128,21 +122,6 @@ def _own(sheet: Sheet, batches: str | None) -> dict[int, OwnHook]:
             )  # fmt: skip
         found[number] = one
     return found
-
-
-def _require_distinct(imports: Sequence[str], classes: Sequence[str]) -> None:
-    """Files that hooks come from may have different things under one name. Raises `NotNativeError`."""
-    bound = dict.fromkeys(classes, "")
-    if len(bound) < len(classes):
-        raise NotNativeError("LM405", "a hook has the name of a callback that is written", "rename it")
-    for line in dict.fromkeys(imports):
-        for node in ast.walk(ast.parse(line)):
-            if isinstance(node, ast.alias):
-                name, origin = node.asname or node.name, line.partition(" import ")[0] + node.name
-                if bound.setdefault(name, origin) != origin:
-                    raise NotNativeError(
-                        "LM405", f"hooks have different things under the name {name} ({line})", "rename one of them"
-                    )
 
 
 def _draws(sheet: Sheet, average: dict[str, Any] | None) -> dict[str, Any] | None:

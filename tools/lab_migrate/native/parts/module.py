@@ -90,13 +90,15 @@ def imports_of(sheet: Sheet) -> list[str]:
 
 def optimizer_file(sheet: Sheet) -> None:
     """Optimizers that torch does not have, and groups of parameters."""
-    own = {one.kind: _class(one) for one in sheet.optimizers if one.code is not None}
+    own: list[dict[str, Any]] = []
+    for made in (_class(one) for one in sheet.optimizers if one.code is not None):
+        own += [made] if made not in own else []  # two of one name are seen when the file is written
     grouped = [one for one in sheet.optimizers if one.grouped]
     if not own and not grouped and not any(one.around for one in sheet.optimizers):
         return
     needed = [line for one in sheet.optimizers if one.code is not None for line in one.code.imports]
     sheet.own["optimizer.py"] = {
-        "own": list(own.values()),
+        "own": own,
         "sam": sheet.optimizers[0].origin if sheet.sharpness is not None else None,
         "masters": next((one.origin for one in sheet.optimizers if one.masters), None),
         "groups": bool(grouped),
