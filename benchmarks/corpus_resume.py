@@ -86,9 +86,8 @@ def _interrupted(name: str, given: argparse.Namespace, home: Path, sources: Path
         lines = [json.loads(line) for line in trace.read_text().splitlines()] if trace.exists() else []
         return lines, failed, log.read_text(errors="replace")
 
-    whole, failed, text = run("whole", RESUME_AT=str(batch))
+    whole, failed, _ = run("whole", RESUME_AT=str(batch))
     notes = sorted(work.glob(f"{batch}.note*"))
-    print(text[-3000:]) if os.environ.get("DEBUG") else None
     if failed or not notes:
         return Row(name, batch, 0, 0, f"inconclusive: {failed or 'the training has fewer batches'}", "no checkpoint")
     before = int(notes[0].read_text())

@@ -133,6 +133,7 @@ VALUES: dict[str, Callable[[], Factor]] = {
     "what a partial function is given": lambda: functools.partial(_counted, {"count": 0}),
     "one of several objects": lambda: changing_choice(),
     "one of several lists": lambda: changing_list(),
+    "functions and classes in a registry": lambda: registered(),
     "one of several functions": lambda: changing_function(),
     "more objects than fit on a page": lambda: filled(
         [types.SimpleNamespace(count=0) for _ in range(1200)],
@@ -158,6 +159,24 @@ def changing_choice() -> Factor:
         at = (at + 1) % 3
         stage = stages[at]
         return rate
+
+    return factor
+
+
+def second_of_two() -> float:
+    """Which a name may go on to."""
+    return 2.0
+
+
+def registered() -> Factor:
+    """Functions that the training registers, by the names that a module has for them."""
+    registry: dict[str, Any] = {"calls": 0}
+
+    def factor() -> float:
+        registry["calls"] += 1
+        registry.setdefault("function", second_of_two)
+        registry.setdefault("class", Slotted)
+        return float(registry["function"]() + registry["class"](registry["calls"]).count)
 
     return factor
 
@@ -514,6 +533,37 @@ def test_what_refuses_its_own_state_is_put_back_by_its_attributes(checkpoint: An
         return trained(factor)
 
     resumes(checkpoint, run)
+
+
+class Hub:
+    """Its state holds objects of the program's own, which no checkpoint does (as mmengine's message hub)."""
+
+    def __init__(self) -> None:
+        self.seen = {"loss": Slotted()}
+
+    def state_dict(self) -> dict[str, Any]:
+        """The objects themselves."""
+        return dict(self.seen)
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """The same."""
+        self.seen = state
+
+
+def test_what_saves_objects_is_put_back_by_its_attributes(checkpoint: Any) -> None:
+    """The file holds nothing but plain values and tensors."""
+
+    def run() -> list[str]:
+        hub = Hub()
+
+        def factor() -> float:
+            hub.seen["loss"].count += 1
+            return 1 + hub.seen["loss"].count / 3
+
+        return trained(factor)
+
+    resumes(checkpoint, run)
+    torch.load(checkpoint.file, weights_only=True)
 
 
 @dataclasses.dataclass

@@ -51,8 +51,9 @@ def settings(outlined: Any) -> None:
             self.left -= 1
             if self.left == 0:
                 trainer.save_checkpoint(of_rank("RESUME_FILE"))
-                lines = Path(os.environ["CORPUS_TRACE"]).read_text().count("\n")
-                Path(of_rank("RESUME_NOTE")).write_text(str(lines))
+                if "CORPUS_TRACE" in os.environ:
+                    lines = Path(os.environ["CORPUS_TRACE"]).read_text().count("\n")
+                    Path(of_rank("RESUME_NOTE")).write_text(str(lines))
 
     given = {"callbacks": [Save()]} if "RESUME_AT" in os.environ else {"ckpt_path": of_rank("RESUME_FILE")}
     # Until the process ends: a context that nobody holds is left.

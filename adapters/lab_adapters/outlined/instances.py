@@ -7,15 +7,16 @@ an own way to be copied, or that is a library's, nothing is made.
 from __future__ import annotations
 
 import sys
+import types
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
 
 from lab_adapters.outlined.kinds import container_kind, name_of
-from lab_adapters.outlined.names import is_own_class
+from lab_adapters.outlined.names import is_own_class, is_own_function
 
-__all__ = ["attributes_of", "class_named", "is_plain", "put_attributes"]
+__all__ = ["attributes_of", "is_plain", "named", "put_attributes"]
 
 _OWN_WAY = ("__reduce__", "__reduce_ex__", "__copy__", "__deepcopy__", "__getnewargs__", "__getnewargs_ex__")
 _NOT_PLAIN = (torch.nn.Module, torch.optim.Optimizer, torch.Tensor, BaseException, type)
@@ -46,17 +47,18 @@ def put_attributes(made: Any, attributes: Mapping[str, Any]) -> None:
         object.__setattr__(made, name, value)
 
 
-def class_named(name: str, known: Iterable[Any]) -> Any:
-    """The program's class of this name: one of the known ones, or of a module that is imported."""
+def named(name: str, known: Iterable[Any] = ()) -> Any:
+    """The program's class or function of this name: one of the known classes, or of a module that is imported."""
     for one in known:
         if isinstance(one, type) and name_of(one) == name:
             return one
-    module, _, rest = name.rpartition(".")
+    module, _, rest = name.partition(":")[0].rpartition(".")
     while module:
         found: Any = sys.modules.get(module)
         for part in rest.split(".") if found is not None else ():
             found = vars(found).get(part) if hasattr(found, "__dict__") else None
-        if isinstance(found, type) and is_own_class(found):
+        found = found if isinstance(found, type | types.FunctionType) and name_of(found) == name else None
+        if found is not None and (is_own_class(found) if isinstance(found, type) else is_own_function(found)):
             return found
         module, _, head = module.rpartition(".")
         rest = f"{head}.{rest}"

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from lab_adapters.outlined.forms import PLAIN, form_of
-from lab_adapters.outlined.instances import attributes_of, is_plain
+from lab_adapters.outlined.instances import attributes_of, is_plain, named
 from lab_adapters.outlined.iterators import Replayed, is_raw
 from lab_adapters.outlined.kinds import FED, LARGE, container_kind, is_builtin, name_of
 from lab_adapters.outlined.marks import TensorMark
@@ -142,6 +142,8 @@ class Packing:
         made: dict[str, Any] = {"kind": "object", "value": path, "class": name_of(value), "moved": is_raw(value)}
         if self.was_there(value) and path is not None:
             return made
+        if named(made["class"]) is value:
+            return {**made, "itself": True}
         if not is_plain(value) or self._depth > DEEPEST:
             self.left.append(type(value).__name__)
             return made

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.utils._pytree import keystr, tree_leaves_with_path
 
 from lab_adapters.outlined.carried import Carried
+from lab_adapters.outlined.forms import PLAIN
 from lab_adapters.outlined.found import Found
 from lab_adapters.outlined.groups import grouped, put_groups
 from lab_adapters.outlined.held import is_small, say_not_seen
@@ -78,7 +79,7 @@ def state_of(found: Found, carried: Carried, bodies: list[Any], also: Collection
         "optimizers": {path: storable(optimizer.state_dict()) for path, optimizer in found.optimizers.items()},
         "stepped": _stepped(found),
         "groups": grouped(found.optimizers, {id(tensor): name for name, tensor in tensors_of(found).items()}),
-        "others": {path: storable(other.state_dict()) for path, other in found.others.items()},
+        "others": {path: _stored_by(other) for path, other in found.others.items()},
         "kinds": {path: type(one).__name__ for path, one in {**found.optimizers, **found.others}.items()},
         "grads": {
             f"{path}.{name}": parameter.grad.detach().clone()
@@ -104,6 +105,8 @@ def put_state(found: Found, carried: Carried, bodies: list[Any], state: dict[str
     with in_place(found.optimizers.values()):
         for kind, objects in (("optimizers", found.optimizers), ("others", found.others)):
             for path, one in state[kind].items():
+                if one is None:
+                    continue
                 saved[path] = stored(one)
                 _load(_known(objects, path, kind, state.get("kinds", {})), saved[path])
     for path in state["stepped"]:
@@ -137,6 +140,13 @@ def _is_left_out(model: torch.nn.Module, name: str) -> bool:
     """Whether it is a buffer that is not persistent."""
     above, _, own = name.rpartition(".")
     return own in model.get_submodule(above)._non_persistent_buffers_set
+
+
+def _stored_by(other: Any) -> Any:
+    """Its state; None where that holds objects which no checkpoint does: then its attributes are all that is kept."""
+    state = storable(other.state_dict())
+    plain = all(isinstance(leaf, (*PLAIN, Tensor)) for _, leaf in tree_leaves_with_path(state))
+    return state if plain or is_foreign(other) else None
 
 
 def _load(one: Any, saved: Any) -> None:

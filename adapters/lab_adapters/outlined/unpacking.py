@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from lab_adapters.outlined.forms import FORMS, in_place
-from lab_adapters.outlined.instances import attributes_of, class_named, put_attributes
+from lab_adapters.outlined.instances import attributes_of, named, put_attributes
 from lab_adapters.outlined.iterators import Replayed, lost, replay
 from lab_adapters.outlined.kinds import filled, name_of
 from lab_adapters.outlined.own_generators import put_generator
@@ -124,8 +124,10 @@ class Unpacking:
         known = packed["value"] in self.objects
         if same and (known or "attributes" not in packed):
             return self._with_attributes(same[0], packed)
-        cls = class_named(packed["class"], self.objects.values()) if "attributes" in packed else None
-        if cls is None:
+        cls = named(packed["class"], self.objects.values())
+        if cls is not None and packed.get("itself"):
+            return cls
+        if cls is None or "attributes" not in packed:
             self._left.append(packed["class"].rpartition(".")[2])
             return target
         if packed["value"] is not None:
@@ -172,13 +174,15 @@ class Unpacking:
             old += [None] * (len(value) - len(old))
             entries = [self._unpack(inner, one, "") for inner, one in zip(value, old, strict=False)]
         if self._left:
+            if number is not None:
+                self._made[number] = target
             return target
         if kind == "objects":
             return _objects(entries, packed["shape"], target)
         cls = None
         if "class" in packed:
             same = name_of(type(target)) == packed["class"]
-            cls = type(target) if same else class_named(packed["class"], self.objects.values())
+            cls = type(target) if same else named(packed["class"], self.objects.values())
             if cls is None:
                 self._left.append(packed["class"].rpartition(".")[2])
                 return target
