@@ -15,7 +15,7 @@ legacy iterator when Lightning asks for it, and the code between two steps runs 
 """
 
 from lab_adapters.outlined.copies import use_copies
-from lab_adapters.outlined.driver import fit, loop, plain, trainer_settings
+from lab_adapters.outlined.fits import fit, loop, plain, trainer_settings
 from lab_adapters.outlined.flow import BREAK, Return, call, endless, result, steps, while_
 from lab_adapters.outlined.state import reads_models
 

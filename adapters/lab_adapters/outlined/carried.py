@@ -23,7 +23,8 @@ from lab_adapters.outlined.known import Known
 from lab_adapters.outlined.marks import mark, of_container, of_object
 from lab_adapters.outlined.names import names_of
 from lab_adapters.outlined.packing import MISSING, Packing, where
-from lab_adapters.outlined.slots import Slot, Walk, slots
+from lab_adapters.outlined.slot import Slot
+from lab_adapters.outlined.slots import Walk, slots
 from lab_adapters.outlined.stale import tensors_in
 from lab_adapters.outlined.unpacking import Unpacking
 

@@ -11,7 +11,6 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
-import attrs
 import numpy as np
 import torch
 from torch import Tensor
@@ -25,8 +24,9 @@ from lab_adapters.outlined.known import Known
 from lab_adapters.outlined.names import is_foreign, is_own_class, is_own_function, used_by
 from lab_adapters.outlined.own_generators import GENERATORS
 from lab_adapters.outlined.packing import MISSING
+from lab_adapters.outlined.slot import Slot
 
-__all__ = ["MOST", "Slot", "Walk", "slots"]
+__all__ = ["MOST", "Walk", "slots"]
 
 #: How many objects are looked at, at most.
 MOST = 20_000
@@ -38,39 +38,6 @@ _LEADS_NOWHERE = (*_LEAVES, types.ModuleType, types.BuiltinFunctionType)
 _OF_MODULES = frozenset(vars(torch.nn.Module())) - {"training"}
 _OF_OPTIMIZERS = frozenset(vars(torch.optim.SGD([torch.zeros(1)]))) | {"_opt_called", "step"}
 _HOOKS_OF_TENSORS = ("_backward_hooks", "_post_accumulate_grad_hooks")
-
-
-@attrs.frozen(eq=False)
-class Slot:
-    """A place that holds a value: a closure's cell, a global name, an object's attribute, a class's, or an entry."""
-
-    path: str
-    holder: Any
-    name: Any
-
-    def get(self) -> Any:
-        """The value, or a marker where there is none."""
-        if isinstance(self.holder, types.CellType):
-            try:
-                return self.holder.cell_contents
-            except ValueError:
-                return MISSING
-        if isinstance(self.holder, dict):
-            return self.holder.get(self.name, MISSING)
-        if isinstance(self.holder, list) and isinstance(self.name, int):
-            return self.holder[self.name] if self.name < len(self.holder) else MISSING
-        return getattr(self.holder, str(self.name), MISSING)
-
-    def put(self, value: Any) -> None:
-        """Assign it."""
-        if isinstance(self.holder, types.CellType):
-            self.holder.cell_contents = value
-        elif isinstance(self.holder, dict) or isinstance(self.name, int):
-            self.holder[self.name] = value
-        elif isinstance(self.holder, type):
-            type.__setattr__(self.holder, str(self.name), value)
-        else:
-            object.__setattr__(self.holder, str(self.name), value)
 
 
 def slots(bodies: list[Any], walk: Walk | None = None) -> Iterator[Slot]:

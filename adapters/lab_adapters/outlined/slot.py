@@ -1,0 +1,45 @@
+"""A place that holds a value of the program's."""
+
+from __future__ import annotations
+
+import types
+from typing import Any
+
+import attrs
+
+from lab_adapters.outlined.packing import MISSING
+
+__all__ = ["Slot"]
+
+
+@attrs.frozen(eq=False)
+class Slot:
+    """A place that holds a value: a closure's cell, a global name, an object's attribute, a class's, or an entry."""
+
+    path: str
+    holder: Any
+    name: Any
+
+    def get(self) -> Any:
+        """The value, or a marker where there is none."""
+        if isinstance(self.holder, types.CellType):
+            try:
+                return self.holder.cell_contents
+            except ValueError:
+                return MISSING
+        if isinstance(self.holder, dict):
+            return self.holder.get(self.name, MISSING)
+        if isinstance(self.holder, list) and isinstance(self.name, int):
+            return self.holder[self.name] if self.name < len(self.holder) else MISSING
+        return getattr(self.holder, str(self.name), MISSING)
+
+    def put(self, value: Any) -> None:
+        """Assign it."""
+        if isinstance(self.holder, types.CellType):
+            self.holder.cell_contents = value
+        elif isinstance(self.holder, dict) or isinstance(self.name, int):
+            self.holder[self.name] = value
+        elif isinstance(self.holder, type):
+            type.__setattr__(self.holder, str(self.name), value)
+        else:
+            object.__setattr__(self.holder, str(self.name), value)
