@@ -22,6 +22,8 @@ __all__ = ["TensorMark", "mark", "of_container", "of_object"]
 
 #: Containers in containers are looked into this far: one may hold itself.
 _DEEPEST = 30
+#: Of a larger array a digest takes less than its numbers.
+_SMALL = 8
 
 
 @attrs.frozen(eq=False)
@@ -123,7 +125,7 @@ def _of_entries(value: Any, depth: int) -> Any:
 
 def _of_array(value: np.ndarray[Any, Any], depth: int) -> Any:
     if value.dtype.kind in "biuf":
-        if value.size <= LARGE:
+        if value.size <= _SMALL:
             return "array", value.shape, value.tobytes()
         # A replay buffer, say, which is filled in place.
         return "array", value.shape, hashlib.blake2b(np.ascontiguousarray(value).data).digest()

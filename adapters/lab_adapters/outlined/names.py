@@ -39,18 +39,19 @@ class Name(NamedTuple):
         return str(self.space.get("__name__", "__main__"))
 
 
-def names_of(code: types.CodeType) -> set[str]:
+@functools.lru_cache(maxsize=4096)
+def names_of(code: types.CodeType) -> tuple[str, ...]:
     """Global names and names of attributes, of the functions inside too."""
     found = set(code.co_names)
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
-            found |= names_of(constant)
-    return found
+            found.update(names_of(constant))
+    return tuple(sorted(found))
 
 
 def used_by(function: types.FunctionType) -> Iterator[Name]:
     """Its global names, and through the program's own modules (`state.step`) those of these modules."""
-    names = sorted(names_of(function.__code__))
+    names = names_of(function.__code__)
     spaces = [function.__globals__]
     for cell in function.__closure__ or ():
         with contextlib.suppress(ValueError):  # not assigned yet
