@@ -119,7 +119,10 @@ class _Native:
         elif self.state["optimizer"].get("scaler") is not None:
             scaler = scaler_of(trainer)
             assert scaler is not None
-            made["MixedPrecision" if scaler["casts"] else "ScaledLosses"] = self.state["optimizer"]["scaler"]
+            own = windows_of(trainer) is not None
+            made["scaler" if own else "MixedPrecision" if scaler["casts"] else "ScaledLosses"] = self.state[
+                "optimizer"
+            ]["scaler"]
         return made
 
     @property

@@ -48,22 +48,12 @@ def windows_of(trainer: Any) -> Windows | None:
 
 
 def beside_windows(trainer: Any) -> Iterator[NotNativeError]:
-    """What no step by hand has beside it: Lightning's plugins unscale, and copies take gradients, at another time."""
+    """What no step by hand has beside it: copies in fp32, which take gradients at another time."""
     windows = windows_of(trainer)
-    if windows is None:
+    if windows is None or not getattr(getattr(trainer.optimizer, "gradients", None), "masters", False):
         return
-    gradients = getattr(trainer.optimizer, "gradients", None)
-    there = [
-        said
-        for said, is_there in (
-            ("a loss scaler", getattr(gradients, "scaler", None) is not None),
-            ("fp32 copies", getattr(gradients, "masters", False)),
-        )
-        if is_there
-    ]
     what = f"Accumulation.form is {windows.form!r} and leftover {windows.leftover!r}"
-    for one in there:
-        yield NotNativeError(
-            "LM405", f"{'Plain.skip_nan is set' if windows.patience is not None else what}, beside {one}",
-            "drop one of the two, or stay at level L2",
-        )  # fmt: skip
+    yield NotNativeError(
+        "LM405", f"{'Plain.skip_nan is set' if windows.patience is not None else what}, beside fp32 copies",
+        "drop one of the two, or stay at level L2",
+    )  # fmt: skip

@@ -104,11 +104,12 @@ def _context(sheet: Sheet) -> dict[str, Any]:
         "compiled": trainer.compiled, "accelerator": "cpu" if trainer.device == "cpu" else "cuda",
         "adversarial": several, "by_hand": by_hand, "windows": sheet.windows,
         "clip_algorithm": clip.algorithm if clip is not None else None,
-        "scaler": None if several else scaler_of(trainer),
+        "scaler": None if by_hand else scaler_of(trainer),
     }  # fmt: skip
-    scalers = scalers_of(trainer) if several else {}
-    used = [*scalers.values()] if several else [one for one in (made["scaler"],) if one is not None]
-    made["counted"] = "generator" in scalers
+    single = None if several else scaler_of(trainer)
+    scalers = scalers_of(trainer) if several else {"": single} if single is not None else {}
+    used = [*scalers.values()]
+    made["counted"] = by_hand and ("generator" if several else "") in scalers
     kinds = kinds_of(used)
     made["scaled"] = made["scaler"] is not None and not made["scaler"]["casts"]
     if kinds or made["counted"] or made["scaled"]:
@@ -116,7 +117,7 @@ def _context(sheet: Sheet) -> dict[str, Any]:
     made["precision_names"] = [
         *(["Counted"] if made["counted"] else []),
         *(["ScaledLosses"] if made["scaled"] else []),
-        *(kinds if not several else []),
+        *(kinds if not by_hand else []),
     ]
     model(sheet)
     dealt = data(sheet, batches)

@@ -9,7 +9,7 @@ import pytest
 
 import legacy_lab
 
-from .settings import COSINE, GAN, GRADIENTS, LABS_SCALE, LOOKAHEAD
+from .settings import COSINE, FP16, GAN, GRADIENTS, LABS_SCALE, LOOKAHEAD
 
 #: Seven batches a pass.
 WINDOWS = ("Adam.accumulate = @Accumulation()", "Accumulation.every = 3")
@@ -65,6 +65,23 @@ PROJECTS: dict[str, tuple[str, ...]] = {
     "passed over, also where an update is by what is left over": (
         *PASSED_OVER, *ROUNDS, *WINDOWS, "Accumulation.leftover = 'count'",
     ),
+    "dropped, a scale that moves, a schedule that waits, clipping, slow weights": (
+        *DROPPED, *LOOKAHEAD, *LABS_SCALE, *COSINE, "Lookahead.every = 2", "Gradients.clip = @ClipNorm()",
+        "ClipNorm.limit = 0.3", "Trainer.steps = 18",
+    ),
+    "an update by the mean of what is left over, torch's scale, an average": (
+        *WINDOWS, "Accumulation.leftover = 'count'", *FP16, "TorchScaler.scale_by = 4194304.0",
+        "TorchScaler.interval = 3",
+        "Trainer.ema = @EMA()", "Gradients.clip = @ClipTorchNorm()", "ClipTorchNorm.limit = 0.3", "Trainer.steps = 18",
+    ),
+    "gradients divided, a fixed scale without autocast, an objective with a state": (
+        *WINDOWS, "Accumulation.form = 'grads'", *GRADIENTS, "Gradients.scaler = @StaticScaler()",
+        "StaticScaler.scale_by = 1000.0", "Trainer.objective = @Drift()",
+    ),
+    "passed over, torch's scale, each weight cast once only where asked": (
+        *PASSED_OVER, *FP16, "Autocast.cache = False", "TorchScaler.scale_by = 4194304.0", "TorchScaler.interval = 3",
+        *COSINE, "Trainer.steps = 18",
+    ),
     "one loss each, whatever else the accumulation says": (
         *WINDOWS[:1], "Accumulation.form = 'sum'", "Accumulation.leftover = 'drop'",
     ),
@@ -105,7 +122,6 @@ def test_what_lightning_accumulates_is_left_to_it(native: Any) -> None:
 
 
 REFUSED: dict[str, tuple[str, tuple[str, ...]]] = {
-    "a loss scaler": ("a loss scaler", (*DROPPED, *LABS_SCALE)),
     "fp32 copies": ("fp32 copies", (*PASSED_OVER, *GRADIENTS, "Gradients.masters = True")),
     "the mean over a critic's losses in one graph": (
         "leftover", (*GAN, "critic/Adam.accumulate = @Accumulation()", "Accumulation.leftover = 'count'"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lab_migrate.native.parts.objective import objective
-from lab_migrate.native.parts.precision import autocast_of, half_weights_of, scaler_of
+from lab_migrate.native.parts.precision import autocast_of, half_weights_of, kinds_of, scaler_of
 from lab_migrate.native.sheet import STANDARD, Sheet
 from lab_migrate.native.tuned import Tuned
 
@@ -24,13 +24,17 @@ def module(sheet: Sheet) -> None:
     else:
         lines[-1] = lines[-1].replace("optimizer = ", "return ", 1)
     clipping, windows = optimizer.clipping, sheet.windows
+    scaler = scaler_of(sheet.trainer) if windows is not None else None
+    kinds = kinds_of([scaler] if scaler is not None else [])
     sheet.own["module.py"] = told | {
         "imports": [
             *told["imports"],
             *imports_of(sheet),
             *([f"from {sheet.package}.data import Steps"] if windows is not None else []),
+            *(f"from {sheet.package}.precision import {kind}" for kind in kinds),
         ],
-        "autocast": autocast_of(sheet.trainer),
+        "autocast": autocast_of(sheet.trainer, windows is not None),
+        "own_scaler": scaler,
         "half": half_weights_of(sheet.trainer),
         "masters": optimizer.masters,
         "zeros": optimizer.zeros,

@@ -11,10 +11,14 @@ __all__ = ["autocast_of", "half_weights_of", "kinds_of", "scaler_of", "scalers_o
 LABS = ("StaticScaler", "DynamicScaler")
 
 
-def autocast_of(trainer: Any) -> dict[str, Any] | None:
-    """What the module casts itself: Lightning's own autocast casts a weight anew each time that it is used."""
+def autocast_of(trainer: Any, by_hand: bool = False) -> dict[str, Any] | None:
+    """What the module casts itself: Lightning's own autocast casts a weight anew each time that it is used.
+
+    Steps by hand have no plugin that casts.
+    """
     precision = trainer.precision
-    if type(precision).__name__ != "Autocast" or ((scaler_of(trainer) or {}).get("casts") and not precision.cache):
+    plugin = not by_hand and (scaler_of(trainer) or {}).get("casts")
+    if type(precision).__name__ != "Autocast" or (plugin and not precision.cache):
         return None
     return {
         "dtype": precision.dtype, "loss_inside": precision.loss_inside, "cache": precision.cache,
