@@ -45,8 +45,8 @@ class Parents:
     def _watch(self, parent: type, original: Callable[..., Any]) -> None:
         @functools.wraps(original)
         def step(optimizer: Any, *args: Any, **kwargs: Any) -> Any:
-            inside = bool(self._put) and _with_step(type(optimizer))[0] is not parent
-            if not inside or torch.compiler.is_compiling():
+            # A compiler reads along, and must see nothing of this object.
+            if torch.compiler.is_compiling() or not self._put or _with_step(type(optimizer))[0] is parent:
                 return original(optimizer, *args, **kwargs)
             self._begins(optimizer)
             result = original(optimizer, *args, **kwargs)
