@@ -8,7 +8,8 @@
 Three sets. *Settings* (planted/): one training loop in which one setting is wrong from some step on. *Scripts*
 (planted_scripts/): six training scripts, each in a style of its own, in which one line was changed; it was written
 after the causes, to find out whether they know bugs or only the first set. *Third*: three more scripts of other kinds,
-written after the causes had been mended for the second set. Each bug is recorded beside the right run;
+written after the causes had been mended for the second set. *Fourth*: steps that evaluate their loss more than once.
+Each bug is recorded beside the right run;
 then the two traces are compared and the cause is asked for. Equal pairs are generated besides, with random settings,
 the migrated one in another shape (the model held by a module of a framework, the update by closure or inside another
 optimizer's step); none of them may part.
@@ -57,6 +58,11 @@ contrastive learning with a momentum encoder. Written after the causes were mend
 them. On its first run, before anything was mended for it, 81 of its 84 bugs were found (the three in the dict were
 not), 72 (86 %) named, 17 of 21 sizes measured; 6 expected places had been mistaken: the criterion of wordlm is a
 module, whose arguments come before the loss.
+""".strip()
+
+FOURTH = """
+Sharpness-aware minimisation in a wrapper's step, by closure, and LBFGS. On its first run all of its 29 bugs were found
+where they were expected, 25 (86 %) named; one expected name had been too narrow.
 """.strip()
 
 PAIRS = "Generated: {}; false alarms: {}."
@@ -161,7 +167,10 @@ def _write(sections: Mapping[str, str]) -> None:
     page = DOCS.read_text(encoding="utf-8") if DOCS.exists() else ""
     kept = {text.split("\n")[0]: f"## {text}" for text in page.split("\n## ")[1:]}
     made = {text.split("\n")[0].removeprefix("## "): text for text in sections.values()}
-    order = ("First set: settings", "Second set: scripts", "Third set: scripts of other kinds", "Equal pairs")
+    order = (
+        "First set: settings", "Second set: scripts", "Third set: scripts of other kinds",
+        "Fourth set: steps inside steps", "Equal pairs",
+    )  # fmt: skip
     parts = [(kept | made).get(title, f"## {title}\n\nNot run yet.\n") for title in order]
     DOCS.write_text("\n".join([HEAD, *(part.strip() + "\n" for part in parts)]), encoding="utf-8")
 
@@ -244,6 +253,11 @@ _INTRODUCTIONS = {
         "## Third set: scripts of other kinds",
         "",
         THIRD,
+    ],
+    "fourth": [
+        "## Fourth set: steps inside steps",
+        "",
+        FOURTH,
     ],
 }
 

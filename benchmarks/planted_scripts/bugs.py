@@ -21,7 +21,11 @@ import attrs
 __all__ = ["SCRIPTS", "SETS", "ScriptBug", "bugs_of"]
 
 SCRIPTS = Path(__file__).parent / "scripts"
-SETS = {"scripts": ("resnet", "lm", "cvae", "wgan", "lstm", "amp"), "third": ("diffusion", "wordlm", "moco")}
+SETS = {
+    "scripts": ("resnet", "lm", "cvae", "wgan", "lstm", "amp"),
+    "third": ("diffusion", "wordlm", "moco"),
+    "fourth": ("sam", "lbfgs"),
+}
 _LINE = re.compile(r"([\w ]+) @ (\w+) (\d+)(?: = (\S+))? \| (.+) \| (.+)")
 
 

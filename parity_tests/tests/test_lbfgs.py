@@ -129,15 +129,15 @@ def test_lbfgs_is_one_training_whatever_holds_it(tmp_path: Path, shape: str) -> 
 
 @pytest.mark.parametrize("shape", ["plain", "home-grown", "wrapped"])
 @pytest.mark.parametrize(
-    ("wrong", "place"),
+    ("wrong", "place", "name"),
     [
-        (Right(history=4), (0, None, "optimizer", "unused history_size")),
-        (Right(closure=1.01), (1, 1, "loss", "loss")),
-        (Right(second=1.01), (1, None, "grad", "body.0.weight")),
+        (Right(history=4), (0, None, "optimizer", "unused history_size"), "setting"),
+        (Right(closure=1.01), (1, 1, "loss", "loss"), "scale"),
+        (Right(second=1.01), (1, None, "grad", "body.0.weight"), "scale"),
     ],
 )
-def test_what_is_wrong_in_lbfgs_is_found_at_its_step(
-    tmp_path: Path, shape: str, wrong: Right, place: tuple[Any, ...]
+def test_what_is_wrong_in_lbfgs_is_found_at_its_step_and_called_by_its_name(
+    tmp_path: Path, shape: str, wrong: Right, place: tuple[Any, ...], name: str
 ) -> None:
     """The history, one evaluation, the last gradient; the captured tensors are of the run that was compared."""
     a = lbfgs(tmp_path / "a", "plain", capture=range(STEPS))
@@ -147,4 +147,6 @@ def test_what_is_wrong_in_lbfgs_is_found_at_its_step(
     first = lab_parity.compare(a, b).first
     assert first is not None
     assert (first.step, first.micro_step, first.phase, first.tensor) == place
-    assert lab_parity.diagnose(a, b) is not None
+    cause = lab_parity.diagnose(a, b)
+    assert cause is not None
+    assert cause.name == name, cause.sentence

@@ -242,8 +242,8 @@ def test_a_climb_that_is_taken_back_to_within_a_rounding_is_no_update(tmp_path: 
 
 
 #: What is wrong -> where it is seen, in the words of a first difference, and what it is called.
-WRONG: dict[str, tuple[Ways, tuple[Any, ...], str | None]] = {
-    "how far it climbs": (Ways(radius=0.31, clip=None), (1, 1, "loss", "loss"), None),
+WRONG: dict[str, tuple[Ways, tuple[Any, ...], str]] = {
+    "how far it climbs": (Ways(radius=0.31, clip=None), (1, 1, "loss", "loss"), "between_evaluations"),
     "the loss of its second evaluation": (Ways(closure=1.01, clip=None), (1, 1, "loss", "loss"), "scale"),
     "the second gradient": (Ways(second=1.01, clip=None), (1, None, "grad", "body.0.weight"), "scale"),
     "the learning rate": (Ways(lr=0.101, clip=None), (1, None, "optimizer", "unused lr"), "lr"),
@@ -265,7 +265,9 @@ def test_what_is_wrong_in_sam_is_found_at_its_step_and_called_by_its_name(
     assert (first.step, first.micro_step, first.phase, first.tensor) == place
     cause = lab_parity.diagnose(a, b)
     assert cause is not None
-    assert name is None or cause.name == name, cause.sentence
+    assert cause.name == name, cause.sentence
+    if name == "between_evaluations":
+        assert cause.size == pytest.approx(0.31 / 0.3, rel=1e-3)
 
 
 def test_another_clip_of_the_second_gradient_is_found_as_one(tmp_path: Path) -> None:

@@ -26,47 +26,9 @@ from lab_parity.record.phases.batch import tensors_in
 from lab_parity.record.phases.ema import averages
 from lab_parity.record.phases.hyper import hyper_rows
 from lab_parity.record.view import OptimizerView
+from lab_parity.record.window import Call, Finished, KeptForward, Window, clone, same_values
 
-__all__ = ["Capture", "Finished", "KeptForward"]
-
-
-@attrs.define(slots=True, eq=False)
-class _Call:
-    """One call of one module; the module is held until the step has been written."""
-
-    module: nn.Module
-    training: bool
-    outputs: dict[str, Tensor]
-
-
-@attrs.define(slots=True, eq=False)
-class KeptForward:
-    """What is kept of one outermost forward call until it is known whether it was training."""
-
-    states: dict[str, Tensor]
-    arguments: list[tuple[str, str, Tensor]] = attrs.field(factory=list)
-    calls: list[_Call] = attrs.field(factory=list)
-
-
-@attrs.define(slots=True, eq=False)
-class _Window:
-    """What has been seen since the last step; parameters, buffers and their gradients by id."""
-
-    tensors: dict[Key5, Tensor] = attrs.field(factory=dict)
-    before: dict[Key5, Tensor] = attrs.field(factory=dict)
-    hyper: dict[str, dict[str, Any]] = attrs.field(factory=dict)
-    buffers: dict[int, Tensor] = attrs.field(factory=dict)
-    gradients: dict[tuple[int, int, str], Tensor] = attrs.field(factory=dict)
-    calls: list[tuple[int, _Call]] = attrs.field(factory=list)
-    states_at_backward: dict[str, Tensor] = attrs.field(factory=dict)
-
-
-@attrs.frozen(slots=True, eq=False)
-class Finished:
-    """A step that has ended, and what had been seen until then; `captured` is None where nobody asked for the step."""
-
-    window: _Window
-    captured: CapturedStep | None
+__all__ = ["Capture"]
 
 
 class Capture:
@@ -89,7 +51,7 @@ class Capture:
         self._states = generators
         self._open: KeptForward | None = None
         self._leaves: dict[int, Tensor] = {}
-        self._window = _Window()
+        self._window = Window()
         self._in_doubt = 0
 
     @property
@@ -135,6 +97,9 @@ class Capture:
                 self._window.tensors[Key5("loss", micro, name, "", "after")] = clone(root)
         self._window.states_at_backward = self._states()
         self._see_gradients(micro, "before")
+        for number, leaf in self._leaves.items():
+            if not same_values(self._window.values.setdefault(number, leaf_now := clone(leaf)), leaf_now):
+                self._window.moved[micro, number] = leaf_now
 
     def after_backward(self, micro: int, trained: list[KeptForward | None]) -> None:
         """That pass has ended; `trained` are the forward calls that it went through."""
@@ -171,7 +136,7 @@ class Capture:
                 self._current(), "", kind_of(optimizer), micro_steps, {}, (), self._left_behind(view)
             )
         if self._steps:
-            self._window = _Window()
+            self._window = Window()
             if self._current() >= max(self._steps):
                 self._leaves = {}
         return Finished(window, captured)
@@ -183,16 +148,7 @@ class Capture:
     def give_back(self, finished: Finished, micro_steps: int) -> None:
         """That step is still to end, after further backward passes."""
         later, self._window = self._window, finished.window
-        self._window.tensors |= {
-            key._replace(micro=key.micro + micro_steps) if key.micro >= 0 else key: tensor
-            for key, tensor in later.tensors.items()
-        }
-        self._window.buffers = later.buffers | self._window.buffers
-        self._window.gradients |= {
-            (micro + micro_steps, leaf, moment): gradient for (micro, leaf, moment), gradient in later.gradients.items()
-        }
-        self._window.calls += [(micro + micro_steps, call) for micro, call in later.calls]
-        self._window.states_at_backward = later.states_at_backward
+        self._window.goes_on(later, micro_steps)
 
     def write(self, trace: Path, label: str, finished: Finished) -> None:
         """Write a finished step beside the trace."""
@@ -208,6 +164,9 @@ class Capture:
         for (micro, leaf, moment), gradient in window.gradients.items():
             if leaf in names:
                 tensors[Key5("grad", micro, names[leaf], "", moment)] = gradient
+        for (micro, leaf), value in window.moved.items():
+            if leaf in names:
+                tensors[Key5("param", micro, names[leaf], "", "before")] = value
         for name, buffer in view.buffers():
             if id(buffer) in window.buffers:
                 tensors[Key5("buffer", -1, name, "", "before")] = window.buffers[id(buffer)]
@@ -240,7 +199,7 @@ class Capture:
         if torch.compiler.is_compiling() or self._open is None:
             return
         outputs = {where: clone(tensor) for where, tensor in tensors_in(result)}
-        self._open.calls.append(_Call(module, module.training, outputs))
+        self._open.calls.append(Call(module, module.training, outputs))
 
     def _see_gradients(self, micro: int, moment: str) -> None:
         for number, leaf in self._leaves.items():
@@ -248,18 +207,8 @@ class Capture:
                 self._window.gradients[micro, number, moment] = clone(leaf.grad)
 
 
-def clone(tensor: Tensor) -> Tensor:
-    """A dense, contiguous copy in main memory; of a distributed tensor the local shard."""
-    local = getattr(tensor, "to_local", None)
-    plain = tensor.detach() if local is None else local().detach()
-    if plain.layout != torch.strided:
-        plain = plain.to_dense()
-    copy: Tensor = torch.empty_like(plain, device="cpu", memory_format=torch.contiguous_format).as_subclass(Tensor)
-    return copy.copy_(plain.resolve_conj().resolve_neg())
-
-
 def _name_calls(
-    calls: Sequence[tuple[int, _Call]], names: Mapping[int, str]
+    calls: Sequence[tuple[int, Call]], names: Mapping[int, str]
 ) -> tuple[dict[Key5, Tensor], list[ModuleFacts]]:
     """The modules' outputs under their names, in the order in which they came, and what else is known."""
     seen: dict[tuple[int, str], int] = {}

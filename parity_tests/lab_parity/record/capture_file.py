@@ -9,7 +9,7 @@ the names of the trace; `moment` tells when it was seen:
     module   after                                          outputs of every module, field "call.path" (micro-step -1)
     loss     after
     grad     before and after backward pass m; before the update (-1), where no gradient is no entry
-    param    before and after the update (-1)
+    param    before and after the update (-1); before backward pass m, where the update has moved it by then
     optimizer  the state, before and after the update (-1)
     ema      after                                          averages of the parameters, as the step found them
     buffer   before the step's first forward call, after the update (-1)

@@ -15,7 +15,7 @@ from torch.autograd.graph import GradientEdge
 from torch.nn.modules import module as torch_module
 
 from lab_parity.record.by_hand import ByHand
-from lab_parity.record.capture import Capture, KeptForward
+from lab_parity.record.capture import Capture
 from lab_parity.record.fingerprint import Fingerprint
 from lab_parity.record.naming import is_wrapper
 from lab_parity.record.notes import Notes
@@ -23,6 +23,7 @@ from lab_parity.record.phases.batch import argument_rows, tensors_in
 from lab_parity.record.phases.loss import loss_rows
 from lab_parity.record.phases.reduce import Facts, wrapper_facts, wrapper_rows
 from lab_parity.record.phases.rng import Generators
+from lab_parity.record.window import KeptForward
 from lab_parity.trace import Key, Row
 
 __all__ = ["MicroSteps"]

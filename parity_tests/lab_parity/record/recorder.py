@@ -15,7 +15,7 @@ from torch.optim import Optimizer
 from lab_parity.errors import ParityError
 from lab_parity.record.by_hand import ByHand
 from lab_parity.record.calls import Calls, Waiting
-from lab_parity.record.capture import Capture, Finished
+from lab_parity.record.capture import Capture
 from lab_parity.record.fingerprint import fingerprint_for, on_device, settled_rows
 from lab_parity.record.inside import parameters_of, with_inside
 from lab_parity.record.ledger import Booked, Ledger, drawn
@@ -34,6 +34,7 @@ from lab_parity.record.transplant import Transplant
 from lab_parity.record.under import Under
 from lab_parity.record.updates import Update, Updates, has_gradient
 from lab_parity.record.view import OptimizerView, Views
+from lab_parity.record.window import Finished
 from lab_parity.trace import End, Key, Row, Scope
 from lab_parity.trace_writer import TraceWriter
 

@@ -68,21 +68,27 @@ def test_parity_finds_a_planted_fault_in_a_nested_step(native: Any, command: Cal
 
 
 REMEMBERING = (*LBFGS, "Torch.settings = {'max_iter': 3, 'history_size': 5}")
-#: Lab's settings -> what is otherwise in the native config, and where that is seen first: step, micro-step, phase.
-WRONG: dict[str, tuple[tuple[str, ...], str, float, tuple[int, int | None, str]]] = {
-    "how far SAM climbs": (FAR, "radius", 0.51, (0, 1, "loss")),
-    "what SAM clips at": ((*FAR, *CLIPPED["by torch's"]), "clip", 0.06, (0, None, "clip")),
-    "what SAM clips at, by Lab's formula": ((*FAR, *CLIPPED["by Lab's formula"]), "clip", 0.06, (0, None, "grad")),
-    "how much LBFGS remembers": (REMEMBERING, "optimizer.history_size", 4, (0, None, "optimizer")),
-    "how often LBFGS evaluates": (REMEMBERING, "optimizer.max_iter", 4, (0, 3, "loss")),
-    "how far slow weights follow": (LOOKAHEAD, "lookahead.alpha", 0.6, (3, 0, "loss")),
+#: Lab's settings -> what is otherwise in the native config, where that is seen first, and its name.
+WRONG: dict[str, tuple[tuple[str, ...], str, float, tuple[int, int | None, str], str]] = {
+    "how far SAM climbs": (FAR, "radius", 0.51, (0, 1, "loss"), "between_evaluations"),
+    "what SAM clips at": ((*FAR, *CLIPPED["by torch's"]), "clip", 0.06, (0, None, "clip"), "clip"),
+    "what SAM clips at, by Lab's formula": (
+        (*FAR, *CLIPPED["by Lab's formula"]),
+        "clip",
+        0.06,
+        (0, None, "grad"),
+        "clip",
+    ),
+    "how much LBFGS remembers": (REMEMBERING, "optimizer.history_size", 4, (0, None, "optimizer"), "setting"),
+    "how often LBFGS evaluates": (REMEMBERING, "optimizer.max_iter", 4, (0, 3, "loss"), "setting"),
+    "how far slow weights follow": (LOOKAHEAD, "lookahead.alpha", 0.6, (3, 0, "loss"), ""),
 }
 
 
 @pytest.mark.parametrize("name", WRONG)
 def test_what_is_wrong_in_a_nested_step_is_found_where_it_is(native: Any, name: str) -> None:
     """Never by comparing less: at its step, micro-step and phase."""
-    settings, path, value, place = WRONG[name]
+    settings, path, value, place, called = WRONG[name]
     root = native.written(*settings)
     legacy_lab.load_config(root / "blobs.gin")
     with record(native.folder / "legacy.trace", SITES, capture=range(4)):
@@ -96,4 +102,6 @@ def test_what_is_wrong_in_a_nested_step_is_found_where_it_is(native: Any, name: 
     verdict = compare(native.folder / "legacy.trace", native.folder / "native.trace")
     assert verdict.first is not None, verdict.reasons
     assert (verdict.first.step, verdict.first.micro_step, verdict.first.phase) == place, verdict.first.sentence()
-    assert diagnose(native.folder / "legacy.trace", native.folder / "native.trace", verdict=verdict) is not None
+    cause = diagnose(native.folder / "legacy.trace", native.folder / "native.trace", verdict=verdict)
+    assert cause is not None
+    assert called in ("", cause.name), cause.sentence

@@ -1,0 +1,46 @@
+"""Any other setting of the optimizer differs: LBFGS' history, SAM's radius, what an optimizer of one's own has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lab_parity.diagnose.cause import Cause
+from lab_parity.diagnose.parameters import which
+from lab_parity.diagnose.scene import Scene
+
+PHASES = ("loss", "forward", "optimizer")
+_LAST = 6
+_OF_THE_UPDATE = {
+    "lr",
+    "betas",
+    "momentum",
+    "weight_decay",
+    "decay",
+    "eps",
+    "dampening",
+    "nesterov",
+    "alpha",
+    "amsgrad",
+}
+"""They say what the update does with its gradients, and not how often it evaluates the loss."""
+
+
+def find(scene: Scene) -> Iterator[Cause]:
+    """Read from both sides. It explains a loss where the update has evaluated it before; what knows more goes first."""
+    evaluated = scene.first.phase != "optimizer"
+    if evaluated and scene.micro < 1:
+        return
+    everyone = list(scene.legacy.history.steps[scene.first.step].hyper)
+    for setting in scene.settings:
+        size = setting.b if isinstance(setting.b, (int, float)) and not isinstance(setting.b, bool) else None
+        freedom = _LAST if not evaluated else 0 if setting.name in _OF_THE_UPDATE else -1
+        yield Cause(
+            "setting",
+            f"{setting.name} is {setting.b!r} instead of {setting.a!r} on {which(list(setting.parameters), everyone)}.",
+            setting.name,
+            size=size,
+            freedom=freedom,
+            read=True,
+            affected=setting.parameters,
+            evidence=("the optimizer's settings, read on both sides",),
+        )
