@@ -9,7 +9,6 @@ from lab_parity.diagnose.parameters import which
 from lab_parity.diagnose.scene import Scene
 
 PHASES = ("loss", "forward", "optimizer")
-_LAST = 6
 _OF_THE_UPDATE = {
     "lr",
     "betas",
@@ -22,24 +21,25 @@ _OF_THE_UPDATE = {
     "alpha",
     "amsgrad",
 }
-"""They say what the update does with its gradients, and not how often it evaluates the loss."""
+"""They say what the update does with its gradients; other causes know them."""
 
 
 def find(scene: Scene) -> Iterator[Cause]:
-    """Read from both sides. It explains a loss where the update has evaluated it before; what knows more goes first."""
+    """Read from both sides. It explains a loss where the update has evaluated it before; then nothing goes first."""
     evaluated = scene.first.phase != "optimizer"
     if evaluated and scene.micro < 1:
         return
     everyone = list(scene.legacy.history.steps[scene.first.step].hyper)
     for setting in scene.settings:
+        if setting.name in _OF_THE_UPDATE:
+            continue
         size = setting.b if isinstance(setting.b, (int, float)) and not isinstance(setting.b, bool) else None
-        freedom = _LAST if not evaluated else 0 if setting.name in _OF_THE_UPDATE else -1
         yield Cause(
             "setting",
             f"{setting.name} is {setting.b!r} instead of {setting.a!r} on {which(list(setting.parameters), everyone)}.",
             setting.name,
             size=size,
-            freedom=freedom,
+            freedom=-1 if evaluated else 6,
             read=True,
             affected=setting.parameters,
             evidence=("the optimizer's settings, read on both sides",),
