@@ -66,7 +66,9 @@ def steps_of(path: Path) -> list[Step]:
     return [item for item in lab_parity.read(path).steps() if isinstance(item, Step)]
 
 
-def lbfgs(path: Path, shape: str, ways: Callable[[int], Right] = lambda step: Right(), **recorded: Any) -> Path:
+def lbfgs(
+    path: Path, shape: str, ways: Callable[[int], Right] = lambda step: Right(), steps: int = STEPS, **recorded: Any
+) -> Path:
     """Three steps by closure, of up to four evaluations."""
     model = Home()
     data = torch.randn(STEPS, 8, 3, generator=torch.Generator().manual_seed(1))
@@ -80,7 +82,7 @@ def lbfgs(path: Path, shape: str, ways: Callable[[int], Right] = lambda step: Ri
             optimizer = Around(inner(model.parameters(), **settings))
         else:
             optimizer = inner(model.parameters(), **settings)
-        for step in range(STEPS):
+        for step in range(steps):
             now, calls = ways(step), [0]
 
             def closure(now: Right = now, calls: list[int] = calls, step: int = step) -> Tensor:
@@ -150,3 +152,11 @@ def test_what_is_wrong_in_lbfgs_is_found_at_its_step_and_called_by_its_name(
     cause = lab_parity.diagnose(a, b)
     assert cause is not None
     assert cause.name == name, cause.sentence
+
+
+def test_a_run_that_ends_before_the_other_is_called_that(tmp_path: Path) -> None:
+    """There are no settings of the step that it does not take."""
+    a = lbfgs(tmp_path / "a", "plain", steps=2, capture=range(STEPS))
+    cause = lab_parity.diagnose(a, lbfgs(tmp_path / "b", "plain", capture=range(STEPS)))
+    assert cause is not None
+    assert cause.name == "steps", cause.sentence

@@ -29,10 +29,10 @@ def find(scene: Scene) -> Iterator[Cause]:
     evaluated = scene.first.phase != "optimizer"
     if evaluated and scene.micro < 1:
         return
-    everyone = list(scene.legacy.history.steps[scene.first.step].hyper)
     for setting in scene.settings:
         if setting.name in _OF_THE_UPDATE:
             continue
+        everyone = list(scene.legacy.history.steps[scene.first.step].hyper)
         size = setting.b if isinstance(setting.b, (int, float)) and not isinstance(setting.b, bool) else None
         yield Cause(
             "setting",
