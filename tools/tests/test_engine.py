@@ -53,7 +53,19 @@ def test_a_project_without_lab_is_unsupported_not_a_success(project: Make) -> No
 def test_a_converted_project_has_nothing_left_to_convert(project: Make, tmp_path: Path) -> None:
     """Idempotent."""
     convert_project(project({"train.py": TRAIN})).write(tmp_path / "once")
-    assert convert_project(tmp_path / "once").changes == ()
+    again = convert_project(tmp_path / "once")
+    assert again.changes == ()
+    assert not again.needs_hand
+    said = [finding.message for finding in again.findings]
+    assert said == ["nothing to convert: train.py trains under Lightning already"]
+
+
+def test_an_outlined_project_is_said_to_be_converted(tmp_path: Path) -> None:
+    """`--check` on what convert wrote is a success."""
+    (tmp_path / "train.py").write_text("from lab_adapters import outlined\noutlined.fit(print, range(2))\n")
+    again = convert_project(tmp_path)
+    assert [(one.code, one.status) for one in again.findings] == [("LM002", Status.SAFE)]
+    assert not again.needs_hand
 
 
 def test_an_added_file_never_replaces_one_of_the_project(project: Make) -> None:

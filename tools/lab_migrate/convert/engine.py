@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+import re
 import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -21,6 +22,8 @@ from lab_migrate.project import copy_project, encode_source, parse_source, pytho
 LEVELS = ("L1", "L2", "L3")
 #: The rule that outlines training loops; it works on the project as a whole.
 OUTLINING = "LM201"
+#: What a converted file imports.
+_MIGRATED = re.compile(r"^[ \t]*(?:from|import)[ \t]+lab_(?:adapters|bridge)\b", re.MULTILINE)
 
 
 @attrs.frozen
@@ -113,11 +116,14 @@ def convert_project(
         return convert_native(root, entry, config, bindings)
     changes: list[FileChange] = []
     findings: list[Finding] = []
+    migrated: list[str] = []
     is_labs = False
     for file in python_files(root):
         path = file.relative_to(root).as_posix()
         try:
             text = read_source(file)
+            if _MIGRATED.search(text):
+                migrated.append(path)
             if "legacy_lab" in text:
                 parse_source(text)  # what Python cannot read is not converted, even where LibCST can
                 is_labs = True
@@ -145,7 +151,7 @@ def convert_project(
         changes += _added(root, copies.files)
         findings += [*outlining.findings, *copies.findings]
     if not changes and all(finding.code == "LM203" and finding.status is Status.REVIEW for finding in findings):
-        findings.append(_nothing(root, entry))
+        findings.append(_nothing(root, entry, migrated))
     return Conversion(root, level, tuple(changes), tuple(sorted(findings)))
 
 
@@ -199,7 +205,13 @@ def _skipped(path: str, error: Exception) -> Finding:
     )
 
 
-def _nothing(root: Path, entry: str | None) -> Finding:
+def _nothing(root: Path, entry: str | None, migrated: Sequence[str]) -> Finding:
+    if migrated:
+        return Finding(
+            migrated[0], 0, 0, "LM002", Status.SAFE,
+            f"nothing to convert: {', '.join(migrated[:3])} train{'s' * (len(migrated) == 1)} under Lightning already",
+            "run `lab-migrate parity`, or the generated test, to prove it again",
+        )  # fmt: skip
     where = f"what {entry} imports" if entry else "the project"
     return Finding(
         entry or ".", 0, 0, "LM002", Status.UNSUPPORTED,
