@@ -86,6 +86,8 @@ class Carried:
         # What an object holds comes before the containers that hold the object: it has a place of its own.
         for path, value, before in reversed(changed):
             if value is MISSING:
+                if before is not None and not _was_missing(before):
+                    state[path] = {"kind": "deleted", "value": None}
                 continue
             packed = packing.pack(value, before)
             # Of what has no plain form, only what was there before the loop is worth a word.
@@ -93,6 +95,13 @@ class Carried:
                 state[path] = packed
             else:
                 packing.forget()
+        there = {slot.path for slot, _ in found}
+        for path, before in self._before.items():
+            # What the training has deleted of an object that is there.
+            above = path.rpartition(".")[0]
+            same = self._known.path_of(self.walk.owners.get(above)) == above
+            if path not in there and same and not _was_missing(before):
+                state[path] = {"kind": "deleted", "value": None}
         return state
 
     def iterate(self) -> None:
@@ -131,7 +140,9 @@ class Carried:
             slot = there.get(path) or unbound(path, bodies, owners)
             value = unpacking.unpack(packed, slot.get() if slot is not None else None, path)
             try:
-                if slot is not None and value is not slot.get():
+                if slot is not None and value is MISSING:
+                    slot.delete()
+                elif slot is not None and value is not slot.get():
                     slot.put(value)
             except (AttributeError, TypeError):  # what cannot be assigned is, like what has no name, nowhere
                 slot = None
@@ -182,6 +193,10 @@ def unbound(name: str, bodies: list[Any], owners: Mapping[str, Any]) -> Slot | N
         if isinstance(function, types.FunctionType) and name in names_of(function.__code__):
             return Slot(name, function.__globals__, name)
     return None
+
+
+def _was_missing(before: Any) -> bool:
+    return bool(before == mark(MISSING))
 
 
 def _key(rest: str) -> Any:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import dis
 import re
 import warnings
-from collections import deque
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -17,6 +16,7 @@ import numpy as np
 
 from lab_adapters.outlined.carried import Carried, unbound
 from lab_adapters.outlined.forms import PLAIN, form_of
+from lab_adapters.outlined.kinds import leaves_of
 from lab_adapters.outlined.own_generators import GENERATORS
 from lab_adapters.outlined.packing import Packing
 from lab_adapters.outlined.slots import MOST
@@ -126,10 +126,10 @@ def _named_first(body: Any) -> set[str]:
 
 def is_small(value: Any) -> bool:
     """Whether it is quickly kept: plain values, generators, and not too many of them."""
-    if isinstance(value, np.ndarray):
-        return value.size <= LARGEST_ARRAY and value.dtype.kind != "O"
-    if isinstance(value, dict):
-        return len(value) <= LARGEST and all(map(is_small, value)) and all(map(is_small, value.values()))
-    if isinstance(value, list | tuple | set | frozenset | deque):
-        return len(value) <= LARGEST and all(map(is_small, value))
-    return isinstance(value, (*PLAIN, np.generic, *GENERATORS)) or form_of(value) is not None
+    return all(count <= LARGEST and _is_small(leaf) for count, leaf in enumerate(leaves_of(value), 1))
+
+
+def _is_small(leaf: Any) -> bool:
+    if isinstance(leaf, np.ndarray):
+        return leaf.size <= LARGEST_ARRAY and leaf.dtype.kind != "O"
+    return isinstance(leaf, (*PLAIN, np.generic, *GENERATORS)) or form_of(leaf) is not None

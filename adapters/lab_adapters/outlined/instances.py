@@ -6,6 +6,7 @@ an own way to be copied, or that is a library's, nothing is made.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import types
 from collections.abc import Iterable, Mapping
@@ -16,7 +17,7 @@ import torch
 from lab_adapters.outlined.kinds import container_kind, name_of
 from lab_adapters.outlined.names import is_own_class, is_own_function
 
-__all__ = ["attributes_of", "is_plain", "named", "put_attributes"]
+__all__ = ["attributes_of", "is_plain", "named", "put_attributes", "slots_of"]
 
 _OWN_WAY = ("__reduce__", "__reduce_ex__", "__copy__", "__deepcopy__", "__getnewargs__", "__getnewargs_ex__")
 _NOT_PLAIN = (torch.nn.Module, torch.optim.Optimizer, torch.Tensor, BaseException, type)
@@ -32,12 +33,17 @@ def is_plain(value: Any) -> bool:
 
 def attributes_of(value: Any) -> dict[str, Any]:
     """Of its own dictionary and its slots."""
-    found = dict(getattr(value, "__dict__", {}))
+    return {**getattr(value, "__dict__", {}), **slots_of(value)}
+
+
+def slots_of(value: Any) -> dict[str, Any]:
+    """The slots that are set, by the names under which their classes know them, without asking the object."""
+    found = {}
     for cls in type(value).__mro__:
-        own = vars(cls).get("__slots__", ())
-        for name in [own] if isinstance(own, str) else own:
-            if not name.startswith("__") and hasattr(value, name):
-                found[name] = getattr(value, name)
+        for name, member in vars(cls).items():
+            if isinstance(member, types.MemberDescriptorType) and not name.startswith("__"):
+                with contextlib.suppress(AttributeError):
+                    found[name] = member.__get__(value)
     return found
 
 

@@ -8,6 +8,7 @@ plain DataLoader only the first is: its sampler draws then, and what later items
 from __future__ import annotations
 
 import contextlib
+import copy
 import dis
 import gc
 import random
@@ -89,6 +90,21 @@ class Replayed:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.__dict__["raw"], name)
+
+    def __repr__(self) -> str:
+        return repr(self.raw)
+
+    def __copy__(self) -> Any:
+        return copy.copy(self.raw)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        return copy.deepcopy(self.raw, memo)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return self.raw.__reduce_ex__(protocol)
+
+    def __reduce__(self) -> Any:
+        return self.raw.__reduce__()
 
     def _note(self, before: tuple[Any, ...]) -> None:
         if len(self.draws) >= MOST_DRAWS:

@@ -6,11 +6,11 @@ import functools
 import multiprocessing.queues
 import queue
 import types
-from collections import OrderedDict, defaultdict, deque
-from collections.abc import Iterable
+from collections import OrderedDict, deque
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-__all__ = ["FED", "LARGE", "container_kind", "filled", "is_builtin", "name_of"]
+__all__ = ["FACTORIES", "FED", "LARGE", "container_kind", "entries_of", "filled", "is_builtin", "leaves_of", "name_of"]
 
 #: Of a container with more entries, numbers are kept as one tensor, and a digest tells whether it has changed.
 LARGE = 1_000
@@ -22,13 +22,39 @@ _BASES: dict[type[Any], str] = {
     list: "list", tuple: "tuple", set: "set", frozenset: "frozenset", deque: "deque", dict: "dict",
 }  # fmt: skip
 _NAMED = (type, types.FunctionType, types.MethodType, types.BuiltinFunctionType)
-_BUILTIN = (*_BASES, OrderedDict, defaultdict)
+_BUILTIN = tuple(_BASES)
+#: What fills a defaultdict, of what a checkpoint can name.
+FACTORIES: dict[str, Any] = {one.__name__: one for one in (int, float, str, list, dict, set)}
 _MADE = {"list": list, "tuple": tuple, "set": set, "frozenset": frozenset, "deque": deque, "dict": dict}
 
 
 def container_kind(value: Any) -> str | None:
     """Which of Python's containers it is, itself or by its class's base."""
     return _BASES.get(type(value)) or next((kind for base, kind in _BASES.items() if isinstance(value, base)), None)
+
+
+def entries_of(value: Any) -> list[Any]:
+    """Pairs of a dictionary, else what it holds, by the base's own methods: a class of the program's may do more."""
+    if isinstance(value, OrderedDict):
+        return list(OrderedDict.items(value))
+    if isinstance(value, dict):
+        return list(dict.items(value))
+    base: Any = next(base for base in _BASES if isinstance(value, base))
+    return list(base.__iter__(value))
+
+
+def leaves_of(value: Any) -> Iterator[Any]:
+    """What a value is, or what its containers hold, however nested. Each container once: one may hold itself."""
+    seen: set[int] = set()
+    left = [value]
+    while left:
+        one = left.pop()
+        if container_kind(one) is None:
+            yield one
+        elif id(one) not in seen:
+            seen.add(id(one))
+            entries = entries_of(one)
+            left += [part for pair in entries for part in pair] if isinstance(one, dict) else entries
 
 
 def is_builtin(value: Any) -> bool:

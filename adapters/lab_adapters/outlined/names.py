@@ -11,7 +11,7 @@ import functools
 import sys
 import sysconfig
 import types
-from collections import Counter
+from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -76,15 +76,18 @@ def is_own_function(function: types.FunctionType) -> bool:
 
 def is_own_module(module: types.ModuleType) -> bool:
     """Not a library's, and none of Python's own."""
-    file = getattr(module, "__file__", None)
-    return file is not None and module.__name__.split(".")[0] not in LIBRARIES and not _is_installed(file)
+    # Without asking it: a lazy one would be imported.
+    file = object.__getattribute__(module, "__dict__").get("__file__")
+    if type(module) is not types.ModuleType or not isinstance(file, str):
+        return False
+    return module.__name__.split(".")[0] not in LIBRARIES and not _is_installed(file)
 
 
 def is_own_class(cls: type) -> bool:
     """Whether the program defines it: not a library, and not as a list of constants."""
     top = cls.__module__.split(".")[0]
-    if cls is Counter:
-        return True  # no more than a dictionary
+    if cls in (Counter, OrderedDict, defaultdict):
+        return True  # no more than dictionaries
     if isinstance(cls, enum.EnumMeta) or top in LIBRARIES or (top in sys.stdlib_module_names and top != "__main__"):
         return False
     file = getattr(sys.modules.get(cls.__module__), "__file__", None)

@@ -17,6 +17,8 @@ def generator_state(value: Any) -> Any:
     """A tensor of torch's, else lists and dicts of plain values."""
     if isinstance(value, torch.Generator):
         return value.get_state()
+    if isinstance(value, random.SystemRandom):
+        return None  # the system's: it has none
     if isinstance(value, random.Random):
         version, internal, gauss = value.getstate()
         return [version, list(internal), gauss]
@@ -28,6 +30,8 @@ def put_generator(target: Any, state: Any) -> Any:
     """The target, in this state; whatever is no generator stays as it is."""
     if isinstance(target, torch.Generator):
         target.set_state(state)
+    elif isinstance(target, random.SystemRandom) or state is None:
+        return target
     elif isinstance(target, random.Random):
         target.setstate((state[0], tuple(state[1]), state[2]))
     elif isinstance(target, np.random.RandomState):

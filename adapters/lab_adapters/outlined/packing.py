@@ -8,7 +8,7 @@ more is saved than its class and where it is first met; what it holds is kept at
 
 from __future__ import annotations
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -20,7 +20,7 @@ from torch import Tensor
 from lab_adapters.outlined.forms import PLAIN, form_of
 from lab_adapters.outlined.instances import attributes_of, is_plain, named
 from lab_adapters.outlined.iterators import Replayed, is_raw
-from lab_adapters.outlined.kinds import FED, LARGE, container_kind, is_builtin, name_of
+from lab_adapters.outlined.kinds import FED, LARGE, container_kind, entries_of, is_builtin, leaves_of, name_of
 from lab_adapters.outlined.marks import TensorMark
 from lab_adapters.outlined.own_generators import GENERATORS, generator_state
 
@@ -87,13 +87,19 @@ class Packing:
             return {"kind": "numpy scalar", "value": value.item(), "dtype": value.dtype.str}
         if form := form_of(value):
             return {"kind": form.kind, "value": form.write(value), "class": name_of(type(value))}
-        if isinstance(value, PLAIN):
+        if type(value) in PLAIN:
             return value
+        if isinstance(value, str | bytes | int | float):
+            # A class of the program's own: its value where the class is known, when it is read.
+            base: Any = next(one for one in (str, bytes, int, float) if isinstance(value, one))
+            return {"kind": "of a class", "value": base(value), "class": name_of(type(value))}
         if isinstance(value, Tensor):
             return self._tensor(value, before)
-        if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
-            return {"kind": "array", "value": torch.from_numpy(value.copy())}
-        if isinstance(value, np.ndarray) and value.dtype.kind == "O":
+        if isinstance(value, np.generic) and not value.dtype.hasobject and not isinstance(value, str | bytes):
+            return {"kind": "array scalar", **_bytes_of(np.asarray(value))}
+        if type(value) is np.ndarray and not value.dtype.hasobject:
+            return {"kind": "array", **_bytes_of(value)}
+        if type(value) is np.ndarray and value.dtype.kind == "O":
             entries = [self._pack(one, None) for one in value.flat]
             return {"kind": "objects", "value": entries, "shape": list(value.shape)}
         if isinstance(value, GENERATORS):
@@ -113,6 +119,8 @@ class Packing:
             more["class"] = name_of(type(value))
             if not is_plain(value):
                 self.left.append(type(value).__name__)
+        if isinstance(value, defaultdict):
+            more["factory"] = getattr(value.default_factory, "__name__", "")
         if isinstance(value, deque):
             more["maxlen"] = value.maxlen
         if kind in ("list", "dict", "set", "deque"):
@@ -120,18 +128,18 @@ class Packing:
         if len(value) > LARGE and kind in ("list", "tuple", "deque") and (numbers := _numbers(value)) is not None:
             return {"kind": kind, "value": numbers, **more}
         if len(value) > MANY and _bytes(value) > MOST_BYTES:
-            of = sorted({type(one).__name__ for one in _entries(value)})
+            of = sorted({type(one).__name__ for pair in entries_of(value) for one in _parts(pair, kind)})
             self.left += of
             return {"kind": "not kept", "value": len(value), "of": of}
         marks = _marks_of(before, len(value))
         if kind == "dict":
             pairs = [
                 [self._pack(key, None), self._pack(inner, made[1] if made is not None else None)]
-                for (key, inner), made in zip(value.items(), marks, strict=True)
+                for (key, inner), made in zip(entries_of(value), marks, strict=True)
             ]
             return {"kind": "dict", "value": pairs, **more}
         marks = (None,) * len(value) if kind in ("set", "frozenset") else marks
-        packed = [self._pack(inner, made) for inner, made in zip(value, marks, strict=True)]
+        packed = [self._pack(inner, made) for inner, made in zip(entries_of(value), marks, strict=True)]
         return {"kind": kind, "value": packed, **more}
 
     def _object(self, value: Any) -> dict[str, Any]:
@@ -206,6 +214,15 @@ def where(value: Tensor) -> int | None:
     return value.untyped_storage().data_ptr() or None
 
 
+def _bytes_of(value: np.ndarray[Any, Any]) -> dict[str, Any]:
+    """Any dtype, in any byte order, as plain values."""
+    made = np.array(value, order="C")
+    dtype = np.lib.format.dtype_to_descr(made.dtype)
+    if made.dtype.isnative and made.dtype.kind in "biuf" and made.dtype.itemsize <= 8 and made.dtype.str[1:] != "u8":
+        return {"value": torch.from_numpy(made), "dtype": dtype}
+    return {"value": made.tobytes(), "dtype": repr(dtype), "shape": list(made.shape)}
+
+
 def _marks_of(before: Any, size: int) -> tuple[Any, ...]:
     """Of the entries, where there are as many as there were."""
     made = before[2] if isinstance(before, tuple) and len(before) == 3 and before[0] == "container" else ()
@@ -222,11 +239,9 @@ def _numbers(value: Any) -> Tensor | None:
     return None
 
 
-def _entries(value: Any) -> list[Any]:
-    return [*value, *value.values()] if isinstance(value, dict) else list(value)
+def _parts(entry: Any, kind: str) -> tuple[Any, ...]:
+    return tuple(entry) if kind == "dict" else (entry,)
 
 
 def _bytes(value: Any) -> int:
-    if isinstance(value, Tensor | np.ndarray):
-        return int(value.nbytes)
-    return sum(map(_bytes, _entries(value))) if container_kind(value) else 0
+    return sum(int(leaf.nbytes) for leaf in leaves_of(value) if isinstance(leaf, Tensor | np.ndarray))

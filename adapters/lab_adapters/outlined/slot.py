@@ -33,6 +33,19 @@ class Slot:
             return self.holder[self.name] if self.name < len(self.holder) else MISSING
         return getattr(self.holder, str(self.name), MISSING)
 
+    def delete(self) -> None:
+        """Unbind it, if it is bound."""
+        if self.get() is MISSING:
+            return
+        if isinstance(self.holder, types.CellType):
+            del self.holder.cell_contents
+        elif isinstance(self.holder, dict):
+            del self.holder[self.name]
+        elif isinstance(self.holder, type):
+            type.__delattr__(self.holder, str(self.name))
+        else:
+            object.__delattr__(self.holder, str(self.name))
+
     def put(self, value: Any) -> None:
         """Assign it."""
         if isinstance(self.holder, types.CellType):

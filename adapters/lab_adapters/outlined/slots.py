@@ -18,8 +18,9 @@ from torch.utils.data import DataLoader
 
 from lab_adapters.outlined.forms import PLAIN, form_of
 from lab_adapters.outlined.found import key_name
+from lab_adapters.outlined.instances import slots_of
 from lab_adapters.outlined.iterators import Replayed, is_raw
-from lab_adapters.outlined.kinds import FED, LARGE, is_builtin
+from lab_adapters.outlined.kinds import FED, LARGE, entries_of, is_builtin
 from lab_adapters.outlined.known import Known
 from lab_adapters.outlined.names import is_foreign, is_own_class, is_own_function, used_by
 from lab_adapters.outlined.own_generators import GENERATORS
@@ -31,8 +32,8 @@ __all__ = ["MOST", "Walk", "slots"]
 #: How many objects are looked at, at most.
 MOST = 20_000
 
-_CONTAINERS = (list, tuple, deque, dict)
-_LEAVES = (*PLAIN, Tensor, np.generic, np.ndarray, set, frozenset, Replayed, *GENERATORS, *FED)
+_CONTAINERS = (list, tuple, deque, dict, set, frozenset)
+_LEAVES = (*PLAIN, Tensor, np.generic, Replayed, *GENERATORS, *FED)
 _LEADS_NOWHERE = (*_LEAVES, types.ModuleType, types.BuiltinFunctionType)
 #: What a module keeps of itself, and saves or has no state; its hooks are the program's.
 _OF_MODULES = frozenset(vars(torch.nn.Module())) - {"training"}
@@ -129,6 +130,10 @@ class Walk:
 
     def _inside(self, path: str, value: Any) -> Iterator[Slot]:
         path = self._free(path, value)
+        if isinstance(value, np.ndarray):
+            if value.dtype.hasobject:
+                yield from self._entries(path, value.ravel().tolist())
+            return
         if isinstance(value, _CONTAINERS):
             yield from self._entries(path, value)
             if is_builtin(value):
@@ -162,10 +167,16 @@ class Walk:
 
     def _entries(self, path: str, value: Any) -> Iterator[Slot]:
         """Objects in a container of the program's, and iterators, which have a place of their own."""
-        entries = list(value.items() if isinstance(value, dict) else enumerate(value))
-        if len(entries) > LARGE and isinstance(entries[0][1], (*_LEADS_NOWHERE, *_CONTAINERS)):
-            return  # the entries of a data set
+        entries = entries_of(value)
+        entries = entries if isinstance(value, dict) else list(enumerate(entries))
+        if isinstance(value, dict):
+            for at, (key, _) in enumerate(entries):
+                if not isinstance(key, (*_LEADS_NOWHERE, tuple, frozenset)):
+                    self._later(f"{path}.keys[{at}]", key)
+        large = len(entries) > LARGE
         for at, (key, inner) in enumerate(entries):
+            if large and isinstance(inner, (*_LEADS_NOWHERE, *_CONTAINERS)):
+                continue  # the entries of a data set
             if isinstance(value, list | dict) and (is_raw(inner) or isinstance(inner, Replayed)):
                 yield Slot(f"{path}[{key_name(key, at)}]", value, key)
             else:
@@ -179,9 +190,8 @@ class Walk:
             self._hooks(path, own)
         for name in [one for one in own if one not in saved]:
             yield self._noted(Slot(f"{path}.{name}", own, name))
-        for name in _slots(type(value)):
-            if hasattr(value, name):
-                yield self._noted(Slot(f"{path}.{name}", value, name))
+        for name in slots_of(value):
+            yield self._noted(Slot(f"{path}.{name}", value, name))
         yield from self._of_class(type(value))
 
     def _of_function(self, path: str, function: types.FunctionType) -> Iterator[Slot]:
@@ -274,14 +284,6 @@ def _own(value: Any) -> dict[str, Any]:
     except AttributeError:
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def _slots(kind: type) -> list[str]:
-    names: list[str] = []
-    for cls in kind.__mro__:
-        own = vars(cls).get("__slots__", ())
-        names += [own] if isinstance(own, str) else list(own)
-    return [name for name in names if name not in ("__dict__", "__weakref__") and not name.startswith("__")]
 
 
 def _keeps_itself(value: Any) -> bool:

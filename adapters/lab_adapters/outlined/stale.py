@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch.overrides import TorchFunctionMode, _pop_mode, _push_mode
+
+from lab_adapters.outlined.kinds import leaves_of
 
 __all__ = ["Stale", "Watched", "tensors_in"]
 
@@ -84,10 +85,4 @@ class Stale(TorchFunctionMode):
 
 def tensors_in(value: Any) -> list[torch.Tensor]:
     """Those that a value is, or that its containers hold."""
-    if isinstance(value, torch.Tensor):
-        return [value]
-    if isinstance(value, dict):
-        return [tensor for inner in value.values() for tensor in tensors_in(inner)]
-    if isinstance(value, list | tuple | deque):
-        return [tensor for inner in value for tensor in tensors_in(inner)]
-    return []
+    return [leaf for leaf in leaves_of(value) if isinstance(leaf, torch.Tensor)]

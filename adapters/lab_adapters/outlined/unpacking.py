@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import warnings
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,8 +16,9 @@ from torch import Tensor
 from lab_adapters.outlined.forms import FORMS, in_place
 from lab_adapters.outlined.instances import attributes_of, named, put_attributes
 from lab_adapters.outlined.iterators import Replayed, lost, replay
-from lab_adapters.outlined.kinds import filled, name_of
+from lab_adapters.outlined.kinds import FACTORIES, filled, name_of
 from lab_adapters.outlined.own_generators import put_generator
+from lab_adapters.outlined.packing import MISSING
 from lab_adapters.outlined.state_dicts import at_home
 
 __all__ = ["Unpacking"]
@@ -99,8 +101,13 @@ class Unpacking:
             return target
         if kind == "numpy scalar":
             return np.dtype(packed["dtype"]).type(value)
-        if kind == "array":
-            return value.numpy()
+        if kind in ("array", "array scalar"):
+            return _array(packed, target)[() if kind == "array scalar" else ...]
+        if kind == "of a class":
+            cls = self._class(packed, target)
+            return target if cls is None else cls.__new__(cls, value)
+        if kind == "deleted":
+            return MISSING
         if kind == "not kept":
             self._left += packed["of"]
             return target
@@ -181,16 +188,24 @@ class Unpacking:
             return _objects(entries, packed["shape"], target)
         cls = None
         if "class" in packed:
-            same = name_of(type(target)) == packed["class"]
-            cls = type(target) if same else named(packed["class"], self.objects.values())
+            cls = self._class(packed, target)
             if cls is None:
-                self._left.append(packed["class"].rpartition(".")[2])
                 return target
         made = filled(kind, entries, target, cls, packed.get("maxlen"))
+        if type(made) is defaultdict and made is not target:
+            made.default_factory = FACTORIES.get(packed.get("factory", ""))
         if number is not None:
             self._made[number] = made
             self._filled.add(id(made))
         return made
+
+    def _class(self, packed: dict[str, Any], target: Any) -> Any:
+        """The class that is named, of what stands there or of the program's; it is missed where there is none."""
+        same = name_of(type(target)) == packed["class"]
+        cls = type(target) if same else named(packed["class"], self.objects.values())
+        if cls is None:
+            self._left.append(packed["class"].rpartition(".")[2])
+        return cls
 
     def _key(self, packed: Any, there: dict[Any, Any]) -> Any:
         """A member of an enumeration is told by others of it that are there."""
@@ -227,6 +242,16 @@ def _made_of(packed: dict[str, Any], target: Any) -> Tensor:
     grad = packed["grad"]
     if made.is_leaf:
         made.grad = grad.to(made.device) if grad is not None else None
+    return made
+
+
+def _array(packed: dict[str, Any], target: Any) -> Any:
+    value = packed["value"]
+    if isinstance(value, Tensor):
+        made = value.numpy()
+    else:
+        dtype = np.lib.format.descr_to_dtype(ast.literal_eval(packed["dtype"]))
+        made = np.frombuffer(value, dtype=dtype).reshape(packed["shape"]).copy()
     return made
 
 
