@@ -48,7 +48,8 @@ class Carried:
         walk = Walk(self._known)
         for slot in list(slots(bodies, walk)):
             if is_raw(slot.get()):
-                slot.put(Replayed(slot.get()))
+                with contextlib.suppress(AttributeError, TypeError):  # where no other can be put
+                    slot.put(Replayed(slot.get()))
             if slot.path not in self._before:
                 self._before[slot.path] = mark(slot.get())
         self._known.note(walk.owners)
@@ -99,8 +100,11 @@ class Carried:
         for path, before in self._before.items():
             # What the training has deleted of an object that is there.
             above = path.rpartition(".")[0]
-            same = self._known.path_of(self.walk.owners.get(above)) == above
-            if path not in there and same and not _was_missing(before):
+            same = self._known.path_of(self.walk.owners.get(above)) == above if above else True
+            if path in there or not same or _was_missing(before):
+                continue
+            slot = unbound(path, bodies, self.walk.owners)
+            if slot is not None and slot.get() is MISSING:
                 state[path] = {"kind": "deleted", "value": None}
         return state
 

@@ -117,7 +117,7 @@ def mark(value: Any, seen: dict[int, int] | None = None) -> Any:
     if isinstance(value, Replayed):
         return "iterator", id(value), value.count, value.state()["lost"]
     if isinstance(value, FED) or is_raw(value):
-        return object()  # never the same
+        return "object", object()  # never the same
     if container_kind(value) is not None:
         if id(value) in seen:
             return "again", seen[id(value)]
@@ -148,12 +148,16 @@ def _of_entries(value: Any, seen: dict[int, int]) -> Any:
 
 
 def _of_array(value: np.ndarray[Any, Any], seen: dict[int, int]) -> Any:
+    if isinstance(value, np.memmap):
+        return "object", _Identity.of(value)  # what is written there is in its file
+    if isinstance(value, np.ma.MaskedArray):
+        return "array", value.shape, value.tobytes(), np.ma.getmaskarray(value).tobytes()
     if not value.dtype.hasobject:
         if value.size <= _SMALL:
             return "array", value.shape, value.tobytes()
         # A replay buffer, say, which is filled in place.
         return "array", value.shape, hashlib.blake2b(np.ascontiguousarray(value).data).digest()
-    if value.dtype.kind == "O" and value.size <= LARGE:
+    if value.dtype.kind == "O" and value.size <= LARGE * LARGE:
         return "array", value.shape, tuple(mark(one, seen) for one in value.flat)
     return "array", value.shape, id(value)
 

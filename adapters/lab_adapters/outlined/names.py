@@ -22,9 +22,9 @@ LIBRARIES = frozenset(
     ["torch", "numpy", "lightning", "pytorch_lightning", "tensorboard", "tensorboardX", "wandb", "tqdm", "matplotlib",
      "mlflow", "PIL", "pandas", "lab_adapters", "lab_bridge", "lab_migrate", "lab_parity", "lab_pytest"]
 )  # fmt: skip
-_HOLDS_WHAT_IS_GIVEN = ("torch.utils.data.", "torch.distributions.")
+_HOLDS_WHAT_IS_GIVEN = ("torch.utils.data.", "torch.distributions.", "torch.quasirandom.")
 #: Modules of Python's own whose objects hold what a program puts into them.
-_HOLDS_SETTINGS = frozenset(["types", "argparse"])
+_HOLDS_SETTINGS = frozenset(["types", "argparse", "collections", "weakref"])
 
 
 class Name(NamedTuple):

@@ -146,8 +146,9 @@ class Packing:
         if id(value) in self._seen:
             return {"kind": "again", "value": self._seen[id(value)]}
         # Of two iterators of one class, the other says nothing of where this one was.
-        path = None if is_raw(value) else self.objects.get(id(value))
-        made: dict[str, Any] = {"kind": "object", "value": path, "class": name_of(value), "moved": is_raw(value)}
+        moved = is_raw(value) or isinstance(value, np.ndarray)
+        path = None if moved else self.objects.get(id(value))
+        made: dict[str, Any] = {"kind": "object", "value": path, "class": name_of(value), "moved": moved}
         if self.was_there(value) and path is not None:
             return made
         if named(made["class"]) is value:
@@ -183,7 +184,7 @@ class Packing:
         grad = value.grad if value.is_leaf else None
         return {
             "kind": "tensor",
-            "value": value.detach().clone(),
+            "value": plain if type(plain := value.detach().clone()) is Tensor else plain.as_subclass(Tensor),
             "device": str(value.device),
             "number": number,
             "stays": stays,

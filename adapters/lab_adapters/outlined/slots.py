@@ -34,7 +34,8 @@ MOST = 20_000
 
 _CONTAINERS = (list, tuple, deque, dict, set, frozenset)
 _LEAVES = (*PLAIN, Tensor, np.generic, Replayed, *GENERATORS, *FED)
-_LEADS_NOWHERE = (*_LEAVES, types.ModuleType, types.BuiltinFunctionType)
+_LEADS_NOWHERE = (*_LEAVES, types.ModuleType)
+_BOUND = (types.BuiltinFunctionType, types.MethodWrapperType)
 #: What a module keeps of itself, and saves or has no state; its hooks are the program's.
 _OF_MODULES = frozenset(vars(torch.nn.Module())) - {"training"}
 _OF_OPTIMIZERS = frozenset(vars(torch.optim.SGD([torch.zeros(1)]))) | {"_opt_called", "step"}
@@ -125,11 +126,22 @@ class Walk:
         return path
 
     def _later(self, path: str, value: Any) -> None:
+        if isinstance(value, Tensor) and _own(value):
+            self._next.append((path, value))
         if not isinstance(value, _LEADS_NOWHERE) and not form_of(value) and not is_raw(value):
             self._next.append((path, value))
 
     def _inside(self, path: str, value: Any) -> Iterator[Slot]:
         path = self._free(path, value)
+        if isinstance(value, Tensor):
+            self._seen.discard(id(value))
+            yield from self._of_tensor(path, value)
+            return
+        if isinstance(value, _BOUND):
+            # `draw = generator.random`: what it is a method of changes.
+            if not isinstance(value.__self__, types.ModuleType | type | None):
+                yield self._noted(Slot(f"{path}.__self__", value, "__self__"))
+            return
         if isinstance(value, np.ndarray):
             if value.dtype.hasobject:
                 yield from self._entries(path, value.ravel().tolist())
@@ -143,6 +155,8 @@ class Walk:
             yield from self._of_class(value)
             return
         if isinstance(value, types.MethodType):
+            if isinstance(value.__self__, _LEAVES):
+                yield Slot(f"{path}.__self__", value, "__self__")
             self._later(path, value.__self__)
             self._later(path, value.__func__)
             return

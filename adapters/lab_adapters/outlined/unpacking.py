@@ -101,8 +101,10 @@ class Unpacking:
             return target
         if kind == "numpy scalar":
             return np.dtype(packed["dtype"]).type(value)
-        if kind in ("array", "array scalar"):
-            return _array(packed, target)[() if kind == "array scalar" else ...]
+        if kind == "array scalar":
+            return _array(packed)[()]
+        if kind == "array":
+            return _filled_array(_array(packed), target)
         if kind == "of a class":
             cls = self._class(packed, target)
             return target if cls is None else cls.__new__(cls, value)
@@ -232,20 +234,37 @@ class Unpacking:
 def _made_of(packed: dict[str, Any], target: Any) -> Tensor:
     """The target, filled, where it was there before the training; else a new tensor."""
     value: Tensor = packed["value"]
-    fits = isinstance(target, Tensor) and target.shape == value.shape and target.dtype == value.dtype
+    fits = (
+        isinstance(target, Tensor)
+        and not target.is_inference()
+        and target.shape == value.shape
+        and target.dtype == value.dtype
+    )
     if packed["stays"] and fits:
         with torch.no_grad():
             target.copy_(value)
         made: Tensor = target
     else:
-        made = at_home(value.clone(), packed.get("device", "cpu")).requires_grad_(packed["requires_grad"])
+        made = at_home(value.clone(), packed.get("device", "cpu"))
+        if isinstance(target, Tensor) and type(target) not in (Tensor, torch.nn.Parameter):
+            made = made.as_subclass(type(target))
+        made.requires_grad_(packed["requires_grad"])
     grad = packed["grad"]
     if made.is_leaf:
         made.grad = grad.to(made.device) if grad is not None else None
     return made
 
 
-def _array(packed: dict[str, Any], target: Any) -> Any:
+def _filled_array(made: np.ndarray[Any, Any], target: Any) -> Any:
+    """The target where it has the shape and dtype: it may lie where a tensor lies."""
+    fits = type(target) is np.ndarray and target.dtype == made.dtype and target.shape == made.shape
+    if not fits or not target.flags.writeable:
+        return made
+    target[...] = made
+    return target
+
+
+def _array(packed: dict[str, Any]) -> Any:
     value = packed["value"]
     if isinstance(value, Tensor):
         made = value.numpy()
