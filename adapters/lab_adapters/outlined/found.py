@@ -10,6 +10,7 @@ import attrs
 import torch
 from torch.utils._pytree import tree_leaves
 
+from lab_adapters.outlined.kinds import entries_of
 from lab_adapters.outlined.names import used_by
 
 #: How far attributes, lists and dicts of the loop's names are followed.
@@ -179,7 +180,7 @@ def _free(path: str, taken: dict[str, Any]) -> str:
 def _parts(value: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(value, dict):
         if len(value) <= LARGEST:
-            yield from ((f"[{key_name(key, at)}]", inner) for at, (key, inner) in enumerate(list(value.items())))
+            yield from ((f"[{key_name(key, at)}]", inner) for at, (key, inner) in enumerate(entries_of(value)))
     elif isinstance(value, list | tuple):
         if len(value) <= LARGEST:
             yield from ((f"[{index}]", inner) for index, inner in enumerate(value))

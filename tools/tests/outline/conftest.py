@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from outline_programs import PRELUDE, outlined_text, run
 
-from lab_adapters.outlined import driver as runtime
+from lab_adapters.outlined import fits as runtime
 
 
 @pytest.fixture
