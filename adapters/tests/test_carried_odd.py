@@ -15,25 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-from lab_adapters import outlined
-
-
-def _trained(factor: Callable[[], float]) -> list[str]:
-    """The losses of six steps."""
-    torch.manual_seed(0)
-    model = torch.nn.Linear(2, 3)
-    optimizer = torch.optim.Adam(model.parameters(), lr=0.1)
-    said = []
-
-    def training_step(x: torch.Tensor) -> None:
-        optimizer.zero_grad()
-        loss = model(x).square().mean() * factor()
-        loss.backward()
-        optimizer.step()
-        said.append(loss.item().hex())
-
-    outlined.fit(training_step, torch.randn(6, 4, 2))
-    return said
+from six_steps import resumes, trained
 
 
 class Stat:
@@ -183,12 +165,7 @@ PROGRAMS: dict[str, Callable[[], Callable[[], float]]] = {
 def test_it_is_carried(checkpoint: Any, name: str) -> None:
     """Bitwise as the whole run, from a file without pickled code."""
 
-    def run() -> list[str]:
-        return _trained(PROGRAMS[name]())
-
-    whole = checkpoint.written_at(3, run)
-    assert checkpoint.resumed(run) == whole
-    assert len(set(whole)) == 6
+    resumes(checkpoint, lambda: trained(PROGRAMS[name]()))
     torch.load(checkpoint.file, weights_only=True)
 
 
@@ -203,7 +180,7 @@ def test_a_generator_that_was_sent_values_is_refused(checkpoint: Any) -> None:
 
         made: Any = summing()
         next(made)
-        return _trained(lambda: float(made.send(2.0)))
+        return trained(lambda: float(made.send(2.0)))
 
     checkpoint.written_at(3, run)
     with pytest.raises(ValueError, match="expected an iterator that can be passed over"):
@@ -224,7 +201,7 @@ def test_iterators_are_copied_and_shown_as_without_us() -> None:
             yield at + at + at + at + 1
 
     seen = []
-    _trained(lambda: seen.append(value := factor()) or value)  # type: ignore[func-returns-value]
+    trained(lambda: seen.append(value := factor()) or value)  # type: ignore[func-returns-value]
     assert seen == list(plain())
 
 
@@ -250,7 +227,7 @@ def test_looking_asks_no_lazy_module_and_no_slot() -> None:
             return super().items()
 
     lazy, unset, listed = Lazy("lazy"), Unset(), Listed(a=1)
-    _trained(lambda: 1.0 + (lazy is None) + (unset is None) + (listed is None))
+    trained(lambda: 1.0 + (lazy is None) + (unset is None) + (listed is None))
     assert asked == []
 
 
@@ -258,7 +235,7 @@ def test_a_map_of_a_file_is_read_by_nobody(tmp_path: Path, monkeypatch: pytest.M
     """The data of a training may be larger than the memory."""
     data = np.memmap(tmp_path / "train.bin", dtype=np.uint16, mode="w+", shape=(100,))
     monkeypatch.setattr(np.memmap, "tobytes", lambda self: pytest.fail("read"))
-    _trained(lambda: 1.0 + len(data))
+    trained(lambda: 1.0 + len(data))
 
 
 def test_inference_tensors_and_the_systems_generator_are_no_crash(checkpoint: Any) -> None:
@@ -268,7 +245,7 @@ def test_inference_tensors_and_the_systems_generator_are_no_crash(checkpoint: An
     system = random.SystemRandom()
 
     def run() -> list[str]:
-        return _trained(lambda: 1.0 + kept.item() + 0 * system.random())
+        return trained(lambda: 1.0 + kept.item() + 0 * system.random())
 
     whole = checkpoint.written_at(3, run)
     assert checkpoint.resumed(run) == whole

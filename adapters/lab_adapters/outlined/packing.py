@@ -2,8 +2,9 @@
 
 A program knows its tensors as objects: the parameters in its own list are the model's, two names may be one tensor,
 and what is updated in place must stay where it is. So a model's tensor is saved as its name, a tensor that is met
-again as the first one's number, and one that was there before the loop is filled rather than replaced. Of an object no
-more is saved than its class and where it is first met; what it holds is kept attribute by attribute (see `slots`).
+again as the first one's number, and one that was there before the loop is filled rather than replaced. Of an object
+that a resumed run has, too, no more is saved than its class and where it is first met: what it holds is kept attribute
+by attribute (see `slots`). One that the training has made is saved with its attributes.
 """
 
 from __future__ import annotations

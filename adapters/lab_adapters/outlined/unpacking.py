@@ -182,17 +182,13 @@ class Unpacking:
             ) else []  # fmt: skip
             old += [None] * (len(value) - len(old))
             entries = [self._unpack(inner, one, "") for inner, one in zip(value, old, strict=False)]
+        cls = self._class(packed, target) if "class" in packed else None
         if self._left:
             if number is not None:
                 self._made[number] = target
             return target
         if kind == "objects":
             return _objects(entries, packed["shape"], target)
-        cls = None
-        if "class" in packed:
-            cls = self._class(packed, target)
-            if cls is None:
-                return target
         made = filled(kind, entries, target, cls, packed.get("maxlen"))
         if type(made) is defaultdict and made is not target:
             made.default_factory = FACTORIES.get(packed.get("factory", ""))
