@@ -18,13 +18,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import attrs
-from corpus_cases import chosen, drive, markdown, parser
+from corpus_cases import chosen, drive, entry_of, markdown, parser, written
 
 from lab_migrate.convert import Conversion, convert_project
 from lab_migrate.convert.engine import OUTLINING
 
-#: Cases whose driver builds the trainer itself: the file that holds its loop.
-LIBRARY_ENTRY = "(driver)"
 #: What a conversion did, by the code that says so.
 WAYS = {"LM301": "idiomatic", OUTLINING: "faithful", "LM310": "fabric"}
 
@@ -67,18 +65,11 @@ def measure(
 ) -> Row:
     """Convert one case, and compare if anything was converted."""
     project = home / "src" / case["src"]
-    entry = case["entry"].split(" ")[0]
     started = time.monotonic()
-    entry = case["loop"].split(":")[0] if entry == LIBRARY_ENTRY else entry
-    conversion = convert_project(project, entry=entry, tier=tier, target=target)
+    conversion = convert_project(project, entry=entry_of(case), tier=tier, target=target)
     seconds = time.monotonic() - started
     with tempfile.TemporaryDirectory(prefix="lab-migrate-corpus-") as work:
-        sources = Path(work) / "src"
-        sources.mkdir()
-        for other in (home / "src").iterdir():
-            if other.name != case["src"]:
-                (sources / other.name).symlink_to(other)
-        conversion.write(sources / case["src"])
+        sources = written(conversion, home, case["src"], Path(work))
         legacy = Path(work) / "legacy"
         shutil.copytree(sources, legacy, symlinks=True)
         shutil.rmtree(legacy / case["src"])

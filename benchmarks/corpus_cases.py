@@ -11,7 +11,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from lab_migrate.convert import Conversion
+
 TIMEOUT_S = 900
+#: Cases whose driver builds the trainer itself: the file that holds its loop.
+LIBRARY_ENTRY = "(driver)"
 
 
 def parser(description: str) -> argparse.ArgumentParser:
@@ -32,6 +36,23 @@ def chosen(given: argparse.Namespace) -> Iterator[Mapping[str, Any]]:
     if unknown:
         raise SystemExit(f"{given.corpus / 'corpus.json'} has no case {', '.join(sorted(unknown))}")
     return (case for case in cases if not given.cases or case["name"] in given.cases)
+
+
+def entry_of(case: Mapping[str, str]) -> str:
+    """The file to convert."""
+    entry = case["entry"].split(" ")[0]
+    return case["loop"].split(":")[0] if entry == LIBRARY_ENTRY else entry
+
+
+def written(conversion: Conversion, home: Path, name: str, work: Path) -> Path:
+    """The folder of checkouts that a driver takes the converted one from, and the others as they are."""
+    sources = work / "src"
+    sources.mkdir()
+    for other in (home / "src").iterdir():
+        if other.name != name:
+            (sources / other.name).symlink_to(other)
+    conversion.write(sources / name)
+    return sources
 
 
 def drive(name: str, corpus: Path, home: Path, python: str, work: Path, more: Mapping[str, str], log: Path) -> str:

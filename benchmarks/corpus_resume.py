@@ -19,8 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-from corpus import LIBRARY_ENTRY
-from corpus_cases import chosen, drive, markdown, parser
+from corpus_cases import chosen, drive, entry_of, markdown, parser, written
 
 from lab_migrate.convert import convert_project
 
@@ -57,18 +56,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def measure(case: Mapping[str, str], given: argparse.Namespace, at: Sequence[int]) -> list[Row]:
     """Convert one case and interrupt it after these batches."""
     home = given.home.resolve()
-    entry = case["entry"].split(" ")[0]
-    entry = case["loop"].split(":")[0] if entry == LIBRARY_ENTRY else entry
-    conversion = convert_project(home / "src" / case["src"], entry=entry, tier="faithful", target="lightning")
+    conversion = convert_project(home / "src" / case["src"], entry=entry_of(case), tier="faithful", target="lightning")
     if not conversion.changes:
         return [Row(case["name"], 0, 0, 0, "refused", "by convert")]
     with tempfile.TemporaryDirectory(prefix="lab-migrate-resume-") as work:
-        sources = Path(work) / "src"
-        sources.mkdir()
-        for other in (home / "src").iterdir():
-            if other.name != case["src"]:
-                (sources / other.name).symlink_to(other)
-        conversion.write(sources / case["src"])
+        sources = written(conversion, home, case["src"], Path(work))
         return [_interrupted(case["name"], given, home, sources, Path(work), batch) for batch in at]
 
 
