@@ -5,16 +5,21 @@ from __future__ import annotations
 import ast
 
 from lab_migrate.analysis.calls import Call
-from lab_migrate.analysis.symbols import Function
+from lab_migrate.analysis.symbols import Function, dotted
 from lab_migrate.idiomatic.frame import Frame
 from lab_migrate.idiomatic.refused import no_nest
 
+#: Decorators that a function's code does without in a hook: training has gradients there, a validation none.
+_OF_TRAINING = frozenset(["staticmethod", "torch.enable_grad"])
+_OF_VALIDATION = frozenset(["staticmethod", "torch.no_grad", "torch.inference_mode"])
 
-def frame_of(call: Call, base: Frame) -> Frame:
-    """The frame of a call's function. Raises `NotIdiomaticError` where an argument cannot be told."""
+
+def frame_of(call: Call, base: Frame, validates: bool = False) -> Frame:
+    """The frame of a call's function. Raises `NotIdiomaticError` where an argument cannot be told, or it is wrapped."""
     node = call.node
     assert isinstance(node, ast.Call)
     function = call.targets[0]
+    _refuse_decorators(function, _OF_VALIDATION if validates else _OF_TRAINING)
     parameters = list(function.parameters)
     arguments: dict[str, ast.expr] = {}
     if function.cls is not None and not function.is_static and isinstance(node.func, ast.Attribute):
@@ -48,3 +53,12 @@ def returns_early(function: Function) -> bool:
     """Whether a function may return before its last statement."""
     returns = [node for node in function.own if isinstance(node, ast.Return)]
     return any(node is not function.body[-1] for node in returns)
+
+
+def _refuse_decorators(function: Function, known: frozenset[str]) -> None:
+    """Code that moves into hooks is not called as a function, so that what a decorator does around it would be lost."""
+    imports = function.module.symbols.imports
+    for decorator in getattr(function.node, "decorator_list", []):
+        head, dot, rest = dotted(decorator.func if isinstance(decorator, ast.Call) else decorator).partition(".")
+        if f"{imports.get(head, head)}{dot}{rest}" not in known:
+            raise no_nest(function, decorator, f"{function.qualified} is wrapped by @{ast.unparse(decorator)[:60]}")

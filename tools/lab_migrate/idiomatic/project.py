@@ -24,6 +24,7 @@ from lab_migrate.idiomatic.reading import find_nest
 from lab_migrate.idiomatic.refused import NotIdiomaticError
 from lab_migrate.idiomatic.roles import roles_of
 from lab_migrate.idiomatic.said import findings_of
+from lab_migrate.idiomatic.shared_lines import refuse_shared_lines
 from lab_migrate.idiomatic.site import site_edits
 from lab_migrate.idiomatic.unused_imports import unused_imports
 from lab_migrate.idiomatic.wrapper import wrapper_of
@@ -131,8 +132,10 @@ def _file(module: Module, loops: list[TrainingLoop], graph: CallGraph) -> tuple[
         data = data_module(nest, graph, name.removeprefix("Lit") if name != "LitModel" else "")
         writer = Writer(nest, roles, hooks, name, lightning, graph, data)
         edits += site_edits(writer)
+        refuse_shared_lines(edits, nest)
         findings += findings_of(nest, roles, hooks)
-    edits.append(import_edit(module, lightning, edits))
+    # First of all that is inserted at one place.
+    edits.insert(0, import_edit(module, lightning, edits))
     try:
         edits += unused_imports(module, edits, graph)
         compile(apply(module.text, edits, module.path), module.path, "exec", dont_inherit=True)

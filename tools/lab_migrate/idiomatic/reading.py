@@ -15,7 +15,7 @@ from lab_migrate.idiomatic.called import frame_of, returns_early
 from lab_migrate.idiomatic.frame import Frame, Item
 from lab_migrate.idiomatic.group import spawned
 from lab_migrate.idiomatic.nest import Nest, in_inner_loop
-from lab_migrate.idiomatic.refused import no_nest
+from lab_migrate.idiomatic.refused import NotIdiomaticError, no_nest
 from lab_migrate.idiomatic.steps import pulls_batches, step_nest
 
 
@@ -155,7 +155,10 @@ class _Reader:
             return None
         if len(self.graph.callers_of(function)) != 1 or any(event for event in events_in(function.own)):
             return None
-        frame = frame_of(found[0], self.base)
+        try:
+            frame = frame_of(found[0], self.base, validates=True)
+        except NotIdiomaticError:
+            return None  # it is called as before
         loops = [loop for node in function.body if (loop := validating(node, frame)) is not None]
         if len(loops) != 1 or returns_early(function):
             return None
@@ -167,7 +170,7 @@ class _Reader:
             raise no_nest(function, function.node, "it returns before its end")
         if function.path != self.base.function.path:
             raise no_nest(function, function.node, "the epochs are counted in another file")
-        frame = frame_of(call, self.base)
+        frame = frame_of(call, self.base, validates=bool(validates))
         self.calls.append((call, frame))
         yield from self._statements(_without_docstring(function.body), node, function, frame, validates)
 

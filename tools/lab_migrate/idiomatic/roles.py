@@ -51,7 +51,8 @@ class Roles:
 def roles_of(nest: Nest) -> Roles:
     """Read the roles off the code of the nest and of what comes before it in the base frame."""
     steps = [reach.event for reach in nest.training.step if reach.direct]
-    optimizers = list(dict.fromkeys(nest.train.frame.canonical(_stepped(step)) for step in steps))
+    stepped = dict.fromkeys(nest.train.frame.canonical(_stepped(step)) for step in steps)
+    optimizers = [name for name in stepped if not _is_schedule(name, nest.base)]
     made = {name: found for name in optimizers if (found := made_by(name, nest.base)) is not None}
     models: list[str] = []
     for found in made.values():
@@ -135,6 +136,15 @@ def made_by(name: str, base: Frame) -> Made | None:
         if found:
             break
     return found[0] if len(found) == 1 else None
+
+
+def _is_schedule(name: str, base: Frame) -> bool:
+    """Whether what steps under a name of any kind was made by one of torch's schedules."""
+    found = made_by(name, base)
+    if found is None:
+        return False
+    head, dot, rest = dotted(found.call.func).partition(".")
+    return f"{found.owner.module.symbols.imports.get(head, head)}{dot}{rest}".startswith("torch.optim.lr_scheduler.")
 
 
 def _models_in(call: ast.Call, base: Frame) -> list[str]:

@@ -11,6 +11,21 @@ from idiomatic_programs import program, rewritten, run
 Same = Callable[..., str]
 
 MANUAL = {
+    "a schedule under a condition, named as none": """
+        model = Net()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.2)
+        slow = torch.optim.lr_scheduler.LinearLR(optimizer, 0.1, total_iters=6)
+        loader = DataLoader(data, batch_size=4, shuffle=True)
+        for epoch in range(3):
+            for x, y in loader:
+                loss = F.cross_entropy(model(x), y)
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                if epoch < 1:
+                    slow.step()
+            print(epoch, optimizer.param_groups[0]["lr"])
+    """,
     "leftover micro-batches wait for the next epoch, across a validation": """
         model = Net()
         optimizer = torch.optim.SGD(model.parameters(), lr=0.2)

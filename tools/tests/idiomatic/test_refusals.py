@@ -51,6 +51,19 @@ REFUSED = {
         "        for x, y in loader:\n"
         + "".join(f"    {line}\n" for line in STEP.splitlines()) + "fit()\n",
     ),
+    "return out of the batches": (
+        "LM303",
+        f"{START}def fit():\n    for epoch in range(2):\n        for x, y in loader:\n"
+        + "".join(f"    {line}\n" for line in STEP.splitlines())
+        + "            if loss.item() < 0.7:\n                return\nfit()\n",
+    ),
+    "a training function that a decorator wraps": (
+        "LM302",
+        f"{START}def told(function):\n    def run():\n        print('train')\n        function()\n    return run\n"
+        "@told\ndef train():\n    for x, y in loader:\n" + STEP + "for epoch in range(2):\n    train()\n",
+    ),
+    "a line that holds more than what moves": (
+        "LM302", PLAIN.replace("optimizer = ", "model.inner.bias.data.zero_(); optimizer = ")),
     "an interruption that is caught": (
         "LM302",
         f"{START}try:\n    for epoch in range(2):\n        for x, y in loader:\n"
@@ -138,6 +151,28 @@ def test_the_twin_with_a_validation_is_rewritten() -> None:
     after = rewritten(program(VALIDATED))
     assert after.codes == ("LM301",)
     assert run(after.text) == run(program(VALIDATED))
+
+
+def test_batches_that_are_yielded_are_refused() -> None:
+    """A hook that yields would be a generator, which nobody runs."""
+    inner = "".join(f"    {line}\n" for line in STEP.splitlines())
+    loop = (
+        f"def fit():\n    for epoch in range(2):\n        for x, y in loader:\n{inner}            yield loss.item()\n"
+    )
+    after = rewritten(program(f"{START}{loop}print(list(fit()))\n"))
+    assert "LM303" in after.codes, after.messages
+    assert "LM301" not in after.codes
+
+
+def test_a_wrapped_validation_is_called_as_before() -> None:
+    """Its decorator runs around it, and the training is rewritten all the same."""
+    told = "def told(function):\n    def run():\n        print('validate')\n        function()\n    return run\n"
+    check = "@told\ndef check():\n    for x, y in val_loader:\n        print(model(x).sum().item())\n"
+    loop = VALIDATED.replace("for epoch", told + check + "for epoch").split("    for x, y in val_loader", 2)
+    text = program("    for x, y in val_loader".join(loop[:2]) + "    check()\n")
+    after = rewritten(text)
+    assert "LM301" in after.codes, after.messages
+    assert run(after.text) == run(text)
 
 
 TWINS = {
