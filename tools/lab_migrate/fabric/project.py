@@ -15,6 +15,7 @@ from lab_migrate.fabric.clip import clip_edits
 from lab_migrate.fabric.devices import accelerator_of
 from lab_migrate.fabric.save import states_saved
 from lab_migrate.fabric.setup import Place, iterated, makers, models_of, stepped
+from lab_migrate.fabric.wrapped import Looks
 from lab_migrate.findings import Finding, Status
 from lab_migrate.outline import Outlining
 
@@ -90,6 +91,10 @@ class _File:
         reason = reason or self._setups(list(places.values()))
         if reason is not None:
             return reason
+        looks = Looks(list(places.values()), self.graph, self.module.path)
+        if looks.reason is not None:
+            return looks.reason
+        self.edits += looks.edits
         self._backwards()
         self._devices({id(place.function): place.function for place, _ in places.values()})
         self._whole_models({model for _, models in places.values() for model in models})
@@ -114,6 +119,9 @@ class _File:
         self.edits.append(Edit(at, at, f"{before}{indent}{line}{newline}"))
 
     def _setups(self, places: list[tuple[Place, list[str]]]) -> tuple[int, str] | None:
+        for place, _ in places:
+            if _shares_its_line(place):
+                return place.statement.lineno, "its optimizer is made in the line of what holds it"
         shared: dict[str, list[Place]] = {}
         for place, models in places:
             for model in models:
@@ -284,6 +292,16 @@ def _above(name: str) -> list[str]:
 
 def _wraps(call: ast.Call) -> bool:
     return dotted(call.func).rpartition(".")[2] in ("DataParallel", "DistributedDataParallel", "DDP")
+
+
+def _shares_its_line(place: Place) -> bool:
+    """Whether what is made stands in the line of a `def` or an `if`, below which no line can be added."""
+    at = place.statement.lineno
+    return any(
+        node.lineno == at and isinstance(getattr(node, "body", None), list)
+        for node in ast.walk(place.function.module.tree)
+        if isinstance(node, ast.stmt)
+    )
 
 
 def _is_set_up(place: Place, before: list[Place]) -> bool:

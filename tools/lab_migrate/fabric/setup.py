@@ -91,7 +91,7 @@ def argument_of(call: Call, function: Function, name: str) -> ast.expr | None:
     assert isinstance(call.node, ast.Call)
     position = function.parameters.index(name) - (function.cls is not None and not function.is_static)
     given = {word.arg: word.value for word in call.node.keywords if word.arg}
-    return given.get(name) or (call.node.args[position] if position < len(call.node.args) else None)
+    return given.get(name) or (call.node.args[position] if 0 <= position < len(call.node.args) else None)
 
 
 def _statement_of(method: Function, value: ast.expr) -> ast.Assign | None:

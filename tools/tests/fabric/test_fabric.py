@@ -246,7 +246,7 @@ def test_a_model_is_set_up_in_every_branch_that_makes_an_optimizer(make: str, li
             optimizer.zero_grad()
             F.cross_entropy(model(x), y).backward()
             optimizer.step()
-        print(type(model).__name__ in ("Net", "_FabricModule"), len(model.state_dict()))
+        print(getattr(model, "_forward_module", model) is not None, len(model.state_dict()))
     """
     text = program(make.replace("ADAM", str(adam)) + loop)
     after = rewritten(text, target="fabric")
@@ -254,7 +254,7 @@ def test_a_model_is_set_up_in_every_branch_that_makes_an_optimizer(make: str, li
     assert found == lines, after.text
     assert run(after.text) == run(text), after.text
     assert run(text).steps
-    wrapped = after.text.replace('in ("Net", "_FabricModule")', '== "_FabricModule"')
+    wrapped = after.text.replace('"_forward_module", model)', '"_forward_module", None)')
     assert "True" in run(wrapped).printed, wrapped
 
 
@@ -372,3 +372,72 @@ def test_refused_with_the_line_and_unchanged(body: str, reason: str) -> None:
     assert after.codes == ("LM311",)
     assert reason in after.messages[0]
     assert after.text == program(body)
+
+
+LOOKS = {
+    "names": "print([name for name, p in model.named_parameters() if name.startswith('inner')])",
+    "modules": "print([type(one).__name__ for one in model.children()])",
+    "the mode": "model.eval()\nwas = model.training\nprint(was)",
+    "its text and class": "print(model, type(model).__name__, isinstance(model, Net), f'{model}')",
+    "a copy": "import copy\nprint(type(copy.deepcopy(model)).__name__)",
+    "a call with other weights": (
+        "from torch.func import functional_call\n"
+        "print(functional_call(model, dict(model.named_parameters()), (torch.ones(3, 4),)).shape)"
+    ),
+}
+
+
+@pytest.mark.parametrize("look", LOOKS.values(), ids=LOOKS)
+def test_looks_into_the_model_see_the_programs_own(look: str) -> None:
+    """Fabric's wrapper has names, a mode and a class of its own, so that a test by name would choose otherwise."""
+    text = program("""
+model = Net()
+model.eval()
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+for epoch in range(2):
+    for x, y in DataLoader(data, batch_size=4):
+        loss = F.cross_entropy(model(x), y)
+        loss = loss + sum(p.sum() for name, p in model.named_parameters() if name.startswith("outer"))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+""") + "".join(f"{line}\n" for line in look.splitlines())  # fmt: skip
+    after = rewritten(text, target="fabric")
+    assert "LM310" in after.codes, after.messages
+    assert run(after.text) == run(text)
+
+
+@pytest.mark.parametrize("function", ["def names(net):\n    return [name for name, p in net.named_parameters()]\n"])
+def test_a_look_where_the_model_may_not_be_wrapped_is_refused(function: str) -> None:
+    """The function may be given another model as well."""
+    text = program(f"""
+{function}
+model = Net()
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+for x, y in DataLoader(data, batch_size=4):
+    optimizer.zero_grad()
+    F.cross_entropy(model(x), y).backward()
+    optimizer.step()
+print(names(model), names(nn.Linear(1, 1)))
+""")
+    after = rewritten(text, target="fabric")
+    assert "LM311" in after.codes
+    assert any("looks into net" in message for message in after.messages)
+    assert after.text == text
+
+
+def test_an_optimizer_made_in_the_line_of_its_method_is_refused() -> None:
+    """No line can be added below it: the set-up stood in the class, and the program failed."""
+    text = program("""
+class Run:
+    def __init__(self): self.model = Net(); self.optimizer = torch.optim.SGD(self.model.parameters(), lr=0.1)
+    def __call__(self):
+        for x, y in DataLoader(data, batch_size=4):
+            self.optimizer.zero_grad()
+            F.cross_entropy(self.model(x), y).backward()
+            self.optimizer.step()
+Run()()
+""")
+    after = rewritten(text, target="fabric")
+    assert "LM311" in after.codes
+    assert after.text == text
