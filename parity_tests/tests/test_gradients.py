@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
+from torch.func import functional_call, grad, jacrev, vmap
 
 import lab_parity
 from lab_parity import Verdict, compare
@@ -159,3 +159,33 @@ def test_gradients_of_an_edge_of_the_graph_are_given_as_ever(tmp_path: Path) -> 
     with lab_parity.record(tmp_path / "a.trace"):
         (found,) = torch.autograd.grad(hidden.sum(), torch.autograd.graph.get_gradient_edge(hidden))
     assert torch.equal(found, torch.ones(2, 1))
+
+
+def transformed(share: float = 0.1) -> None:
+    """Gradients of single examples, and a penalty on the Jacobian, beside an ordinary loss."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+
+    def of_one(own: dict[str, Tensor], x: Tensor) -> Tensor:
+        made: Tensor = functional_call(model, own, (x[None],)).square().mean()
+        return made
+
+    for _ in range(3):
+        x = torch.randn(5, 3)
+        optimizer.zero_grad()
+        single = vmap(grad(of_one), (None, 0))({name: one.detach() for name, one in model.named_parameters()}, x)
+        (model(x).square().mean() + 0.1 * vmap(jacrev(model))(x).square().mean()).backward()
+        for name, parameter in model.named_parameters():
+            assert parameter.grad is not None
+            parameter.grad += share * single[name].mean(0)
+        optimizer.step()
+
+
+def test_transforms_of_torch_func_are_passed_over(tmp_path: Path) -> None:
+    """What they call a model with has no bits; the step that they are a part of is recorded whole."""
+    assert verdict(tmp_path, transformed, transformed).rung == "identical"
+    (tmp_path / "a.trace").unlink(), (tmp_path / "b.trace").unlink()
+    found = verdict(tmp_path, transformed, lambda: transformed(0.2))
+    assert found.first is not None
+    assert (found.first.step, found.first.phase) == (0, "grad")

@@ -112,7 +112,7 @@ class MicroSteps:
 
     def _before_forward(self, module: nn.Module, args: tuple[Any, ...]) -> None:
         # This runs for every submodule. A compiler reads along, and must see nothing of this object.
-        if torch.compiler.is_compiling() or self._outermost is not None:
+        if _is_apart() or self._outermost is not None:
             return
         if self._in_backward or not torch.is_grad_enabled() or not self._active():
             return
@@ -129,7 +129,7 @@ class MicroSteps:
         return _Forward(argument_rows(args, self._fingerprint), rows, self._capture.enter(module, args), wrapper)
 
     def _after_forward(self, module: nn.Module, args: Any, *rest: Any) -> None:
-        if torch.compiler.is_compiling() or module is not self._outermost:
+        if _is_apart() or module is not self._outermost:
             return
         # torch forgets the keyword arguments where the call has raised.
         kwargs, result = rest if len(rest) == 2 else ({}, None)
@@ -181,7 +181,7 @@ class MicroSteps:
 
         @functools.wraps(original)
         def grad(outputs: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
-            if self._in_backward or not self._active() or torch.compiler.is_compiling():
+            if self._in_backward or not self._active() or _is_apart():
                 return original(outputs, inputs, *args, **kwargs)
             # An edge of the graph is a tuple, too.
             leaves: list[Any] = [inputs] if isinstance(inputs, (Tensor, GradientEdge)) else list(inputs)
@@ -251,6 +251,11 @@ def _quiet() -> Callable[[], None]:
             warnings.filters.remove(added)  # type: ignore[attr-defined]
 
     return stop
+
+
+def _is_apart() -> bool:
+    """Whether what runs are no tensors with bits: a compiler reads along, or a transform of `torch.func` does."""
+    return torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
 
 
 def _passes_through(module: nn.Module) -> bool:
