@@ -7,7 +7,7 @@ import itertools
 import attrs
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy import special
 
 __all__ = ["MOST_SEEDS", "Comparison", "compare_samples", "seeds_needed", "spread_of"]
 
@@ -47,10 +47,10 @@ def compare_samples(
     if error == 0.0:
         same = abs(difference) < margin
         return Comparison(difference, difference, difference, margin, 0.0 if same else 1.0, 1.0, not same)
-    lower = float(stats.t.sf((difference + margin) / error, freedom))
-    upper = float(stats.t.cdf((difference - margin) / error, freedom))
-    half = float(stats.t.ppf(1 - alpha, freedom)) * error
-    sure = float(stats.t.ppf(1 - alpha / (2 * of), freedom)) * error
+    lower = float(special.stdtr(freedom, -(difference + margin) / error))
+    upper = float(special.stdtr(freedom, (difference - margin) / error))
+    half = float(special.stdtrit(freedom, 1 - alpha)) * error
+    sure = float(special.stdtrit(freedom, 1 - alpha / (2 * of))) * error
     power = _power(margin / error, freedom, alpha)
     return Comparison(
         difference,
@@ -95,5 +95,5 @@ def spread_of(a: Floats, b: Floats, paired: bool) -> float:
 
 def _power(margin_in_errors: float, freedom: float, alpha: float) -> float:
     """Of TOST without any difference (Phillips 1990, central t)."""
-    room = margin_in_errors - float(stats.t.ppf(1 - alpha, freedom))
-    return max(0.0, 2 * float(stats.t.cdf(room, freedom)) - 1)
+    room = margin_in_errors - float(special.stdtrit(freedom, 1 - alpha))
+    return max(0.0, 2 * float(special.stdtr(freedom, room)) - 1)

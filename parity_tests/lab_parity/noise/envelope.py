@@ -17,7 +17,7 @@ from collections.abc import Sequence
 import attrs
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy import special
 
 __all__ = ["FEWEST_RERUNS", "Envelope", "Judgement", "envelope_of", "floors_of", "heights_of"]
 
@@ -92,7 +92,7 @@ def envelope_of(
         excess.append(float(np.nanmax(heights[left_out] - line)))
     count = len(excess)
     spread = float(np.std(excess, ddof=1))
-    limit = float(np.mean(excess) + stats.t.ppf(1 - alpha, count - 1) * spread * np.sqrt(1 + 1 / count))
+    limit = float(np.mean(excess) + special.stdtrit(count - 1, 1 - alpha) * spread * np.sqrt(1 + 1 / count))
     return Envelope(_line(_furthest(heights), basis), max(limit, 0.0), floor, count)
 
 

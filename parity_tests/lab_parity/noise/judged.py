@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import attrs
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy import special
 
 from lab_parity.noise.curves import Curves, TensorName
 from lab_parity.noise.envelope import FEWEST_RERUNS, Envelope, Judgement, envelope_of, floors_of, heights_of
@@ -111,7 +111,7 @@ def judge_steps(mine: Curves, others: Sequence[Curves], alpha: float) -> Judged:
     jumps = np.nonzero(parted_at(heights_of(mine.apart, noise.floor), usual))[0]
     chance = 1 / (len(counts) + 1)
     among = len(jumps) + sum(counts)
-    if len(jumps) and stats.binomtest(len(jumps), among, chance, "greater").pvalue < alpha:
+    if len(jumps) and special.bdtrc(len(jumps) - 1, among, chance) < alpha:
         step, row = int(mine.steps[jumps[0]]) - 1, int(np.nanargmax(_height(mine, noise.floor, usual, jumps[0])))
         what = f"{len(jumps)} of {total} steps are far from the legacy ones, of reruns {sum(counts) / len(counts):.2g}"
         return Judged("diverged", (what,), noise.notes, step, mine.rows[row])
