@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import queue
 from collections.abc import Callable
@@ -217,3 +218,89 @@ def test_a_body_may_be_any_callable(checkpoint: Any, kind: Callable[[Said], Any]
     whole = checkpoint.written_at(2, run)
     assert len(whole) == 4
     assert checkpoint.resumed(run)[-2:] == whole[-2:]
+
+
+def local_names(said: Said, way: str) -> None:
+    """What the code between two loops, and after them, reads of a list or a model that only the first one fills."""
+    torch.manual_seed(0)
+    model = torch.nn.Linear(3, 1)
+
+    @outlined.loop
+    def client(inner: torch.nn.Module, losses: list[float]) -> Any:
+        optimizer = torch.optim.SGD(inner.parameters(), 0.1)
+
+        def training_step(batch: Tensor) -> None:
+            loss = inner(batch).pow(2).mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+
+        yield from outlined.steps(training_step, torch.randn(2, 4, 3))
+
+    @outlined.reads_models
+    def epoch_loop(epoch: int) -> Any:
+        losses: list[float] = []
+        updates: list[dict[str, Tensor]] = []
+        copied = copy.deepcopy(model)
+
+        @outlined.reads_models
+        def clients(number: int) -> Any:
+            inner = copy.deepcopy(model)
+            yield from outlined.call(client, inner, losses)
+            updates.append(inner.state_dict())
+
+        if way == "a loop":
+            yield from outlined.steps(clients, range(2))
+        else:
+            yield from outlined.call(client, copied, losses)
+            updates.append(copied.state_dict())
+        model.load_state_dict({name: sum(one[name] for one in updates) / len(updates) for name in updates[0]})
+        optimizer = torch.optim.SGD(model.parameters(), 0.1)
+
+        def training_step(batch: Tensor) -> None:
+            optimizer.zero_grad()
+            model(batch).sub(1).pow(2).mean().backward()
+            optimizer.step()
+
+        yield from outlined.steps(training_step, torch.randn(2, 4, 3))
+        said.append(f"{epoch} {losses} {model.weight.sum().item().hex()} {copied.weight.sum().item().hex()}")
+
+    outlined.fit(epoch_loop, range(2))
+
+
+@pytest.mark.parametrize("at", [1, 3, 4, 5, 6, 7])
+@pytest.mark.parametrize("way", ["a loop", "a call"])
+def test_what_only_an_earlier_loop_filled_is_carried(checkpoint: Any, way: str, at: int) -> None:
+    """A list of the epoch's own, which no running loop has a name for; a model that a call was given to train."""
+
+    def run() -> Said:
+        said: Said = []
+        local_names(said, way)
+        return said
+
+    whole = checkpoint.written_at(at, run)
+    assert checkpoint.resumed(run) == whole
+
+
+@pytest.mark.parametrize("start", [1, 2])
+def test_a_program_that_begins_elsewhere_is_refused(checkpoint: Any, start: int) -> None:
+    """It goes on from a checkpoint of its own, so that the epoch of that place is another one."""
+
+    def run(first: int) -> None:
+        model = torch.nn.Linear(2, 1)
+        optimizer = torch.optim.SGD(model.parameters(), 0.1)
+
+        def epoch_loop(epoch: int) -> Any:
+            def training_step(x: Tensor) -> None:
+                model(x).sum().backward()
+                optimizer.step()
+
+            yield from outlined.steps(training_step, torch.ones(2, 3, 2))
+
+        outlined.fit(epoch_loop, range(first, 6))
+
+    checkpoint.written_at(3, lambda: run(0))
+    checkpoint.resumed(lambda: run(0))
+    with pytest.raises(ValueError, match=f"expected 1 for its item 2.*found {start + 1}; start the program as"):
+        checkpoint.resumed(lambda: run(start))

@@ -14,17 +14,19 @@ from lab_adapters.outlined.packing import MISSING, Packing
 from lab_adapters.outlined.unpacking import Unpacking
 
 if TYPE_CHECKING:
+    from lab_adapters.outlined.arguments import Arguments
     from lab_adapters.outlined.places import Place, Places
 
 __all__ = ["Calls"]
 
 
 class Began(NamedTuple):
-    """A call that has begun: its number, and the loops and calls that had begun before it."""
+    """A call that has begun: its number, and the loops and calls, and what was beside them, when it did."""
 
     number: int
     loops: int
     calls: int
+    beside: int
 
 
 class Made(NamedTuple):
@@ -42,7 +44,7 @@ class Calls:
     #: number -> [packed value, loops begun in it, calls begun in it, the generators' states after it]
     done: dict[int, list[Any]] = attrs.field(factory=dict)
 
-    def enter(self, places: Places) -> Made | None:
+    def enter(self, places: Places, given: Arguments) -> Made | None:
         """What the next call returned, where a resumed training has it behind it."""
         resume = places.resume
         if resume is None or self.place.depth >= len(resume.places):
@@ -53,16 +55,20 @@ class Calls:
         value, loops, calls, states = self.done[self.begun] = done[self.begun]
         self.begun += calls
         self.place.begun += loops
+        self.place.beside.append(given)
         resume.go_past(places, states)
         return Made(Unpacking().unpack(value))
 
-    def begin(self) -> Began:
+    def begin(self, given: Arguments) -> Began:
         """The next call begins."""
         self.begun += 1
-        return Began(self.begun - 1, self.place.begun, self.begun - 1)
+        self.place.beside.append(given)
+        return Began(self.begun - 1, self.place.begun, self.begun - 1, len(self.place.beside))
 
     def end(self, began: Began, value: Any) -> None:
         """It has returned. A value that no checkpoint can hold is asked for again on resume."""
+        # Names of its own are nobody's any more.
+        del self.place.beside[began.beside :]
         packed = Packing().whole(value)
         if packed is not MISSING:
             loops, calls = self.place.begun - began.loops, self.begun - began.calls

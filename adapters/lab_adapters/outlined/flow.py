@@ -11,6 +11,7 @@ from typing import Any
 
 import attrs
 
+from lab_adapters.outlined.arguments import Arguments
 from lab_adapters.outlined.packing import MISSING, Packing
 from lab_adapters.outlined.places import Places
 from lab_adapters.outlined.unpacking import Unpacking
@@ -99,7 +100,7 @@ def steps(body: Body, items: Iterable[Any], *, trains: Any = True) -> Steps:
         finally:
             del items
     place = places.start(body)
-    running.driver.carried.remember([one.body for one in places.running])
+    running.driver.carried.remember(places.bodies)
     note = place.enter if inspect.isgeneratorfunction(body) else place.count
     try:
         begun = [place.begin(items)]
@@ -113,12 +114,12 @@ def steps(body: Body, items: Iterable[Any], *, trains: Any = True) -> Steps:
         place.leave()
 
 
-def _steps(body: Body, items: Iterable[Any], note: Callable[[], object] = lambda: None) -> Steps:
-    """`note` is called before each item."""
+def _steps(body: Body, items: Iterable[Any], note: Callable[[Any], object] = lambda item: None) -> Steps:
+    """`note` is called with each item, before its iteration."""
     nested = inspect.isgeneratorfunction(body)
     try:
         for item in items:
-            note()
+            note(item)
             ended = (yield from body(item)) if nested else (yield Step(body, item))
             if ended is not None:
                 return ended
@@ -192,10 +193,11 @@ def call(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Steps:
             else (yield from marked[1].function(*args, **kwargs))
         )
     calls = places.running[-1].calls
-    made = calls.enter(places)
+    given_now = Arguments.of(function, args, kwargs)
+    made = calls.enter(places, given_now)
     if made is not None:
         return made.value
-    began = calls.begin()
+    began = calls.begin(given_now)
     legacy = marked[1].function(*args, **kwargs)
     value = run_plain(legacy) if looks else (yield from legacy)
     calls.end(began, value)

@@ -10,6 +10,7 @@ import attrs
 import torch
 from torch.utils._pytree import tree_leaves
 
+from lab_adapters.outlined.arguments import Arguments
 from lab_adapters.outlined.kinds import entries_of
 from lab_adapters.outlined.names import used_by
 
@@ -66,7 +67,12 @@ def find(*scopes: dict[str, Any]) -> Found:
 
 
 def scope_of(body: Any) -> dict[str, Any]:
-    """The names of the scopes around a function that it, or a function inside it, uses, with their values."""
+    """The names of the scopes around a function that it, or a function inside it, uses, with their values.
+
+    Of what a call was given, that.
+    """
+    if isinstance(body, Arguments):
+        return body.names
     function = getattr(body, "__func__", body)
     # What a marked function (see `outlined.loop`) is called through has no names of its own.
     function = getattr(function, "__wrapped__", function)

@@ -9,7 +9,7 @@ import lightning.pytorch as pl
 
 from lab_adapters.generators import generator_states, set_generator_states
 from lab_adapters.outlined.flow import answer_of
-from lab_adapters.outlined.places import Resume
+from lab_adapters.outlined.resume import Resume
 from lab_adapters.outlined.state import models_of, put_models, put_state
 from lab_adapters.progress import count_step, resume_at
 

@@ -7,8 +7,8 @@ that code prints or writes, it prints or writes again.
 
 from __future__ import annotations
 
-import contextlib
 import itertools
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -18,7 +18,10 @@ from lab_adapters.generators import generator_states, set_generator_states
 from lab_adapters.outlined.calls import Calls
 from lab_adapters.outlined.held import say_not_held, say_nowhere
 from lab_adapters.outlined.iterators import only_read_by
-from lab_adapters.outlined.stale import Stale, Watched
+from lab_adapters.outlined.resume import Resume
+
+#: How many outermost loops that have ended are looked into.
+_MOST_BESIDE = 16
 
 
 @attrs.define(eq=False)
@@ -30,6 +33,8 @@ class Place:
     depth: int
     ordinal: int
     index: int = -1
+    #: The current item's number: itself, or that of `enumerate`; None where it has none.
+    number: int | None = None
     #: How it ended before it used up its items, or its body's last answer.
     ended: Any = None
     created: dict[str, Any] | None = None
@@ -37,6 +42,8 @@ class Place:
     #: Loops begun in the current item's body.
     begun: int = 0
     calls: Calls = attrs.Factory(Calls, takes_self=True)
+    #: Bodies of the loops that its item's body has left, and what calls were given: names that no running loop has.
+    beside: list[Any] = attrs.field(factory=list)
     #: Of the loops that its item's body has left: ordinal -> the generators' states.
     left: dict[int, dict[str, Any]] = attrs.field(factory=dict)
 
@@ -63,10 +70,10 @@ class Place:
         if innermost and (owner := only_read_by(items)) is not None:
             # What it prints of its meters, say, it prints of them as the body left them.
             resume.restore_object(owner)
-        used = sum(1 for _ in itertools.islice(iterator, min(done, 1)))
+        used = self._pass_over(iterator, min(done, 1))
         if done > 1:
             resume.watch_items(self)
-            used += sum(1 for _ in itertools.islice(iterator, done - 1))
+            used += self._pass_over(iterator, done - 1)
         if used < done:
             raise ValueError(
                 f"resume: expected at least {done} items in the loop that runs {self.name}, found {used}; "
@@ -74,19 +81,29 @@ class Place:
             )
         self.index = done - 1
         if innermost:
+            self._same_number(saved.get("number"))
             resume.stale.rest()
             self.places.resume = None
             say_nowhere(resume.restore())
             self.ended = resume.ended
         return iterator
 
-    def enter(self) -> None:
+    def _pass_over(self, iterator: Iterator[Any], items: int) -> int:
+        """How many there were."""
+        used = 0
+        for item in itertools.islice(iterator, items):
+            self.number = _number_of(item)
+            used += 1
+        return used
+
+    def enter(self, item: Any) -> None:
         """Count an item; before the body of an outer loop, remember how things are."""
-        self.index += 1
-        self.begun, self.calls, self.left = 0, Calls(self), {}
+        self.count(item)
+        self.begun, self.calls, self.left, self.beside = 0, Calls(self), {}, []
         resume = self.places.resume
         if resume is not None:
             # Still on the way in: this body's beginning runs as it ran then.
+            self._same_number(resume.places[self.depth].get("number"))
             self.entered = resume.places[self.depth]["entered"]
             resume.put_back(self.places, self.entered, f"the beginning of {self.name}")
             if not resume.fresh:
@@ -94,86 +111,43 @@ class Place:
         else:
             self.entered = self.places.beginning(self)
 
-    def count(self) -> None:
+    def count(self, item: Any) -> None:
         """Count an item of an innermost loop."""
         self.index += 1
+        self.number = _number_of(item)
+
+    def _same_number(self, then: int | None) -> None:
+        """Raises `ValueError` where the program begins elsewhere, as where it goes on from a checkpoint of its own."""
+        if then is not None and self.number is not None and self.number != then:
+            raise ValueError(
+                f"resume: the loop that runs {self.name}: expected {then} for its item {self.index + 1}, as when the "
+                f"checkpoint was written, found {self.number}; start the program as it was started then, without what "
+                "makes it go on from a checkpoint of its own"
+            )
 
     def leave(self) -> None:
         """The loop has ended."""
+        resume = self.places.resume
+        around = self.places.running[self.depth - 1] if self.depth else None
+        self.beside = []
+        states = self.places.beginning(around) if resume is None else None
         self.places.running.remove(self)
+        (around.beside if around is not None else self.places.beside).append(self.body)
         if not self.depth:
             self.places.over = self
-        around = self.places.running[-1] if self.places.running else None
-        resume = self.places.resume
         if resume is None:
-            self.places.left_beside(self)[self.ordinal] = self.places.beginning(around)
+            assert states is not None
+            self.places.left_beside(self)[self.ordinal] = states
             return
         saved = dict(resume.places[self.depth].get("left", ())) if self.depth < len(resume.places) else {}
         if self.ordinal in saved:
             self.places.left_beside(self)[self.ordinal] = saved[self.ordinal]
 
 
-@attrs.define
-class Resume:
-    """What a checkpoint says, and how to put it back once the innermost loop is where it was.
-
-    Code between a loop that a resumed training has behind it and the one that it goes on in runs once more; it finds
-    the models and counters as the checkpoint has them, not as they were made: it may save them.
-    """
-
-    places: list[dict[str, Any]]
-    restore: Callable[[], list[str]]
-    restore_object: Callable[[Any], None]
-    carried: dict[str, Any] = attrs.field(factory=dict)
-    #: What the innermost loop's body had answered, or how the outermost had ended.
-    ended: Any = None
-    #: What a training changes: the models' tensors, and where asked for those that its loops carry.
-    tensors: Callable[[bool], Watched] = lambda carried: {}
-    stale: Stale = attrs.field(factory=Stale)
-    #: Those of them that had another value then than they had when the code that runs now began.
-    changed: Watched = attrs.field(factory=dict)
-    #: Whether the code that runs now finds everything as it was then.
-    fresh: bool = True
-    _early: bool = False
-
-    def put_back(self, places: Places, states: dict[str, Any] | None, where: str, trained: bool = False) -> None:
-        """Make things as they were when this code began; what is not kept of then is watched for."""
-        self.stale.rest()
-        if states is not None:
-            places.put_back(states)
-        # Before anything was trained, all is as it was.
-        self.fresh = (states is not None and "kept" in states) or not (trained or places.has_trained)
-        # What this code makes itself is as it was then.
-        self.changed = {} if self.fresh else self.tensors(True)
-        self.stale.watch(self.changed, where)
-
-    def put_back_items(self, places: Places, states: dict[str, Any], place: Place) -> None:
-        """The same for what a loop iterates over: code before it in the same body may have made it."""
-        self.stale.rest()
-        places.put_back(states)
-        if not place.depth and place.ordinal:
-            self.changed = self.tensors(True)
-        self.stale.watch(self.changed, f"the iterable of the loop that runs {place.name}")
-
-    def watch_items(self, place: Place) -> None:
-        """After its first item, which came before any iteration, an iterable reads models that go on changing."""
-        self.stale.rest()
-        where = f"the iterable of the loop that runs {place.name}"
-        self.stale.watch({**self.changed, **self.tensors(False)}, where)
-
-    def go_past(self, places: Places, states: dict[str, Any] | None) -> None:
-        """A loop, or a call, that the resumed training has behind it: make things as they were after it."""
-        self.stale.rest()
-        if states is None or "kept" not in states:
-            self.restore_early()
-        self.put_back(places, states, "code between two loops", trained=True)
-
-    def restore_early(self) -> None:
-        """Put back, once, whatever is there already."""
-        if not self._early:
-            self._early = True
-            with contextlib.suppress(KeyError):
-                self.restore()
+def _number_of(item: Any) -> int | None:
+    """Of an epoch or a batch, where it is counted: other items may be settings."""
+    first = item[0] if type(item) is tuple and len(item) == 2 else item
+    return first if type(first) is int else None
 
 
 @attrs.define
@@ -195,6 +169,8 @@ class Places:
     #: The outermost loop that has ended last.
     over: Place | None = None
     resume: Resume | None = None
+    #: Bodies of outermost loops that have ended.
+    beside: deque[Any] = attrs.field(factory=lambda: deque(maxlen=_MOST_BESIDE))
     _roots: int = 0
     _left: dict[int, dict[str, Any]] = attrs.field(factory=dict)
 
@@ -205,8 +181,9 @@ class Places:
 
     @property
     def bodies(self) -> list[Any]:
-        """Of the loops that run; of the outermost where it has just ended."""
-        return [place.body for place in self._known]
+        """Of the loops that run, or of the outermost where it has ended; and what else the code around them has."""
+        beside = [*self.beside, *(one for place in self._known for one in place.beside)]
+        return [*(place.body for place in self._known), *beside]
 
     @property
     def _known(self) -> list[Place]:
@@ -259,6 +236,7 @@ class Places:
             {
                 "index": place.index,
                 "ordinal": place.ordinal,
+                "number": place.number,
                 "created": place.created,
                 "entered": place.entered,
                 "calls": [[number, made] for number, made in place.calls.done.items()],

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from lab_adapters.outlined.arguments import Arguments
 from lab_adapters.outlined.forms import PLAIN, form_of
 from lab_adapters.outlined.found import key_name
 from lab_adapters.outlined.instances import slots_of
@@ -56,6 +57,7 @@ def slots(bodies: list[Any], walk: Walk | None = None) -> Iterator[Slot]:
     walk.home = functions[0].__globals__ if functions else {}
     # All of their own names first: what a name of the loop's leads to may not be there on resume.
     own = [slot for one in functions for slot in walk.own_names(one, "")]
+    own += [slot for one in bodies if isinstance(one, Arguments) for slot in walk.given(one)]
     yield from walk.all_of(own)
 
 
@@ -105,6 +107,13 @@ class Walk:
                 path = used.name if used.space is self.home else f"{used.module}:{used.name}"
                 found.append(Slot(self._path(path), used.space, used.name))
         return found
+
+    def given(self, arguments: Arguments) -> list[Slot]:
+        """What a call was given. Models, optimizers and loaders are not carried as values."""
+        found = [Slot(self._path(name), arguments.names, name) for name in arguments.names]
+        for slot in found:
+            self._later(slot.path, slot.get())
+        return [slot for slot in found if is_builtin(slot.get()) or not is_foreign(slot.get())]
 
     def _path(self, name: str) -> str:
         self._taken[name] = self._taken.get(name, 0) + 1

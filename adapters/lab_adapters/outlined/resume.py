@@ -1,0 +1,79 @@
+"""What a checkpoint says of where to go on, while a resumed training is on the way there."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from lab_adapters.outlined.stale import Stale, Watched
+
+if TYPE_CHECKING:
+    from lab_adapters.outlined.places import Place, Places
+
+__all__ = ["Resume"]
+
+
+@attrs.define
+class Resume:
+    """What a checkpoint says, and how to put it back once the innermost loop is where it was.
+
+    Code between a loop that a resumed training has behind it and the one that it goes on in runs once more; it finds
+    the models and counters as the checkpoint has them, not as they were made: it may save them.
+    """
+
+    places: list[dict[str, Any]]
+    restore: Callable[[], list[str]]
+    restore_object: Callable[[Any], None]
+    carried: dict[str, Any] = attrs.field(factory=dict)
+    #: What the innermost loop's body had answered, or how the outermost had ended.
+    ended: Any = None
+    #: What a training changes: the models' tensors, and where asked for those that its loops carry.
+    tensors: Callable[[bool], Watched] = lambda carried: {}
+    stale: Stale = attrs.field(factory=Stale)
+    #: Those of them that had another value then than they had when the code that runs now began.
+    changed: Watched = attrs.field(factory=dict)
+    #: Whether the code that runs now finds everything as it was then.
+    fresh: bool = True
+    _early: bool = False
+
+    def put_back(self, places: Places, states: dict[str, Any] | None, where: str, trained: bool = False) -> None:
+        """Make things as they were when this code began; what is not kept of then is watched for."""
+        self.stale.rest()
+        if states is not None:
+            places.put_back(states)
+        # Before anything was trained, all is as it was.
+        self.fresh = (states is not None and "kept" in states) or not (trained or places.has_trained)
+        # What this code makes itself is as it was then.
+        self.changed = {} if self.fresh else self.tensors(True)
+        self.stale.watch(self.changed, where)
+
+    def put_back_items(self, places: Places, states: dict[str, Any], place: Place) -> None:
+        """The same for what a loop iterates over: code before it in the same body may have made it."""
+        self.stale.rest()
+        places.put_back(states)
+        if not place.depth and place.ordinal:
+            self.changed = self.tensors(True)
+        self.stale.watch(self.changed, f"the iterable of the loop that runs {place.name}")
+
+    def watch_items(self, place: Place) -> None:
+        """After its first item, which came before any iteration, an iterable reads models that go on changing."""
+        self.stale.rest()
+        where = f"the iterable of the loop that runs {place.name}"
+        self.stale.watch({**self.changed, **self.tensors(False)}, where)
+
+    def go_past(self, places: Places, states: dict[str, Any] | None) -> None:
+        """A loop, or a call, that the resumed training has behind it: make things as they were after it."""
+        self.stale.rest()
+        if states is None or "kept" not in states:
+            self.restore_early()
+        self.put_back(places, states, "code between two loops", trained=True)
+
+    def restore_early(self) -> None:
+        """Put back, once, whatever is there already."""
+        if not self._early:
+            self._early = True
+            with contextlib.suppress(KeyError):
+                self.restore()
