@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from lab_adapters import outlined
 from six_steps import resumes, trained
 
 
@@ -52,3 +53,56 @@ def test_a_model_within_a_model_resumes_bitwise(checkpoint: Any, kind: Callable[
         return trained(lambda: 1.0, model, torch.optim.Adam([*model.parameters(), *held], lr=0.1))
 
     resumes(checkpoint, run)
+
+
+class Scaled:
+    """A hook that is an object."""
+
+    def __call__(self, grad: Tensor) -> Tensor:
+        """Half of it."""
+        return grad * 0.5
+
+
+def hooked(kind: str, *, puts_on: bool) -> list[str]:
+    """Takes a hook off, or puts one on, in its second epoch."""
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.Linear(3, 1))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    makes: dict[str, Callable[[], Any]] = {
+        "of a tensor": lambda: model[0].weight.register_hook(lambda grad: grad * 0.5),
+        "an object": lambda: model[0].weight.register_hook(Scaled()),
+        "of a module": lambda: model[0].register_forward_hook(lambda module, given, out: out * 2),
+        "of an optimizer": lambda: optimizer.register_step_post_hook(lambda *_: model[0].weight.data.mul_(0.5)),
+    }
+    handles = [] if puts_on else [makes[kind]()]
+
+    def epoch_loop(epoch: int) -> Any:
+        if epoch == 1 and puts_on:
+            makes[kind]()
+        elif epoch == 1:
+            handles[0].remove()
+
+        def training_step(x: Tensor) -> None:
+            optimizer.zero_grad()
+            model(x).square().mean().backward()
+            optimizer.step()
+
+        yield from outlined.steps(training_step, torch.ones(2, 4, 2))
+
+    outlined.fit(epoch_loop, range(3))
+    return [parameter.sum().item().hex() for parameter in model.parameters()]
+
+
+@pytest.mark.parametrize("at", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("kind", ["of a tensor", "an object", "of a module", "of an optimizer"])
+def test_a_hook_that_the_training_took_off_stays_off(checkpoint: Any, kind: str, at: int) -> None:
+    """The program puts it on again before the loop."""
+    whole = checkpoint.written_at(at, lambda: hooked(kind, puts_on=False))
+    assert checkpoint.resumed(lambda: hooked(kind, puts_on=False)) == whole
+
+
+def test_a_hook_that_the_training_put_on_is_missed(checkpoint: Any) -> None:
+    """Nothing can put it on again: never in silence."""
+    checkpoint.written_at(5, lambda: hooked("of a module", puts_on=True))
+    with pytest.warns(UserWarning, match="_forward_hooks: .* the training itself has put this hook on"):
+        checkpoint.resumed(lambda: hooked("of a module", puts_on=True))

@@ -99,6 +99,7 @@ def drive(legacy: Steps, scope: Callable[[], dict[str, Any]], trainer: dict[str,
     try:
         with loaders_iterated(), driver.signals.watched():
             _lightning(driver, {**given, **trainer})
+        driver.places.require_resumed()
         if (waits := driver.signals.take()) is not None:
             raise waits
     except InterruptedProgramError as carried:

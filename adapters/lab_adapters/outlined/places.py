@@ -206,6 +206,16 @@ class Places:
         set_generator_states(states)
         self.put(states.get("held", {}))
 
+    def require_resumed(self) -> None:
+        """Raises `ValueError` where a program has ended before it came to where it was to go on."""
+        if self.resume is not None:
+            raise ValueError(
+                f"resume: expected to come to item {self.resume.places[-1]['index'] + 1} of a loop in "
+                f"{len(self.resume.places) - 1} others, where the checkpoint was written, found the end of the "
+                "training; start the program as it was started then, without what makes it go on from a checkpoint of "
+                "its own"
+            )
+
     def left_beside(self, place: Place) -> dict[int, dict[str, Any]]:
         """What was left of the loops that began before a place's, inside the same ones."""
         return self.running[place.depth - 1].left if 0 < place.depth <= len(self.running) else self._left

@@ -20,6 +20,7 @@ from lab_adapters.outlined.forms import PLAIN
 from lab_adapters.outlined.found import Found
 from lab_adapters.outlined.groups import grouped, put_groups
 from lab_adapters.outlined.held import is_small, say_not_seen
+from lab_adapters.outlined.hooks import hooks_of, put_hooks
 from lab_adapters.outlined.in_place import in_place
 from lab_adapters.outlined.names import is_foreign
 from lab_adapters.outlined.state_dicts import copied, storable, stored
@@ -92,6 +93,7 @@ def state_of(found: Found, carried: Carried, bodies: list[Any], also: Collection
             for path, model in found.modules.items()
             for name, parameter in model.named_parameters()
         },
+        "hooks": hooks_of(found),
         "carried": carried.state(bodies, tensors, found.loaders, also),
         "functions": sorted(carried.walk.through),
         "not seen": carried.walk.ended_at,
@@ -118,6 +120,7 @@ def put_state(found: Found, carried: Carried, bodies: list[Any], state: dict[str
     for name, trains in state.get("requires_grad", {}).items():
         if name in tensors and tensors[name].is_leaf:
             tensors[name].requires_grad_(trains)
+    put_hooks(found, state.get("hooks", {}))
     say_not_seen(state.get("not seen", ""))
     functions = tuple(f"{path}." for path in state.get("functions", ()))
     nowhere = carried.restore(
