@@ -106,3 +106,26 @@ def test_a_hook_that_the_training_put_on_is_missed(checkpoint: Any) -> None:
     checkpoint.written_at(5, lambda: hooked("of a module", puts_on=True))
     with pytest.warns(UserWarning, match="_forward_hooks: .* the training itself has put this hook on"):
         checkpoint.resumed(lambda: hooked("of a module", puts_on=True))
+
+
+def test_a_model_that_the_training_grew_is_refused(checkpoint: Any) -> None:
+    """The program makes it as it was at first; the error says from where to resume."""
+
+    def run() -> None:
+        model = torch.nn.Sequential(torch.nn.Linear(2, 2))
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+
+        def training_step(number: int) -> None:
+            if number == 1:
+                model.append(torch.nn.Linear(2, 2))
+                optimizer.add_param_group({"params": list(model[1].parameters())})
+            model(torch.ones(1, 2)).sum().backward()
+            optimizer.step()
+
+        outlined.fit(training_step, range(4))
+
+    checkpoint.written_at(1, run)
+    checkpoint.resumed(run)
+    checkpoint.written_at(3, run)
+    with pytest.raises(KeyError, match=r"expected the layers that it was saved with.*resume from a checkpoint before"):
+        checkpoint.resumed(run)

@@ -59,7 +59,7 @@ def models_of(found: Found) -> dict[str, Any]:
 
 
 def put_models(found: Found, state: Mapping[str, Any]) -> None:
-    """Load them. Raises `KeyError` for a model that the state lacks."""
+    """Load them. Raises `KeyError` for a model that the state lacks, or has with other layers."""
     own: dict[str, dict[str, Any]] = {path: {} for path in found.modules}
     for key, value in state.items():
         # A model that another one holds beside its parts (`self.others = [net]`) has a longer path.
@@ -70,7 +70,13 @@ def put_models(found: Found, state: Mapping[str, Any]) -> None:
     for path, model in found.modules.items():
         if not own[path] and model.state_dict():
             raise KeyError(f"checkpoint: expected the model {path}, found {', '.join(sorted(state))[:200]}")
-        model.load_state_dict(own[path])
+        try:
+            model.load_state_dict(own[path])
+        except RuntimeError as error:
+            raise KeyError(
+                f"checkpoint: the model {path}: expected the layers that it was saved with, found others: {error}; "
+                "where the training itself changes its layers, resume from a checkpoint before that"
+            ) from None
 
 
 def state_of(found: Found, carried: Carried, bodies: list[Any], also: Collection[str] = ()) -> dict[str, Any]:

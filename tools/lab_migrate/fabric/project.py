@@ -14,8 +14,8 @@ from lab_migrate.fabric.choice import Choice, choice_of, devices_made, first_nee
 from lab_migrate.fabric.clip import clip_edits
 from lab_migrate.fabric.devices import accelerator_of
 from lab_migrate.fabric.save import states_saved
-from lab_migrate.fabric.setup import Place, iterated, makers, models_of, stepped
-from lab_migrate.fabric.wrapped import Looks
+from lab_migrate.fabric.setup import Place, iterated, made_again, makers, models_of, shares_its_line, stepped
+from lab_migrate.fabric.wrapped import Looks, own_wrapper
 from lab_migrate.findings import Finding, Status
 from lab_migrate.outline import Outlining
 
@@ -87,7 +87,7 @@ class _File:
                 if len(found) == 1 and len(models_of(found[0])) == 1:
                     clips.append((loop, name, found[0], models_of(found[0])[0]))
             self._loaders(loop)
-        reason = self._own_wrapper({model for _, models in places.values() for model in models})
+        reason = own_wrapper({model for _, models in places.values() for model in models}, self.module, self.graph)
         reason = reason or self._setups(list(places.values()))
         if reason is not None:
             return reason
@@ -119,9 +119,12 @@ class _File:
         self.edits.append(Edit(at, at, f"{before}{indent}{line}{newline}"))
 
     def _setups(self, places: list[tuple[Place, list[str]]]) -> tuple[int, str] | None:
-        for place, _ in places:
-            if _shares_its_line(place):
+        for place, models in places:
+            if shares_its_line(place):
                 return place.statement.lineno, "its optimizer is made in the line of what holds it"
+            again = made_again(place, models)
+            if again:
+                return place.statement.lineno, f"a loop makes its optimizer again, and {again} stays the same one"
         shared: dict[str, list[Place]] = {}
         for place, models in places:
             for model in models:
@@ -148,24 +151,6 @@ class _File:
             lines.append(f"{place.name} = {self.fabric}.setup_optimizers({place.name})")
             for line in lines:
                 self._after(place.statement, line)
-        return None
-
-    def _own_wrapper(self, models: set[str]) -> tuple[int, str] | None:
-        """Fabric's wrapper answers `.module` itself: what a program reads there would be another module."""
-        reads = any(
-            isinstance(node, ast.Attribute) and node.attr == "module"
-            for module in self.graph.project.modules.values()
-            for node in ast.walk(module.tree)
-        )
-        for node in ast.walk(self.module.tree):
-            if not reads or not isinstance(node, ast.Assign):
-                continue
-            names = {dotted(target) for target in node.targets}
-            wraps = [one for one in ast.walk(node.value) if isinstance(one, ast.Call) and _wraps(one)]
-            held = models | {above for model in models for above in _above(model)}
-            if wraps and names & held:
-                name = dotted(wraps[0].func).rpartition(".")[2]
-                return node.lineno, f"the program reads .module of its {name}, which Fabric's wrapper answers itself"
         return None
 
     def _loaders(self, loop: TrainingLoop) -> None:
@@ -282,26 +267,6 @@ class _File:
 def _others(saves: list[ast.Call]) -> str:
     lines = ", ".join(str(node.lineno) for node in saves[:5])
     return f" (and in line {lines})" if saves else ""
-
-
-def _above(name: str) -> list[str]:
-    """`a` and `a.b` for `a.b.c`."""
-    parts = name.split(".")
-    return [".".join(parts[:end]) for end in range(1, len(parts))]
-
-
-def _wraps(call: ast.Call) -> bool:
-    return dotted(call.func).rpartition(".")[2] in ("DataParallel", "DistributedDataParallel", "DDP")
-
-
-def _shares_its_line(place: Place) -> bool:
-    """Whether what is made stands in the line of a `def` or an `if`, below which no line can be added."""
-    at = place.statement.lineno
-    return any(
-        node.lineno == at and isinstance(getattr(node, "body", None), list)
-        for node in ast.walk(place.function.module.tree)
-        if isinstance(node, ast.stmt)
-    )
 
 
 def _is_set_up(place: Place, before: list[Place]) -> bool:

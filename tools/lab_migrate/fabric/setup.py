@@ -113,3 +113,32 @@ def models_of(place: Place) -> list[str]:
         found = [dotted(place.call.func.value)]
     imported = place.function.module.symbols.imports
     return [name for name in dict.fromkeys(found) if name and name.partition(".")[0] not in imported]
+
+
+def made_again(place: Place, models: list[str]) -> str:
+    """A model that is not made in the loop whose every turn makes its optimizer: Fabric takes no model twice."""
+    for loop in place.function.own:
+        if not isinstance(loop, ast.For | ast.While | ast.AsyncFor):
+            continue
+        inside = own_nodes([loop])
+        if not any(node is place.statement for node in inside):
+            continue
+        stored = {
+            dotted(node)
+            for node in inside
+            if isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Store)
+        }
+        for model in models:
+            if not stored & {model, model.partition(".")[0]}:
+                return model
+    return ""
+
+
+def shares_its_line(place: Place) -> bool:
+    """Whether what is made stands in the line of a `def` or an `if`, below which no line can be added."""
+    at = place.statement.lineno
+    return any(
+        node.lineno == at and isinstance(getattr(node, "body", None), list)
+        for node in ast.walk(place.function.module.tree)
+        if isinstance(node, ast.stmt)
+    )

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 
 import attrs
 
-from lab_migrate.analysis import CallGraph
+from lab_migrate.analysis import CallGraph, Module
 from lab_migrate.analysis.symbols import Function, dotted
 from lab_migrate.convert.rule import Edit
 from lab_migrate.fabric.setup import Place, argument_of
@@ -154,3 +154,32 @@ def _kept(target: Function, parameter: str) -> Iterator[tuple[Function, str]]:
                     for method in target.cls.methods.values():
                         if method.parameters:
                             yield method, f"{method.parameters[0]}.{rest}"
+
+
+def own_wrapper(models: set[str], module: Module, graph: CallGraph) -> tuple[int, str] | None:
+    """Fabric's wrapper answers `.module` itself: what a program reads there would be another module."""
+    reads = any(
+        isinstance(node, ast.Attribute) and node.attr == "module"
+        for other in graph.project.modules.values()
+        for node in ast.walk(other.tree)
+    )
+    for node in ast.walk(module.tree):
+        if not reads or not isinstance(node, ast.Assign):
+            continue
+        names = {dotted(target) for target in node.targets}
+        wraps = [one for one in ast.walk(node.value) if isinstance(one, ast.Call) and _wraps(one)]
+        held = models | {above for model in models for above in _above(model)}
+        if wraps and names & held:
+            name = dotted(wraps[0].func).rpartition(".")[2]
+            return node.lineno, f"the program reads .module of its {name}, which Fabric's wrapper answers itself"
+    return None
+
+
+def _above(name: str) -> list[str]:
+    """`a` and `a.b` for `a.b.c`."""
+    parts = name.split(".")
+    return [".".join(parts[:end]) for end in range(1, len(parts))]
+
+
+def _wraps(call: ast.Call) -> bool:
+    return dotted(call.func).rpartition(".")[2] in ("DataParallel", "DistributedDataParallel", "DDP")

@@ -13,7 +13,7 @@ from lab_migrate.idiomatic.clip import trainer_clip
 from lab_migrate.idiomatic.draws import refuse_early_draws
 from lab_migrate.idiomatic.frame import Frame, Item
 from lab_migrate.idiomatic.gradients import refuse_gradients_from_before, refuse_looks_at_gradients
-from lab_migrate.idiomatic.limits import Limit, limit_of
+from lab_migrate.idiomatic.limits import Limit, limit_of, refuse_early_ends
 from lab_migrate.idiomatic.moves import Moves
 from lab_migrate.idiomatic.names import TAIL, TRAIN, VALIDATE
 from lab_migrate.idiomatic.nest import Nest, in_inner_loop
@@ -105,7 +105,7 @@ def hooks_of(nest: Nest, roles: Roles, graph: CallGraph) -> Hooks:
         tail = [Item(nest.train.frame, node) for node in sorted_batch.tail]
     else:
         step, tail = [Item(nest.train.frame, node) for node in nest.train.body], []
-        _refuse_early_ends(nest)
+        refuse_early_ends(nest.train)
     if nest.train.drawn is not None and not nest.train.drawn.is_silent:
         (tail if sorted_batch is not None else step).append(nest.train.drawn.moved_on())
     items = {EPOCH_START: nest.before, TRAIN: step}
@@ -143,18 +143,6 @@ def hooks_of(nest: Nest, roles: Roles, graph: CallGraph) -> Hooks:
         items, sorted_batch, manual, epoch_schedules, dropped, stops, clip, train_limit, validation_limit, train_moves,
         validation_moves, keeps_mode, own,
     )  # fmt: skip
-
-
-def _refuse_early_ends(nest: Nest) -> None:
-    """Raises where a batch's code leaves its batch: in a hook, `return` would end the batch instead of the training."""
-    for node in own_nodes(nest.train.body):
-        continues = isinstance(node, ast.Continue) and not in_inner_loop(nest.train.body, node)
-        if continues or isinstance(node, ast.Return | ast.Yield | ast.YieldFrom | ast.Await):
-            word = "yield" if isinstance(node, ast.YieldFrom) else type(node).__name__.lower()
-            raise NotIdiomaticError(
-                "LM303", nest.train.frame.module.path, node, f"a batch may end early with `{word}`",
-                "write the rest of the body under an `if`, or keep the faithful way",
-            )  # fmt: skip
 
 
 def _epoch_schedules(nest: Nest, roles: Roles, sorted_batch: Automatic, graph: CallGraph) -> list[str]:

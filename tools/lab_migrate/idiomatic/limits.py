@@ -51,6 +51,18 @@ def limit_of(loop: Batches) -> Limit | None:
     return Limit(chain[-1], count, inclusive, tuple(conditions))
 
 
+def refuse_early_ends(loop: Batches) -> None:
+    """Raises where a batch's code leaves its batch: in a hook, `return` would end the batch instead of the training."""
+    for node in own_nodes(loop.node.body):
+        continues = isinstance(node, ast.Continue) and not in_inner_loop(loop.node.body, node)
+        if continues or isinstance(node, ast.Return | ast.Yield | ast.YieldFrom | ast.Await):
+            word = "yield" if isinstance(node, ast.YieldFrom) else type(node).__name__.lower()
+            raise NotIdiomaticError(
+                "LM303", loop.frame.module.path, node, f"a batch may end early with `{word}`",
+                "write the rest of the body under an `if`, or keep the faithful way",
+            )  # fmt: skip
+
+
 def _chain(last: ast.stmt, jump: ast.AST) -> list[ast.If] | None:
     """The `if`s from a body's last statement down to one that only breaks."""
     chain: list[ast.If] = []

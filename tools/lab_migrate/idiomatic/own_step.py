@@ -7,7 +7,7 @@ import ast
 from lab_migrate.analysis import CallGraph
 from lab_migrate.analysis.symbols import Function, own_nodes
 from lab_migrate.idiomatic.nest import Nest
-from lab_migrate.idiomatic.refused import ManualOptimizationError
+from lab_migrate.idiomatic.refused import ManualOptimizationError, NotIdiomaticError
 from lab_migrate.idiomatic.related import related
 from lab_migrate.idiomatic.roles import Roles
 
@@ -39,6 +39,21 @@ def own_step(name: str, nest: Nest, graph: CallGraph) -> Function | None:
     classes = graph.types(nest.base.function, ast.parse(name, mode="eval").body)
     found = [step for cls in classes if (step := graph.find_method(cls, "step")) is not None]
     return found[0] if len(found) == 1 else None
+
+
+def refuse_no_optimizer(name: str, nest: Nest, graph: CallGraph) -> None:
+    """Raises `NotIdiomaticError` where what steps is of a class of the project's that is no optimizer of PyTorch's."""
+    if ":" in name:
+        return
+    for cls in graph.types(nest.base.function, ast.parse(name, mode="eval").body):
+        lineage = graph.lineage(cls)
+        own = {one.name for one in lineage}
+        bases = {base.rpartition(".")[2] for one in lineage for base in one.bases}
+        if not bases - own - {"object", "ABC", "Protocol"}:
+            raise NotIdiomaticError(
+                "LM302", cls.module.path, cls.node, f"{cls.name} is no torch.optim.Optimizer, which Lightning asks for",
+                "build it on torch.optim.Optimizer, or keep the faithful way",
+            )  # fmt: skip
 
 
 def takes_closure(step: Function) -> bool:

@@ -18,7 +18,7 @@ from lab_migrate.idiomatic.group import spawned
 from lab_migrate.idiomatic.hooks import hooks_of
 from lab_migrate.idiomatic.imports import import_edit, lightning_name
 from lab_migrate.idiomatic.loaders import check_loader
-from lab_migrate.idiomatic.own_step import own_step, takes_closure
+from lab_migrate.idiomatic.own_step import own_step, refuse_no_optimizer, takes_closure
 from lab_migrate.idiomatic.processes import refuse_processes
 from lab_migrate.idiomatic.reading import find_nest
 from lab_migrate.idiomatic.refused import NotIdiomaticError
@@ -106,6 +106,9 @@ def _file(module: Module, loops: list[TrainingLoop], graph: CallGraph) -> tuple[
         roles.models = models_given(roles.optimizers, nest, graph) or roles.models
         if len(roles.optimizers) == 1:
             roles.wrapper = wrapper_of(roles.optimizers[0], nest, graph)
+        if roles.wrapper is None:
+            for name in roles.optimizers:
+                refuse_no_optimizer(name, nest, graph)
         steps = [own_step(name, nest, graph) for name in roles.optimizers]
         roles.without_closure = any(step is not None and not takes_closure(step) for step in steps)
         if not roles.optimizers:

@@ -441,3 +441,23 @@ Run()()
     after = rewritten(text, target="fabric")
     assert "LM311" in after.codes
     assert after.text == text
+
+
+def test_an_optimizer_that_a_loop_makes_again_is_refused() -> None:
+    """Fabric takes no model twice: the program failed in the second round."""
+    text = program("""
+model = Net()
+for part in range(2):
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    for x, y in DataLoader(data, batch_size=4):
+        optimizer.zero_grad()
+        F.cross_entropy(model(x), y).backward()
+        optimizer.step()
+""")
+    after = rewritten(text, target="fabric")
+    assert after.text == text
+    assert any("a loop makes its optimizer again" in message for message in after.messages)
+    alone = text.replace("model = Net()\nfor part in range(2):\n", "for part in range(2):\n    model = Net()\n")
+    after = rewritten(alone, target="fabric")
+    assert "LM310" in after.codes, after.messages
+    assert run(after.text) == run(alone)

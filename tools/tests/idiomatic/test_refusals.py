@@ -62,6 +62,14 @@ REFUSED = {
         f"{START}def told(function):\n    def run():\n        print('train')\n        function()\n    return run\n"
         "@told\ndef train():\n    for x, y in loader:\n" + STEP + "for epoch in range(2):\n    train()\n",
     ),
+    "an optimizer that is none of PyTorch's": (
+        "LM302",
+        "class Counted:\n    def __init__(self, inner):\n        self.inner, self.count = inner, 0\n"
+        "    def zero_grad(self):\n        self.inner.zero_grad()\n"
+        "    def step(self):\n        if self.count < 9:\n            self.inner.step()\n        self.count += 1\n"
+        + PLAIN.replace("for epoch", "optimizer = Counted(torch.optim.SGD(model.parameters(), 0.1))\nfor epoch")
+        .replace("optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)\n", ""),
+    ),
     "a line that holds more than what moves": (
         "LM302", PLAIN.replace("optimizer = ", "model.inner.bias.data.zero_(); optimizer = ")),
     "an interruption that is caught": (
