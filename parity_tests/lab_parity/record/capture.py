@@ -10,7 +10,6 @@ from typing import Any
 import attrs
 import torch
 from torch import Tensor, nn
-from torch.nn.modules import module as torch_module
 
 from lab_parity.record.capture_file import (
     CapturedStep,
@@ -21,6 +20,7 @@ from lab_parity.record.capture_file import (
     state_path,
     write_capture,
 )
+from lab_parity.record.forward_calls import watch_forwards
 from lab_parity.record.naming import buffers, modules
 from lab_parity.record.phases.batch import tensors_in
 from lab_parity.record.phases.ema import averages
@@ -63,7 +63,7 @@ class Capture:
         """Put the hook in place that sees every module's output; returns what takes it away."""
         if not self._steps:
             return []
-        return [torch_module.register_module_forward_hook(self._after_module).remove]
+        return [watch_forwards(None, self._after_module)]
 
     def enter(self, module: nn.Module, args: Any) -> KeptForward | None:
         """An outermost forward call begins."""
@@ -195,10 +195,10 @@ class Capture:
             for where, tensor in tensors_in(arguments)
         ]
 
-    def _after_module(self, module: nn.Module, args: Any, result: Any) -> None:
-        if torch.compiler.is_compiling() or self._open is None:
+    def _after_module(self, module: nn.Module, args: Any, *rest: Any) -> None:
+        if self._open is None or len(rest) < 2:
             return
-        outputs = {where: clone(tensor) for where, tensor in tensors_in(result)}
+        outputs = {where: clone(tensor) for where, tensor in tensors_in(rest[1])}
         self._open.calls.append(Call(module, module.training, outputs))
 
     def _see_gradients(self, micro: int, moment: str) -> None:

@@ -12,17 +12,18 @@ import attrs
 import torch
 from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge
-from torch.nn.modules import module as torch_module
 
 from lab_parity.record.by_hand import ByHand
 from lab_parity.record.capture import Capture
 from lab_parity.record.fingerprint import Fingerprint
+from lab_parity.record.forward_calls import watch_forwards
 from lab_parity.record.naming import is_wrapper
 from lab_parity.record.notes import Notes
 from lab_parity.record.phases.batch import argument_rows, tensors_in
 from lab_parity.record.phases.loss import loss_rows
 from lab_parity.record.phases.reduce import Facts, wrapper_facts, wrapper_rows
 from lab_parity.record.phases.rng import Generators
+from lab_parity.record.uncompiled import Uncompiled, is_traced
 from lab_parity.record.window import KeptForward
 from lab_parity.trace import Key, Row
 
@@ -84,15 +85,8 @@ class MicroSteps:
 
     def watch(self) -> list[Callable[[], None]]:
         """Put the hooks in place; returns what takes them away."""
-        before = torch_module.register_module_forward_pre_hook(self._before_forward)
-        after = torch_module.register_module_forward_hook(self._after_forward, with_kwargs=True, always_call=True)
-
-        def forget() -> None:
-            after.remove()
-            # torch keeps the number of a hook that wanted keywords, and takes it for a hook.
-            torch_module._global_forward_hooks_with_kwargs.pop(after.id, None)
-
-        return [before.remove, forget, _quiet(), self._watch_backward(), self._watch_gradients()]
+        forwards = watch_forwards(self._before_forward, self._after_forward)
+        return [forwards, _quiet(), self._watch_backward(), self._watch_gradients()]
 
     @property
     def count(self) -> int:
@@ -111,8 +105,8 @@ class MicroSteps:
         self._rows, self._count = [*rows, *later], self._count + count
 
     def _before_forward(self, module: nn.Module, args: tuple[Any, ...]) -> None:
-        # This runs for every submodule. A compiler reads along, and must see nothing of this object.
-        if _is_apart() or self._outermost is not None:
+        # This runs for every submodule.
+        if self._outermost is not None:
             return
         if self._in_backward or not torch.is_grad_enabled() or not self._active():
             return
@@ -129,7 +123,7 @@ class MicroSteps:
         return _Forward(argument_rows(args, self._fingerprint), rows, self._capture.enter(module, args), wrapper)
 
     def _after_forward(self, module: nn.Module, args: Any, *rest: Any) -> None:
-        if _is_apart() or module is not self._outermost:
+        if module is not self._outermost:
             return
         # torch forgets the keyword arguments where the call has raised.
         kwargs, result = rest if len(rest) == 2 else ({}, None)
@@ -155,16 +149,18 @@ class MicroSteps:
 
         @functools.wraps(original)
         def backward(tensors: Any, *args: Any, **kwargs: Any) -> None:
-            if self._in_backward or not self._active():
+            if self._in_backward or not self._active() or is_traced():
                 original(tensors, *args, **kwargs)
                 return
-            rng, loss = self._begin(tensors)
+            with Uncompiled():
+                rng, loss = self._begin(tensors)
             self._in_backward = True
             try:
                 original(tensors, *args, **kwargs)
             finally:
                 self._in_backward = False
-            self._end(rng, loss)
+            with Uncompiled():
+                self._end(rng, loss)
             self._notes.guard(self._by_hand.after_backward, tensors)
             self._notes.guard(self._differentiated)
 
@@ -181,19 +177,21 @@ class MicroSteps:
 
         @functools.wraps(original)
         def grad(outputs: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
-            if self._in_backward or not self._active() or _is_apart():
+            if self._in_backward or not self._active() or is_traced():
                 return original(outputs, inputs, *args, **kwargs)
             # An edge of the graph is a tuple, too.
             leaves: list[Any] = [inputs] if isinstance(inputs, (Tensor, GradientEdge)) else list(inputs)
             training = any(isinstance(leaf, nn.Parameter) for leaf in leaves)
-            rng, loss = self._begin(outputs) if training else ([], [])
+            with Uncompiled():
+                rng, loss = self._begin(outputs) if training else ([], [])
             self._in_backward = True
             try:
                 found = original(outputs, leaves, *args, **kwargs)
             finally:
                 self._in_backward = False
             if training:
-                self._end(rng, loss)
+                with Uncompiled():
+                    self._end(rng, loss)
                 self._notes.guard(self._by_hand.after_gradients, leaves, found)
             else:
                 self._notes.guard(self._given, found)
@@ -251,11 +249,6 @@ def _quiet() -> Callable[[], None]:
             warnings.filters.remove(added)  # type: ignore[attr-defined]
 
     return stop
-
-
-def _is_apart() -> bool:
-    """Whether what runs are no tensors with bits: a compiler reads along, or a transform of `torch.func` does."""
-    return torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
 
 
 def _passes_through(module: nn.Module) -> bool:

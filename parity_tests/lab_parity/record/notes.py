@@ -6,6 +6,8 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import ParamSpec, TypeVar
 
+from lab_parity.record.uncompiled import Uncompiled
+
 __all__ = ["Notes"]
 
 P = ParamSpec("P")
@@ -25,7 +27,7 @@ class Notes:
     def guard(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
         """What `function` returns, None where it would raise; the user's program goes on as if unrecorded."""
         try:
-            with self.around():
+            with Uncompiled(), self.around():
                 return function(*args, **kwargs)
         except Exception as error:
             self._notes.setdefault(f"{type(error).__name__}: {error}")

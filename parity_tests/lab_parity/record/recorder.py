@@ -31,6 +31,7 @@ from lab_parity.record.phases.rng import Generators
 from lab_parity.record.phases.state import state_rows
 from lab_parity.record.sites import UpdateSite
 from lab_parity.record.transplant import Transplant
+from lab_parity.record.uncompiled import watch_compile
 from lab_parity.record.under import Under
 from lab_parity.record.updates import Update, Updates, has_gradient
 from lab_parity.record.view import OptimizerView, Views
@@ -115,7 +116,7 @@ class Recorder:
 
     def start(self) -> None:
         """Put the hooks in place. Raises SiteError when an imported module lacks its site's method."""
-        self._undo += self._updates.watch()
+        self._undo += [*self._updates.watch(), watch_compile()]
         self._undo += [*self._generators.watch(), *self._micro.watch(), *self._capture.watch(), *self._calls.watch()]
         averaging = self._views.averaging
         self._undo.append(watch_averages(lambda average, trained: self._notes.guard(averaging, average, trained)))

@@ -11,6 +11,7 @@ before parameters are known to change for good is what counts.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -23,6 +24,7 @@ from lab_parity.record.around import steps_around
 from lab_parity.record.inside import parameters_of
 from lab_parity.record.parents import Parents
 from lab_parity.record.sites import UpdateSite, watch
+from lab_parity.record.uncompiled import Uncompiled
 from lab_parity.record.view import OptimizerView, Views
 from lab_parity.trace import Key, Row
 
@@ -103,8 +105,8 @@ class Updates:
         return [
             watch(self._sites, self),
             self._parents.stop,
-            torch_optimizer.register_optimizer_step_pre_hook(self._before_step).remove,
-            torch_optimizer.register_optimizer_step_post_hook(self._after_step).remove,
+            torch_optimizer.register_optimizer_step_pre_hook(self._step_begins).remove,
+            torch_optimizer.register_optimizer_step_post_hook(self._step_ends).remove,
         ]
 
     def gradients_changed(self) -> None:
@@ -114,19 +116,30 @@ class Updates:
 
     def before_update(self, site: UpdateSite, optimizer: Any) -> None:
         """A home-grown update begins; it is recorded in place of a torch step around it, which knows less."""
-        for outer in self._open:
-            outer.replaced = True
-        groups = getattr(optimizer, site.groups, None)
-        self._enter(Update(optimizer, lambda seen: self._views.of_site(site, optimizer, seen), groups, home_grown=True))
-        self._look()
+        with Uncompiled():
+            for outer in self._open:
+                outer.replaced = True
+            groups = getattr(optimizer, site.groups, None)
+            look = functools.partial(self._views.of_site, site, optimizer)
+            self._enter(Update(optimizer, look, groups, home_grown=True))
+            self._look()
 
     def after_update(self, site: UpdateSite, optimizer: Any) -> None:
         """A home-grown update has ended."""
-        self._leave(optimizer)
+        with Uncompiled():
+            self._leave(optimizer)
 
     def failed_update(self, optimizer: Any) -> None:
         """A home-grown update has raised: it is none."""
         self._forget(optimizer)
+
+    def _step_begins(self, *given: Any) -> Any:
+        with Uncompiled():
+            return self._before_step(*given)
+
+    def _step_ends(self, *given: Any) -> None:
+        with Uncompiled():
+            self._after_step(*given)
 
     def _before_step(
         self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]
