@@ -29,8 +29,8 @@ def digest_bytes(data: bytes | memoryview) -> bytes:
 def digest_tensor(tensor: Tensor) -> bytes:
     """16-byte digest of a tensor's dtype, shape and bits.
 
-    Takes any shape (also empty and 0-d) and every dense dtype (bf16, fp16, complex, bool …), sparse layouts
-    (indices and values, as stored) and distributed tensors (the local shard). Draws no random number, keeps
+    Takes any shape (also empty and 0-d) and every dense dtype (bf16, fp16, complex, bool …), sparse and jagged
+    layouts (indices and values, as stored) and distributed tensors (the local shard). Draws no random number, keeps
     no reference, leaves autograd alone.
 
     Raises TypeError for a tensor without bytes of its own (meta, fake, quantised, freed, other subclasses).
@@ -107,9 +107,13 @@ def _digest_sparse(tensor: Tensor) -> bytes:
         parts: tuple[Tensor, ...] = (tensor._indices(), tensor._values())
     elif tensor.layout in (torch.sparse_csr, torch.sparse_bsr):
         parts = (tensor.crow_indices(), tensor.col_indices(), tensor.values())
+    elif tensor.layout == torch.jagged:
+        parts = (tensor.offsets(), tensor.values())
     elif tensor.layout in (torch.sparse_csc, torch.sparse_bsc):
         parts = (tensor.ccol_indices(), tensor.row_indices(), tensor.values())
     else:
         raise TypeError(f"no digest for a tensor of layout {tensor.layout}")
-    head = f"{tensor.layout}{tuple(tensor.shape)}".encode()
+    # A ragged size is a symbol, which is numbered in each process.
+    shape = tuple(size if isinstance(size, int) else "ragged" for size in tensor.shape)
+    head = f"{tensor.layout}{shape}".encode()
     return digest_bytes(head + b"".join(digest_tensor(part) for part in parts))

@@ -73,6 +73,17 @@ def test_lazy_views_and_sparse_tensors_are_read() -> None:
     assert digest_tensor(torch.nn.Parameter(eye)) == digest_tensor(eye)
 
 
+def test_jagged_tensors_are_read() -> None:
+    """Rows of several lengths: the numbers, and where each row begins."""
+
+    def of(*rows: list[float]) -> torch.Tensor:
+        return torch.nested.nested_tensor([torch.tensor(row) for row in rows], layout=torch.jagged)
+
+    assert digest_tensor(of([1.0, 2.0], [3.0])) == digest_tensor(of([1.0, 2.0], [3.0]))
+    assert digest_tensor(of([1.0, 2.0], [3.0])) != digest_tensor(of([1.0], [2.0, 3.0]))
+    assert digest_tensor(of([1.0, 2.0], [3.0])) != digest_tensor(of([1.0, 2.0], [4.0]))
+
+
 def test_a_tensor_without_bytes_is_refused() -> None:
     """No digest is better than one of nothing."""
     with pytest.raises(TypeError, match="meta"):
