@@ -146,8 +146,8 @@ def main() -> None:
         write_section("Memory", f"{INTRODUCTION}\n\n{text}\n\n{machine(given.turns)}")
 
 
-INTRODUCTION = """`python benchmarks/memory.py --write` wrote this. Peak resident memory of a whole process: a perceptron
-with Lab's Adam and EMA, under Lab's trainer and, relative to it, under the drop-in (watched: progress bar, CSV logger).
+INTRODUCTION = """`python benchmarks/memory.py --write` wrote this. Peak resident memory of a process: a perceptron with
+Lab's Adam and EMA, under Lab's trainer and, relative to it, under the drop-in (watched: progress bar, CSV logger).
 Checkpoints are Lab's own on the one side, ModelCheckpoint's on the other. Median of the processes.
 
 Measured with nothing installed but lab-migrate and what it needs. Lightning's import of torchmetrics also imports
