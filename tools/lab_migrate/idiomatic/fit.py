@@ -37,6 +37,8 @@ def fit_lines(writer: Writer, indent: str, module_name: str, trainer_name: str) 
         loaders.append(writer.nest.validation.frame.canonical(writer.nest.validation.loader))
     if writer.data is None:
         lines.append(f"{trainer_name}.fit({', '.join([module_name, *loaders])})")
+    if writer.hooks.modes.left:
+        lines.append(f"{writer.hooks.modes.left}.eval()  # as the validation left it")
     if accelerator_of(writer.nest, writer.roles) != '"cpu"' and any(
         runs_after(name, writer.nest) for name in writer.roles.models
     ):

@@ -14,6 +14,7 @@ from lab_migrate.idiomatic.draws import refuse_early_draws
 from lab_migrate.idiomatic.frame import Frame, Item
 from lab_migrate.idiomatic.gradients import refuse_gradients_from_before, refuse_looks_at_gradients
 from lab_migrate.idiomatic.limits import Limit, limit_of, refuse_early_ends
+from lab_migrate.idiomatic.modes import Modes, modes_of
 from lab_migrate.idiomatic.moves import Moves
 from lab_migrate.idiomatic.names import TAIL, TRAIN, VALIDATE
 from lab_migrate.idiomatic.nest import Nest, in_inner_loop
@@ -21,8 +22,7 @@ from lab_migrate.idiomatic.own_batches import own_batches
 from lab_migrate.idiomatic.own_step import refuse_hooks_before_steps, refuse_own_steps
 from lab_migrate.idiomatic.reach import reached
 from lab_migrate.idiomatic.refused import ManualOptimizationError, NotIdiomaticError
-from lab_migrate.idiomatic.related import related
-from lab_migrate.idiomatic.roles import Roles, nodes_of
+from lab_migrate.idiomatic.roles import Roles
 from lab_migrate.idiomatic.steps import refuse_counted_by_batches
 
 EPOCH_START, EPOCH_END = "on_train_epoch_start", "on_train_epoch_end"
@@ -52,8 +52,7 @@ class Hooks:
     validation_limit: Limit | None
     train_moves: Moves
     validation_moves: Moves | None
-    #: The legacy validation ran the model in training mode.
-    keeps_mode: bool
+    modes: Modes
     #: Batches are moved as the legacy code moves them, if it does.
     own_batches: bool = False
 
@@ -80,8 +79,8 @@ def hooks_of(nest: Nest, roles: Roles, graph: CallGraph) -> Hooks:
     dropped |= {id(item.node) for item in nest.items if isinstance(item.node, ast.Global)}
     dropped |= {id(node) for node in roles.distributed.epochs} if roles.distributed is not None else set()
     dropped |= {id(item.node) for item in nest.items if _for_header(item, nest)}
-    mode = _training_modes(nest, roles, graph)
-    dropped |= mode
+    modes = modes_of(nest, roles, graph)
+    dropped |= modes.dropped
     if roles.distributed is not None and manual is not None:
         raise NotIdiomaticError(
             "LM302", nest.base.module.path, nest.epochs, f"it trains in several processes, and {manual.reason}",
@@ -138,10 +137,9 @@ def hooks_of(nest: Nest, roles: Roles, graph: CallGraph) -> Hooks:
         for hook, listed in items.items()
     }
     stops = _stops(items[EPOCH_END] if nest.steps is None else items[TAIL])
-    keeps_mode = nest.validation is not None and not _evaluates(nest, roles)
     return Hooks(
         items, sorted_batch, manual, epoch_schedules, dropped, stops, clip, train_limit, validation_limit, train_moves,
-        validation_moves, keeps_mode, own,
+        validation_moves, modes, own,
     )  # fmt: skip
 
 
@@ -259,48 +257,4 @@ def _zeroes(item: Item) -> bool:
         and isinstance(node.value, ast.Call)
         and isinstance(node.value.func, ast.Attribute)
         and node.value.func.attr == "zero_grad"
-    )
-
-
-def _mode(item: Item, roles: Roles) -> str:
-    """`train` or `eval` where a statement sets a model's mode."""
-    node = item.node
-    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and isinstance(node.value.func, ast.Attribute):
-        call = node.value
-        if not call.args and not call.keywords and item.frame.canonical(node.value.func.value) in roles.models:
-            return node.value.func.attr if node.value.func.attr in ("train", "eval") else ""
-    return ""
-
-
-def _evaluates(nest: Nest, roles: Roles) -> bool:
-    return any(_mode(item, roles) == "eval" for item in nest.between)
-
-
-def _training_modes(nest: Nest, roles: Roles, graph: CallGraph) -> set[int]:
-    """Statements that set the mode as Lightning does by itself: eval before its validation, and back."""
-    evals = [item for item in nest.items if _mode(item, roles) == "eval"]
-    trains = [item for item in nest.items if _mode(item, roles) == "train"]
-    ours = [item for item in nest.between if _mode(item, roles) == "eval"]
-    if len(roles.models) > 1 or (evals and (nest.validation is None or evals != ours or len(ours) != 1)):
-        return set()
-    every = sum(module.text.count(".eval(") for module in related(nest.base.module, graph.project))
-    if every > len(ours) or _handed_on(nest, roles) or not _made_training(nest, roles, graph):
-        return {id(item.node) for item in evals}
-    return {id(item.node) for item in [*evals, *trains]}
-
-
-def _made_training(nest: Nest, roles: Roles, graph: CallGraph) -> bool:
-    """Whether the model is made by a class of the project: a pretrained one may come in evaluation mode."""
-    assigned = nest.base.function.assigned.get(roles.models[0], [])
-    known = graph.types(nest.base.function, ast.parse(roles.models[0], mode="eval").body)
-    return len(known) == 1 and len(assigned) <= 2 and not any("load" in ast.unparse(value) for value in assigned)
-
-
-def _handed_on(nest: Nest, roles: Roles) -> bool:
-    """Whether something outside the project gets a whole model, and may change its mode."""
-    return any(
-        frame.canonical(arg) in roles.models
-        for frame, node in nodes_of(nest)
-        if isinstance(node, ast.Call)
-        for arg in [*node.args, *(word.value for word in node.keywords)]
     )

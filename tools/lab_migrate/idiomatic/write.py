@@ -56,9 +56,12 @@ class Writer:
             text = bodies.hook(hook)
             if text:
                 parts += ["", text]
-        if self.hooks.keeps_mode:
-            line = "pass  # the model was never put into evaluation mode"
-            parts += ["", method(self.unit, "on_validation_model_eval", "self", [line])]
+        modes = self.hooks.modes
+        if modes.never or modes.stay:
+            why = "the model was never put into evaluation mode" if modes.never else "modes are set as before"
+            parts += ["", method(self.unit, "on_validation_model_eval", "self", [f"pass  # {why}"])]
+            if modes.stay:
+                parts += ["", method(self.unit, "on_validation_model_train", "self", ["pass"])]
         elif self._validates_with_others():
             (model,) = self.roles.models
             parts += ["", method(self.unit, "on_validation_model_eval", "self", [f"{self.places.fixed[model]}.eval()"])]
