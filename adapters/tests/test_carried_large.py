@@ -121,6 +121,40 @@ def test_a_beginning_that_names_what_is_too_large_to_be_held_is_said(checkpoint:
     assert not any("other" in str(one.message) for one in said)
 
 
+_RATES = """
+import torch
+from lab_adapters import outlined
+torch.manual_seed(0)
+model = torch.nn.Linear(2, 1)
+optimizer = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9)
+def training_step(index):
+    optimizer.zero_grad()
+    model(torch.rand(4, 2)).sum().backward()
+    optimizer.step()
+    said.append(f"{model.weight.tolist()} {group['lr']}")
+def epoch_loop(epoch):
+    global group
+    for group in optimizer.param_groups:
+        group["lr"] = 0.1 / (epoch + 1)
+    yield from outlined.steps(training_step, range(3))
+outlined.fit(epoch_loop, range(3))
+"""
+
+
+def test_a_group_of_the_optimizer_in_a_global_name_is_nothing_to_say(checkpoint: Any) -> None:
+    """A script's `for group in optimizer.param_groups:` binds the name anew, and what looks at it is not the program.
+
+    Warnings are errors here.
+    """
+
+    def run() -> list[str]:
+        said: list[str] = []
+        exec(_RATES, {"said": said})
+        return said
+
+    assert checkpoint.written_at(5, run) == checkpoint.resumed(run)
+
+
 _LATE = """
 from lab_adapters import outlined
 def epoch_loop(epoch):

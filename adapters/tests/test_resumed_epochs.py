@@ -4,6 +4,7 @@ with: it loads the next part of the data, draws an order, counts."""
 from __future__ import annotations
 
 import random
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -179,3 +180,39 @@ def test_what_is_again_as_the_program_made_it_is_so_when_the_run_goes_on(checkpo
     whole = checkpoint.written_at(4, run)
     assert checkpoint.resumed(run) == whole
     assert whole[4][1:3] == (False, 1)
+
+
+@pytest.mark.parametrize(("persistent", "at"), [(True, 5), (True, 2), (False, 5)])
+def test_workers_that_live_through_the_epochs_are_said_to_start_anew(
+    checkpoint: Any, persistent: bool, at: int
+) -> None:
+    """Their generators are in no checkpoint; in the first epoch, and where each has its own, they draw as before."""
+
+    def run() -> list[float]:
+        torch.manual_seed(0)
+        said: list[float] = []
+        loader = DataLoader(Drawn(), 2, num_workers=1, persistent_workers=persistent)
+
+        def epoch_loop(epoch: int) -> Iterator[Any]:
+            yield from outlined.steps(lambda batch: said.extend(batch.tolist()), loader)
+
+        outlined.fit(epoch_loop, range(3))
+        return said
+
+    whole = checkpoint.written_at(at, run)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        resumed = checkpoint.resumed(run)
+    said = any("persistent_workers=True start anew" in str(one.message) for one in caught)
+    assert said == (persistent and at > 3)
+    assert said or resumed == whole
+
+
+class Drawn(Dataset[float]):
+    """Its items are drawn where they are made."""
+
+    def __len__(self) -> int:
+        return 6
+
+    def __getitem__(self, index: int) -> float:
+        return torch.rand(()).item()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import functools
 import sys
 import types
 from collections import Counter, defaultdict
@@ -39,6 +40,8 @@ class Carried:
 
     def __init__(self) -> None:
         self._before: dict[str, Any] = {}
+        #: Which containers the names held when the innermost loop began, by identity.
+        self._held: dict[str, int] = {}
         self._known = Known()
         #: How `state` found what it found.
         self.walk = Walk()
@@ -46,7 +49,9 @@ class Carried:
     def remember(self, bodies: list[Any]) -> None:
         """Take what names that are new hold now as what they held before."""
         walk = Walk(self._known)
+        self._held = {}
         for slot in list(slots(bodies, walk)):
+            self._held[slot.path] = id(slot.get())
             if is_raw(slot.get()):
                 with contextlib.suppress(AttributeError, TypeError):  # where no other can be put
                     slot.put(Replayed(slot.get()))
@@ -82,6 +87,7 @@ class Carried:
             {lies: name for name, tensor in models.items() if (lies := where(tensor.detach()))},
             _shared(tensors_in([value for _, value, _ in changed])),
             lambda value: self._known.path_of(value) is not None,
+            functools.partial(self.walk.containers.path_of, has_changed={path for path, _, _ in changed}.__contains__),
         )
         state = {}
         # What an object holds comes before the containers that hold the object: it has a place of its own.
@@ -91,6 +97,8 @@ class Carried:
                     state[path] = {"kind": "deleted", "value": None}
                 continue
             packed = packing.pack(value, before)
+            if isinstance(packed, dict) and self._held.get(path, id(value)) != id(value):
+                packed["bound"] = True
             # Of what has no plain form, only what was there before the loop is worth a word.
             if not packing.left or of_container(before) or (of_object(before) and packed["kind"] == "object"):
                 state[path] = packed
@@ -112,8 +120,8 @@ class Carried:
         """An iteration around the loops begins."""
         self._known.iterate()
 
-    def places_of(self, bodies: list[Any], state: Mapping[str, Any]) -> tuple[dict[str, Slot], dict[str, Any]]:
-        """Path -> slot and path -> object of all that there is, by the paths that are known, for a state."""
+    def places_of(self, bodies: list[Any], state: Mapping[str, Any]) -> tuple[dict[str, Slot], Walk]:
+        """Path -> slot of all that there is, by the paths that are known, for a state; and what was met on the way."""
         return _places_of(bodies, state, self._known)
 
     def has_changed(self, path: str, value: Any) -> bool:
@@ -133,8 +141,9 @@ class Carried:
         Returns the paths at which there is nothing to put it.
         """
         nowhere = []
-        there, owners = self.places_of(bodies, state)
-        unpacking = Unpacking(tensors or {}, loaders or {}, owners)
+        there, walk = self.places_of(bodies, state)
+        owners = walk.owners
+        unpacking = Unpacking(tensors or {}, loaders or {}, owners, walk.containers.there)
         # Iterators first: passing over items changes the datasets and generators that they draw from.
         held = {path: slot.get() for path, slot in there.items() if _is_iterator(state.get(path))}
         order = outer_first({path: one for path, one in held.items() if isinstance(one, Replayed)})
@@ -157,7 +166,8 @@ class Carried:
 
     def restore_below(self, bodies: list[Any], state: dict[str, Any], owner: Any) -> None:
         """Put back only the plain values of one object and of what it holds."""
-        there, owners = self.places_of(bodies, state)
+        there, walk = self.places_of(bodies, state)
+        owners = walk.owners
         above = next((path for path, one in owners.items() if one is owner), None)
         unpacking = Unpacking()
         for path, packed in state.items():
@@ -167,8 +177,8 @@ class Carried:
                 slot.put(unpacking.unpack(packed, slot.get(), path))
 
 
-def _places_of(bodies: list[Any], state: Mapping[str, Any], known: Known) -> tuple[dict[str, Slot], dict[str, Any]]:
-    """Path -> slot and path -> object of all that there is; entries that a defaultdict had by then are made first."""
+def _places_of(bodies: list[Any], state: Mapping[str, Any], known: Known) -> tuple[dict[str, Slot], Walk]:
+    """Path -> slot of all that there is; entries that a defaultdict had by then are made first."""
     walk = Walk(known)
     there = {slot.path: slot for slot in slots(bodies, walk)}
     made = False
@@ -179,7 +189,7 @@ def _places_of(bodies: list[Any], state: Mapping[str, Any], known: Known) -> tup
             key = _key(rest)
             if key is not MISSING and key not in holder:
                 made = holder[key] is not None
-    return _places_of(bodies, {}, known) if made else (there, walk.owners)
+    return _places_of(bodies, {}, known) if made else (there, walk)
 
 
 def unbound(name: str, bodies: list[Any], owners: Mapping[str, Any]) -> Slot | None:

@@ -97,7 +97,7 @@ def drive(legacy: Steps, scope: Callable[[], dict[str, Any]], trainer: dict[str,
     hook = register_optimizer_step_post_hook(driver.count)
     running.driver, running.places = driver, driver.places
     try:
-        with loaders_iterated(), driver.signals.watched():
+        with loaders_iterated(driver.places.goes_on_later), driver.signals.watched():
             _lightning(driver, {**given, **trainer})
         driver.places.require_resumed()
         if (waits := driver.signals.take()) is not None:

@@ -100,7 +100,8 @@ def steps(body: Body, items: Iterable[Any], *, trains: Any = True) -> Steps:
         finally:
             del items
     place = places.start(body)
-    running.driver.carried.remember(places.bodies)
+    with places.unwatched():
+        running.driver.carried.remember(places.bodies)
     note = place.enter if inspect.isgeneratorfunction(body) else place.count
     try:
         begun = [place.begin(items)]

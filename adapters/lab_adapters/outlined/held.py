@@ -7,6 +7,7 @@ generator of the program's own or iterates over a sampler that counts its epochs
 from __future__ import annotations
 
 import dis
+import functools
 import re
 import warnings
 from collections.abc import Collection, Mapping, Sequence
@@ -35,13 +36,20 @@ def held_by(bodies: list[Any], carried: Carried, also: Collection[str] = ()) -> 
     Of an object it is kept which one it is, of those that were there.
     """
     carried.iterate()
-    found, objects = carried.places_of(bodies, {})
-    packing = Packing(objects={id(one): path for path, one in reversed(objects.items())})
+    found, walk = carried.places_of(bodies, {})
+
+    def has_changed(path: str) -> bool:
+        return path in also or carried.has_changed(path, found[path].get())
+
+    packing = Packing(
+        objects={id(one): path for path, one in reversed(walk.owners.items())},
+        stands_at=functools.partial(walk.containers.path_of, has_changed=has_changed),
+    )
     held = {}
     for path, slot in found.items():
         value = slot.get()
         small = is_small(value)
-        if (small or id(value) in packing.objects) and (path in also or carried.has_changed(path, value)):
+        if (small or id(value) in packing.objects) and has_changed(path):
             packed = packing.pack(value)
             if not packing.left or (not small and packed["kind"] == "object"):
                 held[path] = packed
@@ -54,8 +62,9 @@ def put_held(bodies: list[Any], carried: Carried, held: dict[str, Any]) -> None:
     """Put it back; containers and generators keep their identity."""
     if not held:
         return
-    there, owners = carried.places_of(bodies, held)
-    unpacking = Unpacking(objects=owners)
+    there, walk = carried.places_of(bodies, held)
+    owners = walk.owners
+    unpacking = Unpacking(objects=owners, containers=walk.containers.there)
     for path, packed in held.items():
         slot = there.get(path) or unbound(path, bodies, owners)
         of_object = isinstance(packed, dict) and packed["kind"] == "object"
@@ -111,16 +120,25 @@ def _named_first(body: Any) -> set[str]:
     # From Python 3.13 on, the cell of a name that an inner function reads is loaded like a local.
     cells = {*code.co_cellvars, *code.co_freevars}
     names: set[str] = set()
+    # What a `for` binds is its own within it: `for group in optimizer.param_groups: group["lr"] = …`.
+    bound: dict[str, int] = {}
+    before: dis.Instruction | None = None
     for one in dis.get_instructions(code):
         if one.argval in ("steps", "call"):
             break
+        bound = {name: end for name, end in bound.items() if one.offset < end}
+        if before is not None and before.opname == "FOR_ITER" and one.opname.startswith("STORE"):
+            stored = one.argval[0] if isinstance(one.argval, tuple) else one.argval
+            bound[stored] = before.argval
+        before = one
         if one.opname == "LOAD_CLOSURE" or "LOAD" not in one.opname:
             continue
         # Two locals may be loaded at once, or one stored and one loaded.
         given = one.argval if isinstance(one.argval, tuple) else (one.argval,)
         loaded = given[1:] if one.opname.startswith("STORE") else given
         local = "FAST" in one.opname
-        names |= {name for name in loaded if isinstance(name, str) and not (local and name in cells)}
+        mine = {name for name in loaded if isinstance(name, str) and not (local and name in cells)}
+        names |= mine - bound.keys()
     return names
 
 

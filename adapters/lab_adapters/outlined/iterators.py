@@ -160,11 +160,16 @@ def replay(loader: DataLoader[Any], state: dict[str, Any], name: str) -> Replaye
 
 
 @contextlib.contextmanager
-def loaders_iterated() -> Iterator[None]:
-    """While it lasts, iterators of a DataLoader are counted from the start: a loop may make them itself."""
+def loaders_iterated(goes_on_later: Callable[[], bool]) -> Iterator[None]:
+    """While it lasts, iterators of a DataLoader are counted from the start: a loop may make them itself.
+
+    `goes_on_later` says whether a resumed training is on the way to where a loader may have been iterated before.
+    """
     original: Callable[[Any], Any] = DataLoader.__iter__
 
     def counted(loader: DataLoader[Any]) -> Any:
+        if loader.persistent_workers and loader._iterator is None and goes_on_later():
+            _say_workers_anew()
         created = generator_states()
         return Replayed(original(loader), loader, created)
 
@@ -231,6 +236,16 @@ def lost(name: str, kind: str) -> None:
         f"resume: {name}: the training itself made this {kind}, which nothing can put back; it starts anew, so that "
         "the resumed training is not the same",
         stacklevel=2,
+    )
+
+
+def _say_workers_anew() -> None:
+    """What workers remember is theirs: with `persistent_workers`, they live through all epochs."""
+    warnings.warn(
+        "resume: the workers of a DataLoader with persistent_workers=True start anew, and what those before them had "
+        "drawn and counted by then is in no checkpoint: where their data set draws random numbers (augmentation), the "
+        "resumed training is not the same; with persistent_workers=False it is",
+        stacklevel=3,
     )
 
 

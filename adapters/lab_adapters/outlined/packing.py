@@ -51,6 +51,8 @@ class Packing:
     shared: frozenset[int] = frozenset()
     #: Whether a run that goes on has an object, too; others are kept by their attributes.
     was_there: Callable[[Any], bool] = lambda value: False
+    #: Where a run that goes on has the very same container, if anywhere.
+    stands_at: Callable[[Any], str | None] = lambda value: None
     #: Classes of what had no plain form in the value that was packed last.
     left: list[str] = attrs.field(factory=list)
     #: Tensors and containers that were packed: their identities and numbers.
@@ -115,6 +117,8 @@ class Packing:
     def _container(self, kind: str, value: Any, before: Any) -> dict[str, Any]:
         if id(value) in self._seen:
             return {"kind": "again", "value": self._seen[id(value)]}
+        if (path := self.stands_at(value)) is not None:
+            return {"kind": "stands", "value": path}
         more: dict[str, Any] = {}
         if not is_builtin(value):
             more["class"] = name_of(type(value))

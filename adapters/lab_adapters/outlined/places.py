@@ -7,6 +7,7 @@ that code prints or writes, it prints or writes again.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -179,6 +180,10 @@ class Places:
         """Whether an iteration came before where the loops are: else all is as the program made it."""
         return any(place.index > 0 or place.ordinal > 0 for place in self.running)
 
+    def goes_on_later(self) -> bool:
+        """Whether a resumed training is on its way to a later iteration of a loop around."""
+        return self.resume is not None and self.has_trained
+
     @property
     def bodies(self) -> list[Any]:
         """Of the loops that run, or of the outermost where it has ended; and what else the code around them has."""
@@ -215,6 +220,10 @@ class Places:
                 "training; start the program as it was started then, without what makes it go on from a checkpoint of "
                 "its own"
             )
+
+    def unwatched(self) -> contextlib.AbstractContextManager[None]:
+        """While what runs is not the program's: its reads say nothing of what a resumed training computes."""
+        return contextlib.nullcontext() if self.resume is None else self.resume.stale.resting()
 
     def left_beside(self, place: Place) -> dict[int, dict[str, Any]]:
         """What was left of the loops that began before a place's, inside the same ones."""

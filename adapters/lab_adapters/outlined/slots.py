@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from lab_adapters.outlined.arguments import Arguments
+from lab_adapters.outlined.containers import Containers
 from lab_adapters.outlined.forms import PLAIN, form_of
 from lab_adapters.outlined.found import key_name
 from lab_adapters.outlined.instances import slots_of
@@ -74,6 +75,7 @@ class Walk:
         self.through: set[str] = set()
         #: Where it stopped for the number of objects; empty where it saw all.
         self.ended_at = ""
+        self.containers = Containers()
         self.home: dict[str, Any] = {}
         self._seen: set[int] = set()
         self._globals: set[tuple[int, str]] = set()
@@ -123,6 +125,7 @@ class Walk:
         """The slot; what its value leads to comes later."""
         value = slot.get()
         if value is not MISSING:
+            self.containers.note(slot.path, value)
             self._later(slot.path, value)
         return slot
 
@@ -141,7 +144,8 @@ class Walk:
             self._next.append((path, value))
 
     def _inside(self, path: str, value: Any) -> Iterator[Slot]:
-        path = self._free(path, value)
+        met, path = path, self._free(path, value)
+        self.containers.renamed(met, path)
         if isinstance(value, Tensor):
             self._seen.discard(id(value))
             yield from self._of_tensor(path, value)
@@ -198,6 +202,8 @@ class Walk:
                     self._later(f"{path}.keys[{at}]", key)
         large = len(entries) > LARGE
         for at, (key, inner) in enumerate(entries):
+            if not isinstance(inner, _LEAVES):
+                self.containers.note(f"{path}[{key_name(key, at)}]", inner, path)
             if large and isinstance(inner, (*_LEADS_NOWHERE, *_CONTAINERS)):
                 continue  # the entries of a data set
             if isinstance(value, list | dict) and (is_raw(inner) or isinstance(inner, Replayed)):

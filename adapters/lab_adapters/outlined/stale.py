@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -58,6 +59,17 @@ class Stale(TorchFunctionMode):
             above.append(mode)
         for mode in reversed(above):
             _push_mode(mode)  # type: ignore[no-untyped-call]
+
+    @contextlib.contextmanager
+    def resting(self) -> Iterator[None]:
+        """While what runs reads for itself, and not for the program."""
+        watched = self._watches
+        self.rest()
+        try:
+            yield
+        finally:
+            if watched:
+                self.watch(self._tensors, self._where)
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """The function's own result."""

@@ -28,12 +28,13 @@ __all__ = ["Unpacking"]
 class Unpacking:
     """Unpacks the values of one checkpoint, in the order in which they were packed.
 
-    `tensors` are the models', `loaders` the DataLoaders and `objects` the program's own, by their paths.
+    `tensors` are the models', `loaders` the DataLoaders, `objects` and `containers` the program's own, by their paths.
     """
 
     tensors: Mapping[str, Tensor] = attrs.field(factory=dict)
     loaders: Mapping[str, Any] = attrs.field(factory=dict)
     objects: Mapping[str, Any] = attrs.field(factory=dict)
+    containers: Mapping[str, Any] = attrs.field(factory=dict)
     _made: dict[int, Any] = attrs.field(factory=dict)
     #: Containers of the program's that are filled already: each is one of the checkpoint's only.
     _filled: set[int] = attrs.field(factory=set)
@@ -84,6 +85,10 @@ class Unpacking:
             if value not in self._made:
                 self._left.append("what another name has")
             return self._made.get(value, target)
+        if kind == "stands":
+            if value not in self.containers:
+                self._left.append(f"what stood at {value}")
+            return self.containers.get(value, target)
         if kind == "tensor":
             return self._tensor(packed, target)
         if kind == "view":
@@ -166,7 +171,8 @@ class Unpacking:
     def _container(self, packed: dict[str, Any], target: Any) -> Any:
         kind, value = packed["kind"], packed["value"]
         number = packed.get("number")
-        if number is not None and id(target) in self._filled:
+        # A name that the loop has bound to another one: what it held before may have other names.
+        if number is not None and (packed.get("bound") or id(target) in self._filled):
             target = None
         if isinstance(value, Tensor):  # numbers of a large one
             value = value.tolist()
