@@ -57,7 +57,8 @@ def verify(
     """Record `command` in a copy of `project` and in one of `converted`, below the folder `work`, and compare.
 
     With `steps`, each run is ended after so many optimizer steps, with exit code 0.
-    Where they differ, the legacy program is run once more: one that does not repeat itself gives no verdict; nor does a
+    Where they differ, the legacy program is run once more: one that does not repeat itself gives no verdict, or where
+    only its arithmetic does not, none but that of `rungs`; nor does a
     migrated run of which no step was taken under Lightning, since none of the converted code ran. `rungs` are the
     weaker ones that are tried where they differ.
     A command that begins with `python` runs this Python, which has the recorder; `NAME=value` before it sets a
@@ -89,6 +90,8 @@ def verify(
             verdict = _unrepeatable(verdict, again)
         elif rungs is not None:
             verdict = climb(verdict, done["legacy"], rungs, runs.trace, say)
+        elif again.first is not None and verdict.first is not None and again.first.step <= verdict.first.step:
+            verdict = _unmeasured(verdict, again)
     verdict = _with_exit_codes(_under_lightning(verdict, done["migrated"]), codes)
     return Verification(done["legacy"], done["migrated"], verdict, tuple(told(*left)))
 
@@ -180,6 +183,17 @@ def _unrepeatable(verdict: Verdict, again: Verdict) -> Verdict:
             "Seed every generator that it draws from (torch, numpy, random), then verify again",
         ),
     )
+
+
+def _unmeasured(verdict: Verdict, again: Verdict) -> Verdict:
+    """Bits that the legacy program itself computes otherwise the next time, no later than the migrated one does."""
+    where = again.first.sentence() if again.first is not None else ""
+    reason = (
+        f"the legacy program computes other bits itself, run twice by the same command: {where} "
+        "Whether the migrated one differs by more is measured by --noise 5; or mend what is not repeatable "
+        "(memory that is read before it is written, kernels that are not deterministic), then verify again"
+    )
+    return attrs.evolve(verdict, rung="inconclusive", first=None, affected={}, details="", reasons=(reason,))
 
 
 def _under_lightning(verdict: Verdict, trace: Path) -> Verdict:

@@ -132,6 +132,19 @@ def test_a_program_that_does_not_repeat_itself_gives_no_verdict(project: Make, t
     assert "does not repeat itself" in proof.verdict.reasons[0]
 
 
+def test_a_program_that_computes_other_bits_itself_gives_no_verdict_unless_its_noise_is_measured(
+    project: Make, tmp_path: Path
+) -> None:
+    """A buffer from memory that nobody has written, say: it is no difference that the conversion makes."""
+    clock = 'import time\nmodel.register_buffer("began", torch.tensor(time.time() % 100))\n'
+    root = project({"train.py": TRAIN.replace("for batch", clock + "for batch", 1)})
+    convert_project(root).write(tmp_path / "out")
+    proof = verify(root, tmp_path / "out", "python train.py", tmp_path / "work")
+    assert proof.verdict.rung == "inconclusive"
+    assert "computes other bits itself" in proof.verdict.reasons[0]
+    assert "--noise 5" in proof.verdict.reasons[0]
+
+
 def test_a_command_that_trains_by_the_original_gives_no_verdict(
     project: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

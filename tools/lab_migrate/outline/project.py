@@ -333,7 +333,7 @@ def _reachable(project: Project, entry: str) -> set[str]:
 
 
 def _converted(loop: TrainingLoop, made: Plan) -> Finding:
-    outer = len([1 for function, node, _ in made.loops.values() if node is not loop.node and function is loop.owner])
+    outer = sum(id(node) in made.loops for node in loop.around)
     with_outer = f", with {outer} loop{'s' if outer > 1 else ''} around it" if outer else ""
     return Finding(
         loop.path, loop.line, loop.node.col_offset + 1, "LM201", Status.SAFE,

@@ -333,3 +333,20 @@ def test_a_loop_in_a_modules_forward_is_no_training(project: Make) -> None:
     """Codebooks that step inside of `forward`: outlined, every evaluation of the model would have been a training."""
     conversion = convert_project(project({"train.py": FORWARD}))
     assert [finding.line for finding in conversion.findings if finding.code == "LM201"] == [18]
+
+
+NEXT = """for epoch in range(3):
+    model(x).mean().backward()
+    optimizer.step()
+for epoch in range(3):
+    for batch in loader:
+        model(batch).mean().backward()
+        optimizer.step()
+"""
+
+
+def test_what_is_said_of_a_loop_counts_the_loops_around_it_only(project: Make) -> None:
+    """Not those of another training in the same file."""
+    conversion = convert_project(project({"train.py": NEXT}))
+    said = {finding.line: finding.message for finding in conversion.findings if finding.code == "LM201"}
+    assert {line: "with 1 loop around it" in message for line, message in said.items()} == {1: False, 5: True}
