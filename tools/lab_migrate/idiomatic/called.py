@@ -62,3 +62,14 @@ def _refuse_decorators(function: Function, known: frozenset[str]) -> None:
         head, dot, rest = dotted(decorator.func if isinstance(decorator, ast.Call) else decorator).partition(".")
         if f"{imports.get(head, head)}{dot}{rest}" not in known:
             raise no_nest(function, decorator, f"{function.qualified} is wrapped by @{ast.unparse(decorator)[:60]}")
+
+
+def refuse_other_mentions(call: Call) -> None:
+    """A function whose code moves into hooks is gone: `train.steps += 1` would have nothing to count in."""
+    assert isinstance(call.node, ast.Call)
+    function = call.targets[0]
+    if function.cls is not None:
+        return
+    for node in ast.walk(function.module.tree):
+        if isinstance(node, ast.Name) and node.id == function.name and node is not call.node.func:
+            raise no_nest(function, node, f"{function.qualified} is mentioned elsewhere than where it is called")

@@ -11,7 +11,7 @@ from lab_migrate.analysis.events import events_in
 from lab_migrate.analysis.symbols import Function, dotted, own_nodes
 from lab_migrate.idiomatic.bars import BARS, bar_around
 from lab_migrate.idiomatic.batches import Batches, batches_of, validating
-from lab_migrate.idiomatic.called import frame_of, returns_early
+from lab_migrate.idiomatic.called import frame_of, refuse_other_mentions, returns_early
 from lab_migrate.idiomatic.frame import Frame, Item
 from lab_migrate.idiomatic.group import spawned
 from lab_migrate.idiomatic.nest import Nest, in_inner_loop
@@ -156,6 +156,7 @@ class _Reader:
         if len(self.graph.callers_of(function)) != 1 or any(event for event in events_in(function.own)):
             return None
         try:
+            refuse_other_mentions(found[0])
             frame = frame_of(found[0], self.base, validates=True)
         except NotIdiomaticError:
             return None  # it is called as before
@@ -170,6 +171,7 @@ class _Reader:
             raise no_nest(function, function.node, "it returns before its end")
         if function.path != self.base.function.path:
             raise no_nest(function, function.node, "the epochs are counted in another file")
+        refuse_other_mentions(call)
         frame = frame_of(call, self.base, validates=bool(validates))
         self.calls.append((call, frame))
         yield from self._statements(_without_docstring(function.body), node, function, frame, validates)

@@ -70,6 +70,11 @@ REFUSED = {
         + PLAIN.replace("for epoch", "optimizer = Counted(torch.optim.SGD(model.parameters(), 0.1))\nfor epoch")
         .replace("optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)\n", ""),
     ),
+    "a training function that counts in itself": (
+        "LM302",
+        f"{START}def train():\n    for x, y in loader:\n{STEP}        train.steps += 1\n"
+        "train.steps = 0\nfor epoch in range(2):\n    train()\n",
+    ),
     "a line that holds more than what moves": (
         "LM302", PLAIN.replace("optimizer = ", "model.inner.bias.data.zero_(); optimizer = ")),
     "an interruption that is caught": (
