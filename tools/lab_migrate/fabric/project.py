@@ -160,6 +160,7 @@ class _File:
                 plain = dotted(place.call.func).endswith("DataLoader") and not words & {
                     "sampler",
                     "batch_sampler",
+                    "collate_fn",  # Fabric would make its batches anew: what a class of their own adds is lost
                     None,
                 }
                 line = f"{place.name} = {self.fabric}.setup_dataloaders({place.name})"

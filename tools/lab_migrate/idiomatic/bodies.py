@@ -101,7 +101,9 @@ class Bodies:
                 lines.append(f"{loop.index} = batch_idx + {loop.start}")
             target = loop.target
             needed = set(targets_of(loop.frame, target))
-            unpacks = self._batch_name(hook) == "batch" and not (isinstance(target, ast.Name) and target.id == "batch")
+            # Under its own name the batch is the hook's parameter, unless it outlives the hook.
+            carried = isinstance(target, ast.Name) and loop.frame.canonical(target.id) in self.places.names.carried
+            unpacks = self._batch_name(hook) == "batch" and (carried or not _is_called_batch(target))
             if unpacks and (hook != TAIL or needed & used):
                 source = loop.frame.module.source(target)
                 single = isinstance(target, ast.Tuple) and len(target.elts) == 1
@@ -255,6 +257,10 @@ def _line_above(frame: Frame, node: ast.stmt) -> int:
     while line >= 1 and frame.module.lines[line - 1].lstrip().startswith(b"#"):
         line -= 1
     return line
+
+
+def _is_called_batch(target: ast.expr) -> bool:
+    return isinstance(target, ast.Name) and target.id == "batch"
 
 
 def _wrapped(target: ast.expr, source: str) -> bool:

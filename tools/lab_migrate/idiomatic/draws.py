@@ -21,8 +21,8 @@ from lab_migrate.idiomatic.reach import reached
 from lab_migrate.idiomatic.refused import NotIdiomaticError
 from lab_migrate.idiomatic.roles import Roles
 
-#: What a name that draws random numbers, or moves a sampler on, is called.
-_DRAWS = ("rand", "seed", "shuffle", "sample", "perm", "next", "set_epoch")
+#: What a name that draws random numbers, keeps or puts back a generator's state, or moves a sampler on, is called.
+_DRAWS = ("rand", "seed", "shuffle", "sample", "perm", "next", "set_epoch", "rng_state", "getstate", "setstate")
 
 
 def refuse_early_draws(nest: Nest, roles: Roles, dropped: Collection[int], graph: CallGraph) -> None:

@@ -45,6 +45,26 @@ def refuse_gradients_from_before(nest: Nest, graph: CallGraph) -> None:
             )  # fmt: skip
 
 
+def refuse_gradients_in_validation(items: list[Item], graph: CallGraph) -> None:
+    """Raises `NotIdiomaticError` where code around a validation goes back: its hooks run without gradients."""
+    for item in items:
+        found = reached([item.node], item.frame, graph, _takes_gradients)
+        if found is not None:
+            raise NotIdiomaticError(
+                "LM302", item.frame.module.path, found, "gradients are taken beside the validation's batches, where "
+                "Lightning computes none",
+                "take them in a function of its own, or keep the faithful way",
+            )  # fmt: skip
+
+
+def _takes_gradients(node: ast.AST, within: Function) -> bool:
+    if not isinstance(node, ast.Call):
+        return False
+    name = dotted(node.func)
+    wanted = any(word.arg == "requires_grad" for word in node.keywords)
+    return wanted or name.endswith("autograd.grad") or name.rpartition(".")[2] in ("backward", "requires_grad_")
+
+
 def _looks(node: ast.AST, within: Function) -> bool:
     reads = isinstance(node, ast.Attribute) and node.attr == "grad" and isinstance(node.ctx, ast.Load)
     return reads and not dotted(node).endswith("autograd.grad")

@@ -12,7 +12,11 @@ from lab_migrate.idiomatic.batch import Automatic, automatic
 from lab_migrate.idiomatic.clip import trainer_clip
 from lab_migrate.idiomatic.draws import refuse_early_draws
 from lab_migrate.idiomatic.frame import Frame, Item
-from lab_migrate.idiomatic.gradients import refuse_gradients_from_before, refuse_looks_at_gradients
+from lab_migrate.idiomatic.gradients import (
+    refuse_gradients_from_before,
+    refuse_gradients_in_validation,
+    refuse_looks_at_gradients,
+)
 from lab_migrate.idiomatic.limits import Limit, limit_of, refuse_early_ends
 from lab_migrate.idiomatic.modes import Modes, modes_of
 from lab_migrate.idiomatic.moves import Moves
@@ -128,6 +132,7 @@ def hooks_of(nest: Nest, roles: Roles, graph: CallGraph) -> Hooks:
         if nest.validation.drawn is not None and not nest.validation.drawn.is_silent:
             items[VALIDATE].append(nest.validation.drawn.moved_on())
         items[VALIDATION_END] = [item for item in nest.after if item.frame is frame is not nest.base]
+        refuse_gradients_in_validation([*items[VALIDATION_START], *items[VALIDATION_END]], graph)
     ended = items.get(VALIDATION_END, [])
     items[EPOCH_END] = [item for item in nest.after if item not in ended]
     refuse_gradients_from_before(nest, graph)

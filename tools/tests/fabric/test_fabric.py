@@ -461,3 +461,25 @@ for part in range(2):
     after = rewritten(alone, target="fabric")
     assert "LM310" in after.codes, after.messages
     assert run(after.text) == run(alone)
+
+
+def test_batches_of_the_programs_own_class_are_left_alone() -> None:
+    """Fabric moves a batch by making it anew, without what the class adds."""
+    text = program("""
+class Batch(dict):
+    size = 0
+def collate(items):
+    made = Batch(x=torch.stack([x for x, _ in items]), y=torch.stack([y for _, y in items]))
+    made.size = len(items)
+    return made
+model = Net()
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+loader = DataLoader(data, batch_size=4, collate_fn=collate)
+for batch in loader:
+    optimizer.zero_grad()
+    (F.cross_entropy(model(batch["x"]), batch["y"]) * batch.size).backward()
+    optimizer.step()
+""")
+    after = rewritten(text, target="fabric")
+    assert "LM310" in after.codes, after.messages
+    assert run(after.text) == run(text)

@@ -76,3 +76,19 @@ def test_a_function_of_the_loop_that_sees_a_later_value_is_refused() -> None:
     after = rewritten(text)
     assert after.text == text
     assert "reads wide, which changes after it" in after.messages[0]
+
+
+def test_a_batch_of_that_name_outlives_its_hook(same: Same) -> None:
+    """What a script calls `batch`, and reads after the epoch: the hook's parameter of that name is not enough."""
+    same("""
+model = Net()
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+loader = DataLoader(data, batch_size=4, shuffle=True)
+for epoch in range(2):
+    for batch in loader:
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(batch[0]), batch[1])
+        loss.backward()
+        optimizer.step()
+    print(epoch, len(batch), batch[0].sum().item())
+""")

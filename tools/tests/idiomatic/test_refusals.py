@@ -75,6 +75,15 @@ REFUSED = {
         f"{START}def train():\n    for x, y in loader:\n{STEP}        train.steps += 1\n"
         "train.steps = 0\nfor epoch in range(2):\n    train()\n",
     ),
+    "a generator's state that is kept between training and validation": (
+        "LM304", VALIDATED.replace("    for x, y in val_l", "    kept = torch.get_rng_state()\n    for x, y in val_l")
+        + "    torch.set_rng_state(kept)\n"),
+    "gradients that a validating function takes": (
+        "LM302",
+        "def check():\n    for x, y in val_loader:\n        print(model(x).sum().item())\n"
+        "    probe = torch.ones(2, 4, requires_grad=True)\n"
+        "    print(torch.autograd.grad(model(probe).sum(), probe)[0].sum().item())\n"
+        + VALIDATED.partition("    for x, y in val_loader")[0] + "    check()\n"),
     "a line that holds more than what moves": (
         "LM302", PLAIN.replace("optimizer = ", "model.inner.bias.data.zero_(); optimizer = ")),
     "an interruption that is caught": (
