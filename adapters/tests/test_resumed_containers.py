@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import torch
 
 from lab_adapters import outlined
 
@@ -72,3 +75,43 @@ def test_a_name_that_a_loop_binds_to_another_container(checkpoint: Any, training
     whole = checkpoint.written_at(at, lambda: training(kind))
     resumed = checkpoint.resumed(lambda: training(kind))
     assert resumed == whole
+
+
+class State:
+    """What its two instances know of the loaders in use (as accelerate's `GradientState` does)."""
+
+    shared: dict[str, Any] = {}
+
+    def __init__(self) -> None:
+        vars(self)["loaders"] = [None]
+        self.__dict__ = State.shared
+
+    def begin(self, loader: Any) -> None:
+        """The one in use."""
+        self.loaders = [None, weakref.ref(loader)]
+
+
+def test_a_list_that_no_checkpoint_holds_is_the_one_that_is_there(checkpoint: Any) -> None:
+    """References to what the resumed run has anew; two objects know the list."""
+
+    def run() -> list[str]:
+        State.shared = {"loaders": [None]}
+        one, other, said = State(), State(), []
+        loaders = [torch.nn.Identity(), torch.nn.Identity()]
+
+        def feeding() -> Iterator[int]:
+            for at in itertools.count():
+                one.begin(loaders[at % 2])
+                yield at
+
+        feed = feeding()
+
+        def training_step(index: int) -> None:
+            said.append(f"{next(feed)} {len(one.loaders)} {len(other.loaders)}")
+
+        outlined.fit(training_step, range(5))
+        return said
+
+    for at in (1, 2, 3):
+        whole = checkpoint.written_at(at, run)
+        assert checkpoint.resumed(run) == whole

@@ -56,6 +56,10 @@ class Unpacking:
         """
         self._left = []
         made = self._unpack(packed, target, name)
+        if self._left and isinstance(packed, dict) and packed.get("bound"):
+            # What no checkpoint holds may stand in what the name holds now: a library's objects do.
+            self._left = []
+            made = self._unpack({**packed, "bound": False}, target, name)
         if not self._left:
             return made
         self.warned.append(name)
@@ -171,6 +175,7 @@ class Unpacking:
     def _container(self, packed: dict[str, Any], target: Any) -> Any:
         kind, value = packed["kind"], packed["value"]
         number = packed.get("number")
+        there_now = target
         # A name that the loop has bound to another one: what it held before may have other names.
         if number is not None and (packed.get("bound") or id(target) in self._filled):
             target = None
@@ -188,11 +193,11 @@ class Unpacking:
             ) else []  # fmt: skip
             old += [None] * (len(value) - len(old))
             entries = [self._unpack(inner, one, "") for inner, one in zip(value, old, strict=False)]
-        cls = self._class(packed, target) if "class" in packed else None
+        cls = self._class(packed, there_now) if "class" in packed else None
         if self._left:
             if number is not None:
-                self._made[number] = target
-            return target
+                self._made[number] = there_now
+            return there_now
         if kind == "objects":
             return _objects(entries, packed["shape"], target)
         made = filled(kind, entries, target, cls, packed.get("maxlen"))
