@@ -273,7 +273,7 @@ def test_mutated_files_crash_nothing_and_what_comes_out_parses(tmp_path: Path) -
     LAB_MIGRATE_FUZZ=10000 for more of them, LAB_MIGRATE_FUZZ_FROM=2000 to go on where a run with 2000 of them ended,
     LAB_MIGRATE_FUZZ_SOURCES=folder:folder for those of others, too.
     """
-    number, begin = int(os.environ.get("LAB_MIGRATE_FUZZ", "100")), int(os.environ.get("LAB_MIGRATE_FUZZ_FROM", "0"))
+    number, begin = int(os.environ.get("LAB_MIGRATE_FUZZ", "60")), int(os.environ.get("LAB_MIGRATE_FUZZ_FROM", "0"))
     others = [Path(folder) for folder in os.environ.get("LAB_MIGRATE_FUZZ_SOURCES", "").split(os.pathsep) if folder]
     pool = sources([ROOT / "examples", ROOT / "legacy_lab", ROOT / "bridge", ROOT / "adapters", *others])
     pool += [program(body).encode() for body in [*PROGRAMS.values(), *MANUAL.values()]]

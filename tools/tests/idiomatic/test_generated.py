@@ -112,7 +112,7 @@ def _in(text: str) -> str:
 
 
 @settings(
-    max_examples=int(os.environ.get("LAB_MIGRATE_TRAININGS", "25")),
+    max_examples=int(os.environ.get("LAB_MIGRATE_TRAININGS", "16")),
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )

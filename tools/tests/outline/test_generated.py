@@ -79,7 +79,7 @@ def programs(draw: st.DrawFn) -> str:
     return text
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(programs())
 def test_outlined_equals_original(program: str) -> None:
     """Prints, parameters after every optimizer step, generators and errors, bit by bit."""
@@ -100,7 +100,7 @@ def compared(outcome: Outcome) -> Outcome:
 
 
 @settings(
-    max_examples=int(os.environ.get("LAB_MIGRATE_GENERATED", "40")), deadline=None, database=None,
+    max_examples=int(os.environ.get("LAB_MIGRATE_GENERATED", "25")), deadline=None, database=None,
     suppress_health_check=list(HealthCheck),
 )  # fmt: skip
 @given(construct_programs.programs())

@@ -40,7 +40,7 @@ def under(text: str, **given: Any) -> tuple[Outcome, list[str]]:
 
 
 @settings(
-    max_examples=int(os.environ.get("LAB_MIGRATE_RESUMES", "15")), deadline=None, database=None,
+    max_examples=int(os.environ.get("LAB_MIGRATE_RESUMES", "10")), deadline=None, database=None,
     derandomize="LAB_MIGRATE_RESUMES" not in os.environ,
     suppress_health_check=list(HealthCheck),
 )  # fmt: skip
