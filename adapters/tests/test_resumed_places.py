@@ -283,45 +283,32 @@ def test_what_only_an_earlier_loop_filled_is_carried(checkpoint: Any, way: str, 
     assert checkpoint.resumed(run) == whole
 
 
+def from_epoch(first: int, last: int) -> None:
+    """Two batches in each epoch from `first` to before `last`."""
+    model = torch.nn.Linear(2, 1)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+
+    def epoch_loop(epoch: int) -> Any:
+        def training_step(x: Tensor) -> None:
+            model(x).sum().backward()
+            optimizer.step()
+
+        yield from outlined.steps(training_step, torch.ones(2, 3, 2))
+
+    outlined.fit(epoch_loop, range(first, last))
+
+
 @pytest.mark.parametrize("start", [1, 2])
 def test_a_program_that_begins_elsewhere_is_refused(checkpoint: Any, start: int) -> None:
     """It goes on from a checkpoint of its own, so that the epoch of that place is another one."""
-
-    def run(first: int) -> None:
-        model = torch.nn.Linear(2, 1)
-        optimizer = torch.optim.SGD(model.parameters(), 0.1)
-
-        def epoch_loop(epoch: int) -> Any:
-            def training_step(x: Tensor) -> None:
-                model(x).sum().backward()
-                optimizer.step()
-
-            yield from outlined.steps(training_step, torch.ones(2, 3, 2))
-
-        outlined.fit(epoch_loop, range(first, 6))
-
-    checkpoint.written_at(3, lambda: run(0))
-    checkpoint.resumed(lambda: run(0))
+    checkpoint.written_at(3, lambda: from_epoch(0, 6))
+    checkpoint.resumed(lambda: from_epoch(0, 6))
     with pytest.raises(ValueError, match=f"expected 1 for its item 2.*found {start + 1}; start the program as"):
-        checkpoint.resumed(lambda: run(start))
+        checkpoint.resumed(lambda: from_epoch(start, 6))
 
 
 def test_a_program_that_ends_before_its_place_is_refused(checkpoint: Any) -> None:
     """Its epochs, from a checkpoint of its own on, are fewer than those that were used up."""
-
-    def run(first: int) -> None:
-        model = torch.nn.Linear(2, 1)
-        optimizer = torch.optim.SGD(model.parameters(), 0.1)
-
-        def epoch_loop(epoch: int) -> Any:
-            def training_step(x: Tensor) -> None:
-                model(x).sum().backward()
-                optimizer.step()
-
-            yield from outlined.steps(training_step, torch.ones(2, 3, 2))
-
-        outlined.fit(epoch_loop, range(first, 4))
-
-    checkpoint.written_at(5, lambda: run(0))
+    checkpoint.written_at(5, lambda: from_epoch(0, 4))
     with pytest.raises(ValueError, match="found the end of the training; start the program as"):
-        checkpoint.resumed(lambda: run(2))
+        checkpoint.resumed(lambda: from_epoch(2, 4))
