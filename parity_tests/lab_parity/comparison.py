@@ -12,6 +12,7 @@ import numpy as np
 from lab_parity.averages import Averages
 from lab_parity.blocks import Block
 from lab_parity.consequence import CALLED, counts
+from lab_parity.evaluated import EvaluationsApart
 from lab_parity.ledger import Drawn, drawn_differently, drawn_until
 from lab_parity.pairing import Pairing, same_settings, settings_of
 from lab_parity.phases import PHASES
@@ -38,6 +39,7 @@ class Comparison:
         self.affected: dict[str, int] = {}
         self.details = ""
         self._agreed: set[str] = set()
+        self._evaluations = EvaluationsApart()
         self._before: tuple[Sequence[Drawn], Sequence[Drawn]] | None = None
 
     def run(self) -> Comparison:
@@ -188,6 +190,9 @@ class Comparison:
             key = keys[left]
             if key.phase not in CALLED or counts(key, all_keys):
                 kept.append((left, right))
+            elif key.phase == "evaluation":
+                where = f"before the update of step {a.step}"
+                self._evaluations.differ(where, key.field, float(a.values[left]), float(b.values[right]))
             else:
                 values = [f"{value:g}" for value in (a.values[left], b.values[right]) if not np.isnan(value)]
                 how = f"is {' against '.join(values)}" if len(values) == 2 else "differs"
@@ -250,6 +255,8 @@ class Comparison:
         asked = _both_ended_as_asked(a, b)
         if asked:
             self.notes.setdefault(f"both runs were ended {asked}: what comes later was not compared")
+        if isinstance(a, End) and isinstance(b, End):
+            self._evaluations.ends(a.evaluated, b.evaluated)
         for side, item in (("first", a), ("second", b)):
             self.lost |= dict.fromkeys(item.notes if item is not None else ())
             if isinstance(item, End) and item.status != "finished" and not asked:
@@ -283,7 +290,7 @@ class Comparison:
             self.observations, unmatched, tuple(phase for phase in PHASES if not self.counts[phase]),
         )  # fmt: skip
         rung = "diverged" if self.first is not None else "inconclusive" if reasons else "identical"
-        notes = (*self.notes, *self.pairing.buffers_beside())
+        notes = (*self.notes, *self._evaluations.notes(), *self.pairing.buffers_beside())
         return Verdict(rung, coverage, self.first, tuple(reasons), notes, self.affected, environment, self.details)
 
 

@@ -1,8 +1,8 @@
-"""Which differences in what a program calls around its updates count: clipping, reduction, schedules, what they heed.
+"""Which differences in what a program calls around its updates count: clipping, reduction, schedules, evaluations.
 
 A migrated program may come to the same numbers in another way: it clips before it divides by the loss scale, with a
 threshold to match, or reduces once where the legacy one reduces twice. So a setting counts where it acted on the same
-numbers as on the other side, or where other numbers came of it; else it is noted.
+numbers as on the other side, or where other numbers came of it; else it is noted. An evaluation is no training.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from lab_parity.keys import Key
 
 __all__ = ["CALLED", "counts"]
 
-CALLED = frozenset({"reduce", "clip", "schedule", "metric"})
+CALLED = frozenset({"evaluation", "reduce", "clip", "schedule", "metric"})
 """Phases of which one side may have nothing, because its program calls something else to the same end."""
 
 
@@ -25,7 +25,7 @@ def counts(key: Key, differ: Collection[Key]) -> bool:
         return any(other.phase in ("grad", "buffer") for other in differ)
     if key.phase == "metric":
         return any(other.phase == "schedule" and other.name == key.name for other in differ)
-    return True
+    return key.phase != "evaluation"
 
 
 def _clipping(key: Key, differ: Collection[Key]) -> bool:

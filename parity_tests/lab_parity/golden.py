@@ -150,7 +150,8 @@ def _documents(trace: Trace, level: str) -> Iterator[dict[str, Any]]:
     said: set[str] = set()
     for item in trace.steps():
         if isinstance(item, End):
-            yield {"end": item.status, "detail": item.detail, "taken": item.taken, "notes": list(item.notes)}
+            end = {"end": item.status, "detail": item.detail, "taken": item.taken, "notes": list(item.notes)}
+            yield end | ({"evaluated": dict(item.evaluated)} if item.evaluated else {})
             return
         keys = tuple(item.keys)
         if keys not in layouts:
@@ -223,7 +224,10 @@ def _document(head: Mapping[str, Any], lines: list[str]) -> _Document:
             _Step(int(found["step"]), str(found["optimizer"]), int(found["micro"]), rows, known,
                   list(found.get("notes", ())))
         )  # fmt: skip
-    items.append(End(str(last["end"]), str(last["detail"]), tuple(last["notes"]), int(last["taken"])))
+    evaluated = {str(field): str(text) for field, text in last.get("evaluated", {}).items()}
+    items.append(
+        End(str(last["end"]), str(last["detail"]), tuple(last["notes"]), int(last["taken"]), evaluated=evaluated)
+    )
     if head["level"] not in LEVELS:
         raise ValueError(f"level {head['level']!r}")
     return _Document(head["level"], dict(head["environment"]), Scope(every=int(head["scope"]["every"])), items)

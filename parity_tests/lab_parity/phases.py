@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 PHASES = (
-    "config", "rng", "batch", "forward", "loss", "grad", "reduce", "clip",
+    "config", "evaluation", "rng", "batch", "forward", "loss", "grad", "reduce", "clip",
     "optimizer", "param", "buffer", "schedule", "ema", "metric",
 )  # fmt: skip
 """Phases in causal order: a difference in one can cause differences in those after it, and in later steps."""

@@ -219,6 +219,7 @@ def _end(head: Mapping[str, Any]) -> End:
     return End(
         str(head["status"]), str(head["detail"]), tuple(map(str, head.get("notes", ()))), int(head["taken"]),
         {str(name): int(steps) for name, steps in head.get("under", {}).items()}, str(head.get("first", "")),
+        {str(field): str(text) for field, text in head.get("evaluated", {}).items()},
     )  # fmt: skip
 
 

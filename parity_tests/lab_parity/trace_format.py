@@ -24,6 +24,7 @@ What a row is about lies in the batch's custom metadata `lab_parity` (JSON), as 
     notes    what could not be recorded
     status, detail, taken   of the end: "finished" by itself, "exception", "signal" or "stopped", with its message, and
                             the number of optimizer steps that were taken, recorded or not
+    evaluated               of the end: {field: text} of the phase "evaluation", behind the last step
     under, first            of the end: {framework: steps that its loop was around}, and the line that the first step
                             came from; see record/under.py
 
@@ -96,6 +97,8 @@ class End:
 
     `taken` is the number of optimizer steps, recorded or not; -1 where nobody knows. `under` says how many of them were
     taken inside a framework's loop (see record/under.py), and `first` from which line the first one came.
+    `evaluated` are the number of calls without a graph behind the last step ("count"), and the digests in hex of their
+    "inputs" and "outputs"; empty where there were none.
     """
 
     status: str
@@ -104,6 +107,7 @@ class End:
     taken: int = -1
     under: Mapping[str, int] = attrs.field(factory=dict)
     first: str = ""
+    evaluated: Mapping[str, str] = attrs.field(factory=dict)
 
 
 @attrs.frozen(slots=True, eq=False)

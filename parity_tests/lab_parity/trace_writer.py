@@ -101,6 +101,7 @@ class TraceWriter:
         head |= {"notes": list(end.notes)} if end.notes else {}
         head |= {"under": dict(end.under)} if end.under else {}
         head |= {"first": end.first} if end.first else {}
+        head |= {"evaluated": dict(end.evaluated)} if end.evaluated else {}
         self._write(head, [])
         self._writer.close()
         index = {"at": self._file.tell(), "blocks": [block.to_json() for block in self._blocks], "end": head}

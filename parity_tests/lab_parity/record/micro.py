@@ -15,6 +15,7 @@ from torch.autograd.graph import GradientEdge
 
 from lab_parity.record.by_hand import ByHand
 from lab_parity.record.capture import Capture
+from lab_parity.record.evaluations import Evaluations
 from lab_parity.record.fingerprint import Fingerprint
 from lab_parity.record.forward_calls import watch_forwards
 from lab_parity.record.naming import is_wrapper
@@ -53,7 +54,8 @@ class MicroSteps:
     """Collects rows for each backward pass until the optimizer's step takes them.
 
     A forward call counts when backward passes through its output, so that an evaluation between steps (with or
-    without no_grad) is left out, and a generator's output that two losses share counts for the first.
+    without no_grad) is left out, and a generator's output that two losses share counts for the first. Calls without a
+    graph go to `evaluations`.
     `differentiated` is called behind each backward pass.
     """
 
@@ -64,6 +66,7 @@ class MicroSteps:
         fingerprint: Fingerprint,
         capture: Capture,
         by_hand: ByHand,
+        evaluations: Evaluations,
         active: Callable[[], bool],
         differentiated: Callable[[], None],
     ) -> None:
@@ -71,6 +74,7 @@ class MicroSteps:
         self._notes = notes
         self._capture = capture
         self._by_hand = by_hand
+        self._evaluations = evaluations
         self._active = active
         self._differentiated = differentiated
         self._generators = generators
@@ -108,7 +112,12 @@ class MicroSteps:
         # This runs for every submodule.
         if self._outermost is not None:
             return
-        if self._in_backward or not torch.is_grad_enabled() or not self._active():
+        without_graph = not torch.is_grad_enabled()
+        if self._in_backward or (without_graph and self._evaluations.inside) or not self._active():
+            return
+        if without_graph:
+            if not _passes_through(module):
+                self._evaluations.enter(module)
             return
         if _passes_through(module):
             self._wrapper = wrapper_facts(module) or self._wrapper
@@ -123,10 +132,11 @@ class MicroSteps:
         return _Forward(argument_rows(args, self._fingerprint), rows, self._capture.enter(module, args), wrapper)
 
     def _after_forward(self, module: nn.Module, args: Any, *rest: Any) -> None:
-        if module is not self._outermost:
-            return
         # torch forgets the keyword arguments where the call has raised.
         kwargs, result = rest if len(rest) == 2 else ({}, None)
+        if module is not self._outermost:
+            self._evaluations.leave(module, args, kwargs, result)
+            return
         forward, self._outermost, self._entered = self._entered, None, None
         if forward is not None and torch.is_grad_enabled():
             self._notes.guard(self._leave, forward, kwargs, result)

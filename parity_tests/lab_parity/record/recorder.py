@@ -16,6 +16,7 @@ from lab_parity.errors import ParityError
 from lab_parity.record.by_hand import ByHand
 from lab_parity.record.calls import Calls, Waiting
 from lab_parity.record.capture import Capture
+from lab_parity.record.evaluations import Evaluated, Evaluations
 from lab_parity.record.fingerprint import fingerprint_for, on_device, settled_rows
 from lab_parity.record.inside import parameters_of, with_inside
 from lab_parity.record.ledger import Booked, Ledger, drawn
@@ -52,6 +53,7 @@ class _Ended:
     rows: list[Row]
     micro: tuple[list[Row], int]
     waiting: Waiting
+    evaluated: Evaluated
     booked: Booked
     finished: Finished | None
 
@@ -101,9 +103,10 @@ class Recorder:
         self._in_doubt: _Ended | None = None
         self._initial: dict[Key, Row] = {}
         self._updates = Updates(sites, self._views, self._give_way, self._see, self._end)
+        self._evaluations = Evaluations(self._notes)
         self._micro = MicroSteps(
-            self._notes, self._generators, self._fingerprint, self._capture, self._by_hand, self._listening,
-            self._updates.gradients_changed,
+            self._notes, self._generators, self._fingerprint, self._capture, self._by_hand, self._evaluations,
+            self._listening, self._updates.gradients_changed,
         )  # fmt: skip
         self._calls = Calls(self._notes, self._listening, self._clipped)
         self._ledger = Ledger(self._notes, lambda: self._micro.count) if self._scope.ledger else None
@@ -137,7 +140,9 @@ class Recorder:
         if self._active():
             self._notes.guard(self._by_hand.end)
             under, first = self._under.steps, self._under.first
-            end = attrs.evolve(end, notes=tuple(self._notes.take()), taken=self._taken, under=under, first=first)
+            evaluated = self._notes.guard(self._evaluations.take().texts) or {}
+            notes = tuple(self._notes.take())
+            end = attrs.evolve(end, notes=notes, taken=self._taken, under=under, first=first, evaluated=evaluated)
             self._open().close(end)
 
     def see_by_hand(self, by_hand: ByHand) -> None:
@@ -175,6 +180,7 @@ class Recorder:
         self._initial = self._initial or {row.key: row for row in ended.update.initial}
         self._micro.give_back(*ended.micro)
         self._calls.give_back(ended.waiting)
+        self._evaluations.give_back(ended.evaluated)
         if ended.finished is not None:
             self._capture.give_back(ended.finished, ended.micro[1])
         if self._ledger is not None:
@@ -231,6 +237,7 @@ class Recorder:
         elif update.moves:
             self._micro.take()
             self._calls.forget()
+            self._evaluations.take()
         if update.moves:
             self._taken += self._count(update)
         if not isinstance(update.optimizer, ByHand):
@@ -248,16 +255,18 @@ class Recorder:
         waiting = self._calls.waiting()
         view = with_inside(update.look(update.view), update.inside)
         micro = self._micro.take()
+        evaluated = self._evaluations.take()
         before, behind = self._calls.take(view)
         rows = [
-            *update.initial, *micro[0], *before, *update.gradients, *behind, *update.schedules.values(), *update.hyper,
+            *update.initial, *evaluated.rows(), *micro[0], *before, *update.gradients, *behind,
+            *update.schedules.values(), *update.hyper,
             *state_rows(view, self._fingerprint), *param_rows(view, "param", self._fingerprint),
             *buffer_rows(view, self._fingerprint), *average_rows(view, self._fingerprint),
         ]  # fmt: skip
         if not isinstance(update.optimizer, ByHand):  # whose end is seen only when the program has gone on
             rows += self._generators.rows(-1)
         finished = self._notes.guard(self._capture.finish, update.optimizer, micro[1], view)
-        return _Ended(update, self._taken, view, rows, micro, waiting, booked, finished)
+        return _Ended(update, self._taken, view, rows, micro, waiting, evaluated, booked, finished)
 
     def _write(self, ended: _Ended) -> None:
         waiting = on_device(ended.rows)

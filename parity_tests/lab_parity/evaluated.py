@@ -1,0 +1,56 @@
+"""Evaluations that differ, where the trainings do not: notes of a verdict.
+
+They are no part of the training. One side may evaluate more often (Lightning's sanity check), and then nothing is
+compared; the same calls with other answers are what a forgotten eval() looks like.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+__all__ = ["EvaluationsApart"]
+
+BEHIND = "behind the last step"
+
+
+class EvaluationsApart:
+    """Collects differences of what models were called with, and said, without a graph; in constant memory."""
+
+    def __init__(self) -> None:
+        self._places = 0
+        self._last = ""
+        self._first = ""
+        self._differ: dict[str, tuple[float, float]] = {}
+
+    def differ(self, where: str, field: str, a: float, b: float) -> None:
+        """The `field` ("count", "inputs" or "outputs") of what was evaluated at one place differs."""
+        if where != self._last:
+            self._places, self._last = self._places + 1, where
+            self._first = self._first or where
+        if where == self._first:
+            self._differ[field] = a, b
+
+    def ends(self, a: Mapping[str, str], b: Mapping[str, str]) -> None:
+        """What was evaluated behind the last step: as `differ`, of {field: text}."""
+        if bool(a) != bool(b):
+            a, b = ({"count": "0", **side} for side in (a, b))
+        for field in a.keys() & b.keys():
+            if a[field] != b[field]:
+                mine, other = (float(side["count"]) for side in (a, b))
+                self.differ(BEHIND, field, mine, other)
+
+    def notes(self) -> list[str]:
+        """One for the first place, with how many there are."""
+        if not self._places:
+            return []
+        more = f" (and at {self._places - 1} more places)" if self._places > 1 else ""
+        where = f"evaluation {self._first}{more}"
+        if "count" in self._differ:
+            mine, other = self._differ["count"]
+            return [f"{where}: models were called {mine:g} times without a graph against {other:g}, not compared"]
+        if "inputs" in self._differ:
+            return [f"{where}: models were given other inputs; the training is the same, its metrics may not be"]
+        return [
+            f"{where}: models gave other outputs for the same inputs; the training is the same, its metrics are not "
+            "(look at eval() and train(), averaged weights, generators)"
+        ]
