@@ -14,8 +14,9 @@ from lab_parity.blocks import Block
 from lab_parity.consequence import CALLED, counts
 from lab_parity.evaluated import EvaluationsApart
 from lab_parity.ledger import Drawn, drawn_differently, drawn_until
-from lab_parity.pairing import Pairing, same_settings, settings_of
+from lab_parity.pairing import PIECES, Pairing, Pairs, same_settings, settings_of
 from lab_parity.phases import PHASES
+from lab_parity.pieces import Pieces
 from lab_parity.structures import difference
 from lab_parity.trace import End, Index, Key, Step, Trace
 from lab_parity.verdict import Coverage, Divergence, Verdict
@@ -40,6 +41,7 @@ class Comparison:
         self.details = ""
         self._agreed: set[str] = set()
         self._evaluations = EvaluationsApart()
+        self._pieces = Pieces()
         self._before: tuple[Sequence[Drawn], Sequence[Drawn]] | None = None
 
     def run(self) -> Comparison:
@@ -138,11 +140,9 @@ class Comparison:
         unequal = (a.digests[pairs.a] != b.digests[pairs.b]).any(axis=1)
         places = np.nonzero(unequal)[0]
         differ = [(int(pairs.a[place]), int(pairs.b[place])) for place in places]
-        differ = [
-            (left, right)
-            for left, right in differ
-            if keys[left].phase in self._phases and not self._excused(keys[left], a, b, left, right)
-        ]
+        differ = [(left, right) for left, right in differ if not self._excused(keys[left], a, b, left, right)]
+        differ = self._without_other_pieces(a, b, pairs, keys, differ)
+        differ = [(left, right) for left, right in differ if keys[left].phase in self._phases]
         agree = self._averages.agree(a, keys, b, self.pairing.b.keys(b))
         if agree:
             differ = self._without_renumbered(keys, differ)
@@ -172,6 +172,17 @@ class Comparison:
             self.counts["rng"] -= 1
             return True
         return self._same_hyper(key, a, b, left, right)
+
+    def _without_other_pieces(
+        self, a: Step, b: Step, pairs: Pairs, keys: Sequence[Key], differ: list[tuple[int, int]]
+    ) -> list[tuple[int, int]]:
+        """Without what differs because the two programs call their models in other pieces; it is noted."""
+        others = self.pairing.b.keys(b)
+        apart = self._pieces.to_no_consequence(a, b, keys, others, pairs, {keys[left] for left, _ in differ})
+        if apart:
+            self.notes.setdefault(PIECES)
+            self.counts -= Counter(key.phase for key in apart)
+        return [(left, right) for left, right in differ if keys[left] not in apart]
 
     def _without_renumbered(self, keys: Sequence[Key], differ: list[tuple[int, int]]) -> list[tuple[int, int]]:
         """Without averages that only have other numbers on the two sides; these are noted."""

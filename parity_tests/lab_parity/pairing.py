@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import attrs
 import numpy as np
@@ -15,7 +15,13 @@ from lab_parity.consequence import CALLED
 from lab_parity.keys import AROUND, Key
 from lab_parity.trace import Step
 
-__all__ = ["Pairing", "Pairs", "Side", "same_settings", "settings_of"]
+__all__ = ["PIECES", "Pairing", "Pairs", "Side", "by_initial_weights", "same_settings", "settings_of"]
+
+
+PIECES = (
+    "models and losses are called in other pieces on the two sides: what went into some of the calls was not compared, "
+    "the losses and gradients that come of it were"
+)
 
 
 def settings_of(step: Step, place: int) -> dict[str, object]:
@@ -33,10 +39,10 @@ def same_settings(a: Mapping[str, object], b: Mapping[str, object]) -> bool:
 class Side:
     """One side of a comparison: its canonical names, and the texts behind the digests of the step seen last."""
 
-    def __init__(self) -> None:
+    def __init__(self, renamed: Mapping[str, Mapping[str, str]] | None = None) -> None:
         self._prefixes: dict[str, str] = {}
         self._layouts: dict[tuple[str, str], list[Key]] = {}
-        self._renamed: dict[str, dict[str, str]] = {}
+        self._renamed = {optimizer: dict(names) for optimizer, names in (renamed or {}).items()}
         self.texts: Mapping[str, str] = {}
         self.outside: set[str] = set()
 
@@ -60,6 +66,20 @@ class Side:
                 known = [key._replace(name=_renamed(key, renamed, roots)) for key in known]
             self._layouts[step.optimizer, step.layout] = known
         return known
+
+    def name(self, optimizer: str, name: str) -> str:
+        """The canonical name of an optimizer's parameter, or of a buffer beside it; tied weights have several."""
+        prefix = self.prefix(optimizer)
+        short = "|".join(sorted(part.removeprefix(prefix) for part in name.split("|")))
+        renamed = self._renamed.get(optimizer, {})
+        return _renamed(Key("buffer", -1, short, ""), renamed, _roots(renamed)) if renamed else short
+
+    def module(self, optimizer: str, name: str) -> str:
+        """The canonical name of a module."""
+        prefix = self.prefix(optimizer)
+        if f"{name}." == prefix or not self._renamed.get(optimizer):
+            return name.removeprefix(prefix) if f"{name}." != prefix else ""
+        return self.name(optimizer, f"{name}.").removesuffix(".")
 
     def rename(self, step: Step, names: Mapping[str, str]) -> None:
         """From now on an optimizer's parameters have other names; `step` is its first one."""
@@ -98,17 +118,23 @@ def _roots(names: Mapping[str, str]) -> dict[str, str]:
 
 
 def _by_initial_weights(a: Step, keys_a: Sequence[Key], b: Step, keys_b: Sequence[Key]) -> dict[str, str]:
+    """As `by_initial_weights`, of an optimizer's first step on both sides."""
+    mine, other = (
+        {key.name: digest.tobytes() for key, digest in zip(keys, step.digests, strict=True) if key.phase == "config"}
+        for keys, step in ((keys_a, a), (keys_b, b))
+    )
+    return by_initial_weights(mine, other)
+
+
+def by_initial_weights(a: Mapping[str, bytes], b: Mapping[str, bytes]) -> dict[str, str]:
     """The second side's names in the first side's words, where names differ and all initial weights agree, in order.
 
     Models that lie beside each other on one side and in one holder on the other share no path. Empty where the names
     agree, and where weights differ: then nobody can tell.
     """
-    mine, other = ([n for n, key in enumerate(keys) if key.phase == "config"] for keys in (keys_a, keys_b))
-    if not mine or len(mine) != len(other) or {keys_a[n].name for n in mine} == {keys_b[n].name for n in other}:
+    if a.keys() == b.keys() or list(a.values()) != list(b.values()):
         return {}
-    if not np.array_equal(a.digests[mine], b.digests[other]):
-        return {}
-    return {keys_b[right].name: keys_a[left].name for left, right in zip(mine, other, strict=True)}
+    return dict(zip(b, a, strict=True))
 
 
 def _around(keys_a: Sequence[Key], keys_b: Sequence[Key], where: Mapping[Key, int]) -> dict[Key, int]:
@@ -173,8 +199,9 @@ class Pairing:
             partners = [keys_b[place] for _, place in both]
             # What is reduced is a parameter's gradient, or the name of a call.
             self.tensors |= {(a.optimizer, key.name) for key in matched if key.phase in BY_PARAMETER - {"reduce"}}
-            self._note_unmatched("first", self.a, keys_a, {*keys_b, *matched})
-            self._note_unmatched("second", self.b, keys_b, {*keys_a, *partners})
+            losses = {key.micro for key in matched if key.phase == "loss"}
+            self._note_unmatched("first", self.a, keys_a, {*keys_b, *matched}, losses)
+            self._note_unmatched("second", self.b, keys_b, {*keys_a, *partners}, losses)
             self._known[layouts] = Pairs(
                 np.array([left for left, _ in both], np.intp),
                 np.array([right for _, right in both], np.intp),
@@ -188,7 +215,9 @@ class Pairing:
         """The pairs of two layouts that have been met, or None."""
         return self._known.get((optimizer, a, b))
 
-    def _note_unmatched(self, which: str, side: Side, keys: Sequence[Key], others: set[Key]) -> None:
+    def _note_unmatched(
+        self, which: str, side: Side, keys: Sequence[Key], others: set[Key], losses: Collection[int]
+    ) -> None:
         by_hand = not any(key.field == "hyper" for key in others)
         for key in keys:
             if key in others:
@@ -208,6 +237,9 @@ class Pairing:
             elif key.phase == "forward" and key.name.startswith("autograd.grad "):
                 # A penalty may be made in another way; the loss that is made of it is compared.
                 self.notes.setdefault(f"gradients by torch.autograd.grad are only in the {which} trace")
+            elif key.phase in ("batch", "forward") and key.micro in losses:
+                # A loss may be a module or a function, a model be called as a whole or layer by layer.
+                self.notes.setdefault(PIECES)
             elif key.phase == "ema":
                 self.notes.setdefault(f"an average of the parameters is only in the {which} trace")
             else:

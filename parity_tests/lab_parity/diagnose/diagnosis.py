@@ -15,7 +15,7 @@ from lab_parity.compare import compare
 from lab_parity.device_digest import device_digest
 from lab_parity.diagnose import causes
 from lab_parity.diagnose.cause import Cause
-from lab_parity.diagnose.scene import Run, Scene, read_run
+from lab_parity.diagnose.scene import Run, Scene, read_runs
 from lab_parity.digest import digest_tensor
 from lab_parity.errors import ParityError
 from lab_parity.ranks import rank_path
@@ -58,10 +58,11 @@ def diagnose(
         return None
     if first.rank:
         a, b = (read(rank_path(side.path, first.rank)) for side in (a, b))
-    runs = read_run(a, first.step), read_run(b, first.step)
+    runs = read_runs(a, b, first.step)
     if captures is not None:
         paths = [side.path if isinstance(side, Trace) else Path(side) for side in captures]
-        reruns = [read_run(read(rank_path(path, first.rank or 0)), first.step) for path in paths]
+        again = [read(rank_path(path, first.rank or 0)) for path in paths]
+        reruns = read_runs(again[0], again[1], first.step)
         runs = _joined(runs[0], reruns[0]), _joined(runs[1], reruns[1])
     for trace, run in zip((a, b), runs, strict=True):
         _require_same_run(trace, run)

@@ -44,9 +44,9 @@ class History:
     ledger: tuple[Sequence[Drawn], Sequence[Drawn]] | None = None
 
 
-def read_history(trace: Trace, at: int) -> History:
-    """Read a trace; `keys` are those of step `at`."""
-    side = Side()
+def read_history(trace: Trace, at: int, renamed: Mapping[str, Mapping[str, str]] | None = None) -> History:
+    """Read a trace; `keys` are those of step `at`. `renamed` are other names of each optimizer's parameters."""
+    side = Side(renamed)
     steps: list[PastStep] = []
     at_step: dict[Key, tuple[bytes, float]] = {}
     ledger: tuple[Sequence[Drawn], Sequence[Drawn]] | None = None

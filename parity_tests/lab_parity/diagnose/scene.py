@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -13,14 +13,14 @@ from torch import Tensor
 
 from lab_parity.canonical import BY_PARAMETER
 from lab_parity.diagnose.history import History, read_history
-from lab_parity.pairing import Side
+from lab_parity.pairing import Side, by_initial_weights
 from lab_parity.record.capture_file import CapturedStep, Key5, ModuleFacts, captures_beside, read_capture
 from lab_parity.trace import Trace
 from lab_parity.verdict import Divergence, Verdict
 
 T = TypeVar("T")
 
-__all__ = ["Pair", "Run", "Scene", "Setting", "read_run", "same_bits"]
+__all__ = ["Pair", "Run", "Scene", "Setting", "read_runs", "same_bits"]
 
 
 class Pair(NamedTuple):
@@ -171,9 +171,22 @@ class Scene:
         return None
 
 
-def read_run(trace: Trace, step: int) -> Run:
+def read_runs(a: Trace, b: Trace, step: int) -> tuple[Run, Run]:
+    """Both sides, under the names that the comparison gives them. Raises TraceError for a damaged file."""
+    legacy, migrated = read_run(a, step), read_run(b, step)
+    weights: list[dict[str, dict[str, bytes]]] = [{}, {}]
+    for known, run in zip(weights, (legacy, migrated), strict=True):
+        for (optimizer, name), digest in run.history.initial.items():
+            known.setdefault(optimizer, {})[name] = digest
+    shared = weights[0].keys() & weights[1].keys()
+    found = {optimizer: by_initial_weights(weights[0][optimizer], weights[1][optimizer]) for optimizer in shared}
+    renamed = {optimizer: names for optimizer, names in found.items() if names}
+    return legacy, read_run(b, step, renamed) if renamed else migrated
+
+
+def read_run(trace: Trace, step: int, renamed: Mapping[str, Mapping[str, str]] | None = None) -> Run:
     """One side, with what is captured beside its trace. Raises TraceError for a damaged file."""
-    history = read_history(trace, step)
+    history = read_history(trace, step, renamed)
     paths = captures_beside(Path(trace.path))
     now, before = (
         _canonical(read_capture(paths[number]), history.side) if number in paths else None
@@ -208,20 +221,14 @@ def _outputs(captured: CapturedStep | None, name: str, micro: int) -> dict[str, 
 
 
 def _canonical(captured: CapturedStep, side: Side) -> CapturedStep:
-    prefix = side.prefix(captured.optimizer)
+    optimizer = captured.optimizer
 
-    def short(name: str) -> str:
-        return "|".join(sorted(part.removeprefix(prefix) for part in name.split("|")))
+    def named(key: Key5) -> Key5:
+        if key.phase == "module":
+            return key._replace(name=side.module(optimizer, key.name))
+        return key._replace(name=side.name(optimizer, key.name)) if key.phase in BY_PARAMETER else key
 
-    def module(name: str) -> str:
-        return name.removeprefix(prefix) if name != prefix.removesuffix(".") else ""
-
-    tensors = {
-        key._replace(name=module(key.name) if key.phase == "module" else short(key.name))
-        if key.phase in BY_PARAMETER or key.phase == "module"
-        else key: tensor
-        for key, tensor in captured.tensors.items()
-    }
-    modules: Sequence[ModuleFacts] = [attrs.evolve(facts, name=module(facts.name)) for facts in captured.modules]
-    hyper = {short(name): values for name, values in captured.hyper.items()}
+    modules = [attrs.evolve(facts, name=side.module(optimizer, facts.name)) for facts in captured.modules]
+    hyper = {side.name(optimizer, name): values for name, values in captured.hyper.items()}
+    tensors = {named(key): tensor for key, tensor in captured.tensors.items()}
     return attrs.evolve(captured, tensors=tensors, modules=modules, hyper=hyper)

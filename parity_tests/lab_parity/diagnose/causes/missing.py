@@ -19,7 +19,9 @@ def find(scene: Scene) -> Iterator[Cause]:
         for mine, other, side in ((a, b, "migrated"), (b, a, "legacy")):
             parts = {part for name in other for part in name.split("|")}
             lost = [name for name in mine if not set(name.split("|")) & parts]
-            if lost and other:
+            known = {part for name in mine for part in name.split("|")}
+            # Where both have names of their own, the parameters are called otherwise, which says nothing of them.
+            if lost and other and parts <= known:
                 yield Cause(
                     "missing",
                     f"The {side} optimizer {label} does not know {which(lost, mine)}: they are never updated.",

@@ -1,0 +1,143 @@
+"""One training whose models are called in other pieces, and under other names, on the two sides."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import mse_loss
+
+import lab_parity
+from lab_parity.verdict import Verdict
+
+
+@attrs.frozen
+class Settings:
+    """What may be wrong on the migrated side, and from which step on."""
+
+    lr: float = 0.1
+    noise: float = 1.0
+    shift: float = 0.0
+    wrong_at: int = 0
+
+
+class Whole(nn.Module):
+    """Called as a whole; noise is drawn before, the loss is a module."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.enc = nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.5), nn.BatchNorm1d(8))
+        self.dec = nn.Linear(8, 4)
+
+    def forward(self, x: Tensor, noise: Tensor) -> Tensor:
+        """The input, restored."""
+        made: Tensor = self.dec(self.enc(x + noise))
+        return made
+
+
+class Drawing(nn.Module):
+    """Draws the noise itself, and says the loss."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.5), nn.BatchNorm1d(8))
+        self.decoder = nn.Linear(8, 4)
+        self.noise = 1.0
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The loss of one batch."""
+        return mse_loss(self.decoder(self.encoder(x + self.noise * torch.randn_like(x))), x)
+
+
+class LightningModule(Drawing):
+    """As Lightning's, which the recorder passes through: its layers are the outermost calls."""
+
+    def training_step(self, x: Tensor) -> Tensor:
+        """The loss of one batch."""
+        return self.forward(x)
+
+
+def train(shape: str, settings: Settings = Settings()) -> None:
+    """Four steps."""
+    torch.manual_seed(0)
+    kinds: dict[str, type[nn.Module]] = {"whole": Whole, "drawing": Drawing, "inline": LightningModule}
+    model = kinds[shape]()
+    criterion = nn.MSELoss()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    data = torch.randn(4, 8, 4, generator=torch.Generator().manual_seed(1))
+    for step, x in enumerate(data):
+        if step == settings.wrong_at:
+            optimizer.param_groups[0]["lr"] = settings.lr
+            x = x + settings.shift
+            if isinstance(model, Drawing):
+                model.noise = settings.noise
+        if isinstance(model, LightningModule):
+            loss: Any = model.training_step(x)
+        else:
+            loss = model(x) if shape == "drawing" else criterion(model(x, torch.randn_like(x)), x)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+
+def compared(folder: Path, shapes: tuple[str, str], settings: Settings = Settings()) -> Verdict:
+    """The verdict, with the captured steps for a diagnosis beside the traces."""
+    for name, shape, mine in (("a", shapes[0], Settings()), ("b", shapes[1], settings)):
+        with lab_parity.record(folder / name, capture=range(4)):
+            train(shape, mine)
+    return lab_parity.compare(folder / "a", folder / "b")
+
+
+PAIRS = [("whole", "drawing"), ("whole", "inline"), ("drawing", "inline"), ("drawing", "whole")]
+
+
+@pytest.mark.parametrize("shapes", PAIRS, ids=str)
+def test_a_training_in_other_pieces_is_identical(tmp_path: Path, shapes: tuple[str, str]) -> None:
+    """Noise before or in the call, a loss as a module or a function, layers that nothing is called around; noted."""
+    verdict = compared(tmp_path, shapes)
+    assert verdict.rung == "identical", (verdict.first, verdict.reasons)
+    assert any("in other pieces" in note for note in verdict.notes)
+    assert verdict.coverage.batches < 4 * 3
+
+
+@pytest.mark.parametrize("at", [0, 2])
+@pytest.mark.parametrize("shapes", PAIRS[:2], ids=str)
+def test_a_fault_in_other_pieces_is_where_it_is(tmp_path: Path, shapes: tuple[str, str], at: int) -> None:
+    """A wrong rate is the optimizer's, and has its name though no parameter has the same one on both sides."""
+    verdict = compared(tmp_path, shapes, Settings(lr=0.11, wrong_at=at))
+    assert verdict.first is not None
+    assert (verdict.first.step, verdict.first.phase) == (at, "optimizer")
+    cause = lab_parity.diagnose(tmp_path / "a", tmp_path / "b", verdict=verdict)
+    assert cause is not None
+    assert cause.name == "lr"
+
+
+@pytest.mark.parametrize("settings", [Settings(noise=1.01, wrong_at=2), Settings(shift=0.01, wrong_at=2)], ids=str)
+@pytest.mark.parametrize("shapes", PAIRS[:2], ids=str)
+def test_another_loss_is_found_before_what_always_differs(
+    tmp_path: Path, shapes: tuple[str, str], settings: Settings
+) -> None:
+    """What went into other calls has differed from the first step on, and says nothing of the third."""
+    verdict = compared(tmp_path, shapes, settings)
+    assert verdict.first is not None
+    seen = settings.shift and "inline" not in shapes
+    assert (verdict.first.step, verdict.first.phase) == (2, "batch" if seen else "loss")
+
+
+def test_parameters_that_have_other_names_and_values_are_not_missing(tmp_path: Path) -> None:
+    """Nobody can tell which is which; but that an optimizer does not know them was not read."""
+    for name, seed in (("a", 0), ("b", 1)):
+        with lab_parity.record(tmp_path / name, capture=range(2)):
+            torch.manual_seed(seed)
+            model = nn.Sequential(nn.Linear(4, 4)) if seed else nn.ModuleDict({"one": nn.Linear(4, 4)})["one"]
+            holder = nn.ModuleDict({f"of_{seed}": model, "other": nn.Linear(1, 1)})
+            optimizer = torch.optim.SGD(holder.parameters(), lr=0.1)
+            model(torch.ones(2, 4)).sum().backward()
+            optimizer.step()
+    cause = lab_parity.diagnose(tmp_path / "a", tmp_path / "b")
+    assert cause is not None
+    assert cause.name != "missing"
