@@ -31,7 +31,8 @@ class Definitions:
         for cls in function.module.symbols.classes:
             if cls.name == name:
                 return cls
-        return self.imported(function.module, function.module.symbols.imports.get(name, ""))
+        module = function.module
+        return self.imported(module, module.symbols.imports.get(name, "")) or self._starred(module, name)
 
     def imported(self, module: Module, full: str, depth: int = 0) -> Function | Class | None:
         """`package.module.name`, followed through re-exports of `__init__.py`."""
@@ -50,10 +51,14 @@ class Definitions:
         again = home.symbols.imports.get(name, "")
         if again:
             return self.imported(home, again, depth + 1)
-        for line in home.tree.body:
+        return self._starred(home, name, depth)
+
+    def _starred(self, module: Module, name: str, depth: int = 0) -> Function | Class | None:
+        """What a name is that a file has from a `from package import *`."""
+        for line in module.tree.body:
             if isinstance(line, ast.ImportFrom) and any(alias.name == "*" for alias in line.names):
-                star = imported_from(line, home)
-                found = self.imported(home, f"{star}.{name}", depth + 1) if star else None
+                star = imported_from(line, module)
+                found = self.imported(module, f"{star}.{name}", depth + 1) if star else None
                 if found is not None:
                     return found
         return None

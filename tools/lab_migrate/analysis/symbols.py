@@ -121,6 +121,8 @@ class Symbols:
     functions: list[Function] = attrs.field(factory=list)
     classes: list[Class] = attrs.field(factory=list)
     imports: dict[str, str] = attrs.field(factory=dict)
+    #: All that its import statements name, in full: modules (`a.b` of `import a.b`), `a.*`, and where two share a name.
+    imported: set[str] = attrs.field(factory=set)
     by_node: dict[int, Function] = attrs.field(factory=dict)
 
     def function_of(self, node: ast.AST) -> Function | None:
@@ -135,7 +137,7 @@ def collect(module: Module) -> Symbols:
     _add(symbols, top)
     _walk(module.tree, top, None, symbols)
     for node in ast.walk(module.tree):
-        _imported(node, module, symbols.imports)
+        _imported(node, module, symbols)
     return symbols
 
 
@@ -201,14 +203,18 @@ def imported_from(node: ast.ImportFrom, module: Module) -> str:
     return base
 
 
-def _imported(node: ast.AST, module: Module, imports: dict[str, str]) -> None:
+def _imported(node: ast.AST, module: Module, symbols: Symbols) -> None:
+    imports = symbols.imports
     if isinstance(node, ast.Import):
         for alias in node.names:
             imports[alias.asname or alias.name.split(".")[0]] = alias.name if alias.asname else alias.name.split(".")[0]
+            symbols.imported.add(alias.name)
     elif isinstance(node, ast.ImportFrom):
         base = imported_from(node, module)
         for alias in node.names:
-            imports[alias.asname or alias.name] = f"{base}.{alias.name}" if base else alias.name
+            full = f"{base}.{alias.name}" if base else alias.name
+            imports[alias.asname or alias.name] = full
+            symbols.imported.add(full)
 
 
 def _pair(target: ast.expr, value: ast.expr, found: dict[str, list[ast.expr]]) -> None:

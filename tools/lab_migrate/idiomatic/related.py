@@ -22,7 +22,7 @@ def related(module: Module, project: Project) -> list[Module]:
 def _imported(module: Module, by_name: dict[str, Module]) -> set[str]:
     """Names of the project's modules that a file imports, and the packages that they lie in."""
     found: set[str] = set()
-    for full in module.symbols.imports.values():
+    for full in module.symbols.imported:
         parts = full.split(".")
         found |= {name for at in range(len(parts)) if (name := ".".join(parts[: at + 1])) in by_name}
     return found - {module.name}

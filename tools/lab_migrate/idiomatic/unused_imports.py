@@ -19,12 +19,7 @@ def unused_imports(module: Module, edits: list[Edit], graph: CallGraph) -> list[
     """Edits that remove the imports of a file that its edits leave unused, and that it used before."""
     after = apply(module.text, edits, module.path)
     used_before, used_now = _words(module.text, module.tree), _words(after, ast.parse(after))
-    taken = {
-        full
-        for other in graph.project.modules.values()
-        if other is not module
-        for full in other.symbols.imports.values()
-    }
+    taken = {full for other in graph.project.modules.values() if other is not module for full in other.symbols.imported}
     if f"{module.name}.*" in taken:
         return []
     found: list[Edit] = []

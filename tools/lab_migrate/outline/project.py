@@ -320,7 +320,7 @@ def _reachable(project: Project, entry: str) -> set[str]:
         if module is None or path in found:
             continue
         found.add(path)
-        for full in module.symbols.imports.values():
+        for full in sorted(module.symbols.imported):
             parts = full.split(".")
             for end in range(1, len(parts) + 1):
                 other = project.find_module(".".join(parts[:end]), module)
@@ -396,7 +396,7 @@ def _may_import(paths: Collection[str], unread: Unread, project: Project, entry:
     """Whether the entry is this file, or one of the files to convert imports something of its name."""
     *folders, file = unread.path.split("/")
     name = folders[-1] if file == "__init__.py" and folders else file.removesuffix(".py")
-    imports = (full for path in paths for full in project.modules[path].symbols.imports.values())
+    imports = (full for path in paths for full in project.modules[path].symbols.imported)
     return unread.path == entry or any(name in full.split(".") for full in imports)
 
 

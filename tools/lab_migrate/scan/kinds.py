@@ -14,6 +14,7 @@ _MODELS = frozenset(
      "critic", "actor", "policy", "backbone", "student", "teacher", "rnn", "lstm", "transformer", "unet", "vae", "gan",
      "ddp", "classifier", "embedder", "vocoder"}
 )  # fmt: skip
+_CAPITALS = re.compile(r"EMA|Ema(?![a-z])")
 _EMA = re.compile(r"(^|[^a-z])(model)?ema([^a-z]|$)|exponentialmovingaverage|averaged_?model|swa_model")
 _SCHEDULES = frozenset({"scheduler", "schedulers", "sched", "schedule", "schedules"})
 
@@ -65,7 +66,7 @@ def is_model(file: SourceFile, name: str) -> bool:
 
 def is_ema(name: str) -> bool:
     """Whether a name has the word for a moving average of weights in it."""
-    return "EMA" in name or "Ema" in name or _EMA.search(name.lower()) is not None
+    return _CAPITALS.search(name) is not None or _EMA.search(name.lower()) is not None
 
 
 def is_batch_move(file: SourceFile, call: ast.Call) -> bool:

@@ -150,7 +150,7 @@ def _imported(project: Project, path: str) -> set[str]:
         if module.path in found:
             continue
         found.add(module.path)
-        for name in module.symbols.imports.values():
+        for name in sorted(module.symbols.imported):
             target = _module(project, name, module) or _module(project, name.rpartition(".")[0], module)
             if target is not None:
                 queue.append(target)

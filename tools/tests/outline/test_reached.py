@@ -194,6 +194,32 @@ def test_a_registered_class_may_be_what_its_registry_gives(project: Make, made: 
     assert found(project({"train.py": REGISTERED.replace("{made}", made)})) == [("train.py", 16)]
 
 
+@pytest.mark.parametrize(
+    "imports",
+    [
+        "from lab import Model",
+        "from lab import *",
+        "import lab.model",
+        "from lab.model import train as Model\ndef quick():\n    from lab.other import train as Model",
+    ],
+)
+def test_a_framework_is_reached_through_any_import(project: Make, imports: str) -> None:
+    """Of several `import *` the first, too; a dotted module; and one whose name another import takes."""
+    package = "from .model import *\nfrom .other import *\n"
+    script = SCRIPT.replace("for epoch in range(3):\n    train(epoch)\n", "")
+    files = {"lab/__init__.py": package, "lab/model.py": script, "lab/other.py": "", "demo/train.py": imports + "\n"}
+    root = project({**files, "demo/own.py": SCRIPT})
+    findings = convert_project(root, entry="demo/train.py").findings
+    assert {(one.path, one.code) for one in findings} == {("lab/model.py", "LM201")}
+
+
+def test_a_function_that_a_file_has_from_a_star_import_is_followed(project: Make) -> None:
+    """However common its name: here the loop calls it by that alone."""
+    update = "def update(batch):\n    model(batch).mean().backward()\n    optimizer.step()\n"
+    loop = "from steps import *\nfor batch in loader:\n    update(batch)\n"
+    assert found(project({"steps.py": update, "train.py": loop})) == [("train.py", 2)]
+
+
 @pytest.mark.parametrize("name", ["add_test.py", "test_copy.py"])
 def test_a_script_named_like_a_test_is_converted(project: Make, name: str) -> None:
     """It imports no test library and defines no test."""

@@ -35,6 +35,8 @@ schema.update(1)
         """\
 load_schema()
 semaphore.step()
+notif = EmailNotificator(server)
+RemoteMachine.update(1)
 """,
     ),
 ]
