@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import traceback
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -17,6 +19,7 @@ import attrs
 
 from lab_adapters.generators import generator_states, set_generator_states
 from lab_adapters.outlined.calls import Calls
+from lab_adapters.outlined.frames import Item, changed_names, generators_of, names_now, put_names
 from lab_adapters.outlined.held import say_not_held, say_nowhere
 from lab_adapters.outlined.iterators import only_read_by
 from lab_adapters.outlined.resume import Resume
@@ -47,6 +50,12 @@ class Place:
     beside: list[Any] = attrs.field(factory=list)
     #: Of the loops that its item's body has left: ordinal -> the generators' states.
     left: dict[int, dict[str, Any]] = attrs.field(factory=dict)
+    #: The generators that its items come from, held by nobody here: the end of the loop is theirs.
+    _generators: list[weakref.ref[Any]] = attrs.field(factory=list)
+    #: What they kept in their own names at the first item.
+    _first: list[dict[str, Any]] = attrs.field(factory=list)
+    #: The current one of an innermost loop.
+    _item: Item = attrs.Factory(Item)
 
     @property
     def name(self) -> str:
@@ -59,13 +68,13 @@ class Place:
         saved = resume.places[self.depth] if resume is not None and self.depth < len(resume.places) else None
         if resume is None or saved is None:
             self.created = self.places.states()
-            return iter(items)
+            return self._known(iter(items))
         if self.ordinal < saved["ordinal"]:
             resume.go_past(self.places, dict(saved.get("left", ())).get(self.ordinal))
             return iter(())
         self.created = saved["created"]
         resume.put_back_items(self.places, saved["created"], self)
-        iterator = iter(items)
+        iterator = self._known(iter(items))
         innermost = self.depth == len(resume.places) - 1
         done = saved["index"] + (1 if innermost else 0)
         if innermost and (owner := only_read_by(items)) is not None:
@@ -86,16 +95,55 @@ class Place:
             resume.stale.rest()
             self.places.resume = None
             say_nowhere(resume.restore())
+            put_names(self._living(), saved.get("names", []))
+            self._item.put(saved.get("item", {}))
             self.ended = resume.ended
+            return iterator
+        return self._to_the_next(iterator, done)
+
+    def _known(self, iterator: Iterator[Any]) -> Iterator[Any]:
+        """The iterator, its generators noted."""
+        if self.places.keeps or self.places.resume is not None:
+            self._generators = [weakref.ref(one) for one in generators_of(iterator)]
         return iterator
+
+    def _living(self) -> list[Any]:
+        """They and those that they have made since."""
+        living = [one for known in self._generators if (one := known()) is not None]
+        return list({id(inner): inner for one in living for inner in generators_of(one)}.values())
 
     def _pass_over(self, iterator: Iterator[Any], items: int) -> int:
         """How many there were."""
         used = 0
-        for item in itertools.islice(iterator, items):
+        for item in self._to_the_next(itertools.islice(iterator, items), 0):
             self.number = _number_of(item)
+            if not used and not self._first:
+                self._first = names_now(self._living())
+            self._item = Item(item if self._generators else None)
             used += 1
         return used
+
+    def _to_the_next(self, iterator: Iterator[Any], done: int) -> Iterator[Any]:
+        """The items; where one cannot be had without the bodies before it, that is said.
+
+        Raises `ValueError` then, since what the loop goes on with would not be what it was.
+        """
+        while True:
+            try:
+                item = next(iterator)
+            except StopIteration:
+                return
+            except Exception as error:
+                if self.places.resume is None or not (done or self._first):
+                    raise
+                last = traceback.extract_tb(error.__traceback__)[-1]
+                raise ValueError(
+                    f"resume: the items of the loop that runs {self.name} could not be passed over: what makes them "
+                    f"failed at {last.filename}:{last.lineno} ({type(error).__name__}: {error}), as where it reads "
+                    "what the loop's body did with the item before; do that in the loop's body, or write checkpoints "
+                    "within the loop's first item"
+                ) from error
+            yield item
 
     def enter(self, item: Any) -> None:
         """Count an item; before the body of an outer loop, remember how things are."""
@@ -106,6 +154,7 @@ class Place:
             # Still on the way in: this body's beginning runs as it ran then.
             self._same_number(resume.places[self.depth].get("number"))
             self.entered = resume.places[self.depth]["entered"]
+            put_names(self._living(), resume.places[self.depth].get("names", []))
             resume.put_back(self.places, self.entered, f"the beginning of {self.name}")
             if not resume.fresh:
                 say_not_held(self.body, self.name, (self.entered or {}).get("held", {}), resume.carried)
@@ -116,6 +165,18 @@ class Place:
         """Count an item of an innermost loop."""
         self.index += 1
         self.number = _number_of(item)
+        if not self.index:
+            self._first = names_now(self._living())
+        if self._generators:
+            self._item = Item(item)
+
+    def names(self) -> list[dict[str, Any]]:
+        """What the generators of its items keep in names of their own, and did not at the first item."""
+        return changed_names(self._first, names_now(self._living()))
+
+    def item(self) -> dict[int, dict[str, Any]]:
+        """What the innermost loop's body has done to its item."""
+        return self._item.changed()
 
     def _same_number(self, then: int | None) -> None:
         """Raises `ValueError` where the program begins elsewhere, as where it goes on from a checkpoint of its own."""
@@ -256,6 +317,8 @@ class Places:
                 "index": place.index,
                 "ordinal": place.ordinal,
                 "number": place.number,
+                "names": place.names(),
+                "item": place.item(),
                 "created": place.created,
                 "entered": place.entered,
                 "calls": [[number, made] for number, made in place.calls.done.items()],
