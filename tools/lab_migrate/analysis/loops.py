@@ -17,6 +17,7 @@ from lab_migrate.analysis.calls import Call, CallGraph
 from lab_migrate.analysis.events import BACKWARD, STEP, ZERO, Event, events_in, events_of, handed_over
 from lab_migrate.analysis.sources import Project, read_project
 from lab_migrate.analysis.symbols import Function, dotted, own_nodes
+from lab_migrate.analysis.test_files import is_test
 
 LoopNode = ast.For | ast.While | ast.AsyncFor
 
@@ -142,20 +143,30 @@ class _Search:
         it runs wherever the module does."""
         inside = {id(loop): {id(node) for node in own_nodes([loop.node])} for loop in loops}
 
-        def called_in_loops(function: Function, seen: frozenset[int], own: int) -> bool:
-            calls = [call for call in self.graph.callers_of(function) if id(call.caller) not in seen]
-            return bool(calls) and all(
-                any(id(call.node) in nodes for loop, nodes in inside.items() if loop != own)
-                or called_in_loops(call.caller, seen | {id(call.caller)}, own)
-                for call in calls
-            )
+        def called_in_loops(loop: TrainingLoop) -> bool:
+            """By all that calls its function from outside: a method of its name that itself calls is no such thing, nor
+            is a test of it."""
+            within, queue = False, [loop.owner]
+
+            def is_of_test(function: Function) -> bool:
+                return function.path != loop.path and is_test(function.path, function.module)
+
+            for function in queue:
+                calls = [call for call in self.graph.callers_of(function) if not is_of_test(call.caller)]
+                if not calls:
+                    return False
+                for call in calls:
+                    if any(id(call.node) in nodes for other, nodes in inside.items() if other != id(loop)):
+                        within = True
+                    elif all(call.caller is not known for known in queue):
+                        queue.append(call.caller)
+            return within
 
         return [
             loop
             for loop in loops
             if not (loop.owner.cls is not None and loop.owner.name == "forward")
-            if not {BACKWARD, STEP} <= self.exposed(loop.owner)
-            or not called_in_loops(loop.owner, frozenset({id(loop.owner)}), id(loop))
+            if not {BACKWARD, STEP} <= self.exposed(loop.owner) or not called_in_loops(loop)
         ]
 
     def exposed(self, function: Function) -> frozenset[str]:

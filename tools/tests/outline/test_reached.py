@@ -320,15 +320,36 @@ def main(G, D, loader):
 
 main(G, D, loader)
 """
+#: By way of a method that may be the one it begins with: they have one name.
+BACK_AGAIN = """class Trainer:
+    def train_step(self, batch):
+        if len(self.optimizers) == 1:
+            return self.optimize(batch, self.optimizers[0])
+        for optimizer in self.optimizers:
+            self.optimize(batch, optimizer)
+
+    def optimize(self, batch, optimizer):
+        self.model.train_step(batch).backward()
+        optimizer.step()
+
+    def train_epoch(self):
+        for batch in self.loader:
+            self.train_step(batch)
+"""
 ONCE = SEVERAL_STEPS.replace(
     "    for epoch in range(3):\n        for batches in loader:\n", "    if True:\n        if True:\n"
 )
 
 
-@pytest.mark.parametrize(("text", "line"), [(SEVERAL_STEPS, 15), (ONCE, 3)], ids=["a part of a step", "called once"])
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [(SEVERAL_STEPS, 15), (ONCE, 3), (BACK_AGAIN, 13)],
+    ids=["a part of a step", "called once", "by a step that seems to call itself"],
+)
 def test_a_loop_that_is_a_part_of_another_ones_step_is_no_training(project: Make, text: str, line: int) -> None:
     """Some steps of the critic for every batch, then one of the generator: the batches' loop is the training."""
-    conversion = convert_project(project({"train.py": text}))
+    of_test = "from train import Trainer\n\n\ndef test_it():\n    Trainer().train_step(0)\n"
+    conversion = convert_project(project({"train.py": text, "tests/test_it.py": of_test}))
     assert [finding.line for finding in conversion.findings if finding.code == "LM201"] == [line]
 
 
