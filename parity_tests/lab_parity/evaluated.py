@@ -39,8 +39,8 @@ class EvaluationsApart:
                 mine, other = (float(side["count"]) for side in (a, b))
                 self.differ(BEHIND, field, mine, other)
 
-    def notes(self) -> list[str]:
-        """One for the first place, with how many there are."""
+    def notes(self, same: bool) -> list[str]:
+        """One for the first place, with how many there are; `same` says that the trainings are."""
         if not self._places:
             return []
         more = f" (and at {self._places - 1} more places)" if self._places > 1 else ""
@@ -49,8 +49,8 @@ class EvaluationsApart:
             mine, other = self._differ["count"]
             return [f"{where}: models were called {mine:g} times without a graph against {other:g}, not compared"]
         if "inputs" in self._differ:
-            return [f"{where}: models were given other inputs; the training is the same, its metrics may not be"]
-        return [
-            f"{where}: models gave other outputs for the same inputs; the training is the same, its metrics are not "
-            "(look at eval() and train(), averaged weights, generators)"
-        ]
+            what = "models were given other inputs without a graph (other data, or what they had said before)"
+            return [f"{where}: {what}" + ("; the training is the same, its metrics may not be" if same else "")]
+        what = "models gave other outputs for the same inputs without a graph"
+        means = "; the training is the same, its metrics are not" if same else ""
+        return [f"{where}: {what}{means} (look at eval() and train(), averaged weights, generators)"]

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 import lab_parity
 from lab_parity.record.copies import copies
+from lab_parity.record.naming import wholes
 from lab_parity.trace import Step
 
 Shadow = dict[str, Tensor] | list[Tensor]
@@ -90,6 +91,59 @@ def test_an_average_of_ones_own_is_followed_and_its_decay_named(
     assert cause.size == pytest.approx(0.91, abs=1e-4)
 
 
+class Shell(nn.Module):
+    """As a training framework's: it holds the model, another module, and perhaps the average."""
+
+    def __init__(self, model: nn.Module, inside: bool) -> None:
+        super().__init__()
+        self.net, self.metric = model, nn.Linear(1, 1)
+        average = copy.deepcopy(model).requires_grad_(False)
+        self.ema = average if inside else None
+        self.beside = [average]
+
+
+@pytest.mark.parametrize("held", ["inside", "beside", "dict"])
+def test_the_average_of_a_model_in_a_shell_is_that_of_the_plain_model(tmp_path: Path, held: str) -> None:
+    """A copy of the shell's model, not of the shell: in the shell, beside it, or in a dict under the model's names."""
+
+    def in_a_shell(decay: float) -> None:
+        torch.manual_seed(0)
+        shell = Shell(nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 1)), held == "inside")
+        shadow: Any = as_dict(shell.net) if held == "dict" else dict(shell.beside[0].named_parameters())
+        if held == "dict":
+            shell.beside.clear()
+        optimizer = torch.optim.SGD(shell.net.parameters(), lr=0.1)
+        torch.manual_seed(1)
+        for _ in range(3):
+            optimizer.zero_grad()
+            shell.net(torch.randn(5, 3)).square().mean().backward()
+            optimizer.step()
+            with torch.no_grad():
+                in_place(shadow, shell.net, decay)
+
+    def plain(decay: float) -> None:
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 1))
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        average = copy.deepcopy(model).requires_grad_(False)
+        torch.manual_seed(1)
+        for _ in range(3):
+            optimizer.zero_grad()
+            model(torch.randn(5, 3)).square().mean().backward()
+            optimizer.step()
+            in_place(dict(average.named_parameters()), model, decay)
+
+    for name, program, decay in (("a", plain, 0.9), ("b", in_a_shell, 0.9), ("c", in_a_shell, 0.8)):
+        with lab_parity.record(tmp_path / name):
+            program(decay)
+    same = lab_parity.compare(tmp_path / "a", tmp_path / "b")
+    assert same.rung == "identical", same.reasons
+    assert "ema" not in same.coverage.not_exercised
+    found = lab_parity.compare(tmp_path / "a", tmp_path / "c").first
+    assert found is not None
+    assert (found.step, found.phase, found.tensor) == (1, "ema", "0.weight")
+
+
 def test_what_is_no_copy_of_every_parameter_is_none() -> None:
     """The model's own dicts, those of a copied model, a part, other values, gradients, names of something else."""
     model, twin = nn.Linear(3, 2), nn.Linear(3, 2)
@@ -99,9 +153,9 @@ def test_what_is_no_copy_of_every_parameter_is_none() -> None:
         {"weight": model.weight.detach().clone()}, [model.weight.detach().clone(), torch.zeros(2)],
         {"weight": torch.zeros(2, 3), "bias": torch.zeros(2)}, {"weight": 1, "bias": 2}, [], {},
     ]  # fmt: skip
-    assert copies([model]) == []
+    assert copies(wholes([model], ())) == []
     kept.append(as_dict(model))
-    assert [found.container for found in copies([model])] == [kept[-1]]
+    assert [found.container for found in copies(wholes([model], ()))] == [kept[-1]]
 
 
 def test_a_frozen_parameter_may_be_left_out() -> None:
@@ -109,7 +163,7 @@ def test_a_frozen_parameter_may_be_left_out() -> None:
     model = nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 1))
     model[0].requires_grad_(False)
     kept = {name: parameter.detach().clone() for name, parameter in model.named_parameters() if parameter.requires_grad}
-    (found,) = copies([model])
+    (found,) = copies(wholes([model], ()))
     assert found.container is kept
     assert [path for path, _ in found.tensors()] == ["1.weight", "1.bias"]
 

@@ -17,9 +17,9 @@ import attrs
 import torch
 from torch import Tensor, nn
 
-from lab_parity.record.naming import is_copy, parameters
+from lab_parity.record.naming import Twin, Whole, is_copy
 
-__all__ = ["Copy", "copies"]
+__all__ = ["Copy", "copies", "distinct"]
 
 _KINDS = frozenset(map(id, (dict, OrderedDict, list)))
 _OURS = 2
@@ -49,33 +49,60 @@ class Copy:
                 yield path, found
 
 
-def copies(roots: Sequence[nn.Module]) -> list[Copy]:
+def copies(trained: Sequence[Whole]) -> list[Copy]:
     """Dicts with the parameters' paths as keys, and lists in their order, that hold a bitwise copy of each.
 
-    Of one of `roots` each; all of its parameters, or all that are trained.
+    Of one of `trained` each; all of its parameters, or all that are trained.
     """
-    found: list[Copy] = []
-    for root in roots:
-        every = dict(parameters(root))
-        trained = {path: parameter for path, parameter in every.items() if parameter.requires_grad}
-        if trained:
-            known = {id(copy.container) for copy in found}
-            found += [copy for copy in _copies_of(every, trained) if id(copy.container) not in known]
-    return found
+    found: dict[int, Copy] = {}
+    wanted: list[tuple[str, Mapping[str, Tensor], Mapping[str, Tensor]]] = []
+    for whole in trained:
+        every = whole.parameters
+        some: Mapping[str, Tensor] = {path: parameter for path, parameter in every.items() if parameter.requires_grad}
+        if some:
+            wanted.append((whole.prefix, every, some))
+    for thing in _containers() if wanted else ():
+        for prefix, whole_of_it, some in wanted:
+            places = _places(thing, whole_of_it, some)
+            if places is not None:
+                found.setdefault(id(thing), Copy(thing, {prefix + path: place for path, place in places.items()}))
+    return list(found.values())
 
 
-def _copies_of(every: Mapping[str, Tensor], trained: Mapping[str, Tensor]) -> Iterator[Copy]:
+def _places(thing: Any, every: Mapping[str, Tensor], trained: Mapping[str, Tensor]) -> Mapping[str, Any] | None:
+    """Where each parameter's copy is; None where it is not a copy of them."""
+    # Hundreds of thousands of containers: the cheapest question first.
+    if type(thing) is list:
+        in_order = every if len(thing) == len(every) else trained if len(thing) == len(trained) else None
+        if in_order is not None and isinstance(thing[0], Tensor) and _holds(thing, in_order, range(len(thing))):
+            return dict(zip(in_order, range(len(thing)), strict=True))
+        return None
     path, first = next(iter(trained.items()))
-    for thing in _containers():
-        # Hundreds of thousands of containers: the cheapest question first.
-        if type(thing) is list:
-            wanted = every if len(thing) == len(every) else trained if len(thing) == len(trained) else None
-            if wanted is not None and isinstance(thing[0], Tensor) and _holds(thing, wanted, range(len(thing))):
-                yield Copy(thing, dict(zip(wanted, range(len(thing)), strict=True)))
-        elif len(thing) >= len(trained) and isinstance(thing.get(path), Tensor) and thing[path] is not first:
-            wanted = every if every.keys() <= thing.keys() else trained
-            if wanted.keys() <= thing.keys() and _holds(thing, wanted, wanted) and not _of_a_module(thing):
-                yield Copy(thing, {path: path for path in wanted})
+    if len(thing) >= len(trained) and isinstance(thing.get(path), Tensor) and thing[path] is not first:
+        wanted: Mapping[str, Tensor] = every if every.keys() <= thing.keys() else trained
+        if wanted.keys() <= thing.keys() and _holds(thing, wanted, wanted) and not _of_a_module(thing):
+            return {path: path for path in wanted}
+    return None
+
+
+def distinct(found: Sequence[Copy], twins: Sequence[Twin]) -> list[Copy]:
+    """Without containers of what a twin, or another container, has already: one average is seen once."""
+    known = {_places_in_memory(twin) for twin in twins}
+    kept = []
+    for copy in found:
+        where = _places_in_memory(copy)
+        if where is None or where not in known:
+            kept.append(copy)
+            known.add(where)
+    return kept
+
+
+def _places_in_memory(average: Copy | Twin) -> frozenset[int] | None:
+    """Where its tensors lie; None where that cannot be told."""
+    try:
+        return frozenset(tensor.data_ptr() for _, tensor in average.tensors())
+    except RuntimeError:  # a tensor without memory of its own
+        return None
 
 
 def _containers() -> Iterator[Any]:

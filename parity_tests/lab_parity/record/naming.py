@@ -11,13 +11,26 @@ import gc
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
-from itertools import compress
+from itertools import compress, takewhile
 
+import attrs
 from torch import Tensor, nn
 
 from lab_parity.digest import digest_tensor
 
-__all__ = ["Live", "Names", "buffers", "is_copy", "is_wrapper", "modules", "parameters", "twins"]
+__all__ = [
+    "Live",
+    "Names",
+    "Twin",
+    "Whole",
+    "buffers",
+    "is_copy",
+    "is_wrapper",
+    "modules",
+    "parameters",
+    "twins",
+    "wholes",
+]
 
 _WRAPPERS = {
     "AveragedModel": "module",
@@ -115,11 +128,73 @@ class Names:
             self._names[id(tensor)] = (weakref.ref(tensor), name)
 
 
-def twins(roots: Sequence[nn.Module], live: Live) -> list[nn.Module]:
-    """Live outermost modules that are bitwise copies of one of `roots`, by their parameters: averages, targets."""
-    wanted = [found for found in (dict(parameters(root)) for root in roots) if found]
-    candidates = [module for module in live.outermost if all(module is not root for root in roots)] if wanted else []
-    return [module for module in candidates if any(_copies(dict(parameters(module)), root) for root in wanted)]
+@attrs.frozen(slots=True, eq=False)
+class Whole:
+    """A module that holds all that is trained of an outermost one, and what stands before its parameters' paths."""
+
+    prefix: str
+    module: nn.Module
+
+    @property
+    def parameters(self) -> dict[str, Tensor]:
+        """By their paths inside it."""
+        return dict(parameters(self.module))
+
+
+def wholes(roots: Sequence[nn.Module], tensors: Iterable[Tensor]) -> list[Whole]:
+    """Each of `roots`, and the modules in it that hold all it has of `tensors`: what a program may copy."""
+    wanted = {id(tensor) for tensor in tensors}
+    found = []
+    for root in roots:
+        paths = [path.split(".")[:-1] for path, parameter in parameters(root) if id(parameter) in wanted]
+        shared = [parts[0] for parts in takewhile(lambda parts: len(set(parts)) == 1, zip(*paths, strict=False))]
+        inner = dict(modules(root))  # of a wrapper and the module in it, the latter
+        for end in range(len(shared) + 1):
+            prefix = "".join(f"{part}." for part in shared[:end])
+            found.append(Whole(prefix, inner.get(prefix.removesuffix("."), root)))
+    return found
+
+
+@attrs.frozen(slots=True, eq=False)
+class Twin:
+    """A module that was a copy of a trained one; `prefix` stands before its parameters' paths."""
+
+    _module: weakref.ref[nn.Module]
+    prefix: str
+
+    @property
+    def module(self) -> nn.Module | None:
+        """The module, as long as somebody holds it."""
+        return self._module()
+
+    def tensors(self) -> Iterator[tuple[str, Tensor]]:
+        """(path of the parameter, its copy), as they are now."""
+        module = self.module
+        if module is not None:
+            yield from ((self.prefix + path, parameter) for path, parameter in parameters(module))
+
+
+def twins(trained: Sequence[Whole], live: Live) -> list[Twin]:
+    """Live modules that are bitwise copies of one of `trained`, by their parameters: averages, targets.
+
+    Inside another module (a framework's shell holds model and average), too, where they are of one class.
+    """
+    wanted = [(whole, found) for whole in trained if (found := whole.parameters)]
+    kinds = {id(type(whole.module)) for whole, _ in wanted}
+    copied: list[Twin] = []
+    for outer in live.outermost if wanted else ():
+        inside: list[str] = []
+        for path, module in modules(outer):
+            if path and (id(type(module)) not in kinds or any(f"{path}.".startswith(f"{above}.") for above in inside)):
+                continue
+            mine = dict(parameters(module))
+            whole = next((whole for whole, other in wanted if _copies(mine, other)), None)
+            if whole is not None:
+                copied.append(Twin(weakref.ref(module), whole.prefix))
+                if not path:
+                    break
+                inside.append(path)
+    return copied
 
 
 def _copies(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:

@@ -15,8 +15,8 @@ from torch.optim import Optimizer
 
 from lab_parity.errors import SiteError
 from lab_parity.record.by_hand import ByHand
-from lab_parity.record.copies import Copy, copies
-from lab_parity.record.naming import Live, Names, buffers, modules, twins
+from lab_parity.record.copies import Copy, copies, distinct
+from lab_parity.record.naming import Live, Names, Twin, buffers, modules, twins, wholes
 from lab_parity.record.sites import UpdateSite
 
 T = TypeVar("T")
@@ -46,7 +46,7 @@ class OptimizerView:
     groups: Sequence[Group]
     state: Mapping[str, Mapping[str, Any]]
     roots: Sequence[nn.Module]
-    averages: Sequence[nn.Module | Copy] = ()
+    averages: Sequence[Twin | Copy] = ()
     prefixes: Sequence[str] = ()
     gradients: Mapping[int, Tensor] = attrs.field(factory=dict)
 
@@ -138,10 +138,11 @@ class Views:
     def averaging(self, average: nn.Module, trained: nn.Module) -> None:
         """`average` says that it averages `trained`."""
         for known in self._known.values():
-            if any(average is other for other in alive(known.averages)):
+            if any(average is other.module for other in known.averages):
                 continue
-            if any(trained is module for root in alive(known.roots) for _, module in modules(root)):
-                known.averages.append(weakref.ref(average))
+            paths = [path for root in alive(known.roots) for path, module in modules(root) if trained is module]
+            if paths:
+                known.averages.append(Twin(weakref.ref(average), f"{paths[0]}." if paths[0] else ""))
 
     def _view(
         self, optimizer: Any, groups: Sequence[Mapping[str, Any]], state: Mapping[Any, Any], seen: OptimizerView | None
@@ -188,15 +189,24 @@ class Views:
             roots = live.holding(tensors)
             trained = {id(root) for other in self._known.values() for root in alive(other.roots)}
             known.roots = list(map(weakref.ref, roots))
-            known.averages = [weakref.ref(twin) for twin in twins(roots, live) if id(twin) not in trained]
-            known.copies = [weakref.ref(self._copies.setdefault(id(copy.container), copy)) for copy in copies(roots)]
+            models = wholes(roots, tensors)
+            known.averages = [
+                twin for twin in twins(models, live) if id(twin.module) not in trained and not self._trained(twin)
+            ]
+            own = distinct(copies(models), known.averages)
+            known.copies = [weakref.ref(self._copies.setdefault(id(copy.container), copy)) for copy in own]
             known.parameters = len(tensors)
         roots = alive(known.roots)
         prefixes = list(map(self._names.prefix, roots))
         # Nobody but this dict holds a copy, and nobody but a copy holds what the program has dropped.
         self._copies = {place: copy for place, copy in self._copies.items() if copy.alive}
-        averages: list[nn.Module | Copy] = [*alive(known.averages), *alive(known.copies)]
+        known.averages = [twin for twin in known.averages if twin.module is not None]
+        averages: list[Twin | Copy] = [*known.averages, *alive(known.copies)]
         return OptimizerView(made, _slots(state, tensors, found, given), roots, averages, prefixes)
+
+    def _trained(self, twin: Twin) -> bool:
+        """Whether an optimizer is known to have any of its parameters."""
+        return any(self._names.of(tensor) is not None for _, tensor in twin.tensors())
 
 
 def _same(tensors: Sequence[Tensor], others: Sequence[Tensor]) -> bool:
@@ -239,7 +249,7 @@ class _Known:
 
     of: Callable[[], Any]
     roots: list[weakref.ref[nn.Module]] = attrs.field(factory=list)
-    averages: list[weakref.ref[nn.Module]] = attrs.field(factory=list)
+    averages: list[Twin] = attrs.field(factory=list)
     copies: list[weakref.ref[Copy]] = attrs.field(factory=list)
     parameters: int = -1
     label: str | None = None

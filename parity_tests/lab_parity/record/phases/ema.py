@@ -1,8 +1,9 @@
 """Averages of the parameters, as the step found them: an average is updated after the step that it belongs to.
 
 Seen are modules that were bitwise copies of the trained one when its optimizer first stepped (torch's AveragedModel, a
-copied model, a target network), dicts and lists that held such copies (see copies.py), and an AveragedModel that is
-made later, once it has been updated; not averages of one's own that are made later or loaded from a checkpoint.
+copied model, a target network), or of the part of it that holds all that is trained; dicts and lists that held such
+copies (see copies.py); and an AveragedModel that is made later, once it has been updated; not averages of one's own
+that are made later or loaded from a checkpoint.
 """
 
 from __future__ import annotations
@@ -15,9 +16,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from lab_parity.keys import Key
-from lab_parity.record.copies import Copy
 from lab_parity.record.fingerprint import Fingerprint
-from lab_parity.record.naming import parameters
 from lab_parity.record.view import OptimizerView
 from lab_parity.trace import Row
 
@@ -32,7 +31,7 @@ def average_rows(view: OptimizerView, fingerprint: Fingerprint) -> list[Row]:
 def averages(view: OptimizerView) -> Iterator[tuple[str, Tensor]]:
     """(name, averaged parameter)."""
     for number, average in enumerate(view.averages):
-        for name, parameter in average.tensors() if isinstance(average, Copy) else parameters(average):
+        for name, parameter in average.tensors():
             yield (f"{name}@{number}" if number else name), parameter
 
 
