@@ -44,7 +44,9 @@ def find_nest(training: TrainingLoop, graph: CallGraph) -> Nest:
     _not_handed_on(call.caller, graph)
     epochs = _loop_around(call.caller, call.node)
     if epochs is None:
-        raise no_nest(call.caller, call.node, "no loop over epochs calls it")
+        around = [one for one in call.caller.own if isinstance(one, ast.For | ast.While) and call.node in ast.walk(one)]
+        within = f"the loop at line {around[-1].lineno} calls it within another statement" if around else ""
+        raise no_nest(call.caller, call.node, within or "no loop over epochs calls it")
     return _Reader(graph, training, Frame(call.caller), epochs, call).read()
 
 

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 import attrs
 
 from lab_migrate.analysis import CallGraph, Module, Project, TrainingLoop, Unread, declared_loops, find_loops
+from lab_migrate.analysis.reached import reached_from
 from lab_migrate.analysis.symbols import Function, dotted
 from lab_migrate.analysis.test_files import is_test
 from lab_migrate.convert.engine import apply
@@ -294,7 +295,7 @@ def _wanted(project: Project, entry: str | None, loops: list[TrainingLoop]) -> t
     """The files to convert. Where an entry's imports lead to no loop, something finds its classes at run time."""
     if entry is None:
         return {path for path, module in project.modules.items() if not is_test(path, module)}, []
-    reached = _reachable(project, entry)
+    reached = reached_from(project, entry)
     if any(loop.path in reached for loop in loops) or any(_is_outlined(project.modules[path]) for path in reached):
         return reached, []
     package = entry.split("/")[0] + "/" if "/" in entry else ""
@@ -308,28 +309,6 @@ def _wanted(project: Project, entry: str | None, loops: list[TrainingLoop]) -> t
         "which a registry or a config may name at run time",
     )  # fmt: skip
     return near, [said]
-
-
-def _reachable(project: Project, entry: str) -> set[str]:
-    """Files that a file imports, directly or not, itself included; packages on the way too."""
-    found: set[str] = set()
-    queue = [entry]
-    while queue:
-        path = queue.pop()
-        module = project.modules.get(path)
-        if module is None or path in found:
-            continue
-        found.add(path)
-        for full in sorted(module.symbols.imported):
-            parts = full.split(".")
-            for end in range(1, len(parts) + 1):
-                other = project.find_module(".".join(parts[:end]), module)
-                if other is not None:
-                    queue.append(other.path)
-    return found
-
-
-# ---- what there is to say
 
 
 def _converted(loop: TrainingLoop, made: Plan) -> Finding:

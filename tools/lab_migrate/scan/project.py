@@ -7,8 +7,9 @@ from collections.abc import Collection, Mapping, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 
-from lab_migrate.analysis import CallGraph, Module, Project, TrainingLoop, find_loops
+from lab_migrate.analysis import CallGraph, TrainingLoop, find_loops
 from lab_migrate.analysis.events import Event
+from lab_migrate.analysis.reached import reached_from
 from lab_migrate.analysis.test_files import is_test
 from lab_migrate.findings import Finding, Status
 from lab_migrate.profile import OWN, Profile, read_own, shipped_profiles
@@ -113,7 +114,7 @@ def _entries(
         if fact.entry is None and script is None and not named:
             continue
         line, how = fact.entry or (script or 1, OWN if named else "script")
-        reached = _imported(reading.project, fact.path) if fact.path in reading.project.modules else {fact.path}
+        reached = reached_from(reading.project, fact.path) if fact.path in reading.project.modules else {fact.path}
         entries.append(
             Entry(
                 fact.path,
@@ -139,26 +140,6 @@ def _trainers(roles: Sequence[RoleUse], tests: Collection[str]) -> list[RoleUse]
 
 def _at(use: RoleUse) -> str:
     return f"{use.name} ({use.path}:{use.line})"
-
-
-def _imported(project: Project, path: str) -> set[str]:
-    """The files of the project that importing one file brings in, itself included."""
-    found: set[str] = set()
-    queue = [project.modules[path]]
-    while queue:
-        module = queue.pop()
-        if module.path in found:
-            continue
-        found.add(module.path)
-        for name in sorted(module.symbols.imported):
-            target = _module(project, name, module) or _module(project, name.rpartition(".")[0], module)
-            if target is not None:
-                queue.append(target)
-    return found
-
-
-def _module(project: Project, name: str, importer: Module) -> Module | None:
-    return project.find_module(name, importer) if name else None
 
 
 def _roles(reading: Reading, graph: CallGraph, profiles: list[Profile]) -> list[RoleUse]:

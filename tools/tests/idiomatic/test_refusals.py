@@ -286,3 +286,12 @@ def test_reserved_names_are_lightnings_own() -> None:
     from lab_migrate.idiomatic.reserved import RESERVED
 
     assert {name for name in dir(lightning.LightningModule()) if not name.startswith("_")} == RESERVED
+
+
+def test_an_epoch_under_a_condition_is_said_to_be_one() -> None:
+    """With the loop's line, not that there is none."""
+    train = "def train():\n    for x, y in loader:\n" + STEP
+    text = program(f"{START}{train}for epoch in range(2):\n    if epoch:\n        train()\n")
+    line = text.splitlines().index("for epoch in range(2):") + 1
+    said = rewritten(text).messages
+    assert any(f"the loop at line {line} calls it within another statement" in one for one in said), said

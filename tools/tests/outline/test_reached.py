@@ -213,6 +213,21 @@ def test_a_framework_is_reached_through_any_import(project: Make, imports: str) 
     assert {(one.path, one.code) for one in findings} == {("lab/model.py", "LM201")}
 
 
+@pytest.mark.parametrize(
+    "looks",
+    [
+        "for name in names:\n    __import__(f'agents.{name}')\n",
+        "import importlib\nfor name in names:\n    importlib.import_module(f'agents.{name}')\n",
+        "def register():\n    pass\n",
+    ],
+)
+def test_a_package_that_looks_for_its_own_files_brings_them_in(project: Make, looks: str) -> None:
+    """And nothing else: not the tutorial beside it."""
+    root = project({"agents/__init__.py": looks, "agents/a.py": SCRIPT, "own/b.py": SCRIPT, "main.py": "import agents"})
+    paths = {one.path for one in convert_project(root, entry="main.py").findings if one.code == "LM201"}
+    assert paths == ({"agents/a.py"} if "import_" in looks or "__import__" in looks else {"agents/a.py", "own/b.py"})
+
+
 def test_a_function_that_a_file_has_from_a_star_import_is_followed(project: Make) -> None:
     """However common its name: here the loop calls it by that alone."""
     update = "def update(batch):\n    model(batch).mean().backward()\n    optimizer.step()\n"

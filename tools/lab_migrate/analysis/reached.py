@@ -1,0 +1,39 @@
+"""Which files of a project a file brings in when it is imported, or run."""
+
+from __future__ import annotations
+
+import ast
+
+from lab_migrate.analysis.sources import Module, Project
+from lab_migrate.analysis.symbols import dotted
+
+__all__ = ["reached_from"]
+
+#: A package that calls one of these as it is imported looks for its own files: each registers a model, a data set.
+_BY_NAME = ("__import__", "import_module", "importlib.import_module", "pkgutil.iter_modules", "pkgutil.walk_packages")
+
+
+def reached_from(project: Project, entry: str) -> set[str]:
+    """Files that a file imports, directly or not, itself included; packages on the way too."""
+    found: set[str] = set()
+    queue = [entry]
+    while queue:
+        path = queue.pop()
+        module = project.modules.get(path)
+        if module is None or path in found:
+            continue
+        found.add(path)
+        for full in sorted(module.symbols.imported):
+            parts = full.split(".")
+            for end in range(1, len(parts) + 1):
+                other = project.find_module(".".join(parts[:end]), module)
+                if other is not None:
+                    queue.append(other.path)
+        if module.is_package and _imports_by_name(module):
+            folder = path.removesuffix("__init__.py")
+            queue += [one for one in project.modules if one.startswith(folder) and "/" not in one[len(folder) :]]
+    return found
+
+
+def _imports_by_name(module: Module) -> bool:
+    return any(isinstance(node, ast.Call) and dotted(node.func) in _BY_NAME for node in module.symbols.top.own)
