@@ -100,7 +100,9 @@ def test_an_evaluation_that_differs_is_noted_where_it_is_first(
 
 
 @pytest.mark.parametrize(
-    "migrated", [Evaluation(), Evaluation(loss=Outer()), Evaluation(mode=torch.inference_mode)], ids=str
+    "migrated",
+    [Evaluation(), Evaluation(loss=Outer()), Evaluation(mode=torch.inference_mode)],
+    ids=["the same", "the loss is a module", "inference mode"],
 )
 def test_the_same_evaluation_is_not_noted(tmp_path: Path, migrated: Evaluation) -> None:
     """Also with a loss that is a module on one side, or in another mode without a graph; and it counts as exercised."""
