@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import copy
 import itertools
+import math
 import random
 import types
 from collections.abc import Callable, Iterator
@@ -140,7 +141,21 @@ def looped() -> Callable[[], float]:
     return lambda: state.more() + len(root["children"])
 
 
+def a_module_that_an_object_holds() -> Callable[[], float]:
+    """As a backend that is made when it is first asked for: the object is made again, and what it holds is imported."""
+    made: dict[str, Stat] = {}
+
+    def factor() -> float:
+        if "one" not in made:
+            made["one"] = Stat()
+            made["one"].library = math  # type: ignore[attr-defined]
+        return float(made["one"].library.sqrt(made["one"].more()))  # type: ignore[attr-defined]
+
+    return factor
+
+
 PROGRAMS: dict[str, Callable[[], Callable[[], float]]] = {
+    "a module that an object holds": a_module_that_an_object_holds,
     "a tensor that is changed through .data": through_data,
     "a tensor that is changed through numpy": through_numpy,
     "an object in a set": lambda: of({Stat()}, lambda held: next(iter(held))),

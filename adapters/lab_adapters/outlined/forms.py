@@ -9,6 +9,8 @@ import enum
 import fractions
 import functools
 import pathlib
+import sys
+import types
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -42,9 +44,20 @@ def _member(name: str, target: Any) -> Any:
     return type(target)[name]
 
 
+def _named(module: types.ModuleType) -> str:
+    """Without asking it: a lazy one would be imported."""
+    return str(object.__getattribute__(module, "__dict__").get("__name__", ""))
+
+
+def _module(name: str, target: Any) -> Any:
+    """The one that the program has imported: reading a checkpoint imports nothing."""
+    return sys.modules.get(name, target)
+
+
 _FORMS = (
     # First: a member may be an int or a str, too.
     Form("enum", enum.Enum, lambda value: value.name, _member),
+    Form("module", types.ModuleType, _named, _module),
     _by("complex", complex, lambda value: [value.real, value.imag], lambda parts: complex(*parts)),
     _by("fraction", fractions.Fraction, str, fractions.Fraction),
     _by("decimal", decimal.Decimal, str, decimal.Decimal),
