@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from xxhash import xxh3_64_intdigest, xxh3_128_digest
 
-__all__ = ["DIGEST_BYTES", "digest_bytes", "digest_tensor", "plain_of"]
+__all__ = ["DIGEST_BYTES", "NO_GRADIENT", "digest_bytes", "digest_tensor", "plain_of"]
 
 DIGEST_BYTES = 16
 _PLAIN = frozenset({Tensor, torch.nn.Parameter})
@@ -24,6 +24,10 @@ _PLAIN = frozenset({Tensor, torch.nn.Parameter})
 def digest_bytes(data: bytes | memoryview) -> bytes:
     """16-byte digest of plain bytes, in a domain of its own: it never equals a tensor's except by chance."""
     return xxh3_128_digest(data, 0x6C61622D706172)
+
+
+NO_GRADIENT = digest_bytes(b"no gradient")
+"""Of a parameter that has none, which differs from zeros."""
 
 
 def digest_tensor(tensor: Tensor) -> bytes:

@@ -12,10 +12,11 @@ import numpy.typing as npt
 
 from lab_parity.canonical import BY_PARAMETER, canonical_keys, prefix_of
 from lab_parity.consequence import CALLED
+from lab_parity.digest import NO_GRADIENT
 from lab_parity.keys import AROUND, Key
 from lab_parity.trace import Step
 
-__all__ = ["PIECES", "Pairing", "Pairs", "Side", "by_initial_weights", "same_settings", "settings_of"]
+__all__ = ["PIECES", "Pairing", "Pairs", "Side", "idle_parameters", "same_settings", "settings_of"]
 
 
 PIECES = (
@@ -39,10 +40,10 @@ def same_settings(a: Mapping[str, object], b: Mapping[str, object]) -> bool:
 class Side:
     """One side of a comparison: its canonical names, and the texts behind the digests of the step seen last."""
 
-    def __init__(self, renamed: Mapping[str, Mapping[str, str]] | None = None) -> None:
+    def __init__(self) -> None:
         self._prefixes: dict[str, str] = {}
         self._layouts: dict[tuple[str, str], list[Key]] = {}
-        self._renamed = {optimizer: dict(names) for optimizer, names in (renamed or {}).items()}
+        self._renamed: dict[str, dict[str, str]] = {}
         self.texts: Mapping[str, str] = {}
         self.outside: set[str] = set()
 
@@ -84,7 +85,21 @@ class Side:
     def rename(self, step: Step, names: Mapping[str, str]) -> None:
         """From now on an optimizer's parameters have other names; `step` is its first one."""
         self._renamed[step.optimizer] = dict(names)
-        self._layouts = {key: known for key, known in self._layouts.items() if key[0] != step.optimizer}
+        self._forget(step.optimizer)
+
+    def prefixes(self, step: Step) -> list[str]:
+        """What an optimizer's names may leave out, the longest first; `step` is its first one."""
+        idle = {name for name, _ in idle_parameters(step, step.keys)}
+        parts = prefix_of(key for key in step.keys if key.name not in idle).split(".")[:-1]
+        return ["".join(f"{part}." for part in parts[:end]) for end in range(len(parts), -1, -1)]
+
+    def leave_out(self, step: Step, prefix: str) -> None:
+        """From now on an optimizer's names leave `prefix` out; `step` is its first one."""
+        self._prefixes[step.optimizer] = prefix
+        self._forget(step.optimizer)
+
+    def _forget(self, optimizer: str) -> None:
+        self._layouts = {key: known for key, known in self._layouts.items() if key[0] != optimizer}
 
 
 def _renamed(key: Key, names: Mapping[str, str], roots: Mapping[str, str]) -> str:
@@ -117,16 +132,43 @@ def _roots(names: Mapping[str, str]) -> dict[str, str]:
     return {root: others.pop() for root, others in found.items() if len(others) == 1}
 
 
-def _by_initial_weights(a: Step, keys_a: Sequence[Key], b: Step, keys_b: Sequence[Key]) -> dict[str, str]:
-    """As `by_initial_weights`, of an optimizer's first step on both sides."""
-    mine, other = (
-        {key.name: digest.tobytes() for key, digest in zip(keys, step.digests, strict=True) if key.phase == "config"}
-        for keys, step in ((keys_a, a), (keys_b, b))
-    )
-    return by_initial_weights(mine, other)
+@attrs.frozen(slots=True, eq=False)
+class _Named:
+    """An optimizer's parameters at its first step, under names that leave `prefix` out; `trained` have gradients."""
+
+    prefix: str
+    initial: Mapping[str, bytes]
+    trained: Collection[str]
+
+    @classmethod
+    def of(cls, step: Step, prefix: str) -> _Named:
+        """At the optimizer's first step."""
+        keys = canonical_keys(step.keys, prefix)
+        initial = _initial(step, keys)
+        return cls(prefix, initial, initial.keys() - {name for name, _ in idle_parameters(step, keys)})
+
+    def shared(self, other: _Named) -> int:
+        """How many parameters have one name and one value; 0 where both sides train what the other does not."""
+        mine, theirs = set(self.trained), set(other.trained)
+        if not (mine <= theirs or theirs <= mine) or any(self.initial[n] != other.initial[n] for n in mine & theirs):
+            return 0
+        return sum(other.initial.get(name) == digest for name, digest in self.initial.items()) if mine & theirs else 0
 
 
-def by_initial_weights(a: Mapping[str, bytes], b: Mapping[str, bytes]) -> dict[str, str]:
+def idle_parameters(step: Step, keys: Sequence[Key]) -> list[tuple[str, int]]:
+    """The parameters that have no gradient in a step, with their rows."""
+    return [
+        (key.name, place)
+        for place, key in enumerate(keys)
+        if key.phase == "grad" and step.digests[place].tobytes() == NO_GRADIENT
+    ]
+
+
+def _initial(step: Step, keys: Sequence[Key]) -> dict[str, bytes]:
+    return {key.name: digest.tobytes() for key, digest in zip(keys, step.digests, strict=True) if key.phase == "config"}
+
+
+def _by_initial_weights(a: Mapping[str, bytes], b: Mapping[str, bytes]) -> dict[str, str]:
     """The second side's names in the first side's words, where names differ and all initial weights agree, in order.
 
     Models that lie beside each other on one side and in one holder on the other share no path. Empty where the names
@@ -170,6 +212,7 @@ class Pairing:
         self.notes: dict[str, None] = {}
         self._beside: dict[str, dict[str, None]] = {}
         self._known: dict[tuple[str, str, str], Pairs] = {}
+        self._idle: dict[tuple[str, str, str], tuple[dict[str, int], dict[str, int]]] = {}
 
     def buffers_beside(self) -> list[str]:
         """A note a side that alone has buffers of modules beside the trained one; other steps may compare them."""
@@ -182,12 +225,8 @@ class Pairing:
 
     def of(self, a: Step, b: Step) -> Pairs:
         """The pairs of two steps, in `a`'s order; what has no partner goes to `unmatched` or `notes`."""
+        self._match_names(a, b)
         keys_a, keys_b = self.a.keys(a), self.b.keys(b)
-        names = _by_initial_weights(a, keys_a, b, keys_b)
-        if names:
-            self.b.rename(b, names)
-            self.notes.setdefault("parameters have other names on the two sides: matched by their initial weights")
-            keys_b = self.b.keys(b)
         layouts = (a.optimizer, a.layout, b.layout)
         if layouts not in self._known:
             if len(set(keys_a)) != len(keys_a) or len(set(keys_b)) != len(keys_b):
@@ -200,8 +239,10 @@ class Pairing:
             # What is reduced is a parameter's gradient, or the name of a call.
             self.tensors |= {(a.optimizer, key.name) for key in matched if key.phase in BY_PARAMETER - {"reduce"}}
             losses = {key.micro for key in matched if key.phase == "loss"}
-            self._note_unmatched("first", self.a, keys_a, {*keys_b, *matched}, losses)
-            self._note_unmatched("second", self.b, keys_b, {*keys_a, *partners}, losses)
+            idle = [self._idle_alone(*side) for side in ((a, keys_a, {*keys_b}), (b, keys_b, {*keys_a}))]
+            self._note_unmatched("first", self.a, keys_a, {*keys_b, *matched}, losses, idle[0])
+            self._note_unmatched("second", self.b, keys_b, {*keys_a, *partners}, losses, idle[1])
+            self._idle[layouts] = idle[0], idle[1]
             self._known[layouts] = Pairs(
                 np.array([left for left, _ in both], np.intp),
                 np.array([right for _, right in both], np.intp),
@@ -209,18 +250,73 @@ class Pairing:
                 [place for place, key in enumerate(matched) if key.phase == "rng"],
                 Counter(key.phase for key in matched),
             )
+        for which, step, alone in zip(("first", "second"), (a, b), self._idle[layouts], strict=True):
+            for name, place in alone.items():
+                if step.digests[place].tobytes() != NO_GRADIENT:
+                    self.unmatched.setdefault(f"only in the {which} trace: grad {name}")
         return self._known[layouts]
+
+    def _match_names(self, a: Step, b: Step) -> None:
+        """Where an optimizer's first step shows other names on the two sides, they get those of the first side."""
+        sides = ((self.a, a), (self.b, b))
+        if not all(key.phase == "config" for step in (a, b) for key in step.keys[:1]):
+            return
+        names = [{key.name for key in side.keys(step) if key.phase == "config"} for side, step in sides]
+        if names[0] == names[1] or not all(names):
+            return
+        weights = [_initial(step, side.keys(step)) for side, step in sides]
+        renamed = _by_initial_weights(weights[0], weights[1])
+        if not renamed and not self._match_trained(a, b):
+            idle = [{name for name, _ in idle_parameters(step, side.keys(step))} for side, step in sides]
+            trained = [
+                {name: first for name, first in known.items() if name not in still}
+                for known, still in zip(weights, idle, strict=True)
+            ]
+            renamed = _by_initial_weights(trained[0], trained[1])
+        if renamed:
+            self.b.rename(b, renamed)
+            self.notes.setdefault("parameters have other names on the two sides: matched by their initial weights")
+
+    def _match_trained(self, a: Step, b: Step) -> bool:
+        """Leave out of the names what makes one side's trained parameters a part of the other's, if anything does.
+
+        One optimizer may have been given what is not trained, too (a frozen part, a teacher); or lack what is.
+        """
+        sides = [
+            [_Named.of(step, prefix) for prefix in side.prefixes(step)] for side, step in ((self.a, a), (self.b, b))
+        ]
+        pairs = [(mine.shared(other), mine, other) for mine in sides[0] for other in sides[1]]
+        shared, mine, other = max(pairs, key=lambda pair: pair[0])
+        if not shared:
+            return False
+        self.a.leave_out(a, mine.prefix)
+        self.b.leave_out(b, other.prefix)
+        return True
+
+    def _idle_alone(self, step: Step, keys: Sequence[Key], others: set[Key]) -> dict[str, int]:
+        """Parameters without a gradient that only this side's optimizer has, and the rows that say so."""
+        return {name: place for name, place in idle_parameters(step, keys) if keys[place] not in others}
 
     def known(self, optimizer: str, a: str, b: str) -> Pairs | None:
         """The pairs of two layouts that have been met, or None."""
         return self._known.get((optimizer, a, b))
 
     def _note_unmatched(
-        self, which: str, side: Side, keys: Sequence[Key], others: set[Key], losses: Collection[int]
+        self,
+        which: str,
+        side: Side,
+        keys: Sequence[Key],
+        others: set[Key],
+        losses: Collection[int],
+        idle: Collection[str],
     ) -> None:
         by_hand = not any(key.field == "hyper" for key in others)
         for key in keys:
             if key in others:
+                continue
+            if key.name in idle and key.phase in BY_PARAMETER:
+                what = f"only the {which} run's optimizer has {len(idle)} parameters that get no gradient"
+                self.notes.setdefault(f"{what}: not compared")
                 continue
             if by_hand and (key.phase == "optimizer" or (key.phase == "rng" and key.micro < 0)):
                 self.notes.setdefault(f"settings and state are only in the {which} trace: the other updates by hand")

@@ -141,3 +141,86 @@ def test_parameters_that_have_other_names_and_values_are_not_missing(tmp_path: P
     cause = lab_parity.diagnose(tmp_path / "a", tmp_path / "b")
     assert cause is not None
     assert cause.name != "missing"
+
+
+class Headed(nn.Module):
+    """A frozen body and a head."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.head = nn.Linear(4, 8), nn.Linear(8, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Of both."""
+        made: Tensor = self.head(self.body(x))
+        return made
+
+
+class Around(nn.Module):
+    """A framework's shell: it holds a frozen teacher, too."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model, self.teacher = model, nn.Linear(4, 2).requires_grad_(False)
+
+
+def fine_tune(given: str, *, lr: float = 0.1, thaws: bool = False, frozen: bool = True) -> None:
+    """Three steps of the head, with the optimizer `given` what is trained, the model, or all that a shell holds."""
+    torch.manual_seed(0)
+    model = Headed()
+    model.body.requires_grad_(not frozen)
+    shell = Around(model)
+    every = {
+        "trained": [parameter for parameter in model.parameters() if parameter.requires_grad],
+        "model": list(model.parameters()),
+        "shell": list(shell.parameters()),
+    }
+    if given != "shell":
+        del shell
+    optimizer = torch.optim.AdamW(every[given], lr=lr)
+    for step in range(3):
+        if thaws and step == 1:
+            model.body.requires_grad_(True)
+        optimizer.zero_grad()
+        model(torch.ones(3, 4)).square().mean().backward()
+        optimizer.step()
+
+
+def judged(folder: Path, legacy: str, migrated: str, **faults: Any) -> Verdict:
+    """The verdict on two ways to give an optimizer its parameters."""
+    thaws = faults.pop("thaws", False)
+    for name, given, settings in (("a", legacy, {}), ("b", migrated, faults)):
+        with lab_parity.record(folder / name, capture=range(3)):
+            fine_tune(given, thaws=thaws, **settings)
+    return lab_parity.compare(folder / "a", folder / "b")
+
+
+@pytest.mark.parametrize(
+    ("legacy", "migrated", "thaws"),
+    [("trained", "model", False), ("shell", "trained", False), ("model", "shell", True), ("trained", "shell", False)],
+)
+def test_an_optimizer_may_be_given_what_is_not_trained_too(
+    tmp_path: Path, legacy: str, migrated: str, thaws: bool
+) -> None:
+    """A frozen body, a teacher in the shell: they get no gradient; what thaws later is compared."""
+    verdict = judged(tmp_path, legacy, migrated, thaws=thaws)
+    assert verdict.rung == "identical", (verdict.first, verdict.reasons)
+    assert any("get no gradient: not compared" in note for note in verdict.notes)
+    assert verdict.coverage.tensors == (4 if thaws else 2)
+
+
+def test_what_only_one_side_trains_is_no_pass(tmp_path: Path) -> None:
+    """The other optimizer thaws a body that the first one does not have; nothing else tells in the last step."""
+    for name, given in (("a", "trained"), ("b", "model")):
+        with lab_parity.record(tmp_path / name):
+            fine_tune(given, thaws=True)
+    assert lab_parity.compare(tmp_path / "a", tmp_path / "b").exit_code != 0
+
+
+@pytest.mark.parametrize(("faults", "cause"), [({"lr": 0.2}, "lr"), ({"frozen": False}, "missing")])
+def test_a_fault_beside_what_is_not_trained_has_its_name(tmp_path: Path, faults: dict[str, Any], cause: str) -> None:
+    """A wrong rate is no parameter that an optimizer lacks; a body that is not frozen is one."""
+    verdict = judged(tmp_path, "trained", "model", **faults)
+    found = lab_parity.diagnose(tmp_path / "a", tmp_path / "b", verdict=verdict)
+    assert found is not None
+    assert found.name == cause

@@ -26,8 +26,7 @@ from lab_parity.verdict import Verdict
 __all__ = ["cause_names", "diagnose"]
 
 _OTHERS = 3
-_MOMENTS = {"config": "before", "batch": "before", "loss": "after", "param": "after", "buffer": "after"}
-_PHASES = {"config": "param"}
+_MOMENTS = {"batch": "before", "loss": "after", "param": "after", "buffer": "after"}
 
 
 def cause_names() -> list[str]:
@@ -133,5 +132,5 @@ def _agrees(captured: CapturedStep, key: Key, digest: bytes) -> bool:
     """True also where the two cannot be compared: a number that was kept as a tensor, a sparse one as a dense one."""
     if key.phase not in _MOMENTS:
         return True
-    tensor = captured.tensors.get(Key5(_PHASES.get(key.phase, key.phase), *key[1:], _MOMENTS[key.phase]))
+    tensor = captured.tensors.get(Key5(*key, _MOMENTS[key.phase]))
     return tensor is None or digest in (digest_tensor(tensor), device_digest(tensor))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import attrs
 
 from lab_parity.ledger import Drawn
-from lab_parity.pairing import Side
+from lab_parity.pairing import Side, idle_parameters
 from lab_parity.trace import End, Key, Step, Trace
 
 __all__ = ["History", "PastStep", "read_history"]
@@ -19,13 +19,14 @@ _MOST = 100_000
 
 @attrs.frozen(slots=True, eq=False)
 class PastStep:
-    """One step: its batches' digests, by micro-step; its hyperparameters by parameter; its fingerprints by key."""
+    """One step: its batches' digests, by micro-step; its hyperparameters by parameter; those without a gradient."""
 
     step: int
     optimizer: str
     micro_steps: int
     batches: Sequence[tuple[bytes, ...]]
     hyper: Mapping[str, Mapping[str, Any]]
+    idle: Collection[str] = ()
 
 
 @attrs.frozen(slots=True, eq=False)
@@ -44,9 +45,8 @@ class History:
     ledger: tuple[Sequence[Drawn], Sequence[Drawn]] | None = None
 
 
-def read_history(trace: Trace, at: int, renamed: Mapping[str, Mapping[str, str]] | None = None) -> History:
-    """Read a trace; `keys` are those of step `at`. `renamed` are other names of each optimizer's parameters."""
-    side = Side(renamed)
+def read_history(trace: Trace, at: int, side: Side) -> History:
+    """Read a trace; `keys` are those of step `at`. `side` knows what parameters are called."""
     steps: list[PastStep] = []
     at_step: dict[Key, tuple[bytes, float]] = {}
     ledger: tuple[Sequence[Drawn], Sequence[Drawn]] | None = None
@@ -88,4 +88,5 @@ def _past(item: Step, keys: Sequence[Key], side: Side, known: dict[str, Mapping[
             if name not in known:
                 known[name] = json.loads(side.texts.get(name, "{}"))
             hyper[key.name] = known[name]
-    return PastStep(item.step, item.optimizer, item.micro_steps, [tuple(batch) for batch in batches], hyper)
+    idle = frozenset(name for name, _ in idle_parameters(item, keys))
+    return PastStep(item.step, item.optimizer, item.micro_steps, [tuple(batch) for batch in batches], hyper, idle)

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from lab_parity.canonical import BY_PARAMETER
 from lab_parity.diagnose.history import History, read_history
-from lab_parity.pairing import Side, by_initial_weights
+from lab_parity.pairing import Pairing, Side
 from lab_parity.record.capture_file import CapturedStep, Key5, ModuleFacts, captures_beside, read_capture
-from lab_parity.trace import Trace
+from lab_parity.trace import Step, Trace
 from lab_parity.verdict import Divergence, Verdict
 
 T = TypeVar("T")
@@ -173,20 +173,18 @@ class Scene:
 
 def read_runs(a: Trace, b: Trace, step: int) -> tuple[Run, Run]:
     """Both sides, under the names that the comparison gives them. Raises TraceError for a damaged file."""
-    legacy, migrated = read_run(a, step), read_run(b, step)
-    weights: list[dict[str, dict[str, bytes]]] = [{}, {}]
-    for known, run in zip(weights, (legacy, migrated), strict=True):
-        for (optimizer, name), digest in run.history.initial.items():
-            known.setdefault(optimizer, {})[name] = digest
-    shared = weights[0].keys() & weights[1].keys()
-    found = {optimizer: by_initial_weights(weights[0][optimizer], weights[1][optimizer]) for optimizer in shared}
-    renamed = {optimizer: names for optimizer, names in found.items() if names}
-    return legacy, read_run(b, step, renamed) if renamed else migrated
+    pairing = Pairing()
+    for left, right in zip(a.steps(), b.steps(), strict=False):
+        if not (isinstance(left, Step) and isinstance(right, Step)) or left.step > step:
+            break
+        if left.optimizer == right.optimizer:
+            pairing.of(left, right)
+    return _read_run(a, step, pairing.a), _read_run(b, step, pairing.b)
 
 
-def read_run(trace: Trace, step: int, renamed: Mapping[str, Mapping[str, str]] | None = None) -> Run:
-    """One side, with what is captured beside its trace. Raises TraceError for a damaged file."""
-    history = read_history(trace, step, renamed)
+def _read_run(trace: Trace, step: int, side: Side) -> Run:
+    """One side, with what is captured beside its trace."""
+    history = read_history(trace, step, side)
     paths = captures_beside(Path(trace.path))
     now, before = (
         _canonical(read_capture(paths[number]), history.side) if number in paths else None

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from lab_parity.diagnose.cause import Cause
 from lab_parity.diagnose.parameters import which
 from lab_parity.diagnose.scene import Scene
-from lab_parity.diagnose.settled import parameters_of
+from lab_parity.diagnose.settled import idle_of, parameters_of
 from lab_parity.phases import PHASES as ALL
 
 PHASES = ALL
@@ -16,9 +16,10 @@ PHASES = ALL
 def find(scene: Scene) -> Iterator[Cause]:
     """Read from both sides' parameter groups; tied weights are told by `tied`."""
     for label, (a, b) in parameters_of(scene).items():
-        for mine, other, side in ((a, b, "migrated"), (b, a, "legacy")):
+        for mine, other, side, run in ((a, b, "migrated", scene.legacy), (b, a, "legacy", scene.migrated)):
+            idle = idle_of(run.history, scene.first.step)
             parts = {part for name in other for part in name.split("|")}
-            lost = [name for name in mine if not set(name.split("|")) & parts]
+            lost = [name for name in mine if not set(name.split("|")) & parts and name not in idle]
             known = {part for name in mine for part in name.split("|")}
             # Where both have names of their own, the parameters are called otherwise, which says nothing of them.
             if lost and other and parts <= known:

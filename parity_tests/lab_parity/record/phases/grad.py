@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from lab_parity.digest import digest_bytes
+from lab_parity.digest import NO_GRADIENT
 from lab_parity.record.fingerprint import Fingerprint
 from lab_parity.record.view import OptimizerView
 from lab_parity.trace import Key, Row
 
 __all__ = ["grad_rows"]
 
-_NO_GRADIENT = digest_bytes(b"no gradient")
-
 
 def grad_rows(view: OptimizerView, fingerprint: Fingerprint) -> list[Row]:
     """One row per parameter; a missing gradient is an observation too (None differs from zeros)."""
     found = ((name, view.gradient(parameter)) for name, parameter in view.parameters())
     return [
-        Row(Key("grad", -1, name, ""), _NO_GRADIENT)
+        Row(Key("grad", -1, name, ""), NO_GRADIENT)
         if gradient is None
         else fingerprint(Key("grad", -1, name, ""), gradient)
         for name, gradient in found
