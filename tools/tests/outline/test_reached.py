@@ -351,6 +351,20 @@ BACK_AGAIN = """class Trainer:
         for batch in self.loader:
             self.train_step(batch)
 """
+#: The epochs give it to what loops over the batches.
+GIVEN = """class Net:
+    def fit(self):
+        for epoch in range(self.epochs):
+            self.run_epoch(self.loader, step_fn=self.train_step)
+
+    def run_epoch(self, batches, step_fn):
+        for batch in batches:
+            step_fn(batch)
+
+    def train_step(self, batch):
+        self.model(batch).mean().backward()
+        self.optimizer.step()
+"""
 ONCE = SEVERAL_STEPS.replace(
     "    for epoch in range(3):\n        for batches in loader:\n", "    if True:\n        if True:\n"
 )
@@ -358,8 +372,8 @@ ONCE = SEVERAL_STEPS.replace(
 
 @pytest.mark.parametrize(
     ("text", "line"),
-    [(SEVERAL_STEPS, 15), (ONCE, 3), (BACK_AGAIN, 13)],
-    ids=["a part of a step", "called once", "by a step that seems to call itself"],
+    [(SEVERAL_STEPS, 15), (ONCE, 3), (BACK_AGAIN, 13), (GIVEN, 7)],
+    ids=["a part of a step", "called once", "by a step that seems to call itself", "given the step"],
 )
 def test_a_loop_that_is_a_part_of_another_ones_step_is_no_training(project: Make, text: str, line: int) -> None:
     """Some steps of the critic for every batch, then one of the generator: the batches' loop is the training."""
