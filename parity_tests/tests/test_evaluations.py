@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
+from typing import Any
 
 import attrs
 import pytest
 import torch
 from torch import Tensor, nn
+from torch._subclasses import FakeTensorMode
 
 import lab_parity
 from lab_parity.golden import compare_with_golden, export_golden
@@ -27,7 +31,7 @@ class Evaluation:
     shift: float = 0.0
     calls: int = 3
     loss: Callable[[Tensor], Tensor] = torch.mean
-    mode: Callable[[], torch.no_grad] = torch.no_grad
+    mode: Callable[[], Any] = torch.no_grad
 
     def __call__(self, model: nn.Module) -> None:
         """Evaluate, and leave buffers, modes and, as a rule, generators as they were."""
@@ -159,3 +163,59 @@ def test_thousands_of_calls_are_counted_and_the_first_ones_looked_at(tmp_path: P
     """As a sampler makes them."""
     (note,) = told(tmp_path, Evaluation(at=(2,), calls=1100), Evaluation(at=(2,), calls=1101))
     assert "1101 times without a graph against 1100" in note
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("graph", [True, False])
+def test_a_rehearsal_is_neither_training_nor_evaluation(tmp_path: Path, graph: bool) -> None:
+    """Shapes on fake tensors and a traced model: nothing warns, is noted, or becomes a part of what is traced."""
+    model = nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.5), nn.Linear(8, 1))
+
+    def rehearse() -> list[str]:
+        with torch.set_grad_enabled(graph):
+            with FakeTensorMode(allow_non_fake_inputs=True):
+                model.eval()(torch.empty(3, 4))
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)
+                traced: Any = torch.jit.trace(model, torch.ones(3, 4), check_trace=False)  # type: ignore[no-untyped-call]
+        model.train()
+        return [node.kind() for node in traced.inlined_graph.nodes()]
+
+    expected = rehearse()
+    for name in ("a", "b"):
+        with lab_parity.record(tmp_path / name):
+            train(Evaluation())
+            assert name == "a" or rehearse() == expected
+    verdict = lab_parity.compare(tmp_path / "a", tmp_path / "b")
+    assert (verdict.rung, [note for note in verdict.notes if "evaluation" in note]) == ("identical", [])
+
+
+def test_calls_in_several_threads_are_told_apart(tmp_path: Path) -> None:
+    """What one thread's call consists of does not count by itself where another thread's call ends meanwhile."""
+
+    class Slow(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = nn.Linear(4, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            if threads and not started:
+                started.append(True)
+                threads[0].start()
+                threads[0].join()
+            found: Tensor = self.inner(x)
+            return found
+
+    model, started = Slow(), list[bool]()
+
+    def call() -> None:
+        with torch.no_grad():
+            model(torch.ones(2, 4))
+
+    threads = [Thread(target=call)]
+    with lab_parity.record(tmp_path / "a"):
+        train(None)
+        call()
+    end = lab_parity.read(tmp_path / "a").index()
+    assert end is not None
+    assert end.end.evaluated["count"] == "2"

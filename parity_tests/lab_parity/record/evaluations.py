@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from threading import get_ident
 from typing import Any, cast
 
 import attrs
@@ -60,23 +61,23 @@ class Evaluations:
     def __init__(self, notes: Notes) -> None:
         self._notes = notes
         self._evaluated = Evaluated()
-        self._outermost: nn.Module | None = None
+        self._outermost: dict[int, nn.Module] = {}
 
     @property
     def inside(self) -> bool:
-        """Whether a call is under way, which those in it belong to."""
-        return self._outermost is not None
+        """Whether a call is under way in this thread, which those in it belong to."""
+        return bool(self._outermost) and get_ident() in self._outermost
 
     def enter(self, module: nn.Module) -> None:
         """A module is called without a graph."""
         if next(module.parameters(), None) is not None:
-            self._outermost = module
+            self._outermost[get_ident()] = module
 
     def leave(self, module: nn.Module, args: Any, kwargs: Mapping[str, Any], result: Any) -> None:
         """A module's call has ended; `result` is None where it has raised."""
-        if module is not self._outermost:
+        if not self._outermost or self._outermost.get(get_ident()) is not module:
             return
-        self._outermost = None
+        del self._outermost[get_ident()]
         self._evaluated.calls += 1
         if self._evaluated.calls <= _MOST:
             self._notes.guard(self._look, args, kwargs, result)

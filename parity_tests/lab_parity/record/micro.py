@@ -24,7 +24,7 @@ from lab_parity.record.phases.batch import argument_rows, tensors_in
 from lab_parity.record.phases.loss import loss_rows
 from lab_parity.record.phases.reduce import Facts, wrapper_facts, wrapper_rows
 from lab_parity.record.phases.rng import Generators
-from lab_parity.record.uncompiled import Uncompiled, is_traced
+from lab_parity.record.uncompiled import Uncompiled, is_rehearsed, is_traced
 from lab_parity.record.window import KeptForward
 from lab_parity.trace import Key, Row
 
@@ -114,6 +114,8 @@ class MicroSteps:
             return
         without_graph = not torch.is_grad_enabled()
         if self._in_backward or (without_graph and self._evaluations.inside) or not self._active():
+            return
+        if is_rehearsed():
             return
         if without_graph:
             if not _passes_through(module):

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch._C._dynamo.eval_frame import set_eval_frame
 
-__all__ = ["Uncompiled", "is_traced", "watch_compile"]
+__all__ = ["Uncompiled", "is_rehearsed", "is_traced", "watch_compile"]
 
 #: Written to be traced.
 _TRACED = frozenset(["lab_parity.record.forward_calls", "lab_parity.record.ledger", "lab_parity.record.operations"])
@@ -37,6 +37,15 @@ def is_traced() -> bool:
     Asked in a file that is traced (`forward_calls`), it would always be so.
     """
     return torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
+
+
+def is_rehearsed() -> bool:
+    """Whether a program only wants to know what would be computed: shapes on fake tensors, or `torch.jit.trace`.
+
+    A look at such tensors has no bits, warns, or becomes a part of what is traced.
+    """
+    fake = torch._C._TorchDispatchModeKey.FAKE
+    return torch._C._get_tracing_state() is not None or torch._C._get_dispatch_mode(fake) is not None
 
 
 def watch_compile() -> Callable[[], None]:

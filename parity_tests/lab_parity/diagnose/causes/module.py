@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from lab_parity.diagnose.cause import Cause
@@ -30,7 +31,7 @@ def find(scene: Scene) -> Iterator[Cause]:
     a, b, left, right = found
     if left.dtype == right.dtype and left.shape == right.shape:
         apart = float((left.double() - right.double()).abs().max()) if left.is_floating_point() else 0.0
-        how = f"by up to {apart:.3g}"
+        how = f"by up to {apart:.3g}" if math.isfinite(apart) else "not by numbers: values are not finite"
     else:
         how = f"{left.dtype} {tuple(left.shape)} against {right.dtype} {tuple(right.shape)}"
     yield Cause(

@@ -59,9 +59,9 @@ def _tensor(what: str, name: str, a: Tensor, b: Tensor) -> Iterator[Cause]:
 
 
 def _fits(tensor: Tensor, dtype: torch.dtype) -> float:
-    """The part of the values, zeros apart, that the dtype represents."""
-    values = tensor[tensor != 0]
-    return float((values.to(dtype).to(values.dtype) == values).double().mean()) if values.numel() else 0.0
+    """The part of the values, zeros and what is not finite apart, that the dtype represents; NaN where none is left."""
+    values = tensor[(tensor != 0) & tensor.isfinite()]
+    return float((values.to(dtype).to(values.dtype) == values).double().mean())
 
 
 def _name(dtype: torch.dtype) -> str:
