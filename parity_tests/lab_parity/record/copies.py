@@ -61,7 +61,15 @@ def copies(trained: Sequence[Whole]) -> list[Copy]:
         some: Mapping[str, Tensor] = {path: parameter for path, parameter in every.items() if parameter.requires_grad}
         if some:
             wanted.append((whole.prefix, every, some))
+    # Hundreds of thousands of containers: the cheapest questions first.
+    lengths = {len(tensors) for _, every, some in wanted for tensors in (every, some)}
+    firsts = {next(iter(some)) for _, _, some in wanted}
     for thing in _containers() if wanted else ():
+        if type(thing) is list:
+            if len(thing) not in lengths or not isinstance(thing[0], Tensor):
+                continue
+        elif not any(map(thing.__contains__, firsts)):
+            continue
         for prefix, whole_of_it, some in wanted:
             places = _places(thing, whole_of_it, some)
             if places is not None:
@@ -71,10 +79,9 @@ def copies(trained: Sequence[Whole]) -> list[Copy]:
 
 def _places(thing: Any, every: Mapping[str, Tensor], trained: Mapping[str, Tensor]) -> Mapping[str, Any] | None:
     """Where each parameter's copy is; None where it is not a copy of them."""
-    # Hundreds of thousands of containers: the cheapest question first.
     if type(thing) is list:
         in_order = every if len(thing) == len(every) else trained if len(thing) == len(trained) else None
-        if in_order is not None and isinstance(thing[0], Tensor) and _holds(thing, in_order, range(len(thing))):
+        if in_order is not None and _holds(thing, in_order, range(len(thing))):
             return dict(zip(in_order, range(len(thing)), strict=True))
         return None
     path, first = next(iter(trained.items()))
