@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import random
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -17,7 +18,23 @@ settings.load_profile("untimed")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--thorough`, which CI's half hour has no room for: `make nightly` gives it."""
-    parser.addoption("--thorough", action="store_true", help="resume from every checkpoint, not from three of them")
+    parser.addoption("--thorough", action="store_true", help="all sampled cases, resumed from every checkpoint")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Of the cases of a test that is marked `sampled` the first is kept and every second one, the same each time."""
+    if config.getoption("--thorough"):
+        return
+    places: Counter[str] = Counter()
+    left_out = []
+    for item in items:
+        if item.get_closest_marker("sampled") is not None:
+            test = item.nodeid.partition("[")[0]
+            left_out += [item] if places[test] % 2 else []
+            places[test] += 1
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in set(left_out)]
 
 
 @pytest.fixture

@@ -83,6 +83,7 @@ ADVERSARIAL: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", ADVERSARIAL)
 def test_a_native_adversarial_training_has_the_bits_of_labs(native: Any, name: str) -> None:
     """Two optimizers under manual optimization: every update of both, over nine steps."""

@@ -147,6 +147,7 @@ PROJECTS: dict[str, tuple[str, ...]] = {
 }
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", PROJECTS)
 def test_the_native_training_has_the_bits_of_labs(native: Any, name: str) -> None:
     """Every batch, loss, gradient, optimizer state and parameter, over nine steps and an epoch's end."""

@@ -70,6 +70,7 @@ PROJECTS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", PROJECTS)
 def test_a_native_run_goes_on_from_labs_checkpoint(native: Any, tmp_path: Path, name: str) -> None:
     """From any step, also at an epoch's end and where an evaluation follows, to the end of the whole native run."""

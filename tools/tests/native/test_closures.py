@@ -85,6 +85,7 @@ ACCUMULATED = {
 
 
 @pytest.mark.parametrize("stepper", ["TwoPhase", "Closure"])
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", ACCUMULATED)
 def test_sam_comes_back_with_an_accumulated_loss_s_share(native: Any, name: str, stepper: str) -> None:
     """And climbs with the whole, a batch a step, as Lab does, from every checkpoint of both."""
@@ -104,6 +105,7 @@ CLIPPED: dict[str, tuple[str, ...]] = {
 
 
 @pytest.mark.parametrize("stepper", ["TwoPhase", "Closure"])
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", CLIPPED)
 def test_sam_clips_in_its_second_phase(native: Any, name: str, stepper: str) -> None:
     """As Lab does, over every step, and from every checkpoint of both; without the clip the training is another."""

@@ -47,12 +47,14 @@ PROJECTS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", PROJECTS)
 def test_a_native_evaluation_leaves_the_training_as_labs_does(native: Any, name: str) -> None:
     """Every batch, draw, loss, gradient and parameter, over nine steps with four evaluations."""
     native.identical(*PROJECTS[name])
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", PROJECTS)
 def test_a_native_training_with_such_an_evaluation_goes_on(native: Any, name: str) -> None:
     """From every checkpoint; what is evaluated at the end is the same."""

@@ -56,6 +56,7 @@ PROJECTS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", PROJECTS)
 def test_a_native_training_in_low_precision_has_the_bits_of_labs(native: Any, name: str) -> None:
     """Every batch, loss, gradient, optimizer state and parameter, over nine steps."""
@@ -78,6 +79,7 @@ def test_autocast_of_a_cpu_stays_one_on_a_gpu(native: Any) -> None:
     assert 'torch.autocast("cpu", torch.bfloat16' in module
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", PROJECTS)
 def test_a_native_training_in_low_precision_goes_on(native: Any, name: str) -> None:
     """From every checkpoint of its own and of Lab's."""

@@ -38,6 +38,7 @@ PROJECTS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", PROJECTS)
 def test_a_hook_of_the_projects_own_has_the_bits_as_a_callback(native: Any, name: str) -> None:
     """Every batch, loss, gradient and parameter, over nine steps."""

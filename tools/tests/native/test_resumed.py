@@ -37,6 +37,7 @@ RESUMED: dict[str, tuple[str, ...]] = {
 BETWEEN = ("one batch a step", "two batches a step", "a generator and its critic")
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(("name", "at"), [*((name, 4) for name in RESUMED), *((name, 5) for name in BETWEEN)])
 def test_a_native_run_resumes_in_the_middle_of_a_pass(native: Any, tmp_path: Path, name: str, at: int) -> None:
     """From its own checkpoint, also of a step that was evaluated after, it ends with the bits of the whole run."""

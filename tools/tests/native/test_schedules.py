@@ -66,12 +66,14 @@ PROJECTS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", PROJECTS)
 def test_a_native_schedule_is_asked_when_labs_is(native: Any, name: str) -> None:
     """Every hyperparameter, gradient and parameter, over nine updates."""
     native.identical(*PROJECTS[name])
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", PROJECTS)
 def test_a_native_training_with_such_a_schedule_goes_on(native: Any, name: str) -> None:
     """From every checkpoint."""

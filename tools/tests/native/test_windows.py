@@ -88,12 +88,14 @@ PROJECTS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", PROJECTS)
 def test_steps_by_hand_have_the_bits_of_labs(native: Any, name: str) -> None:
     """Every batch, loss, gradient and parameter, over nine steps."""
     native.identical(*PROJECTS[name])
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", PROJECTS)
 def test_steps_by_hand_go_on(native: Any, name: str) -> None:
     """From every checkpoint of its own and of Lab's."""
