@@ -9,7 +9,7 @@ help:
 	@echo "make demo    the main job on the example projects: scan, convert, train both, verdict"
 	@echo "make test    all tests"
 	@echo "make check   lint, format, types"
-	@echo "make nightly 2,200 generated Lab projects, trained at every level, and level L3 resumed from every checkpoint (an hour)"
+	@echo "make nightly 2,200 generated Lab projects, trained at every level, all sampled cases (hours)"
 	@echo "make bench   benchmarks (not part of the tests)"
 	@echo "make docs    the reference pages that are made from the code"
 	@echo "make format  format the sources"
