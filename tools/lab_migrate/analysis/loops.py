@@ -16,7 +16,7 @@ import attrs
 from lab_migrate.analysis.calls import Call, CallGraph
 from lab_migrate.analysis.events import BACKWARD, STEP, ZERO, Event, events_in, events_of, handed_over
 from lab_migrate.analysis.sources import Project, read_project
-from lab_migrate.analysis.symbols import Function, dotted, own_nodes
+from lab_migrate.analysis.symbols import Class, Function, dotted, own_nodes
 from lab_migrate.analysis.test_files import is_test
 
 LoopNode = ast.For | ast.While | ast.AsyncFor
@@ -165,9 +165,15 @@ class _Search:
         return [
             loop
             for loop in loops
-            if not (loop.owner.cls is not None and loop.owner.name == "forward")
+            if not (loop.owner.cls is not None and loop.owner.name == "forward" and self._may_be_module(loop.owner.cls))
             if not {BACKWARD, STEP} <= self.exposed(loop.owner) or not called_in_loops(loop)
         ]
+
+    def _may_be_module(self, cls: Class) -> bool:
+        """Whether it has a base that the project does not define: a trainer's own `forward` is an epoch."""
+        lineage = self.graph.lineage(cls)
+        known = {one.name for one in lineage} | {"object", "ABC"}
+        return any(dotted(base).rpartition(".")[2] not in known for one in lineage for base in one.node.bases)
 
     def exposed(self, function: Function) -> frozenset[str]:
         """The kinds of events that calling a function runs outside its own training loops.

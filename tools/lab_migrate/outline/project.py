@@ -200,7 +200,7 @@ def _handed_through(function: Function, call: ast.Call) -> list[Edit]:
     module = function.module
     start, end = module.start(call.func), module.end(call.func)
     bare = any(
-        isinstance(node, ast.Expr | ast.Assign | ast.AnnAssign | ast.AugAssign | ast.Return) and node.value is call
+        isinstance(node, ast.Expr | ast.Assign | ast.AnnAssign | ast.AugAssign) and node.value is call
         for node in function.own
     )
     head = f"yield from {runtime_name(module)}.call("

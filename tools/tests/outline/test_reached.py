@@ -411,6 +411,39 @@ def test_a_loop_in_a_modules_forward_is_no_training(project: Make) -> None:
     assert [finding.line for finding in conversion.findings if finding.code == "LM201"] == [18]
 
 
+def test_a_trainers_forward_is_an_epoch(project: Make) -> None:
+    """It is no module: `forward(loader, training=True)` loops over the batches."""
+    text = "class Base(object):\n    pass\n\n\nclass Trainer(Base):\n    def forward(self, loader):\n"
+    loop = "".join(f"    {line}\n" for line in SCRIPT.splitlines()[1:4])
+    for base, lines in [("object", [7]), ("nn.Module", [])]:
+        conversion = convert_project(project({"train.py": text.replace("object", base) + loop}))
+        assert [finding.line for finding in conversion.findings if finding.code == "LM201"] == lines
+
+
+RETURNED = """class Trainer:
+    def forward(self, loader, training=False):
+        for batch in loader:
+            self.model(batch).mean().backward()
+            self.optimizer.step()
+        return {"loss": 1}
+
+    def train(self, loader):
+        return self.forward(loader, training=True)
+
+
+trainer = Trainer()
+for epoch in range(3):
+    results = trainer.train(loader)
+"""
+
+
+def test_what_a_method_returns_of_an_epoch_is_handed_through(project: Make) -> None:
+    """In brackets: `return yield from` is no Python."""
+    conversion = convert_project(project({"train.py": RETURNED}))
+    assert [finding.code for finding in conversion.findings] == ["LM201"]
+    assert "return (yield from outlined.call(self.forward, loader, training=True))" in conversion.changes[0].after
+
+
 NEXT = """for epoch in range(3):
     model(x).mean().backward()
     optimizer.step()
