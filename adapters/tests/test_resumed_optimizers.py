@@ -45,6 +45,29 @@ class Sharp(torch.optim.Optimizer):
             group["lr"] *= 0.9
 
 
+class StandIn(torch.optim.Optimizer):
+    """Of torch's class by name alone: it has no groups, only an optimizer that it saves (as public OptimRegime)."""
+
+    def __init__(self, params: Any) -> None:
+        self.inner = torch.optim.Adam(params, lr=0.1)
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """The inner one's."""
+        self.inner.zero_grad(set_to_none)
+
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        """The inner one's."""
+        self.inner.step()
+
+    def state_dict(self) -> dict[str, Any]:
+        """The inner one's."""
+        return {"inner": self.inner.state_dict()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """The inner one's."""
+        self.inner.load_state_dict(state_dict["inner"])
+
+
 class Wrapping:
     """No optimizer of torch's; saves its count and forgets the optimizer inside."""
 
@@ -102,7 +125,7 @@ class Halves:
         self.slow = state["slow"]
 
 
-@pytest.mark.parametrize("kind", [Counting, Sharp, Wrapping, Halves])
+@pytest.mark.parametrize("kind", [Counting, Sharp, StandIn, Wrapping, Halves])
 def test_what_a_state_dict_leaves_out_is_resumed_too(checkpoint: Any, kind: Callable[[Any], Any]) -> None:
     """Counts, momentum of an inner optimizer, and groups that two of them share."""
 

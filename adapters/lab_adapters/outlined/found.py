@@ -109,7 +109,8 @@ def _visit(path: str, value: Any, depth: int, found: Found, seen: set[int]) -> N
     if isinstance(value, torch.utils.data.DataLoader):
         found.loaders[_free(path, found.loaders)] = value
         return
-    if isinstance(value, torch.optim.Optimizer):
+    # One that is of the class only in order to stand in for another, which it holds, was never made an optimizer.
+    if isinstance(value, torch.optim.Optimizer) and hasattr(value, "param_groups"):
         found.optimizers[_free(path, found.optimizers)] = value
         return
     if all(callable(getattr(type(value), name, None)) for name in ("state_dict", "load_state_dict")):
