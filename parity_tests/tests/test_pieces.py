@@ -61,10 +61,32 @@ class LightningModule(Drawing):
         return self.forward(x)
 
 
+class CallsItself(LightningModule):
+    """As Lightning's that have a forward of their own: the module is the model."""
+
+    def training_step(self, x: Tensor) -> Tensor:
+        """The loss of one batch."""
+        loss: Tensor = self(x)
+        return loss
+
+
+class Redirected(CallsItself):
+    """A wrapper calls it, as Lightning has it do: a step stands in place of its forward for that call."""
+
+    def training_step(self, x: Tensor) -> Tensor:
+        """The loss of one batch."""
+        forward = self.forward
+        self.forward = lambda batch, number: forward(batch)  # type: ignore[assignment, misc]
+        loss: Tensor = self(x, 0)
+        self.forward = forward  # type: ignore[method-assign]
+        return loss
+
+
 def train(shape: str, settings: Settings = Settings()) -> None:
     """Four steps."""
     torch.manual_seed(0)
     kinds: dict[str, type[nn.Module]] = {"whole": Whole, "drawing": Drawing, "inline": LightningModule}
+    kinds |= {"itself": CallsItself, "redirected": Redirected}
     model = kinds[shape]()
     criterion = nn.MSELoss()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
@@ -102,6 +124,14 @@ def test_a_training_in_other_pieces_is_identical(tmp_path: Path, shapes: tuple[s
     assert verdict.rung == "identical", (verdict.first, verdict.reasons)
     assert any("in other pieces" in note for note in verdict.notes)
     assert verdict.coverage.batches < 4 * 3
+
+
+@pytest.mark.parametrize("shapes", [("drawing", "itself"), ("inline", "redirected")], ids=str)
+def test_a_lightning_module_that_is_called_is_the_model(tmp_path: Path, shapes: tuple[str, str]) -> None:
+    """By its own forward; with a step in place of that, its arguments are the step's, and it is passed through."""
+    verdict = compared(tmp_path, shapes)
+    assert verdict.rung == "identical", (verdict.first, verdict.reasons)
+    assert not any("in other pieces" in note for note in verdict.notes)
 
 
 @pytest.mark.parametrize("at", [0, 2])

@@ -268,4 +268,8 @@ def _passes_through(module: nn.Module) -> bool:
     kind = type(module).__name__
     if kind == "OptimizedModule":  # what it has compiled calls no hooks
         return False
-    return is_wrapper(module) or any(cls.__name__ == "LightningModule" for cls in type(module).__mro__)
+    return is_wrapper(module) or (
+        any(cls.__name__ == "LightningModule" for cls in type(module).__mro__)
+        # By its own forward it is the model; Lightning puts a step in place of that to have a wrapper call it.
+        and getattr(module.forward, "__func__", None) is not type(module).forward
+    )

@@ -37,12 +37,16 @@ def _read(scene: Scene) -> Iterator[Cause]:
         everyone = list(scene.legacy.history.steps[scene.first.step].hyper)
         where = which(setting.parameters, everyone, before or None)
         value = setting.b if isinstance(setting.b, (int, float)) and not isinstance(setting.b, bool) else None
+        said = f"The weight decay is {setting.b} instead of {setting.a} on {where} ({setting.name})."
+        if isinstance(setting.b, bool) and isinstance(setting.a, bool):
+            how = "apart from the gradient" if setting.b else "as a part of the gradient"
+            said = f"The weight decay acts {how} in the migrated run, not so in the legacy one ({setting.name})."
         yield Cause(
             "decay",
-            f"The weight decay is {setting.b} instead of {setting.a} on {where} ({setting.name}).",
+            said,
             setting.name,
             size=value,
-            freedom=0 if scene.steady(setting) else 2,
+            freedom=(0 if scene.steady(setting) else 2) + isinstance(setting.b, bool),
             read=True,
             affected=setting.parameters,
             evidence=("both values were read from the optimizers",),

@@ -19,7 +19,6 @@ _OF_THE_UPDATE = {
     "dampening",
     "nesterov",
     "alpha",
-    "amsgrad",
 }
 """They say what the update does with its gradients; other causes know them."""
 
