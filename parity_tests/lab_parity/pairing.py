@@ -164,19 +164,43 @@ def idle_parameters(step: Step, keys: Sequence[Key]) -> list[tuple[str, int]]:
     ]
 
 
-def _initial(step: Step, keys: Sequence[Key]) -> dict[str, bytes]:
-    return {key.name: digest.tobytes() for key, digest in zip(keys, step.digests, strict=True) if key.phase == "config"}
+def _initial(step: Step, keys: Sequence[Key], phase: str = "config") -> dict[str, bytes]:
+    """The digests of an optimizer's parameters before its first step; or of their first gradients."""
+    return {key.name: digest.tobytes() for key, digest in zip(keys, step.digests, strict=True) if key.phase == phase}
 
 
-def _by_initial_weights(a: Mapping[str, bytes], b: Mapping[str, bytes]) -> dict[str, str]:
-    """The second side's names in the first side's words, where names differ and all initial weights agree, in order.
+def _by_initial_weights(
+    a: Mapping[str, bytes], b: Mapping[str, bytes], gradients: Sequence[Mapping[str, bytes]]
+) -> dict[str, str]:
+    """The second side's names in the first side's words, where names differ and all initial weights agree.
 
-    Models that lie beside each other on one side and in one holder on the other share no path. Empty where the names
-    agree, and where weights differ: then nobody can tell.
+    Models that lie beside each other on one side and in one holder on the other share no path. What has the same
+    weights (norms, zero biases) has one order on both sides, or is told apart by `gradients` and by what else lies in
+    the same module. Empty where the names agree, and where weights differ: then nobody can tell.
     """
-    if a.keys() == b.keys() or list(a.values()) != list(b.values()):
+    if a.keys() == b.keys() or sorted(a.values()) != sorted(b.values()):
         return {}
-    return dict(zip(b, a, strict=True))
+    more = [
+        {name: value + known.get(name, b"") for name, value in side.items()}
+        for side, known in zip((a, b), gradients, strict=True)
+    ]
+    if list(a.values()) == list(b.values()):
+        return dict(zip(b, a, strict=True))
+    mine, other = more
+    left: dict[bytes, list[str]] = {}
+    for name, value in mine.items():
+        left.setdefault(value, []).append(name)
+    found: dict[str, str] = {}
+    folders: dict[str, str] = {}
+    for _ in range(2):  # what lies in one module with something that is found is found the second time
+        for name in other:
+            folder = folders.get(name.rpartition(".")[0])
+            places = [place for place in left.get(other[name], ()) if folder in (None, place.rpartition(".")[0])]
+            if name not in found and len(places) == 1:
+                found[name] = places[0]
+                left[other[name]].remove(places[0])
+                folders[name.rpartition(".")[0]] = places[0].rpartition(".")[0]
+    return found if len(found) == len(other) else {}
 
 
 def _around(keys_a: Sequence[Key], keys_b: Sequence[Key], where: Mapping[Key, int]) -> dict[Key, int]:
@@ -265,14 +289,15 @@ class Pairing:
         if names[0] == names[1] or not all(names):
             return
         weights = [_initial(step, side.keys(step)) for side, step in sides]
-        renamed = _by_initial_weights(weights[0], weights[1])
+        gradients = [_initial(step, side.keys(step), "grad") for side, step in sides]
+        renamed = _by_initial_weights(weights[0], weights[1], gradients)
         if not renamed and not self._match_trained(a, b):
             idle = [{name for name, _ in idle_parameters(step, side.keys(step))} for side, step in sides]
             trained = [
                 {name: first for name, first in known.items() if name not in still}
                 for known, still in zip(weights, idle, strict=True)
             ]
-            renamed = _by_initial_weights(trained[0], trained[1])
+            renamed = _by_initial_weights(trained[0], trained[1], gradients)
         if renamed:
             self.b.rename(b, renamed)
             self.notes.setdefault("parameters have other names on the two sides: matched by their initial weights")

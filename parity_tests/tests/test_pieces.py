@@ -254,3 +254,34 @@ def test_a_fault_beside_what_is_not_trained_has_its_name(tmp_path: Path, faults:
     found = lab_parity.diagnose(tmp_path / "a", tmp_path / "b", verdict=verdict)
     assert found is not None
     assert found.name == cause
+
+
+def in_groups(*, groups_by: str, lr: float = 0.1) -> None:
+    """Three steps with two equal norms, whose names and groups are others where they are told by kind or by depth."""
+    torch.manual_seed(0)
+    layers = [nn.Linear(4, 4), nn.LayerNorm(4), nn.Linear(4, 4), nn.LayerNorm(4)]
+    model = nn.Sequential(*layers)
+    groups: list[Any] = [{"params": list(model.parameters())}]
+    if groups_by:
+        model = nn.Sequential(nn.Sequential(*layers[:2]), nn.Sequential(*layers[2:]))
+        groups = [{"params": [p for p in model.parameters() if (p.dim() > 1) == matrix]} for matrix in (True, False)]
+    if groups_by == "depth":
+        groups = [{"params": list(layer.parameters())} for layer in reversed(layers)]
+    optimizer = torch.optim.AdamW(groups, lr=lr, weight_decay=0.0)
+    for x in torch.randn(3, 8, 4, generator=torch.Generator().manual_seed(1)):
+        optimizer.zero_grad()
+        (model(x) ** 3).mean().backward()
+        optimizer.step()
+
+
+@pytest.mark.parametrize("groups_by", ["kind", "depth"])
+def test_other_names_in_other_groups_are_matched(tmp_path: Path, groups_by: str) -> None:
+    """In whatever order the groups have them; a wrong rate has its name."""
+    for name, by, lr in (("a", "", 0.1), ("b", groups_by, 0.1), ("c", groups_by, 0.2)):
+        with lab_parity.record(tmp_path / name, capture=range(2)):
+            in_groups(groups_by=by, lr=lr)
+    verdict = lab_parity.compare(tmp_path / "a", tmp_path / "b")
+    assert (verdict.rung, verdict.coverage.tensors) == ("identical", 8), verdict.reasons
+    cause = lab_parity.diagnose(tmp_path / "a", tmp_path / "c")
+    assert cause is not None
+    assert cause.name == "lr"
