@@ -38,7 +38,7 @@ format: install
 	$(BIN)/ruff format .
 
 nightly: install
-	$(BIN)/python -m pytest -q -n auto --thorough tools/tests/native
+	$(BIN)/python -m pytest -q -n auto --thorough tools/tests/native adapters/tests/test_resumed_beginnings.py
 	PYTHONPATH=parity_tests $(BIN)/python parity_tests/whole_projects/nightly.py --slices 44 --log whole_projects.jsonl
 
 bench: install

@@ -257,6 +257,7 @@ class Save(pl.Callback):
             trainer.save_checkpoint(self.file)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("at", [3, 4, 5, 6, 7, 9, 11])
 @pytest.mark.parametrize("name", TRAININGS)
 def test_an_epoch_that_begins_with_the_models_begins_as_it_began(tmp_path: Path, name: str, at: int) -> None:
