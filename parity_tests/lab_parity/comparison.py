@@ -177,6 +177,8 @@ class Comparison:
         self, a: Step, b: Step, pairs: Pairs, keys: Sequence[Key], differ: list[tuple[int, int]]
     ) -> list[tuple[int, int]]:
         """Without what differs because the two programs call their models in other pieces; it is noted."""
+        if not differ:
+            return differ
         others = self.pairing.b.keys(b)
         apart = self._pieces.to_no_consequence(a, b, keys, others, pairs, {keys[left] for left, _ in differ})
         if apart:
