@@ -66,5 +66,5 @@ def test_a_compiled_step_is_recorded(tmp_path: Path, ledger: bool) -> None:
     assert found.first is not None
     assert (found.first.step, found.first.phase) == (0, "optimizer")
     found = verdict(tmp_path, trained, lambda: trained("step"), scope=scope)
-    assert found.first is None
-    assert found.reasons == ("1 observations have no partner (only in the first trace: batch call 0 argument 0)",)
+    assert (found.rung, found.reasons) == ("identical", ())
+    assert any("called in other pieces" in note for note in found.notes)

@@ -56,7 +56,7 @@ def test_verdict_coverage_cause_and_environment_are_said_in_words(diverged: tupl
     places = [text.index(said) for said in [*order, "Loss", "Distance", "Environment"]]
     assert places == sorted(places)
     assert "steps 6" in text
-    assert "Never exercised: forward, reduce" in text
+    assert "Never exercised: evaluation, forward, reduce" in text
 
 
 @pytest.mark.parametrize("rung", ["identical", "inconclusive"])
