@@ -303,7 +303,7 @@ class Comparison:
             self.observations, unmatched, tuple(phase for phase in PHASES if not self.counts[phase]),
         )  # fmt: skip
         rung = "diverged" if self.first is not None else "inconclusive" if reasons else "identical"
-        notes = (*self.notes, *self._evaluations.notes(rung == "identical"), *self.pairing.buffers_beside())
+        notes = (*self._evaluations.notes(rung == "identical"), *self.notes, *self.pairing.buffers_beside())
         return Verdict(rung, coverage, self.first, tuple(reasons), notes, self.affected, environment, self.details)
 
 
