@@ -7,9 +7,9 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .PHONY: help install demo test check format nightly bench docs clean
 help:
 	@echo "make demo    the main job on the example projects: scan, convert, train both, verdict"
-	@echo "make test    all tests"
+	@echo "make test    the tests (20 minutes on two cores)"
 	@echo "make check   lint, format, types"
-	@echo "make nightly 2,200 generated Lab projects, trained at every level, all sampled cases (hours)"
+	@echo "make nightly 2,200 generated Lab projects, trained at every level, and all sampled cases (hours)"
 	@echo "make bench   benchmarks (not part of the tests)"
 	@echo "make docs    the reference pages that are made from the code"
 	@echo "make format  format the sources"

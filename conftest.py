@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import random
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -22,32 +21,34 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Of the cases of a test that is marked `sampled` the first is kept and every second one, the same each time."""
+    """Of the cases of a test that is marked `sampled` half are kept, the same each time."""
     if config.getoption("--thorough"):
         return
-    places: Counter[str] = Counter()
-    left_out = []
+    tests: dict[str, list[pytest.Item]] = {}
     for item in items:
         if item.get_closest_marker("sampled") is not None:
-            test = item.nodeid.partition("[")[0]
-            left_out += [item] if places[test] % 2 else []
-            places[test] += 1
+            tests.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    left_out: set[pytest.Item] = set()
+    for test, cases in tests.items():
+        left_out |= set(cases) - set(_sample(test, cases, (len(cases) + 1) // 2))
     if left_out:
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in set(left_out)]
+        config.hook.pytest_deselected(items=list(left_out))
+        items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.fixture
 def some(request: pytest.FixtureRequest) -> Callable[[Sequence[Any]], list[Any]]:
     """`some(things)` are three of them in their order, others for each test; with `--thorough` all."""
+    most = None if request.config.getoption("--thorough") else 3
+    return lambda things: _sample(request.node.nodeid, things, most)
 
-    def taken(things: Sequence[Any], most: int = 3) -> list[Any]:
-        if request.config.getoption("--thorough") or len(things) <= most:
-            return list(things)
-        places = random.Random(request.node.nodeid).sample(range(len(things)), most)
-        return [things[place] for place in sorted(places)]
 
-    return taken
+def _sample(name: str, things: Sequence[Any], most: int | None) -> list[Any]:
+    """By chance and not every second one: of two settings that are combined, one may be every second."""
+    if most is None or most >= len(things):
+        return list(things)
+    places = random.Random(name).sample(range(len(things)), most)
+    return [things[place] for place in sorted(places)]
 
 
 @pytest.fixture(scope="module", autouse=True)

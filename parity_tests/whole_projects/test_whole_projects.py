@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import attrs
 import lightning.pytorch as pl
 import pytest
 from hypothesis import HealthCheck, assume, event, find, given, seed, settings
@@ -142,13 +143,23 @@ def _without_jitter(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(BlockModule, "training_step", without_after_step)
 
 
-#: A fault of the migrated side, the level that has it, what a project must have to run into it, and the lines that a
-#: smallest project needs to show it.
-FAULTS: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], str, str, list[set[str]]]] = {
-    "gradients are set to None before the first step": (
+@attrs.frozen
+class Fault:
+    """One of the migrated side, the level that has it, and the lines that a smallest project needs to show it.
+
+    A project without `met` in its lines does not run into it.
+    """
+
+    plant: Callable[[pytest.MonkeyPatch], None]
+    level: str
+    needed: list[set[str]]
+    met: str = ""
+
+
+FAULTS = {
+    "gradients are set to None before the first step": Fault(
         lambda patch: patch.setattr(LeanModule, "zero_grad", _zeroing),
         "L1",
-        "",
         [
             {"Trainer.model = @unused", "unused.model = @Model"},
             {"CutAt.batch = 1", "Trainer.hooks = [@CutAt()]"},
@@ -161,26 +172,26 @@ FAULTS: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], str, str, list[set
             },
         ],
     ),
-    "a hook is not called": (_without_jitter, "L2", "@Jitter()", [{"Trainer.hooks = [@Jitter()]"}]),
+    "a hook is not called": Fault(_without_jitter, "L2", [{"Trainer.hooks = [@Jitter()]"}], met="@Jitter()"),
 }
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_planted_fault_shrinks_to_a_small_project(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is left are the lines that the fault needs, and at most two steps."""
-    plant, level, met, needed = FAULTS[fault]
-    plant(monkeypatch)
+    found = FAULTS[fault]
+    found.plant(monkeypatch)
     # How far a search comes says nothing of how loaded the machine is.
     monkeypatch.setattr(engine, "MAX_SHRINKING_SECONDS", 3600)
     tried: list[LabProject] = []
 
     def differs(project: LabProject) -> bool:
-        if not any(met in line for line in project.lines):
+        if not any(found.met in line for line in project.lines):
             return False
         tried.append(project)
         with TemporaryDirectory() as folder:
             try:
-                prove(project, Path(folder), levels=[level])
+                prove(project, Path(folder), levels=[found.level])
             except RefusedError:
                 return False
             except AssertionError:
@@ -188,7 +199,7 @@ def test_a_planted_fault_shrinks_to_a_small_project(fault: str, monkeypatch: pyt
         return False
 
     smallest = find(lab_projects(), differs, settings=settings(CI, max_examples=300, derandomize=True))
-    assert set(smallest.lines) in needed, f"after {len(tried)} projects: {smallest}"
+    assert set(smallest.lines) in found.needed, f"after {len(tried)} projects: {smallest}"
     assert smallest.steps <= 2
 
 
