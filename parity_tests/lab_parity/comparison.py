@@ -14,9 +14,9 @@ from lab_parity.blocks import Block
 from lab_parity.consequence import CALLED, counts
 from lab_parity.evaluated import EvaluationsApart
 from lab_parity.ledger import Drawn, drawn_differently, drawn_until
-from lab_parity.pairing import PIECES, Pairing, Pairs, same_settings, settings_of
+from lab_parity.pairing import Pairing, Pairs, same_settings, settings_of
 from lab_parity.phases import PHASES
-from lab_parity.pieces import Pieces
+from lab_parity.pieces import PIECES, Pieces
 from lab_parity.structures import difference
 from lab_parity.trace import End, Index, Key, Step, Trace
 from lab_parity.verdict import Coverage, Divergence, Verdict
@@ -180,7 +180,7 @@ class Comparison:
         if not differ:
             return differ
         others = self.pairing.b.keys(b)
-        apart = self._pieces.to_no_consequence(a, b, keys, others, pairs, {keys[left] for left, _ in differ})
+        apart = self._pieces.to_no_consequence(a, b, keys, others, pairs.keys, {keys[left] for left, _ in differ})
         if apart:
             self.notes.setdefault(PIECES)
             self.counts -= Counter(key.phase for key in apart)

@@ -16,7 +16,7 @@ from lab_parity.blocks import layout_digest
 from lab_parity.consequence import CALLED
 from lab_parity.digest import digest_bytes
 from lab_parity.keys import Key
-from lab_parity.pairing import Side
+from lab_parity.side import Side
 from lab_parity.trace import End, Row, Scope, Step, Trace, read
 from lab_parity.trace_writer import TraceWriter
 

@@ -10,11 +10,15 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from lab_parity.keys import Key
-from lab_parity.pairing import Pairs
 from lab_parity.trace import Step
 
-__all__ = ["Pieces"]
+__all__ = ["PIECES", "Pieces"]
 
+PIECES = (
+    "models and losses are called in other pieces on the two sides: what went into some of the calls was not compared, "
+    "the losses and gradients that come of it were"
+)
+"""What a verdict notes then."""
 _RESULTS = frozenset({"config", "loss", "grad", "optimizer", "param", "buffer", "ema"})
 
 
@@ -25,13 +29,19 @@ class Pieces:
         self._otherwise: set[tuple[str, Key]] = set()
 
     def to_no_consequence(
-        self, a: Step, b: Step, keys_a: Sequence[Key], keys_b: Sequence[Key], pairs: Pairs, differ: Collection[Key]
+        self,
+        a: Step,
+        b: Step,
+        keys_a: Sequence[Key],
+        keys_b: Sequence[Key],
+        paired: Collection[Key],
+        differ: Collection[Key],
     ) -> set[Key]:
-        """Those of `differ`, all keys that differ in a step, that come of other pieces and of no other training."""
-        ways = [key for key in pairs.keys if key in differ and _is_way(key)]
+        """Those of `differ`, all keys of `paired` that differ, that come of other pieces and of no other training."""
+        ways = [key for key in paired if key in differ and _is_way(key)]
         if not ways:
             return set()
-        compared = {key.micro for key in pairs.keys if key.phase == "loss"}
+        compared = {key.micro for key in paired if key.phase == "loss"}
         ways = [key for key in ways if key.micro in compared]
         results = {key for key in differ if _is_result(key)}
         if not results:
@@ -51,7 +61,7 @@ class Pieces:
                     continue
                 if key.phase == "rng":
                     later = key._replace(micro=-1)
-                    moved = later in pairs.keys and later not in differ
+                    moved = later in paired and later not in differ
                 else:
                     moved = bool(there[0].get(key, set()) & _all(there[1]) or there[1].get(key, set()) & _all(there[0]))
                 if moved:

@@ -19,9 +19,11 @@ import attrs
 
 from lab_adapters.generators import generator_states, set_generator_states
 from lab_adapters.outlined.calls import Calls
-from lab_adapters.outlined.frames import Item, changed_names, generators_of, names_now, put_names
+from lab_adapters.outlined.frames import generators_of, names_now, put_names
 from lab_adapters.outlined.held import say_not_held, say_nowhere
+from lab_adapters.outlined.item import Item
 from lab_adapters.outlined.iterators import only_read_by
+from lab_adapters.outlined.plain_values import changed_names
 from lab_adapters.outlined.resume import Resume
 
 #: How many outermost loops that have ended are looked into.

@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 
 from lab_parity.ledger import Drawn
-from lab_parity.pairing import Side, idle_parameters
+from lab_parity.side import Side, idle_parameters
 from lab_parity.trace import End, Key, Step, Trace
 
 __all__ = ["History", "PastStep", "read_history"]

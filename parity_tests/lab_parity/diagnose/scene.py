@@ -13,8 +13,9 @@ from torch import Tensor
 
 from lab_parity.canonical import BY_PARAMETER
 from lab_parity.diagnose.history import History, read_history
-from lab_parity.pairing import Pairing, Side
+from lab_parity.pairing import Pairing
 from lab_parity.record.capture_file import CapturedStep, Key5, ModuleFacts, captures_beside, read_capture
+from lab_parity.side import Side
 from lab_parity.trace import Step, Trace
 from lab_parity.verdict import Divergence, Verdict
 

@@ -14,8 +14,9 @@ from typing import Any
 
 import attrs
 
-from lab_parity.pairing import Pairing, Side
+from lab_parity.pairing import Pairing
 from lab_parity.record.operations import Operation, operations_path, read_operations
+from lab_parity.side import Side
 from lab_parity.trace import Key, Step, Trace
 from lab_parity.verdict import Divergence
 

@@ -43,7 +43,9 @@ def find(scene: Scene) -> Iterator[Cause]:
             for name in setting.parameters
         }  # a rate of zero leaves them as they are, and is a cause of its own
         names = [
-            name for name in everyone if name in a and name not in resting and _moved(run, name) and _rests(still, name)
+            name
+            for name in everyone
+            if name in a and name not in resting and _moved(run, name) and _ends(still, name) is None
         ]
         if names:
             yield Cause(
@@ -74,14 +76,11 @@ def _silent(
 
 def _moved(run: Run, name: str) -> bool:
     """By more than one rounding: a bias in front of batch norm has gradients of 1e-9, which another rate may lose."""
-    before = run.tensors("param", "before").get(name)
-    after = run.tensors("param", "after").get(name)
-    if before is None or after is None or same_bits(before, after):
-        return False
-    return not bool(((flat(after) - flat(before)).abs() <= rounding(before, after)).all())
+    ends = _ends(run, name)
+    return ends is not None and not bool(((flat(ends[1]) - flat(ends[0])).abs() <= rounding(*ends)).all())
 
 
-def _rests(run: Run, name: str) -> bool:
-    before = run.tensors("param", "before").get(name)
-    after = run.tensors("param", "after").get(name)
-    return before is None or after is None or same_bits(before, after)
+def _ends(run: Run, name: str) -> tuple[Tensor, Tensor] | None:
+    """The parameter before and after the update; None where it rests, or was not captured."""
+    before, after = (run.tensors("param", moment).get(name) for moment in ("before", "after"))
+    return None if before is None or after is None or same_bits(before, after) else (before, after)
