@@ -16,7 +16,7 @@ from lab_parity.evaluated import EvaluationsApart
 from lab_parity.ledger import Drawn, drawn_differently, drawn_until
 from lab_parity.pairing import Pairing, Pairs, same_settings, settings_of
 from lab_parity.phases import PHASES
-from lab_parity.pieces import PIECES, Pieces
+from lab_parity.pieces import PIECES, Pieces, same_update
 from lab_parity.structures import difference
 from lab_parity.trace import End, Index, Key, Step, Trace
 from lab_parity.verdict import Coverage, Divergence, Verdict
@@ -42,6 +42,7 @@ class Comparison:
         self._agreed: set[str] = set()
         self._evaluations = EvaluationsApart()
         self._pieces = Pieces()
+        self._passes_noted = False
         self._before: tuple[Sequence[Drawn], Sequence[Drawn]] | None = None
 
     def run(self) -> Comparison:
@@ -141,6 +142,9 @@ class Comparison:
         places = np.nonzero(unequal)[0]
         differ = [(int(pairs.a[place]), int(pairs.b[place])) for place in places]
         differ = [(left, right) for left, right in differ if not self._excused(keys[left], a, b, left, right)]
+        other_passes = a.micro_steps != b.micro_steps and same_update(pairs, keys, differ)
+        if other_passes:
+            differ = self._without_other_passes(a, b, keys, differ)
         differ = self._without_other_pieces(a, b, pairs, keys, differ)
         differ = [(left, right) for left, right in differ if keys[left].phase in self._phases]
         agree = self._averages.agree(a, keys, b, self.pairing.b.keys(b))
@@ -152,7 +156,8 @@ class Comparison:
             differ = self._with_consequence(a, b, keys, differ)
         self._agreed |= {pairs.keys[place].name for place in pairs.generators if not unequal[place]}
         after_all_micro_steps = not differ or (keys[differ[0][0]].micro < 0 and keys[differ[0][0]].phase != "config")
-        if a.micro_steps != b.micro_steps and after_all_micro_steps and "loss" in self._phases:
+        unequal_passes = a.micro_steps != b.micro_steps and not other_passes
+        if unequal_passes and after_all_micro_steps and "loss" in self._phases:
             micro = min(a.micro_steps, b.micro_steps)
             what = f"{a.micro_steps} micro-steps against {b.micro_steps}"
             self.first = Divergence(a.step, micro, "loss", "", what, a.micro_steps, b.micro_steps)
@@ -185,6 +190,17 @@ class Comparison:
             self.notes.setdefault(PIECES)
             self.counts -= Counter(key.phase for key in apart)
         return [(left, right) for left, right in differ if keys[left] not in apart]
+
+    def _without_other_passes(
+        self, a: Step, b: Step, keys: Sequence[Key], differ: list[tuple[int, int]]
+    ) -> list[tuple[int, int]]:
+        """Without what belongs to single backward passes, of which the sides make other ones; it is noted."""
+        passes = f"{a.micro_steps} backward passes in step {a.step} against {b.micro_steps}"
+        if not self._passes_noted:
+            self.notes.setdefault(f"{passes}, to the same gradients: the losses of single passes were not compared")
+        self._passes_noted = True
+        self.counts -= Counter(keys[left].phase for left, _ in differ if keys[left].micro >= 0)
+        return [(left, right) for left, right in differ if keys[left].micro < 0]
 
     def _without_renumbered(self, keys: Sequence[Key], differ: list[tuple[int, int]]) -> list[tuple[int, int]]:
         """Without averages that only have other numbers on the two sides; these are noted."""

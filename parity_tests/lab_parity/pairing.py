@@ -83,6 +83,8 @@ class Pairing:
         if match_names(self.a, a, self.b, b):
             self.notes.setdefault("parameters have other names on the two sides: matched by their initial weights")
         keys_a, keys_b = self.a.keys(a), self.b.keys(b)
+        if self.a.follow(self.b, a) or self.b.follow(self.a, b):
+            keys_a, keys_b = self.a.keys(a), self.b.keys(b)
         layouts = (a.optimizer, a.layout, b.layout)
         if layouts not in self._known:
             if len(set(keys_a)) != len(keys_a) or len(set(keys_b)) != len(keys_b):
@@ -95,9 +97,12 @@ class Pairing:
             # What is reduced is a parameter's gradient, or the name of a call.
             self.tensors |= {(a.optimizer, key.name) for key in matched if key.phase in BY_PARAMETER - {"reduce"}}
             losses = {key.micro for key in matched if key.phase == "loss"}
+            both_pass = min(a.micro_steps, b.micro_steps)
+            # A pass that one side alone makes is told of by the comparison.
+            there = [[key for key in side if key.micro < both_pass] for side in (keys_a, keys_b)]
             idle = [self._idle_alone(*side) for side in ((a, keys_a, {*keys_b}), (b, keys_b, {*keys_a}))]
-            self._note_unmatched("first", self.a, keys_a, {*keys_b, *matched}, losses, idle[0])
-            self._note_unmatched("second", self.b, keys_b, {*keys_a, *partners}, losses, idle[1])
+            self._note_unmatched("first", self.a, there[0], {*keys_b, *matched}, losses, idle[0])
+            self._note_unmatched("second", self.b, there[1], {*keys_a, *partners}, losses, idle[1])
             self._idle[layouts] = idle[0], idle[1]
             self._known[layouts] = Pairs(
                 np.array([left for left, _ in both], np.intp),

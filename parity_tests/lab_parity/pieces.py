@@ -8,11 +8,15 @@ other outermost calls in the same training: losses, gradients and what comes of 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
 
 from lab_parity.keys import Key
 from lab_parity.trace import Step
 
-__all__ = ["PIECES", "Pieces"]
+if TYPE_CHECKING:
+    from lab_parity.pairing import Pairs
+
+__all__ = ["PIECES", "Pieces", "same_update"]
 
 PIECES = (
     "models and losses are called in other pieces on the two sides: what went into some of the calls was not compared, "
@@ -67,6 +71,15 @@ class Pieces:
                 if moved:
                     found.add(key)
         return found
+
+
+def same_update(pairs: Pairs, keys: Sequence[Key], differ: Collection[tuple[int, int]]) -> bool:
+    """Whether no gradient differs, and nothing that comes of one, so that it does not matter how often backward ran.
+
+    Two losses may be added up first, or the steps inside a meta-learner's be taken by `torch.func`.
+    """
+    compared = pairs.counts["grad"] and pairs.counts["param"]
+    return bool(compared) and not any(_is_result(keys[left]) and keys[left].phase != "loss" for left, _ in differ)
 
 
 def _is_way(key: Key) -> bool:

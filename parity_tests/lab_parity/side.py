@@ -17,6 +17,8 @@ class Side:
 
     def __init__(self) -> None:
         self._prefixes: dict[str, str] = {}
+        self._at_first: dict[str, set[str]] = {}
+        self._dropped: dict[str, str] = {}
         self._layouts: dict[tuple[str, str], list[Key]] = {}
         self._renamed: dict[str, dict[str, str]] = {}
         self.texts: Mapping[str, str] = {}
@@ -31,9 +33,10 @@ class Side:
         self.texts = step.texts
         if step.optimizer not in self._prefixes:
             self._prefixes[step.optimizer] = prefix_of(step.keys)
+            self._at_first[step.optimizer] = _parameters(step)
         known = self._layouts.get((step.optimizer, step.layout))
         if known is None:
-            prefix = self._prefixes[step.optimizer]
+            prefix = self._widened(step)
             self.outside |= {key.name for key in step.keys if key.phase == "buffer" and not key.name.startswith(prefix)}
             known = canonical_keys(step.keys, prefix)
             renamed = self._renamed.get(step.optimizer, {})
@@ -73,6 +76,29 @@ class Side:
         self._prefixes[step.optimizer] = prefix
         self._forget(step.optimizer)
 
+    def _widened(self, step: Step) -> str:
+        """The optimizer's prefix, shorter where parameters have been added that it does not stand before.
+
+        A head may be trained alone at first, and what it stands on later: the names are then those in the whole.
+        """
+        prefix = self._prefixes[step.optimizer]
+        added = _parameters(step) - self._at_first[step.optimizer]
+        if added and step.optimizer not in self._renamed:
+            keys = [Key("config", -1, name, "") for name in (f"{prefix}x", *added)]
+            wider = prefix_of(keys)
+            self._dropped.setdefault(step.optimizer, prefix.removeprefix(wider))
+            self._prefixes[step.optimizer] = prefix = wider
+        return prefix
+
+    def follow(self, other: Side, step: Step) -> bool:
+        """Where the other side's prefix has become shorter, so does this one's, if it ends alike; whether it has."""
+        dropped, prefix = other._dropped.get(step.optimizer), self.prefix(step.optimizer)
+        if not dropped or step.optimizer in self._dropped or not prefix.endswith(dropped):
+            return False
+        self._dropped[step.optimizer] = dropped
+        self.leave_out(step, prefix.removesuffix(dropped))
+        return True
+
     def _forget(self, optimizer: str) -> None:
         self._layouts = {key: known for key, known in self._layouts.items() if key[0] != optimizer}
 
@@ -105,6 +131,10 @@ def _roots(names: Mapping[str, str]) -> dict[str, str]:
             right.pop()
         found.setdefault(".".join(left), set()).add(".".join(right))
     return {root: others.pop() for root, others in found.items() if len(others) == 1}
+
+
+def _parameters(step: Step) -> set[str]:
+    return {key.name for key in step.keys if key.phase == "param"}
 
 
 def idle_parameters(step: Step, keys: Sequence[Key]) -> list[tuple[str, int]]:

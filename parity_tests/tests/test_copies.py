@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 import lab_parity
 from lab_parity.record.copies import copies
@@ -263,3 +264,40 @@ def test_an_average_that_is_not_updated_is_not_taken_for_a_checkpoint(
         else:
             assert verdict.rung == "inconclusive"
             assert "an average that changes before step 1 in one run only" in str(verdict.reasons)
+
+
+class Averaging(nn.Module):
+    """Holds a model and torch's average of it, of another class."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 1))
+        self.average = AveragedModel(self.net)
+
+
+@pytest.mark.parametrize("updates", [True, False])
+def test_an_averaged_model_inside_a_shell_is_one_average(tmp_path: Path, updates: bool) -> None:
+    """Found as a copy of the model, and not once more when it says whom it averages."""
+
+    def train(path: Path, shell: bool, updates: bool = True) -> Path:
+        torch.manual_seed(0)
+        holder = Averaging() if shell else None
+        net = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 1)) if holder is None else holder.net
+        average = AveragedModel(net) if holder is None else holder.average
+        optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+        with lab_parity.record(path):
+            for step in range(4):
+                optimizer.zero_grad()
+                net(torch.randn(5, 3)).square().mean().backward()
+                optimizer.step()
+                if step and updates:
+                    average.update_parameters(net)
+        return path
+
+    verdict = lab_parity.compare(train(tmp_path / "a", shell=False), train(tmp_path / "b", shell=True, updates=updates))
+    assert verdict.reasons == ()
+    if updates:
+        assert (verdict.rung, [note for note in verdict.notes if "an average" in note]) == ("identical", [])
+    else:
+        assert verdict.first is not None
+        assert (verdict.first.step, verdict.first.phase) == (2, "ema")

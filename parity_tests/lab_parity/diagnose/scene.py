@@ -111,6 +111,8 @@ class Scene:
         sides = (self.legacy.history.steps, self.migrated.history.steps)
         if any(self.first.step >= len(side) for side in sides):
             return []
+        if sides[0][self.first.step].optimizer != sides[1][self.first.step].optimizer:
+            return []  # of two optimizers
         a, b = (side[self.first.step].hyper for side in sides)
         found: dict[tuple[str, str, str], list[str]] = {}
         values: dict[tuple[str, str, str], tuple[Any, Any]] = {}

@@ -11,6 +11,7 @@ import attrs
 import torch
 from torch import Tensor, nn
 
+from lab_parity.record.by_hand import leaves_of
 from lab_parity.record.capture_file import (
     CapturedStep,
     Key5,
@@ -72,8 +73,8 @@ class Capture:
         self._open = None
         if not self._steps or not any(now - self._in_doubt <= step <= now + 2 for step in self._steps):
             return None
-        for parameter in module.parameters():
-            self._leaves[id(parameter)] = parameter
+        # torch.func.functional_call puts other tensors in the parameters' places, which have no gradient of their own.
+        self._leaves |= {id(parameter): parameter for parameter in module.parameters() if parameter.is_leaf}
         for _, buffer in buffers(module):
             self._window.buffers.setdefault(id(buffer), clone(buffer))
         self._open = KeptForward(self._states())
@@ -95,6 +96,8 @@ class Capture:
             if isinstance(root, Tensor):
                 name = "loss" if len(listed) == 1 else f"loss.{number}"
                 self._window.tensors[Key5("loss", micro, name, "", "after")] = clone(root)
+        # What a program calls without its modules (functional_call, F.linear) is reached as well.
+        self._leaves |= {id(leaf): leaf for leaf in leaves_of(roots)}
         self._window.states_at_backward = self._states()
         self._see_gradients(micro, "before")
         for number, leaf in self._leaves.items():

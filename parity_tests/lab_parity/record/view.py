@@ -137,9 +137,10 @@ class Views:
 
     def averaging(self, average: nn.Module, trained: nn.Module) -> None:
         """`average` says that it averages `trained`."""
+        inside = {id(module) for _, module in modules(average)}
         for known in self._known.values():
-            if any(average is other.module for other in known.averages):
-                continue
+            if any(id(other.module) in inside for other in known.averages):
+                continue  # found already, perhaps without the wrapper around it
             paths = [path for root in alive(known.roots) for path, module in modules(root) if trained is module]
             if paths:
                 known.averages.append(Twin(weakref.ref(average), f"{paths[0]}." if paths[0] else ""))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lab_parity.diagnose.cause import Cause
-from lab_parity.diagnose.gradients import same_backward, scaled
-from lab_parity.diagnose.scene import Scene
+from lab_parity.diagnose.gradients import added, same_backward, scaled
+from lab_parity.diagnose.scene import Run, Scene
 from lab_parity.diagnose.words import number, times
 
 PHASES = ("batch", "rng", "loss", "grad")
@@ -19,6 +19,8 @@ def find(scene: Scene) -> Iterator[Cause]:
     if not a or not b:
         return  # an update without a backward pass: see `updates`
     if a != b:
+        if _otherwise_equal(scene):
+            return
         yield Cause(
             "accumulation",
             f"The legacy step accumulates {a} micro-steps, the migrated one {b}.",
@@ -52,3 +54,22 @@ def find(scene: Scene) -> Iterator[Cause]:
                 evidence=(f"a step has {usual} micro-steps; {number(known)} was expected of this cause",),
             )
             return
+
+
+def _otherwise_equal(scene: Scene) -> bool:
+    """Whether the counts say nothing: they were as unequal before, or as many passes add to the gradients.
+
+    `torch.autograd.grad` inside a step (a meta-learner's inner steps) adds to none.
+    """
+    step, sides = scene.first.step, (scene.legacy.history.steps, scene.migrated.history.steps)
+    label = sides[0][step].optimizer
+    before = [(a.micro_steps, b.micro_steps) for a, b in zip(*(side[:step] for side in sides), strict=False)
+              if a.optimizer == b.optimizer == label]  # fmt: skip
+    if before and before[-1] == scene.micro_steps:
+        return True
+    counts = [_adding(run, count) for run, count in zip((scene.legacy, scene.migrated), scene.micro_steps, strict=True)]
+    return counts[0] == counts[1] != 0
+
+
+def _adding(run: Run, micro_steps: int) -> int:
+    return sum(any(bool(gradient.any()) for gradient in added(run, micro).values()) for micro in range(micro_steps))

@@ -30,7 +30,7 @@ def find(scene: Scene) -> Iterator[Cause]:
             affected=tuple(pair.name for pair in pairs),
             evidence=("compared bit by bit before the first update",),
         )
-    elif scene.first.phase != "config":
+    elif scene.first.phase != "config" and _is_first(scene):
         a, b = (run.history.initial for run in (scene.legacy, scene.migrated))
         later = [name for label, name in a if (label, name) in b and a[label, name] != b[label, name]]
         if later:
@@ -43,6 +43,12 @@ def find(scene: Scene) -> Iterator[Cause]:
                 affected=tuple(later),
                 evidence=("fingerprints before that optimizer's first update, in both traces",),
             )
+
+
+def _is_first(scene: Scene) -> bool:
+    """Whether the divergent step's optimizer has not stepped before: what others begin from later may come of it."""
+    steps = scene.legacy.history.steps[: scene.first.step + 1]
+    return all(past.optimizer != steps[-1].optimizer for past in steps[:-1])
 
 
 def _scaled(scene: Scene, where: str) -> Iterator[Cause]:
