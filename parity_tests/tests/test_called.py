@@ -404,3 +404,14 @@ def test_a_rate_that_begins_at_zero_is_a_schedule_and_no_frozen_parameter(tmp_pa
     assert cause is not None
     assert cause.name == "schedule"
     assert "behind by 1" in cause.sentence
+
+
+def test_a_schedules_last_step_is_not_taken_for_that_of_a_later_optimizer(tmp_path: Path) -> None:
+    """Of trainings one after the other: Python gives an optimizer's address to another once it is gone."""
+    with lab_parity.record(tmp_path / "a"):
+        for _ in range(40):
+            train(schedule=lambda optimizer: lr_scheduler.StepLR(optimizer, 1), steps=2)
+    found = rows(tmp_path / "a", "schedule")
+    assert len(found) == 80
+    assert not any(found[0::2])
+    assert all(found[1::2])

@@ -31,7 +31,7 @@ class Schedules:
         self._notes = notes
         self._active = active
         self._names: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
-        self._rows: dict[int, dict[str, list[Row]]] = {}
+        self._rows: weakref.WeakKeyDictionary[Any, dict[str, list[Row]]] = weakref.WeakKeyDictionary()
         self._inside = False
 
     def watch(self) -> list[Callable[[], None]]:
@@ -41,7 +41,8 @@ class Schedules:
 
     def take(self, optimizer: Any) -> list[Row]:
         """The rows since the optimizer's last update."""
-        found = self._rows.pop(id(optimizer), {})
+        # An update method of the program's own may belong to anything.
+        found = self._rows.pop(optimizer, {}) if isinstance(optimizer, torch.optim.Optimizer) else {}
         return [row for rows in found.values() for row in rows]
 
     def _watch(self, cls: type[Any]) -> Callable[[], None]:
@@ -81,7 +82,7 @@ class Schedules:
         one = number_row(key, rates[0])
         # By their values, each once: how parameters are grouped does not matter.
         rows.append(one if len(rates) == 1 else Row(key, digest_bytes(json.dumps(rates).encode())))
-        self._rows.setdefault(id(optimizer), {})[name] = rows
+        self._rows.setdefault(optimizer, {})[name] = rows
 
     def _name(self, schedule: Any, optimizer: Any) -> str:
         """The class, and a number where the optimizer has several of it."""
