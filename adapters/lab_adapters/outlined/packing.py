@@ -194,6 +194,7 @@ class Packing:
             "number": number,
             "stays": stays,
             "requires_grad": value.is_leaf and value.requires_grad,
+            "graph": value.grad_fn is not None,
             "grad": grad.detach().clone() if grad is not None else None,
             **shares,
         }

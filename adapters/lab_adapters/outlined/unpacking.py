@@ -17,6 +17,7 @@ from lab_adapters.outlined.forms import FORMS, in_place
 from lab_adapters.outlined.instances import attributes_of, named, put_attributes
 from lab_adapters.outlined.iterators import Replayed, lost, replay
 from lab_adapters.outlined.kinds import FACTORIES, filled, name_of
+from lab_adapters.outlined.lost_graphs import without_its_graph
 from lab_adapters.outlined.own_generators import put_generator
 from lab_adapters.outlined.packing import MISSING
 from lab_adapters.outlined.state_dicts import at_home
@@ -45,7 +46,8 @@ class Unpacking:
     built: list[str] = attrs.field(factory=list)
     #: Paths of what could not be made again.
     warned: list[str] = attrs.field(factory=list)
-    #: What of the value in hand no checkpoint holds.
+    #: The name of the value in hand, and what of it no checkpoint holds.
+    _name: str = ""
     _left: list[str] = attrs.field(factory=list)
 
     def unpack(self, packed: Any, target: Any = None, name: str = "") -> Any:
@@ -54,7 +56,7 @@ class Unpacking:
         What cannot be made again is warned of, and the target left as it is. Raises `KeyError` for a tensor of a model
         that is not there.
         """
-        self._left = []
+        self._left, self._name = [], name
         made = self._unpack(packed, target, name)
         if self._left and isinstance(packed, dict) and packed.get("bound"):
             # What no checkpoint holds may stand in what the name holds now: a library's objects do.
@@ -223,7 +225,7 @@ class Unpacking:
         return self._unpack(packed, like, "")
 
     def _tensor(self, packed: dict[str, Any], target: Any) -> Tensor:
-        made = self._made[packed["number"]] = _made_of(packed, target)
+        made = self._made[packed["number"]] = _made_of(packed, target, self._name)
         if (lies := packed.get("lies")) is not None:
             # What was made of a copy of it moves to where it is.
             self._storages[lies] = made
@@ -238,9 +240,11 @@ class Unpacking:
         return made
 
 
-def _made_of(packed: dict[str, Any], target: Any) -> Tensor:
+def _made_of(packed: dict[str, Any], target: Any, name: str) -> Tensor:
     """The target, filled, where it was there before the training; else a new tensor."""
     value: Tensor = packed["value"]
+    if packed.get("graph"):
+        value = without_its_graph(value, name)
     fits = (
         isinstance(target, Tensor)
         and not target.is_inference()
@@ -248,14 +252,15 @@ def _made_of(packed: dict[str, Any], target: Any) -> Tensor:
         and target.dtype == value.dtype
     )
     if packed["stays"] and fits:
-        with torch.no_grad():
+        with torch.set_grad_enabled(value.requires_grad):
             target.copy_(value)
         made: Tensor = target
     else:
-        made = at_home(value.clone(), packed.get("device", "cpu"))
+        with torch.set_grad_enabled(value.requires_grad):
+            made = at_home(value.clone(), packed.get("device", "cpu"))
         if isinstance(target, Tensor) and type(target) not in (Tensor, torch.nn.Parameter):
             made = made.as_subclass(type(target))
-        made.requires_grad_(packed["requires_grad"])
+        made.requires_grad_(packed["requires_grad"] or value.requires_grad)
     grad = packed["grad"]
     if made.is_leaf:
         made.grad = grad.to(made.device) if grad is not None else None
