@@ -13,6 +13,8 @@ import attrs
 import libcst as cst
 
 from lab_migrate.analysis import read_project
+from lab_migrate.analysis.reached import reached_from
+from lab_migrate.analysis.unrepeated import unrepeated_steps
 from lab_migrate.convert.rule import Edit, NewFile, Proposal, Rule, Source, all_rules
 from lab_migrate.errors import UsageError
 from lab_migrate.findings import Finding, Status
@@ -151,7 +153,7 @@ def convert_project(
         changes += _added(root, copies.files)
         findings += [*outlining.findings, *copies.findings]
     if not changes and all(finding.code == "LM203" and finding.status is Status.REVIEW for finding in findings):
-        findings.append(_nothing(root, entry, migrated))
+        findings += _nothing(root, entry, migrated)
     return Conversion(root, level, tuple(changes), tuple(sorted(findings)))
 
 
@@ -205,16 +207,25 @@ def _skipped(path: str, error: Exception) -> Finding:
     )
 
 
-def _nothing(root: Path, entry: str | None, migrated: Sequence[str]) -> Finding:
+def _nothing(root: Path, entry: str | None, migrated: Sequence[str]) -> list[Finding]:
     if migrated:
-        return Finding(
+        return [Finding(
             migrated[0], 0, 0, "LM002", Status.SAFE,
             f"nothing to convert: {', '.join(migrated[:3])} train{'s' * (len(migrated) == 1)} under Lightning already",
             "run `lab-migrate parity`, or the generated test, to prove it again",
-        )  # fmt: skip
+        )]  # fmt: skip
+    project = read_project(root)
+    places = unrepeated_steps(project, files=reached_from(project, entry) if entry else None)
+    if places:
+        return [
+            Finding(
+                one.path, one.line, 0, "LM002", Status.UNSUPPORTED, f"nothing to convert: {one.said}", one.next_step
+            )
+            for one in places[:3]
+        ]
     where = f"what {entry} imports" if entry else "the project"
-    return Finding(
+    return [Finding(
         entry or ".", 0, 0, "LM002", Status.UNSUPPORTED,
         f"nothing to convert: {where} has neither Lab's Trainer nor a loop with a backward pass and an optimizer step",
         f"run `lab-migrate scan {root}` to see what there is, and name the file that trains with --entry",
-    )  # fmt: skip
+    )]  # fmt: skip

@@ -16,13 +16,17 @@ def effort_of(
     assumptions: Sequence[Assumption],
     refused: Sequence[Finding],
     unread: int,
+    unrepeated: int = 0,
 ) -> Effort:
     """A word, and the counts that it rests on. It says nothing about hours: those depend on who does it.
 
     `trainers` are the uses of installed frameworks' trainers: a project that only calls one has no loop of its own.
+    `unrepeated` counts the places that take gradients where no loop was found.
     """
     if not loops and not trainers:
         found = "no training loop was found, nor a trainer of a framework we know"
+        if unrepeated:
+            return Effort("unknown", (found, f"but {_count(unrepeated, 'place')} that no loop repeats: see above"))
         if unread:
             return Effort("unknown", (found, f"but {_count(unread, 'Python file')} could not be read"))
         return Effort("nothing to migrate", (found,))

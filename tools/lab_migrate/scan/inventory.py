@@ -166,3 +166,5 @@ class Inventory:
     findings: tuple[Finding, ...] = ()
     run: Run | None = None
     tests: tuple[str, ...] = ()
+    #: Where no training loop was found: places that take gradients all the same, and what they are.
+    unrepeated: tuple[Evidence, ...] = ()

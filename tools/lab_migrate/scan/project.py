@@ -11,6 +11,7 @@ from lab_migrate.analysis import CallGraph, TrainingLoop, find_loops
 from lab_migrate.analysis.events import Event
 from lab_migrate.analysis.reached import reached_from
 from lab_migrate.analysis.test_files import is_test
+from lab_migrate.analysis.unrepeated import unrepeated_steps
 from lab_migrate.findings import Finding, Status
 from lab_migrate.profile import OWN, Profile, read_own, shipped_profiles
 from lab_migrate.project import Skipped, list_project, require_project
@@ -60,6 +61,9 @@ def scan_project(root: Path) -> Inventory:
     found = [_loop(loop, converted) for loop in loops]
     mend = [item for item in skipped if item.kind in _TO_MEND]
     roles = _roles(reading, graph, profiles)
+    trains = [loop for loop in found if loop.path not in tests]
+    trainers = [_at(use) for use in _trainers(roles, tests)]
+    unrepeated = [] if trains or trainers else unrepeated_steps(reading.project, graph)
     return Inventory(
         str(root),
         len(listing.files),
@@ -71,15 +75,10 @@ def scan_project(root: Path) -> Inventory:
         assumptions,
         tuple(file.relative_to(root).as_posix() for file in listing.configs),
         tuple(sorted(skipped)),
-        effort_of(
-            [loop for loop in found if loop.path not in tests],
-            [_at(use) for use in _trainers(roles, tests)],
-            assumptions,
-            refused,
-            len(mend),
-        ),
+        effort_of(trains, trainers, assumptions, refused, len(mend), len(unrepeated)),
         (*(_unread(item) for item in mend), *refused),
         tests=tuple(sorted(tests)),
+        unrepeated=tuple(Evidence(one.path, one.line, note=one.said) for one in unrepeated),
     )
 
 

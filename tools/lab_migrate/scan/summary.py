@@ -67,6 +67,7 @@ def _loops(inventory: Inventory) -> Section:
     rows = tuple((f"{loop.place}\n{loop.function}", _said(loop), _granted(inventory, loop)) for loop in shown)
     none = "None of its own" if _training(inventory) else "No training loop was found"
     notes = [] if rows else [f"{none}: no loop repeats a backward pass and an optimizer step."]
+    notes += [f"{item.place} {item.note}." for item in inventory.unrepeated[:_SHOWN]]
     if in_tests:
         notes.append(f"{in_tests} more in tests.")
     return Section("Training loops", ("", "shape", "takes for granted"), rows, tuple(notes))

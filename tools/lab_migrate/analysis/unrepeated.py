@@ -1,0 +1,107 @@
+"""Where a project takes gradients though none of its loops is a training loop: what to say in place of "nothing".
+
+A step that a generator expression, `map` or a library repeats is repeated by no `for` or `while` statement; and a step
+in the manner of JAX, whose parameters are values, has no optimizer and changes nothing in place.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Collection, Iterator
+
+import attrs
+
+from lab_migrate.analysis.calls import CallGraph
+from lab_migrate.analysis.events import BACKWARD, STEP, events_of
+from lab_migrate.analysis.sources import Project
+from lab_migrate.analysis.symbols import Function, dotted
+from lab_migrate.analysis.test_files import is_test
+
+__all__ = ["Unrepeated", "unrepeated_steps"]
+
+_TRANSFORMS = frozenset(
+    f"{package}.{name}" for package in ("torch.func", "functorch") for name in ("grad", "grad_and_value", "vjp")
+)
+
+
+@attrs.frozen(order=True)
+class Unrepeated:
+    """A place that takes gradients, what it is, and what to do so that it can be converted."""
+
+    path: str
+    line: int
+    said: str
+    next_step: str
+
+    @property
+    def place(self) -> str:
+        """`path:line`."""
+        return f"{self.path}:{self.line}"
+
+
+def unrepeated_steps(
+    project: Project, graph: CallGraph | None = None, files: Collection[str] | None = None
+) -> list[Unrepeated]:
+    """Of a project, or of some of its files, in which no training loop was found; tests are none of it."""
+    graph = graph or CallGraph(project)
+    functions = [
+        function
+        for function in project.functions
+        if not is_test(function.path, function.module) and (files is None or function.path in files)
+    ]
+    steps = any(event.kind == STEP for function in functions for event in events_of(function))
+    found = list(_backward_passes(functions, graph)) if steps else []
+    return sorted(found or _transforms(functions))
+
+
+def _backward_passes(functions: list[Function], graph: CallGraph) -> Iterator[Unrepeated]:
+    for function in functions:
+        event = next((event for event in events_of(function) if event.kind == BACKWARD), None)
+        if event is None:
+            continue
+        said = "a backward pass that no `for` or `while` of the project repeats together with an optimizer's step"
+        if function.parent is None:
+            yield Unrepeated(
+                function.path, event.line, said, "repeat the step by a `for` or `while` statement, and convert again"
+            )
+            continue
+        where = _where_used(function, functions, graph)
+        then = f"; {function.qualified} is used at {where}" if where else f"; {function.qualified} is called by nobody"
+        yield Unrepeated(
+            function.path,
+            event.line,
+            said + then,
+            f"call {function.qualified} in a `for` or `while` statement{f' at {where}' if where else ''}, "
+            "and convert again",
+        )
+
+
+def _where_used(function: Function, functions: list[Function], graph: CallGraph) -> str:
+    """The first place that calls it, or names it to hand it over."""
+    calls = graph.callers_of(function)
+    if calls:
+        return f"{calls[0].caller.path}:{calls[0].line}"
+    for other in functions:
+        for node in other.own:
+            name = node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
+            if name == function.name and isinstance(getattr(node, "ctx", None), ast.Load):
+                return f"{other.path}:{getattr(node, 'lineno', other.line)}"
+    return ""
+
+
+def _transforms(functions: list[Function]) -> Iterator[Unrepeated]:
+    for function in functions:
+        for node in function.own:
+            if not isinstance(node, ast.Call):
+                continue
+            head, _, rest = dotted(node.func).partition(".")
+            full = function.module.symbols.imports.get(head, head) + (f".{rest}" if rest else "")
+            if full in _TRANSFORMS:
+                yield Unrepeated(
+                    function.path,
+                    node.lineno,
+                    f"gradients by {full}: parameters that are values, which no optimizer steps and no code changes in "
+                    "place, are not followed",
+                    "keep this training as it is, or let an optimizer of torch's step a module's parameters",
+                )
+                break

@@ -1,0 +1,96 @@
+"""A project that takes gradients, though none of its loops trains, is not said to have nothing to migrate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from lab_migrate.convert import convert_project
+from lab_migrate.scan import scan_project
+
+Make = Callable[[Mapping[str, str]], Path]
+
+_MAPPED = """\
+from functools import partial
+import torch
+
+def step(net, opt, x):
+    loss = net(x).mean()
+    opt.zero_grad()
+    loss.backward()
+    opt.step()
+    return loss.item()
+
+def main(net, xs):
+    opt = torch.optim.SGD(net.parameters(), 0.1)
+    print(sum(map(partial(step, net, opt), xs)))
+"""
+
+_LISTED = """\
+import torch
+net = torch.nn.Linear(2, 1)
+opt = torch.optim.SGD(net.parameters(), 0.1)
+
+def step(x):
+    net(x).mean().backward()
+    opt.step()
+
+[step(x) for x in torch.randn(3, 4, 2)]
+"""
+
+_VALUES = """\
+import torch
+from torch.func import grad_and_value as both
+
+def update(params, x):
+    grads, loss = both(lambda p: (x * p).sum())(params)
+    return params - 0.1 * grads, loss
+
+def main(params, xs):
+    for x in xs:
+        params, loss = update(params, x)
+"""
+
+_ATTACK = """\
+import torch
+
+def perturbed(net, x):
+    x.requires_grad_()
+    net(x).sum().backward()
+    return x + x.grad.sign()
+
+for x in torch.randn(3, 4, 2):
+    print(perturbed(torch.nn.Linear(2, 1), x))
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "line", "said", "then"),
+    [
+        (_MAPPED, 7, "step is used at train.py:13", "call step in a `for` or `while` statement at train.py:13"),
+        (_LISTED, 6, "step is used at train.py:9", "call step in a `for` or `while` statement at train.py:9"),
+        (_VALUES, 5, "gradients by torch.func.grad_and_value", "let an optimizer of torch's step"),
+    ],
+    ids=["map", "comprehension", "values"],
+)
+def test_a_step_that_no_loop_repeats_has_its_line(project: Make, source: str, line: int, said: str, then: str) -> None:
+    """In the scan, and as what is to be done where convert finds nothing; from another entry it is out of reach."""
+    root = project({"train.py": source, "other.py": "import torch\n"})
+    found = scan_project(root)
+    assert [(one.place, said in one.note) for one in found.unrepeated] == [(f"train.py:{line}", True)]
+    assert found.effort.size == "unknown"
+    (finding,) = convert_project(root, entry="train.py").findings
+    assert (finding.code, finding.place) == ("LM002", f"train.py:{line}:0")
+    assert said in finding.message
+    assert then in finding.next_step
+    (finding,) = convert_project(root, entry="other.py").findings
+    assert finding.path == "other.py"
+
+
+def test_a_gradient_of_an_input_is_no_training(project: Make) -> None:
+    """Where nothing steps, there is nothing to migrate."""
+    found = scan_project(project({"attack.py": _ATTACK}))
+    assert found.unrepeated == ()
+    assert found.effort.size == "nothing to migrate"
