@@ -15,7 +15,7 @@ from lab_adapters.generators import generator_states, set_generator_states
 from lab_adapters.lean_module import LeanModule
 from lab_adapters.loader import LoaderAdapter
 from lab_adapters.optimizer import OptimizerAdapter
-from lab_adapters.progress import count_step, resume_at
+from lab_adapters.progress import count_step, move_end, resume_at
 from lab_adapters.protocols import (
     Batch,
     LegacyEMA,
@@ -38,8 +38,10 @@ class BlockModule(LeanModule):
     follows as a callback would, but before callbacks, so that checkpoints hold the state after it.
 
     The module stands where the legacy trainer stood: steppers, hooks and loaders that look at their trainer find
-    `model`, `objective`, `loader`, `optimizer`, `ema`, `step`, `hooks`, `run_dir`, `compute`, `evaluate`, `state` and
-    `save` here, and `log`, which gives a mapping of metrics to `report` and anything else to Lightning.
+    `model`, `objective`, `loader`, `optimizer`, `ema`, `step`, `steps`, `hooks`, `run_dir`, `compute`, `evaluate`,
+    `state` and `save` here, and `log`, which gives a mapping of metrics to `report` and anything else to Lightning.
+    One that sets `steps` moves the end. `settings` is what else the legacy trainer had that may be looked at; setting
+    any of it raises `AttributeError`, since nothing here would take notice.
 
     Parameters are named `model.…`. Checkpoints hold the state of every role and of the generators: Lightning's, and
     those that `save` writes through `writes`, which gets a path and a legacy trainer's `state()`.
@@ -59,6 +61,7 @@ class BlockModule(LeanModule):
         run_dir: str | Path = ".",
         writes: Callable[[Path, dict[str, Any]], None] | None = None,
         report: Callable[[int, dict[str, float]], None] | None = None,
+        settings: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
@@ -69,9 +72,26 @@ class BlockModule(LeanModule):
         self.run_dir, self.writes, self.report = Path(run_dir), writes, report
         self.hooks, self.between_steps = list(hooks), list(between_steps)
         self.step = 0
+        self.steps: int | None = None  # that of Lightning, once it trains
         self.mid_step = False
         self._resumed: dict[str, Any] | None = None
         self._started = False
+        self._end: int | None = None
+        self.__dict__["settings"] = settings or {}
+
+    def __getattr__(self, name: str) -> Any:
+        if name in self.__dict__.get("settings", {}):
+            return self.__dict__["settings"][name]
+        return super().__getattr__(name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        own = hasattr(type(self), name) or name in self.__dict__ or name in self.__dict__.get("_modules", {})
+        if not own and name in self.__dict__.get("settings", {}):
+            raise AttributeError(
+                f"BlockModule.{name}: expected only looks at a setting of the legacy trainer, found it set to "
+                f"{value!r}, of which explicit adapters take no notice; set it before training, or train at level L1"
+            )
+        super().__setattr__(name, value)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """The adapter, which Lightning saves and loads but never steps."""
@@ -83,6 +103,7 @@ class BlockModule(LeanModule):
             set_generator_states(self._resumed)
             self._resumed = None
         self._started = True
+        self.steps = self._end = self.trainer.max_steps
         self.model.train()
         if hasattr(self.loader.legacy, "attach"):
             self.loader.legacy.attach(self)
@@ -92,6 +113,7 @@ class BlockModule(LeanModule):
             for follower in self.between_steps:
                 if hasattr(follower, "at_start"):
                     follower.at_start(self)
+        self._follow_end()
 
     def training_step(self, token: int, batch_idx: int) -> None:
         """One legacy optimizer step."""
@@ -115,6 +137,12 @@ class BlockModule(LeanModule):
         for hook in self.hooks:
             if hasattr(hook, "after_batch"):
                 hook.after_batch(self)
+        self._follow_end()
+
+    def _follow_end(self) -> None:
+        if self.steps is not None and self.steps != self._end:
+            self._end = self.steps
+            move_end(self.trainer, self.steps)
 
     def compute(self, batch: Batch) -> tuple[Tensor, Metrics]:
         """The objective's loss and metrics, in the legacy precision."""

@@ -29,7 +29,14 @@ class TokenLoader:
         return self.steps
 
     def __iter__(self) -> Iterator[int]:
-        return iter(range(self.steps))
+        token = 0
+        while token < self.steps:  # asked anew each time, since a hook may move the end
+            yield token
+            token += 1
+
+    def lengthen(self, steps: int) -> None:
+        """Let the iteration that is under way go on up to `steps`."""
+        self.steps = steps
 
     def state_dict(self) -> dict[str, Any]:
         """Nothing: the legacy loader's own state lies in the legacy part of the checkpoint."""

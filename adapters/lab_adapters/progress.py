@@ -19,6 +19,24 @@ def count_step(trainer: pl.Trainer) -> None:
     progress.increment_completed()
 
 
+def move_end(trainer: pl.Trainer, steps: int, batches: int | None = None) -> None:
+    """Let the running fit end after `steps` steps (`batches` batches, as many if None), as a legacy loop does that
+    asks for its end anew before each step.
+
+    `should_stop` would do for an earlier end only, and would have callbacks save and evaluate once more.
+    """
+    loop, steps = trainer.fit_loop, max(steps, 0)  # -1 is no end for Lightning
+    loop.epoch_loop.max_steps = steps
+    batches = steps if batches is None else batches
+    if batches <= loop.max_batches:
+        return
+    loader: Any = trainer.train_dataloader
+    loader.lengthen(batches)
+    fetcher: Any = loop._data_fetcher
+    loop.max_batches = fetcher.length = batches
+    fetcher.done = loop.epoch_loop.batch_progress.is_last_batch = False
+
+
 def resume_at(
     checkpoint: dict[str, Any],
     trainer: pl.Trainer,

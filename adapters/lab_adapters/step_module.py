@@ -9,7 +9,7 @@ import torch
 from lab_adapters.generators import generator_states, set_generator_states
 from lab_adapters.lean_module import LeanModule
 from lab_adapters.optimizer import LOADED, OptimizerAdapter
-from lab_adapters.progress import count_step, resume_at
+from lab_adapters.progress import count_step, move_end, resume_at
 from lab_adapters.protocols import LegacyTraining, require
 
 #: The key of a Lightning checkpoint under which the legacy training's own state lies.
@@ -33,6 +33,7 @@ class StepModule(LeanModule):
         object.__setattr__(self, "training_", training)
         self._resumed: dict[str, Any] | None = None
         self._monitored = self._started = False
+        self._end = training.steps
 
     @property
     def legacy(self) -> LegacyTraining:
@@ -54,6 +55,7 @@ class StepModule(LeanModule):
         self._monitored = bool(trainer.loggers or trainer.callbacks)
         self._started = True
         self.legacy.before_train()
+        self.follow_end()
 
     def training_step(self, token: int, batch_idx: int) -> None:
         """One legacy step and what follows it."""
@@ -62,6 +64,13 @@ class StepModule(LeanModule):
         if self._monitored:
             self.log_step(metrics)
         self.legacy.after_step(metrics)
+        self.follow_end()
+
+    def follow_end(self, batches: int = 1) -> None:
+        """End where the legacy loop ends now: a hook may have moved its `steps`, of `batches` batches each."""
+        if self.legacy.steps != self._end:
+            self._end = self.legacy.steps
+            move_end(self.trainer, self._end, self._end * batches)
 
     def on_train_end(self) -> None:
         """End as the legacy loop does."""

@@ -323,6 +323,30 @@ class Watches(Hook):
 
 
 @gin.configurable
+class MovesEnd(Hook):
+    """Sets the trainer's `steps` after step `at`, by so many `more` than are done, and once more after the last."""
+
+    def __init__(self, at: int = 8, more: int = 0, last: int = 0) -> None:
+        self.at, self.more, self.last = at, more, last
+
+    def after_step(self, trainer: Any, metrics: Any) -> None:
+        """Move it."""
+        if trainer.step == self.at:
+            trainer.steps = trainer.step + self.more
+        elif trainer.step == trainer.steps and self.last:
+            trainer.steps, self.last = trainer.steps + self.last, 0
+
+
+@gin.configurable
+class SetsLog(Hook):
+    """Logs each step from now on."""
+
+    def before_train(self, trainer: Any) -> None:
+        """Set it."""
+        trainer.log_every = 1
+
+
+@gin.configurable
 class LateDraws(Hook):
     """The mistake of drawing when a step's batch is there already."""
 

@@ -56,6 +56,28 @@ def test_a_hook_that_evaluates_and_logs(parity: Parity) -> None:
     parity.found["twin"] = "metric"
 
 
+@pytest.mark.parametrize(("more", "last", "done"), [(0, 0, 8), (3, 0, 11), (7, 4, 19)])
+def test_a_hook_that_moves_the_end(parity: Parity, more: int, last: int, done: int) -> None:
+    """A hook that sets `trainer.steps`, as early stopping does, or to go on for longer, behind the last step, too.
+
+    Seam: Lightning's end and the length of what it iterates over follow the legacy trainer's `steps`.
+
+    Twin: it does not.
+    """
+    bindings = ["Trainer.hooks = [@MovesEnd()]", f"MovesEnd.more = {more}", f"MovesEnd.last = {last}"]
+    accumulated = [*bindings, "Adam.accumulate = 2"]
+    assert parity.identical(*accumulated).trainer.step == done
+    parity.identical(*bindings, "train/Loader.batch_size = 7")
+    parity.diverges(accumulated, [*accumulated, "MovesEnd.at = 9"])
+
+
+def test_a_setting_that_explicit_adapters_do_not_follow_is_refused(trains: Parity) -> None:
+    """A hook that sets what Lab's trainer would have taken notice of; looking at it is fine."""
+    trains.identical("Trainer.hooks = [@SetsLog()]", levels=LEVELS[:2])
+    with pytest.raises(AttributeError, match=r"BlockModule\.log_every: expected only looks"):
+        trains.train("L2", ["Trainer.hooks = [@SetsLog()]"])
+
+
 def test_a_step_of_the_projects_own(parity: Parity) -> None:
     """A trainer of the project's own, which drops a weight's sign between the batch's loss and the average.
 

@@ -24,7 +24,14 @@ class Batches:
         return self.size
 
     def __iter__(self) -> Iterator[Any]:
-        return (self.loader.next_batch() for _ in range(self.size))
+        dealt = 0
+        while dealt < self.size:
+            yield self.loader.next_batch()
+            dealt += 1
+
+    def lengthen(self, size: int) -> None:
+        """Let the iteration that is under way go on up to `size`."""
+        self.size = size
 
     def state_dict(self) -> dict[str, Any]:
         """Nothing."""

@@ -31,3 +31,4 @@ class BetweenSteps(Callback):
             training.ema.update(training.model)
         training.step += 1
         training.after_step(module.metrics)
+        module.follow_end()

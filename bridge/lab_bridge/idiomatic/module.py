@@ -118,6 +118,10 @@ class IdiomaticModule(StepModule):
         trainer: Any = self.trainer
         self._monitored = bool(trainer.loggers) or len(trainer.callbacks) > len(self.callbacks)
 
+    def follow_end(self, batches: int = 1) -> None:
+        """A hook may have moved it; passes over the loader need no other length."""
+        super().follow_end(0 if self.semantics.passes else self.semantics.every)
+
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Before a step's first loss, hooks that set its weights."""
         training: Any = self.legacy

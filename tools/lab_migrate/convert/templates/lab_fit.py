@@ -81,8 +81,8 @@ def fit(lab, resume=None):
         run_dir=lab.run_dir,
         writes=write,
         report=report,
+        settings={**vars(lab), "last_metrics": metrics},  # what hooks may look at besides
     )
-    module.last_metrics = metrics  # where hooks look for what was logged last
     if resume == "latest":
         resume = lab.latest()
 
