@@ -19,6 +19,7 @@ from lab_parity.phases import PHASES
 from lab_parity.pieces import PIECES, Pieces, same_update
 from lab_parity.structures import difference
 from lab_parity.trace import End, Index, Key, Step, Trace
+from lab_parity.turns import other_order
 from lab_parity.verdict import Coverage, Divergence, Verdict
 
 __all__ = ["Comparison"]
@@ -43,6 +44,7 @@ class Comparison:
         self._evaluations = EvaluationsApart()
         self._pieces = Pieces()
         self._passes_noted = False
+        self._without_consequence: set[str] = set()
         self._before: tuple[Sequence[Drawn], Sequence[Drawn]] | None = None
 
     def run(self) -> Comparison:
@@ -223,9 +225,13 @@ class Comparison:
                 where = f"before the update of step {a.step}"
                 self._evaluations.differ(where, key.field, float(a.values[left]), float(b.values[right]))
             else:
+                what = f"{key.name} {key.field}"
+                if what in self._without_consequence:
+                    continue  # a validation loss at every epoch
+                self._without_consequence.add(what)
                 values = [f"{value:g}" for value in (a.values[left], b.values[right]) if not np.isnan(value)]
                 how = f"is {' against '.join(values)}" if len(values) == 2 else "differs"
-                self.notes.setdefault(f"{key.name} {key.field} {how}, to no consequence in the steps compared")
+                self.notes.setdefault(f"{what} {how}, to no consequence in the steps compared")
         return kept
 
     def _same_hyper(self, key: Key, a: Step, b: Step, left: int, right: int) -> bool:
@@ -305,6 +311,10 @@ class Comparison:
     def verdict(self, environment: dict[str, tuple[str, str]]) -> Verdict:
         """The strongest rung that holds; the rungs between identical and diverged need more runs than two."""
         reasons = list(self.reasons)
+        at_first = self.first is not None and self.first.phase == "config"
+        order = other_order(self._a, self._b) if at_first or self.pairing.unmatched else ""
+        if order:
+            self.first, reasons = None, [order, *reasons]
         if self.steps == 0 and self.first is None:
             reasons.append("no step was compared")
         unmatched = tuple(self.pairing.unmatched)

@@ -54,10 +54,14 @@ class Side:
         return _renamed(Key("buffer", -1, short, ""), renamed, _roots(renamed)) if renamed else short
 
     def module(self, optimizer: str, name: str) -> str:
-        """The canonical name of a module."""
+        """The canonical name of a module; of one around what the prefix leads to, how far it is up."""
         prefix = self.prefix(optimizer)
-        if f"{name}." == prefix or not self._renamed.get(optimizer):
-            return name.removeprefix(prefix) if f"{name}." != prefix else ""
+        if f"{name}." == prefix:
+            return ""
+        if prefix and (not name or prefix.startswith(f"{name}.")):
+            return "/".join([".."] * (prefix.count(".") - name.count(".") - bool(name)))
+        if not self._renamed.get(optimizer):
+            return name.removeprefix(prefix)
         return self.name(optimizer, f"{name}.").removesuffix(".")
 
     def rename(self, step: Step, names: Mapping[str, str]) -> None:

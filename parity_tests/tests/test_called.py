@@ -415,3 +415,15 @@ def test_a_schedules_last_step_is_not_taken_for_that_of_a_later_optimizer(tmp_pa
     assert len(found) == 80
     assert not any(found[0::2])
     assert all(found[1::2])
+
+
+def test_what_a_schedule_is_told_at_each_step_is_one_note(
+    verdict: Callable[[dict[str, Any], dict[str, Any]], lab_parity.Verdict],
+) -> None:
+    """Of many other losses that change no rate."""
+    told = [{"schedule": lambda optimizer: lr_scheduler.ReduceLROnPlateau(optimizer, patience=99),
+             "after": lambda schedule, loss=loss: schedule.step(loss + schedule.last_epoch)}
+            for loss in (1.0, 2.0)]  # fmt: skip
+    found = verdict(told[0], told[1])
+    assert found.rung == "identical"
+    assert len([note for note in found.notes if "monitored" in note]) == 1

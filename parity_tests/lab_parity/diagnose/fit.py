@@ -13,7 +13,7 @@ import attrs
 import torch
 from torch import Tensor
 
-__all__ = ["Fit", "flat", "gradient_noise", "least_squares", "measure", "rounding"]
+__all__ = ["Fit", "flat", "gradient_noise", "is_multiple", "least_squares", "measure", "rounding"]
 
 _PER_TENSOR = 1 << 16
 """Elements of one tensor that take part; more tell nothing more."""
@@ -50,6 +50,8 @@ class Fit:
         """It explains the difference: rounding is left of something larger, or next to nothing, in every tensor."""
         if not math.isfinite(self.after) or self.before == 0 or self.share > 0.34:
             return False
+        if self.elements <= len(self.coefficients):
+            return False  # as many numbers explain anything
         small = self.worst <= 2 * _LEFT or self.worst <= 5 * _SHARE * self.worst_before
         return small and (self.after <= _LEFT or self.share <= _SHARE)
 
@@ -107,6 +109,16 @@ def measure(
         sum(sizes),
         tuple(coefficients),
     )
+
+
+def is_multiple(a: Sequence[Tensor], b: Sequence[Tensor], ratio: float, noise: Sequence[Tensor]) -> bool:
+    """Whether b = ratio · a by b's own measure: of a large difference a small b is always next to nothing.
+
+    `noise` are the rounding errors that elements of `b` and of `ratio` · `a` may carry together.
+    """
+    left = [y - ratio * x for x, y in zip(a, b, strict=True)]
+    sizes = [sum(float(part.square().sum()) for part in parts) for parts in (left, b, noise)]
+    return bool(sizes[1]) and (sizes[0] <= _SHARE**2 * sizes[1] or sizes[0] <= _LEFT**2 * sizes[2])
 
 
 def least_squares(targets: Sequence[Tensor], columns: Sequence[Sequence[Tensor]], noise: Sequence[Tensor]) -> Fit:

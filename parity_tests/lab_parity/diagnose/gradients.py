@@ -7,10 +7,14 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from lab_parity.diagnose.fit import Fit, flat, gradient_noise, least_squares
+from lab_parity.diagnose.fit import Fit, flat, gradient_noise, is_multiple, least_squares
 from lab_parity.diagnose.scene import Pair, Run, Scene, same_bits
 
 __all__ = ["added", "left_behind", "norm", "proportional", "same_backward", "scaled"]
+
+
+_ONE = 1e-6
+"""So little is no factor, but rounding of one norm, or of one division."""
 
 
 def proportional(pairs: Sequence[Pair]) -> tuple[float, Fit]:
@@ -36,7 +40,11 @@ def scaled(scene: Scene) -> tuple[float, Fit] | None:
     if not pairs:
         return None
     ratio, fit = proportional(pairs)
-    return (ratio, fit) if fit.holds else None
+    if not fit.holds or abs(ratio - 1) <= _ONE:
+        return None
+    legacy, migrated = [flat(pair.a) for pair in pairs], [flat(pair.b) for pair in pairs]
+    noise = [gradient_noise(pair.b) + abs(ratio) * gradient_noise(pair.a) for pair in pairs]
+    return (ratio, fit) if is_multiple(legacy, migrated, ratio, noise) else None
 
 
 def added(run: Run, micro: int) -> dict[str, Tensor]:

@@ -19,7 +19,10 @@ _MOST = 100_000
 
 @attrs.frozen(slots=True, eq=False)
 class PastStep:
-    """One step: its batches' digests, by micro-step; its hyperparameters by parameter; those without a gradient."""
+    """One step: its batches' digests, by micro-step; hyperparameters by parameter; all parameters, the idle ones.
+
+    An update by hand has no hyperparameters; `idle` are those without a gradient.
+    """
 
     step: int
     optimizer: str
@@ -27,6 +30,7 @@ class PastStep:
     batches: Sequence[tuple[bytes, ...]]
     hyper: Mapping[str, Mapping[str, Any]]
     idle: Collection[str] = ()
+    parameters: Sequence[str] = ()
 
 
 @attrs.frozen(slots=True, eq=False)
@@ -53,6 +57,7 @@ def read_history(trace: Trace, at: int, side: Side) -> History:
     before: Sequence[Drawn] = ()
     end: End | None = None
     known: dict[str, Mapping[str, Any]] = {}
+    names: dict[tuple[str, ...], tuple[str, ...]] = {}
     initial: dict[tuple[str, str], bytes] = {}
     for item in trace.steps():
         if isinstance(item, End):
@@ -73,11 +78,17 @@ def read_history(trace: Trace, at: int, side: Side) -> History:
             for key, digest in zip(keys, item.digests, strict=True)
             if key.phase == "config"
         }
-        steps.append(_past(item, keys, side, known))
+        steps.append(_past(item, keys, side, known, names))
     return History(steps, at_step, side, end, initial, ledger)
 
 
-def _past(item: Step, keys: Sequence[Key], side: Side, known: dict[str, Mapping[str, Any]]) -> PastStep:
+def _past(
+    item: Step,
+    keys: Sequence[Key],
+    side: Side,
+    known: dict[str, Mapping[str, Any]],
+    names: dict[tuple[str, ...], tuple[str, ...]],
+) -> PastStep:
     batches: list[list[bytes]] = [[] for _ in range(item.micro_steps)]
     hyper: dict[str, Mapping[str, Any]] = {}
     for key, digest in zip(keys, item.digests, strict=True):
@@ -89,4 +100,8 @@ def _past(item: Step, keys: Sequence[Key], side: Side, known: dict[str, Mapping[
                 known[name] = json.loads(side.texts.get(name, "{}"))
             hyper[key.name] = known[name]
     idle = frozenset(name for name, _ in idle_parameters(item, keys))
-    return PastStep(item.step, item.optimizer, item.micro_steps, [tuple(batch) for batch in batches], hyper, idle)
+    listed = tuple(key.name for key in keys if key.phase == "param")
+    if listed not in names:
+        names[listed] = listed  # one for all steps
+    made = [tuple(batch) for batch in batches]
+    return PastStep(item.step, item.optimizer, item.micro_steps, made, hyper, idle, names[listed])

@@ -21,4 +21,4 @@ def idle_of(history: History, step: int) -> set[str]:
 
 
 def _last(history: History, step: int) -> dict[str, list[str]]:
-    return {past.optimizer: list(past.hyper) for past in history.steps[: step + 1]}
+    return {past.optimizer: list(past.parameters) for past in history.steps[: step + 1]}

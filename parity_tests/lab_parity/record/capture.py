@@ -22,6 +22,7 @@ from lab_parity.record.capture_file import (
     write_capture,
 )
 from lab_parity.record.forward_calls import watch_forwards
+from lab_parity.record.modes import facts_beside
 from lab_parity.record.naming import buffers, modules
 from lab_parity.record.phases.batch import tensors_in
 from lab_parity.record.phases.ema import averages
@@ -60,6 +61,12 @@ class Capture:
         """Whether the step under way is to be captured; or the one before, where it is in doubt whether that ended."""
         return any(self._current() - back in self._steps for back in range(1 + self._in_doubt))
 
+    @property
+    def _soon(self) -> bool:
+        """Whether what is called now may belong to a step that is to be captured."""
+        now = self._current() if self._steps else 0
+        return any(now - self._in_doubt <= step <= now + 2 for step in self._steps)
+
     def watch(self) -> list[Callable[[], None]]:
         """Put the hook in place that sees every module's output; returns what takes it away."""
         if not self._steps:
@@ -69,15 +76,13 @@ class Capture:
     def enter(self, module: nn.Module, args: Any) -> KeptForward | None:
         """An outermost forward call begins."""
         # A forward call may be differentiated in a later optimizer's step (a GAN's): begin early.
-        now = self._current() if self._steps else 0
         self._open = None
-        if not self._steps or not any(now - self._in_doubt <= step <= now + 2 for step in self._steps):
+        if not self._soon:
             return None
         # torch.func.functional_call puts other tensors in the parameters' places, which have no gradient of their own.
         self._leaves |= {id(parameter): parameter for parameter in module.parameters() if parameter.is_leaf}
-        for _, buffer in buffers(module):
-            self._window.buffers.setdefault(id(buffer), clone(buffer))
-        self._open = KeptForward(self._states())
+        self._open = KeptForward(self._states(), buffers={id(buffer): clone(buffer) for _, buffer in buffers(module)})
+        self._window.modes.append(self._open.modes)
         self._arguments(self._open, args)
         return self._open
 
@@ -110,6 +115,9 @@ class Capture:
             return
         self._see_gradients(micro, "after")
         kept = [forward for forward in trained if forward is not None]
+        for forward in kept:
+            forward.modes.trained = True
+            self._window.buffers = forward.buffers | self._window.buffers
         for name, state in (kept[0].states if kept else self._window.states_at_backward).items():
             self._window.tensors[Key5("rng", micro, name, "state", "before")] = state
         for place, forward in enumerate(kept):
@@ -139,7 +147,9 @@ class Capture:
                 self._current(), "", kind_of(optimizer), micro_steps, {}, (), self._left_behind(view)
             )
         if self._steps:
-            self._window = Window()
+            own = set(map(id, view.tensors))
+            left = window.gradients if micro_steps else window.earlier
+            self._window = Window(earlier={key: gradient for key, gradient in left.items() if key[1] not in own})
             if self._current() >= max(self._steps):
                 self._leaves = {}
         return Finished(window, captured)
@@ -164,7 +174,7 @@ class Capture:
         names = {id(tensor): name for name, tensor in view.parameters()}
         window = self._window
         tensors = window.tensors | window.before
-        for (micro, leaf, moment), gradient in window.gradients.items():
+        for (micro, leaf, moment), gradient in (window.gradients if micro_steps else window.earlier).items():
             if leaf in names:
                 tensors[Key5("grad", micro, names[leaf], "", moment)] = gradient
         for (micro, leaf), value in window.moved.items():
@@ -183,6 +193,7 @@ class Capture:
             for name, module in modules(root)
             if module._buffers and name not in called
         ]
+        facts += facts_beside(window.modes, paths)
         return CapturedStep(self._current(), "", kind, micro_steps, window.hyper, facts, tensors | outputs)
 
     def _left_behind(self, view: OptimizerView) -> dict[Key5, Tensor]:
@@ -199,7 +210,10 @@ class Capture:
         ]
 
     def _after_module(self, module: nn.Module, args: Any, *rest: Any) -> None:
-        if self._open is None or len(rest) < 2:
+        if len(rest) < 2 or not self._soon:
+            return
+        (self._open.modes if self._open is not None else self._window.modes[0]).see(module)
+        if self._open is None:
             return
         outputs = {where: clone(tensor) for where, tensor in tensors_in(rest[1])}
         self._open.calls.append(Call(module, module.training, outputs))

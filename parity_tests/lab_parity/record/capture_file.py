@@ -58,13 +58,17 @@ class Key5(NamedTuple):
 
 @attrs.frozen(slots=True)
 class ModuleFacts:
-    """One module: its class, its settings in words (`extra_repr`), its mode; `called` in a call that was training."""
+    """One module: its class, its settings in words (`extra_repr`), its mode; `called` in a call that was training.
+
+    `beside`: called beside the training, or of no model of the step's optimizer; see record/modes.py.
+    """
 
     name: str
     kind: str
     settings: str
     training: bool
     called: bool = True
+    beside: bool = False
 
 
 @attrs.frozen(slots=True, eq=False)

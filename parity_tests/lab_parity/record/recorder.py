@@ -120,7 +120,8 @@ class Recorder:
     def start(self) -> None:
         """Put the hooks in place. Raises SiteError when an imported module lacks its site's method."""
         self._undo += [*self._updates.watch(), watch_compile()]
-        self._undo += [*self._generators.watch(), *self._micro.watch(), *self._capture.watch(), *self._calls.watch()]
+        # An outermost call is over for the capture before it is for the micro-steps, which tell it so.
+        self._undo += [*self._generators.watch(), *self._capture.watch(), *self._micro.watch(), *self._calls.watch()]
         averaging = self._views.averaging
         self._undo.append(watch_averages(lambda average, trained: self._notes.guard(averaging, average, trained)))
         if self._ledger is not None:

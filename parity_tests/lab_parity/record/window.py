@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from lab_parity.record.capture_file import CapturedStep, Key5
+from lab_parity.record.modes import Modes
 
 __all__ = ["Call", "Finished", "KeptForward", "Window", "clone", "same_values"]
 
@@ -29,13 +30,17 @@ class KeptForward:
     states: dict[str, Tensor]
     arguments: list[tuple[str, str, Tensor]] = attrs.field(factory=list)
     calls: list[Call] = attrs.field(factory=list)
+    modes: Modes = attrs.field(factory=Modes)
+    buffers: dict[int, Tensor] = attrs.field(factory=dict)
 
 
 @attrs.define(slots=True, eq=False)
 class Window:
     """What has been seen since the last step; parameters, buffers and their gradients by id.
 
-    `values` are the parameters at the first backward pass, `moved` those that are others at a later one.
+    `values` are the parameters at the first backward pass, `moved` those that are others at a later one. `modes` are
+    those of the outermost calls, the first one of all that had no graph. `earlier` are gradients of leaves that the
+    optimizers which have stepped since the last backward pass do not have.
     """
 
     tensors: dict[Key5, Tensor] = attrs.field(factory=dict)
@@ -47,6 +52,8 @@ class Window:
     states_at_backward: dict[str, Tensor] = attrs.field(factory=dict)
     values: dict[int, Tensor] = attrs.field(factory=dict)
     moved: dict[tuple[int, int], Tensor] = attrs.field(factory=dict)
+    modes: list[Modes] = attrs.field(factory=lambda: [Modes()])
+    earlier: dict[tuple[int, int, str], Tensor] = attrs.field(factory=dict)
 
     def goes_on(self, later: Window, micro: int) -> None:
         """What `later` has seen belongs to this step, too, behind its first `micro` backward passes."""
@@ -57,6 +64,7 @@ class Window:
             self.gradients[number + micro, leaf, moment] = gradient
         self.calls += [(number + micro, call) for number, call in later.calls]
         self.states_at_backward = later.states_at_backward
+        self.modes += later.modes
         at_first = {(0, leaf): value for leaf, value in later.values.items()}
         for (number, leaf), value in (at_first | later.moved).items():
             if not same_values(self.values.setdefault(leaf, value), value):

@@ -14,6 +14,8 @@ from lab_parity.diagnose.words import number
 
 PHASES = ("buffer",)
 _USUAL = 0.1
+_STATISTICS = re.compile(r"(mean|var|std|moving|running)[^.]*$")
+"""What a program calls running statistics, torch's and its own."""
 
 
 def find(scene: Scene) -> Iterator[Cause]:
@@ -37,6 +39,9 @@ def find(scene: Scene) -> Iterator[Cause]:
         )
     if any(not p.a.equal(p.b) for p in scene.pairs("buffer", "before") if p.name in before):
         return  # they have parted before, in calls that belong to no step: nothing to fit
+    changed = [pair for pair in changed if _STATISTICS.search(pair.name)]
+    if not changed:
+        return  # a queue, a counter, a memory
     ratio, fit = _ratio([(flat(before[p.name]), p.a, p.b) for p in changed])
     a = momenta[0] if momenta[0] is not None else _USUAL
     assumed = "" if momenta[0] is not None else f" (of {number(a)}, the usual one)"

@@ -8,7 +8,7 @@ from lab_parity.diagnose.cause import Cause
 from lab_parity.diagnose.parameters import which
 from lab_parity.diagnose.scene import Run, Scene, same_bits
 
-PHASES = ("loss", "forward", "grad", "param", "buffer", "optimizer")
+PHASES = ("config", "loss", "forward", "grad", "param", "buffer", "optimizer")
 
 
 def find(scene: Scene) -> Iterator[Cause]:
@@ -17,7 +17,8 @@ def find(scene: Scene) -> Iterator[Cause]:
     if len({side[step].optimizer for side in sides if step < len(side)}) > 1:
         return  # the parameters are not even the same ones
     for phase in ("param", "buffer"):
-        a, b = _changed(scene.legacy, phase), _changed(scene.migrated, phase)
+        both = {pair.name for pair in scene.pairs(phase, "before")}
+        a, b = ([name for name in _changed(run, phase) if name in both] for run in (scene.legacy, scene.migrated))
         only = sorted(set(a) ^ set(b))
         if not only:
             continue

@@ -29,8 +29,10 @@ def find(scene: Scene) -> Iterator[Cause]:
         return
     said = f"keeps {number(b)} of its old value after step {step - 1} instead of {number(a)}"
     if abs(b - 1) < 1e-6 or abs(a - 1) < 1e-6:
-        side = "migrated" if abs(b - 1) < 1e-6 else "legacy"
+        side, other_side, kept = ("migrated", "legacy", a) if abs(b - 1) < 1e-6 else ("legacy", "migrated", b)
         said = f"is not updated after step {step - 1} in the {side} run"
+        if abs(kept) < 1e-6:
+            said += f", and is made a copy of them in the {other_side} one"
     count = _warm_up(step, b), _warm_up(step, a)
     warm = next((side for side, value in zip(("migrated", "legacy"), count, strict=True) if value), "")
     why = f" The {warm} decay is (1 + n) / (10 + n), a warm-up by the number of updates." if warm else ""
@@ -38,7 +40,7 @@ def find(scene: Scene) -> Iterator[Cause]:
         "ema",
         f"The average of the parameters {said}.{why}",
         "decay of the moving average, its warm-up, and where it is updated",
-        other,
+        other if other.before else None,  # a copy of the parameters leaves nothing to fit
         b,
         1,
         affected=names,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from lab_parity.diagnose.cause import Cause
-from lab_parity.diagnose.fit import Fit, flat, measure
+from lab_parity.diagnose.fit import Fit, flat, is_multiple, measure
 from lab_parity.diagnose.parameters import which
 from lab_parity.diagnose.scene import Scene, Setting
-from lab_parity.diagnose.updates import multiples, updates
+from lab_parity.diagnose.updates import Multiples, Update, multiples, updates
 from lab_parity.diagnose.words import number, times
 
 PHASES = ("optimizer", "param")
@@ -26,6 +26,8 @@ def find(scene: Scene) -> Iterator[Cause]:
     found = multiples(listed, lambda update: update.change_a)
     if not 0 < len(found.groups) <= _MOST_GROUPS or any(abs(value + 1) < 1e-3 for value, _ in found.groups):
         return  # an update of nothing is no learning rate
+    if not _moves_alike(listed, found):
+        return
     everyone = [update.name for update in listed]
     before = scene.legacy.tensors("param", "before")
     said = [
@@ -40,6 +42,16 @@ def find(scene: Scene) -> Iterator[Cause]:
         1 + found.groups[0][0],
         len(found.groups) + bool(found.untouched),
         affected=found.names,
+    )
+
+
+def _moves_alike(listed: Sequence[Update], found: Multiples) -> bool:
+    """Whether the migrated updates, too, are those multiples: next to large ones any small update is nearly none."""
+    factors = {name: 1 + value for value, names in found.groups for name in names}
+    return all(
+        is_multiple([u.change_a], [u.change_a + u.difference], factors[u.name], [u.noise])
+        for u in listed
+        if u.name in factors and u.name not in found.undecided
     )
 
 

@@ -1,0 +1,229 @@
+"""Causes that were given where another one was right: each of these sentences has been wrong once."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+import lab_parity
+
+Step = Callable[[nn.Module, int], Tensor]
+
+
+class Net(nn.Module):
+    """With a queue, and an activation that is no module."""
+
+    def __init__(self, act: Callable[[Tensor], Tensor] = torch.tanh) -> None:
+        super().__init__()
+        self.act = act
+        self.enc = nn.Linear(3, 4)
+        self.dec = nn.Linear(4, 3)
+        self.queue: Tensor
+        self.register_buffer("queue", torch.zeros(4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, 3) -> (B, 3)."""
+        made: Tensor = self.dec(self.act(self.enc(x)))
+        return made
+
+
+class Renamed(Net):
+    """The same, under another name."""
+
+
+def train(
+    path: Path,
+    make: Callable[[], Net] = Net,
+    *,
+    optimizers: Callable[[Net], list[torch.optim.Optimizer]] = lambda net: [torch.optim.SGD(net.parameters(), lr=0.1)],
+    zero: Callable[[list[torch.optim.Optimizer]], object] = lambda all_: [one.zero_grad() for one in all_],
+    before: Callable[[Net, int], object] = lambda net, step: None,
+    between: Callable[[Net, int], object] = lambda net, step: None,
+    steps: int = 4,
+) -> Path:
+    """A plain loop that can go wrong in many places; recorded with all of its tensors."""
+    torch.manual_seed(0)
+    net = make()
+    stepping = optimizers(net)
+    with lab_parity.record(path, capture=range(2 * steps)):
+        for step in range(steps):
+            zero(stepping)
+            net(torch.randn(5, 3)).square().mean().backward()
+            before(net, step)
+            for optimizer in stepping:
+                optimizer.step()
+            between(net, step)
+    return path
+
+
+def cause(tmp_path: Path, legacy: dict[str, Any], migrated: dict[str, Any]) -> lab_parity.Cause:
+    """Of two such trainings."""
+    found = lab_parity.diagnose(train(tmp_path / "a", **legacy), train(tmp_path / "b", **migrated))
+    assert found is not None
+    return found
+
+
+def parts(net: Net) -> list[torch.optim.Optimizer]:
+    """An optimizer of each part."""
+    return [torch.optim.SGD(part.parameters(), lr=0.1) for part in (net.enc, net.dec)]
+
+
+def test_gradients_that_the_second_optimizer_keeps_are_not_scaled(tmp_path: Path) -> None:
+    """The one backward pass belongs to the first optimizer's step; what it found is known of all."""
+    found = cause(
+        tmp_path, {"optimizers": parts}, {"optimizers": parts, "zero": lambda all_: all_[0].zero_grad()}
+    )  # fmt: skip
+    assert (found.name, found.affected) == ("zero_grad", ("weight", "bias"))
+
+
+def test_a_queue_that_is_not_written_has_no_running_statistics(tmp_path: Path) -> None:
+    """It has no momentum, either."""
+
+    def enqueue(net: Net, step: int) -> None:
+        net.queue[step % 4] = step + 1
+
+    found = cause(tmp_path, {"before": enqueue}, {})
+    assert (found.name, found.affected) == ("buffer", ("queue",))
+    assert "Only the legacy run" in found.sentence
+
+
+def test_an_update_that_is_next_to_nothing_is_no_learning_rate(tmp_path: Path) -> None:
+    """The difference of the two is nearly the legacy one, whatever the migrated one is."""
+
+    class Other(torch.optim.SGD):
+        def step(self, closure: Any = None) -> None:  # type: ignore[override]
+            for group in self.param_groups:
+                for parameter in group["params"]:
+                    parameter.data.add_(parameter.grad.sign(), alpha=-1e-5)
+
+    wrong = {"optimizers": lambda net: [Other(net.parameters(), lr=0.1)]}
+    assert cause(tmp_path, {}, wrong).name != "lr"
+
+
+def test_one_number_is_explained_by_no_fit(tmp_path: Path) -> None:
+    """A factor explains any other gradient of a single number."""
+
+    class Scaled(Net):
+        def __init__(self) -> None:
+            super().__init__()
+            self.scale = nn.Parameter(torch.ones(1))
+            self.shift = 0.0
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = super().forward(x)
+            # The same value, and another derivative.
+            other = x + self.shift * (self.scale - self.scale.detach())
+            return other * self.scale
+
+    def only_scale(net: Net) -> list[torch.optim.Optimizer]:
+        return [torch.optim.SGD([net.scale], lr=0.1)]  # type: ignore[list-item]
+
+    def shifted() -> Net:
+        net = Scaled()
+        net.shift = 1.0
+        return net
+
+    found = cause(tmp_path, {"make": Scaled, "optimizers": only_scale}, {"make": shifted, "optimizers": only_scale})
+    assert found.name == "unknown"
+
+
+def test_one_threshold_on_both_sides_is_no_other_clipping(tmp_path: Path) -> None:
+    """The norm of the parameters in another order is another sum: rounding."""
+
+    def by_torch(net: Net, step: int) -> None:
+        torch.nn.utils.clip_grad_norm_(net.parameters(), 0.05)
+
+    def in_doubles(net: Net, step: int) -> None:
+        gradients = [parameter.grad for parameter in net.parameters() if parameter.grad is not None]
+        norm = torch.stack([gradient.double().norm() for gradient in gradients]).norm()
+        for gradient in gradients:
+            gradient *= 0.05 / (norm + 1e-6)
+
+    assert cause(tmp_path, {"before": by_torch}, {"before": in_doubles}).name == "rounding"
+
+
+def test_a_class_of_ones_own_may_have_another_name(tmp_path: Path) -> None:
+    """What is wrong inside is named, or what its output shows; its name is no difference."""
+    wrong = {"make": lambda: Renamed(torch.relu)}
+    found = cause(tmp_path, {}, wrong)
+    assert "Renamed" not in found.sentence
+    found = lab_parity.diagnose(tmp_path / "a", train(tmp_path / "c", Renamed, optimizers=parts))
+    assert found is None or "Renamed" not in found.sentence
+
+
+def test_weights_that_change_before_another_optimizer_begins_are_no_initial_ones(tmp_path: Path) -> None:
+    """They have been trained before."""
+
+    def two(path: Path, pruned: bool) -> Path:
+        torch.manual_seed(0)
+        net = Net()
+        with lab_parity.record(path, capture=range(4)):
+            for phase in range(2):
+                optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+                for _ in range(2):
+                    optimizer.zero_grad()
+                    net(torch.randn(5, 3)).square().mean().backward()
+                    optimizer.step()
+                if pruned and not phase:
+                    with torch.no_grad():
+                        net.enc.weight[0] = 0
+        return path
+
+    found = lab_parity.diagnose(two(tmp_path / "a", True), two(tmp_path / "b", False))
+    assert found is not None
+    assert (found.name, found.affected) == ("between_steps", ("enc.weight",))
+
+
+def test_a_target_that_is_overwritten_at_other_steps_is_an_average(tmp_path: Path) -> None:
+    """Nothing is left to fit of a copy."""
+
+    def targeted(path: Path, every: int) -> Path:
+        torch.manual_seed(0)
+        net = Net()
+        target = copy.deepcopy(net).requires_grad_(False)
+        optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+        with lab_parity.record(path, capture=range(6)):
+            for step in range(6):
+                x = torch.randn(5, 3)
+                optimizer.zero_grad()
+                (net(x) - target(x)).sub(1).square().mean().backward()
+                optimizer.step()
+                if step % every == 1:
+                    target.load_state_dict(net.state_dict())
+        return path
+
+    found = lab_parity.diagnose(targeted(tmp_path / "a", 4), targeted(tmp_path / "b", 2))
+    assert found is not None
+    assert found.name == "ema"
+    assert (
+        "not updated after step 3 in the legacy run, and is made a copy of them in the migrated one" in found.sentence
+    )
+
+
+def test_weights_that_are_tied_no_more_are_told_of_an_update_by_hand(tmp_path: Path) -> None:
+    """Whose settings nobody knows."""
+
+    def by_hand(path: Path, tied: bool) -> Path:
+        torch.manual_seed(0)
+        net = nn.Sequential(nn.Linear(3, 3), nn.Tanh(), nn.Linear(3, 3, bias=False))
+        if tied:
+            net[2].weight = net[0].weight
+        else:
+            net[2].weight.data.copy_(net[0].weight.data)
+        with lab_parity.record(path, capture=range(3)):
+            for _ in range(3):
+                net.zero_grad()
+                net(torch.randn(5, 3)).square().mean().backward()
+                with torch.no_grad():
+                    for parameter in net.parameters():
+                        parameter -= 0.1 * parameter.grad
+        return path
+
+    found = lab_parity.diagnose(by_hand(tmp_path / "a", True), by_hand(tmp_path / "b", False))
+    assert found is not None
+    assert found.name == "tied"
