@@ -14,15 +14,15 @@ import attrs
 
 from lab_migrate.analysis.common_methods import COMMON
 from lab_migrate.analysis.definitions import enclosing_class, scopes
-from lab_migrate.analysis.instances import Instances
+from lab_migrate.analysis.function_values import MAX_CANDIDATES, FunctionValues
 from lab_migrate.analysis.sources import Project
 from lab_migrate.analysis.symbols import Class, Function, dotted
 from lab_migrate.analysis.test_files import is_test
 
 __all__ = ["Call", "CallGraph"]
 
-#: How many methods of one name a call may mean; and of what a config builds, however common the name.
-MAX_CANDIDATES, MAX_BUILT = 6, 24
+#: How many methods of one name a call may mean of what a config builds, however common the name.
+MAX_BUILT = 24
 #: Calls whose result's class stands in a config: `hydra.utils.instantiate(cfg.agent)`, `construct_class_by_name(**kw)`.
 _FROM_CONFIG = re.compile(
     r"instantiate|by_name|from_(config|cfg)$|import_class|get_obj|create_obj|load_obj|locate$", re.IGNORECASE
@@ -45,7 +45,7 @@ class Call:
         return getattr(self.node, "lineno", 0)
 
 
-class CallGraph(Instances):
+class CallGraph(FunctionValues):
     """Calls of a project, resolved on first use."""
 
     def __init__(self, project: Project) -> None:
@@ -69,7 +69,7 @@ class CallGraph(Instances):
             if targets:
                 found.append(Call(function, node, tuple(targets)))
             for value in [*node.args, *(keyword.value for keyword in node.keywords)]:
-                handed = self._functions_handed(function, value)
+                handed = self.handed(function, value)
                 if handed and not (targets and all(_calls_its(target, node, value) for target in targets)):
                     found.append(Call(function, value, tuple(handed), direct=False))
         return found
@@ -104,93 +104,16 @@ class CallGraph(Instances):
                     found.setdefault(id(target), []).append(call)
         return found
 
-    def _functions_handed(self, function: Function, value: ast.expr) -> list[Function]:
-        if isinstance(value, ast.Lambda):
-            made = function.module.symbols.function_of(value)
-            return [made] if made else []
-        if isinstance(value, ast.Name):
-            found = self.lookup(function, value.id)
-            return [found] if isinstance(found, Function) else []
-        if isinstance(value, ast.Attribute) and isinstance(value.value, ast.Name) and value.value.id in ("self", "cls"):
-            cls = enclosing_class(function)
-            return self.methods_of((cls,), value.attr) if cls else []
-        if isinstance(value, ast.Attribute):
-            # `retry_call(model.train)`: a method of something whose class is known, never one found by its name.
-            return self.methods_of(self.types(function, value.value), value.attr)
-        return []
-
     def _named(self, function: Function, name: str) -> list[Function]:
         found = self.lookup(function, name)
         if isinstance(found, Function):
             return [found]
         if isinstance(found, Class):
             return self.methods_of((found,), "__init__", overrides=False)
-        # A variable: an instance that is called, or a function under another name.
-        direct = [
-            target
-            for scope in scopes(function)
-            for value in scope.assigned.get(name, [])
-            if isinstance(value, ast.Name) and value.id != name
-            for target in self._named(scope, value.id)
-        ]
-        return (
-            direct
-            or self._partial(function, name)
-            or self._made_by_factories(function, name)
-            or self._handed_in(function, name)
-            or self.methods_of(self.types(function, ast.Name(name, ast.Load())), "__call__")
+        # A variable: a function under another name, or an instance that is called.
+        return self.function_named(function, name) or self.methods_of(
+            self.types(function, ast.Name(name, ast.Load())), "__call__"
         )
-
-    def _partial(self, function: Function, name: str) -> list[Function]:
-        """`train = functools.partial(run_epoch, model=model)`."""
-        return [
-            target
-            for scope in scopes(function)
-            for value in scope.assigned.get(name, [])
-            if isinstance(value, ast.Call) and dotted(value.func) in ("partial", "functools.partial") and value.args
-            for target in self._functions_handed(scope, value.args[0])
-        ]
-
-    def _made_by_factories(self, function: Function, name: str) -> list[Function]:
-        """`step_fn = get_step_fn(…)`, where that returns a function it defines."""
-        key = (id(function), f"{name}()")
-        if key in self.open:
-            return []
-        self.open.add(key)
-        try:
-            return [
-                made
-                for scope in scopes(function)
-                for value in scope.assigned.get(name, [])
-                if isinstance(value, ast.Call)
-                for factory in self.targets(scope, value.func)
-                for made in _functions_returned(factory)
-            ]
-        finally:
-            self.open.discard(key)
-
-    def _handed_in(self, function: Function, name: str) -> list[Function]:
-        """A parameter that is called: the functions that callers name for it, found by the called function's name."""
-        key = (id(function), f"{name}=")
-        scope = next((one for one in scopes(function) if name in one.parameters), None)
-        if scope is None or key in self.open:
-            return []
-        calls = self.sites_by_name.get(scope.name, [])
-        if len(calls) > MAX_CANDIDATES:
-            return []
-        self.open.add(key)
-        try:
-            return [
-                made
-                for caller, call in calls
-                for value in _passed(scope, call, name)
-                for made in self._functions_handed(caller, value) or self._variable(caller, value)
-            ]
-        finally:
-            self.open.discard(key)
-
-    def _variable(self, caller: Function, value: ast.expr) -> list[Function]:
-        return self._made_by_factories(caller, value.id) if isinstance(value, ast.Name) else []
 
     def _method(self, function: Function, func: ast.Attribute) -> list[Function]:
         name = func.attr
@@ -210,7 +133,7 @@ class CallGraph(Instances):
             if typed:
                 return typed
             # `self.criterion(...)`: an attribute that is itself called.
-            return self.methods_of(self.types(function, func), "__call__")
+            return self.methods_of(self.types(function, func), "__call__") or self.held(function, func)
         instance = self.types(function, func)
         if instance:
             return self.methods_of(instance, "__call__")
@@ -257,17 +180,3 @@ def _calls_its(target: Function, call: ast.Call, value: ast.expr) -> bool:
     else:
         names = [keyword.arg for keyword in call.keywords if keyword.value is value and keyword.arg is not None]
     return any(isinstance(node, ast.Call) and dotted(node.func) in names for node in target.own)
-
-
-def _passed(function: Function, call: ast.Call, name: str) -> list[ast.expr]:
-    """What a call gives for a parameter of the function it calls."""
-    named = [keyword.value for keyword in call.keywords if keyword.arg == name]
-    at = function.parameters.index(name) - (1 if function.cls is not None and not function.is_static else 0)
-    return named or (call.args[at : at + 1] if at >= 0 else [])
-
-
-def _functions_returned(factory: Function) -> list[Function]:
-    """The functions that a function defines in its own code and returns by name."""
-    names = {node.value.id for node in factory.own if isinstance(node, ast.Return) and isinstance(node.value, ast.Name)}
-    inner = factory.module.symbols.functions if names else []
-    return [one for one in inner if one.parent is factory and one.name in names]

@@ -124,16 +124,15 @@ class ClassValues(Definitions):
                     for value in scope.assigned[name]:
                         yield from self._of_table(scope, value, depth + 1)
                     return
-            home, table = self._imported_value(function.module, name)
+            home, table = self.imported_values(function.module, function.module.symbols.imports.get(name, ""))
             for value in table:
                 assert home is not None
                 yield from self._of_table(home.symbols.top, value, depth + 1)
         finally:
             self.open.discard(key)
 
-    def _imported_value(self, module: Module, name: str) -> tuple[Module | None, list[ast.expr]]:
+    def imported_values(self, module: Module, full: str) -> tuple[Module | None, list[ast.expr]]:
         """What an imported variable was assigned in its file."""
-        full = module.symbols.imports.get(name, "")
         head, _, last = full.rpartition(".")
         home = self.project.find_module(head, module) if head else None
         return home, home.symbols.top.assigned.get(last, []) if home is not None else []
