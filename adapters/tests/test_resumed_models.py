@@ -129,3 +129,54 @@ def test_a_model_that_the_training_grew_is_refused(checkpoint: Any) -> None:
     checkpoint.written_at(3, run)
     with pytest.raises(KeyError, match=r"expected the layers that it was saved with.*resume from a checkpoint before"):
         checkpoint.resumed(run)
+
+
+class OfFiles(torch.nn.Module):
+    """Loads what its training's files hold, as OpenNMT's models do, not what its own `state_dict` gives."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = torch.nn.Linear(2, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, 2) -> (B, 1)."""
+        y: Tensor = self.net(x)
+        return y
+
+    def load_state_dict(self, state_dict: Any, strict: bool = True, assign: bool = False) -> Any:
+        """Of a file's contents."""
+        return super().load_state_dict(state_dict["model"], strict, assign)
+
+
+class WithoutBody(OfFiles):
+    """Saves its head alone, and takes whatever fits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = torch.nn.Linear(2, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, 2) -> (B, 1)."""
+        return super().forward(self.body(x))
+
+    def state_dict(self, *args: Any, **kwargs: Any) -> Any:
+        """Without the body."""
+        return {key: value for key, value in super().state_dict(*args, **kwargs).items() if "body" not in key}
+
+    def load_state_dict(self, state_dict: Any, strict: bool = True, assign: bool = False) -> Any:
+        """What there is of it."""
+        return torch.nn.Module.load_state_dict(self, state_dict, strict=False)
+
+
+@pytest.mark.parametrize("kind", [OfFiles, WithoutBody, lambda: torch.nn.Sequential(WithoutBody())])
+def test_layers_resume_whatever_the_models_own_state_dict_is_for(
+    checkpoint: Any, kind: Callable[[], torch.nn.Module]
+) -> None:
+    """A program's own may have another form, or leave out what trains, and say nothing of it."""
+
+    def run() -> list[str]:
+        torch.manual_seed(0)
+        model = kind()
+        return trained(lambda: 1.0, model, torch.optim.Adam(model.parameters(), lr=0.1))
+
+    resumes(checkpoint, run)

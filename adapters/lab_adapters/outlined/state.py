@@ -22,6 +22,7 @@ from lab_adapters.outlined.groups import grouped, put_groups
 from lab_adapters.outlined.held import is_small, say_not_seen
 from lab_adapters.outlined.hooks import hooks_of, put_hooks
 from lab_adapters.outlined.in_place import in_place
+from lab_adapters.outlined.layers import layers_of, put_layers
 from lab_adapters.outlined.names import is_foreign
 from lab_adapters.outlined.state_dicts import copied, storable, stored
 
@@ -53,9 +54,7 @@ def reads_models(body: Function) -> Function:
 
 def models_of(found: Found) -> dict[str, Any]:
     """The models' own states, each key below the path by which the loop knows the model."""
-    return {
-        f"{path}.{key}": value for path, model in found.modules.items() for key, value in model.state_dict().items()
-    }
+    return {f"{path}.{key}": value for path, model in found.modules.items() for key, value in layers_of(model).items()}
 
 
 def put_models(found: Found, state: Mapping[str, Any]) -> None:
@@ -68,10 +67,10 @@ def put_models(found: Found, state: Mapping[str, Any]) -> None:
             path = max(paths, key=len)
             own[path][key.removeprefix(f"{path}.")] = value
     for path, model in found.modules.items():
-        if not own[path] and model.state_dict():
+        if not own[path] and layers_of(model):
             raise KeyError(f"checkpoint: expected the model {path}, found {', '.join(sorted(state))[:200]}")
         try:
-            model.load_state_dict(own[path])
+            put_layers(model, own[path])
         except RuntimeError as error:
             raise KeyError(
                 f"checkpoint: the model {path}: expected the layers that it was saved with, found others: {error}; "
