@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader
 
 from lab_adapters import outlined
 
@@ -55,14 +56,16 @@ class Steps:
         return summing(self.batches, self.rates)
 
 
-def train(items: Callable[..., Iterable[Any]], epochs: int = 2) -> list[float]:
+def train(
+    items: Callable[..., Iterable[Any]], epochs: int = 2, kind: type[torch.optim.SGD] = torch.optim.SGD
+) -> list[float]:
     """The losses of 4 batches in each epoch."""
     generator = torch.Generator().manual_seed(0)
     batches = list(torch.randn(4, 3, 2, generator=generator).unbind())
     model = torch.nn.Linear(2, 1)
     with torch.no_grad():
         model.weight.fill_(0.5)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    optimizer = kind(model.parameters(), lr=0.1)
     rates, losses = [0.1], []
 
     def training_step(item: Any) -> None:
@@ -122,3 +125,34 @@ def test_a_generator_that_cannot_do_without_its_loop_is_refused(checkpoint: Any)
     said = r"items of the loop that runs training_step .* failed at .*test_resumed_generators.py:\d+ \(TypeError"
     with pytest.raises(ValueError, match=re.compile(said)):
         checkpoint.resumed(lambda: train(needing))
+
+
+@pytest.mark.parametrize("at", [3, 4])
+@pytest.mark.parametrize("loader", [list, lambda batches: DataLoader(batches, batch_size=None)])
+def test_a_generator_that_takes_as_the_loops_body_has_come_is_refused_where_it_took_otherwise(
+    checkpoint: Any, loader: Callable[[list[Tensor]], Iterable[Tensor]], at: int
+) -> None:
+    """As one that accumulates more batches from a step on (OpenNMT's): passed over, it sees no step, or all of them."""
+
+    def accumulating(batches: list[Tensor], rates: list[float]) -> Iterator[Step]:
+        taken = []
+        for _, batch in enumerate(loader(batches * 4)):
+            taken.append(batch)
+            if len(taken) == (3 if state["steps"] >= 3 else 1):
+                yield Step(torch.cat(taken))
+                rates[0] = 0.1
+                taken = []
+
+    class Counted(torch.optim.SGD):
+        def step(self, *arguments: Any) -> None:
+            super().step(*arguments)
+            state["steps"] += 1
+
+    state = {"steps": 0}
+    whole = checkpoint.written_at(at, lambda: train(accumulating, 1, Counted))
+    state["steps"] = 0
+    if at == 3:
+        assert checkpoint.resumed(lambda: train(accumulating, 1, Counted)) == whole
+        return
+    with pytest.raises(ValueError, match=r"could not be passed over as they were taken: expected .*accumulating"):
+        checkpoint.resumed(lambda: train(accumulating, 1, Counted))

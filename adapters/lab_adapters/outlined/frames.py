@@ -25,10 +25,10 @@ from typing import Any
 
 from lab_adapters.outlined.plain_values import is_plain, is_same
 
-__all__ = ["generators_of", "names_now", "put_names"]
+__all__ = ["THROUGH", "generators_of", "names_now", "put_names"]
 
 #: What Python makes an iterator of others with; through what else may a generator be reached is not looked for.
-_THROUGH = (enumerate, zip, map, filter, itertools.islice, itertools.chain)
+THROUGH = (enumerate, zip, map, filter, itertools.islice, itertools.chain)
 #: How many generators are looked into.
 _MOST = 16
 _CLOCKS = frozenset(
@@ -50,10 +50,10 @@ def generators_of(iterator: Any) -> list[types.GeneratorType[Any, Any, Any]]:
 
 
 def _sources(one: Any) -> list[Any]:
-    found = gc.get_referents(one) if type(one) in (*_THROUGH, types.GeneratorType) else []
-    if type(one) in _THROUGH:
+    found = gc.get_referents(one) if type(one) in (*THROUGH, types.GeneratorType) else []
+    if type(one) in THROUGH:
         found += [inner for several in found if type(several) is tuple for inner in several]
-    return [inner for inner in found if type(inner) in (*_THROUGH, types.GeneratorType)]
+    return [inner for inner in found if type(inner) in (*THROUGH, types.GeneratorType)]
 
 
 def names_now(generators: list[types.GeneratorType[Any, Any, Any]]) -> list[dict[str, Any]]:

@@ -24,6 +24,7 @@ from lab_adapters.outlined.held import say_not_held, say_nowhere
 from lab_adapters.outlined.item import Item
 from lab_adapters.outlined.iterators import only_read_by
 from lab_adapters.outlined.plain_values import changed_names
+from lab_adapters.outlined.positions import positions_of, require_same
 from lab_adapters.outlined.resume import Resume
 
 #: How many outermost loops that have ended are looked into.
@@ -99,6 +100,8 @@ class Place:
             say_nowhere(resume.restore())
             put_names(self._living(), saved.get("names", []))
             self._item.put(saved.get("item", {}))
+            for place, known in zip(self.places.running, resume.places, strict=False):
+                require_same(known.get("positions", []), place._living(), place.name)
             self.ended = resume.ended
             return iterator
         return self._to_the_next(iterator, done)
@@ -321,6 +324,7 @@ class Places:
                 "number": place.number,
                 "names": place.names(),
                 "item": place.item(),
+                "positions": positions_of(place._living()),
                 "created": place.created,
                 "entered": place.entered,
                 "calls": [[number, made] for number, made in place.calls.done.items()],
