@@ -55,13 +55,14 @@ def _iterators(one: Any) -> Iterator[Any]:
 
 def _position(iterator: Any) -> str | None:
     # What counts a DataLoader's items has that iterator as its `raw`.
-    raw = getattr(iterator, "raw", iterator) if isinstance(iterator, _BaseDataLoaderIter) else iterator
+    raw: Any = getattr(iterator, "raw", iterator) if isinstance(iterator, _BaseDataLoaderIter) else iterator
     if isinstance(raw, _BaseDataLoaderIter):
         return f"batch {raw._num_yielded} of a DataLoader"
     if type(raw) is _RANGE:
-        _, (left,), *index = raw.__reduce__()
-        return f"{left.start + left.step * ((index or [0])[0] or 0)} of a range"
+        made = raw.__reduce__()
+        left, index = made[1][0], made[2] if len(made) > 2 else 0
+        return f"{left.start + left.step * (index or 0)} of a range"
     if type(raw) in (_LIST, _TUPLE):
-        _, _, *index = raw.__reduce__()
-        return f"item {index[0]} of a list" if index else "the end of a list"
+        made = raw.__reduce__()
+        return f"item {made[2]} of a list" if len(made) > 2 else "the end of a list"
     return None
