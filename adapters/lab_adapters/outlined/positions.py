@@ -23,7 +23,7 @@ from lab_adapters.outlined.frames import THROUGH
 
 __all__ = ["positions_of", "require_same"]
 
-_LIST, _TUPLE, _RANGE = type(iter([])), type(iter(())), type(iter(range(0)))
+_LISTS, _RANGE = tuple(type(iter(made)) for made in ([0], (0,))), type(iter(range(0)))
 
 
 def positions_of(generators: Iterable[types.GeneratorType[Any, Any, Any]]) -> list[list[str]]:
@@ -59,10 +59,10 @@ def _position(iterator: Any) -> str | None:
     if isinstance(raw, _BaseDataLoaderIter):
         return f"batch {raw._num_yielded} of a DataLoader"
     if type(raw) is _RANGE:
-        made = raw.__reduce__()
+        made: Any = raw.__reduce__()
         left, index = made[1][0], made[2] if len(made) > 2 else 0
         return f"{left.start + left.step * (index or 0)} of a range"
-    if type(raw) in (_LIST, _TUPLE):
+    if type(raw) in _LISTS:
         made = raw.__reduce__()
         return f"item {made[2]} of a list" if len(made) > 2 else "the end of a list"
     return None
