@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 
 from lab_parity.keys import Key
 
-__all__ = ["BY_PARAMETER", "canonical_keys", "prefix_of"]
+__all__ = ["BY_PARAMETER", "canonical_keys", "prefix_of", "relative"]
 
 BY_PARAMETER = frozenset({"config", "grad", "reduce", "optimizer", "param", "buffer", "ema"})
 """The phases whose observations are named after a parameter or buffer."""
@@ -28,10 +28,19 @@ def prefix_of(keys: Iterable[Key]) -> str:
     return "".join(f"{parts[0]}." for parts in shared)
 
 
+def relative(name: str, prefix: str) -> str:
+    """A name without the part of the prefix that it has, too: what lies beside the trained module has its own place."""
+    if name.startswith(prefix):
+        return name[len(prefix) :]
+    parts = zip(name.split(".")[:-1], prefix.split("."), strict=False)
+    shared = sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], parts))
+    return ".".join(name.split(".")[shared:])
+
+
 def canonical_keys(keys: Sequence[Key], prefix: str) -> list[Key]:
     """The keys under canonical names, in the same order; tied weights' names in alphabetical order."""
     return [
-        key._replace(name="|".join(sorted(part.removeprefix(prefix) for part in key.name.split("|"))))
+        key._replace(name="|".join(sorted(relative(part, prefix) for part in key.name.split("|"))))
         if key.phase in BY_PARAMETER
         else key
         for key in keys

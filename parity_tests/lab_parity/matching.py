@@ -37,6 +37,8 @@ def match_names(one: Side, a: Step, two: Side, b: Step) -> bool:
         renamed = _by_initial_weights(trained[0], trained[1], gradients)
     if renamed:
         two.rename(b, renamed)
+        one.lies_within(a, renamed)
+        two.lies_within(b, renamed)
     return bool(renamed)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from lab_parity.canonical import BY_PARAMETER, canonical_keys, prefix_of
+from lab_parity.canonical import BY_PARAMETER, canonical_keys, prefix_of, relative
 from lab_parity.digest import NO_GRADIENT
 from lab_parity.keys import Key
 from lab_parity.trace import Step
@@ -19,6 +19,7 @@ class Side:
         self._prefixes: dict[str, str] = {}
         self._at_first: dict[str, set[str]] = {}
         self._dropped: dict[str, str] = {}
+        self._within: dict[str, tuple[str, ...]] = {}
         self._layouts: dict[tuple[str, str], list[Key]] = {}
         self._renamed: dict[str, dict[str, str]] = {}
         self.texts: Mapping[str, str] = {}
@@ -37,19 +38,28 @@ class Side:
         known = self._layouts.get((step.optimizer, step.layout))
         if known is None:
             prefix = self._widened(step)
-            self.outside |= {key.name for key in step.keys if key.phase == "buffer" and not key.name.startswith(prefix)}
             known = canonical_keys(step.keys, prefix)
+            self.outside |= {
+                key.name
+                for key, raw in zip(known, step.keys, strict=True)
+                if key.phase == "buffer" and not raw.name.startswith(prefix)
+            }
             renamed = self._renamed.get(step.optimizer, {})
             if renamed:
                 roots = _roots(renamed)
                 known = [key._replace(name=_renamed(key, renamed, roots)) for key in known]
+            known_roots = self._within.get(step.optimizer)
+            if known_roots is not None:
+                self.outside |= {
+                    key.name for key in known if key.phase == "buffer" and not key.name.startswith(known_roots)
+                }
             self._layouts[step.optimizer, step.layout] = known
         return known
 
     def name(self, optimizer: str, name: str) -> str:
         """The canonical name of an optimizer's parameter, or of a buffer beside it; tied weights have several."""
         prefix = self.prefix(optimizer)
-        short = "|".join(sorted(part.removeprefix(prefix) for part in name.split("|")))
+        short = "|".join(sorted(relative(part, prefix) for part in name.split("|")))
         renamed = self._renamed.get(optimizer, {})
         return _renamed(Key("buffer", -1, short, ""), renamed, _roots(renamed)) if renamed else short
 
@@ -61,13 +71,23 @@ class Side:
         if prefix and (not name or prefix.startswith(f"{name}.")):
             return "/".join([".."] * (prefix.count(".") - name.count(".") - bool(name)))
         if not self._renamed.get(optimizer):
-            return name.removeprefix(prefix)
+            return relative(f"{name}.", prefix).removesuffix(".")
         return self.name(optimizer, f"{name}.").removesuffix(".")
 
     def rename(self, step: Step, names: Mapping[str, str]) -> None:
         """From now on an optimizer's parameters have other names; `step` is its first one."""
         self._renamed[step.optimizer] = dict(names)
         self._forget(step.optimizer)
+
+    def lies_within(self, step: Step, names: Mapping[str, str]) -> None:
+        """The optimizer's models are those that other names have been found for; what lies beside them is outside.
+
+        Models that lie beside each other on the other side have nobody that holds more than them.
+        """
+        roots = set(_roots(names).values())
+        if "" not in roots:
+            self._within[step.optimizer] = tuple(f"{root}." for root in roots)
+            self._forget(step.optimizer)
 
     def prefixes(self, step: Step) -> list[str]:
         """What an optimizer's names may leave out, the longest first; `step` is its first one."""

@@ -45,8 +45,8 @@ class _Doubt:
     """A change that may be taken back: what was changed, from what, to what."""
 
     leaves: list[Tensor]
-    before: list[Tensor]
-    moved: list[Tensor]
+    before: tuple[Tensor, ...]
+    moved: tuple[Tensor, ...]
 
     def is_taken_back(self) -> bool:
         """Whether all is where it was, but for what adding and subtracting again rounds."""
@@ -61,7 +61,7 @@ class ByHand:
         self._leaves: list[weakref.ref[Tensor]] = []
         self._held: list[Tensor] = []
         self._before: list[bytes] = []
-        self._values: list[Tensor] = []
+        self._values: tuple[Tensor, ...] = ()
         self._doubt: _Doubt | None = None
         self._certain = False
         self._over = False
@@ -91,7 +91,7 @@ class ByHand:
         self._leaves = list(map(weakref.ref, leaves))
         self._held = leaves  # until it is known whether they change: a program may end right after its last update
         self._before = list(map(digest_tensor, leaves))
-        self._values = [] if self._certain or self._doubt is not None else _values(leaves)
+        self._values = () if self._certain or self._doubt is not None else _values(leaves)
         if leaves:
             self._listener.see_by_hand(self)
 
@@ -116,7 +116,7 @@ class ByHand:
             if not self._certain:
                 self._doubt = _Doubt(self._held, self._values, _values(self._held))
             self._listener.write_by_hand(self, not self._certain)
-        self._held, self._values = [], []
+        self._held, self._values = [], ()
         self.gradients = {}
 
     def end(self) -> None:
@@ -132,15 +132,16 @@ class ByHand:
         self._over = True
         if self._doubt is not None:
             self._settle_doubt(was_update=not self._doubt.is_taken_back())
-        self._leaves, self._held, self._before, self._values = [], [], [], []
+        self._leaves, self._held, self._before, self._values = [], [], [], ()
 
     def _settle_doubt(self, was_update: bool) -> None:
         self._doubt, self._certain = None, was_update
         self._listener.settle_doubt(was_update)
 
 
-def _values(leaves: Sequence[Tensor]) -> list[Tensor]:
-    return [_local(leaf).clone() for leaf in leaves]
+def _values(leaves: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """Copies; in no list, which would be taken for an average that the program keeps."""
+    return tuple(_local(leaf).clone() for leaf in leaves)
 
 
 def _local(tensor: Tensor) -> Tensor:

@@ -110,8 +110,9 @@ class Names:
             (root, [(path, tensor) for path, tensor in parameters(root) if id(tensor) in wanted])
             for root in live.holding(tensors)
         ]
-        paths = [path for _, inside in owners for path in {path for path, _ in inside}]
-        collide = len(paths) != len(set(paths))
+        # Two holders of one model call the same things the same.
+        named = {(path, id(tensor)) for _, inside in owners for path, tensor in inside}
+        collide = len(named) != len({path for path, _ in named})
         for number, (root, inside) in enumerate(owners):
             prefix = f"{type(root).__name__}#{number}." if collide else ""
             self._prefixes.setdefault(root, prefix)
@@ -141,18 +142,35 @@ class Whole:
         return dict(parameters(self.module))
 
 
-def wholes(roots: Sequence[nn.Module], tensors: Iterable[Tensor]) -> list[Whole]:
-    """Each of `roots`, and the modules in it that hold all it has of `tensors`: what a program may copy."""
+def wholes(roots: Sequence[nn.Module], tensors: Iterable[Tensor], prefixes: Sequence[str] = ()) -> list[Whole]:
+    """Each of `roots`, the modules in it that hold all it has of `tensors`, and their parts: what a program may copy.
+
+    A framework's shell holds a backbone and a predictor, of which the backbone alone has a copy. `prefixes` stand
+    before the paths in the roots.
+    """
     wanted = {id(tensor) for tensor in tensors}
     found = []
-    for root in roots:
+    for number, root in enumerate(roots):
+        before = prefixes[number] if prefixes else ""
         paths = [path.split(".")[:-1] for path, parameter in parameters(root) if id(parameter) in wanted]
         shared = [parts[0] for parts in takewhile(lambda parts: len(set(parts)) == 1, zip(*paths, strict=False))]
         inner = dict(modules(root))  # of a wrapper and the module in it, the latter
         for end in range(len(shared) + 1):
             prefix = "".join(f"{part}." for part in shared[:end])
-            found.append(Whole(prefix, inner.get(prefix.removesuffix("."), root)))
+            found.append(Whole(before + prefix, inner.get(prefix.removesuffix("."), root)))
+        for part in dict.fromkeys(names[len(shared)] for names in paths if len(names) > len(shared)):
+            module = inner.get(f"{prefix}{part}")
+            if module is not None and any(map(_is_drawn, module.parameters())):
+                found.append(Whole(f"{before}{prefix}{part}.", module))
     return found
+
+
+def _is_drawn(parameter: Tensor) -> bool:
+    """Whether it tells a module from others: norms and biases begin alike."""
+    try:
+        return parameter.ndim > 1 and bool((parameter != parameter.reshape(-1)[0]).any())
+    except (RuntimeError, IndexError, NotImplementedError):
+        return False
 
 
 @attrs.frozen(slots=True, eq=False)

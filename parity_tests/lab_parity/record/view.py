@@ -57,7 +57,9 @@ class OptimizerView:
     def buffers(self) -> list[tuple[str, Tensor]]:
         """(name, buffer) of the modules that hold the parameters, named as these are."""
         pairs = zip(self.prefixes, self.roots, strict=True)
-        return [(prefix + path, buffer) for prefix, root in pairs for path, buffer in buffers(root)]
+        found = [(prefix + path, buffer) for prefix, root in pairs for path, buffer in buffers(root)]
+        # Two holders of one model (that of an earlier training, and this one's) give its buffers one name.
+        return list({(name, id(buffer)): (name, buffer) for name, buffer in found}.values())
 
     @property
     def names(self) -> list[str]:
@@ -141,9 +143,14 @@ class Views:
         for known in self._known.values():
             if any(id(other.module) in inside for other in known.averages):
                 continue  # found already, perhaps without the wrapper around it
-            paths = [path for root in alive(known.roots) for path, module in modules(root) if trained is module]
+            paths = [
+                f"{self._names.prefix(root)}{path}." if path else self._names.prefix(root)
+                for root in alive(known.roots)
+                for path, module in modules(root)
+                if trained is module
+            ]
             if paths:
-                known.averages.append(Twin(weakref.ref(average), f"{paths[0]}." if paths[0] else ""))
+                known.averages.append(Twin(weakref.ref(average), paths[0]))
 
     def _view(
         self, optimizer: Any, groups: Sequence[Mapping[str, Any]], state: Mapping[Any, Any], seen: OptimizerView | None
@@ -190,7 +197,7 @@ class Views:
             roots = live.holding(tensors)
             trained = {id(root) for other in self._known.values() for root in alive(other.roots)}
             known.roots = list(map(weakref.ref, roots))
-            models = wholes(roots, tensors)
+            models = wholes(roots, tensors, list(map(self._names.prefix, roots)))
             known.averages = [
                 twin for twin in twins(models, live) if id(twin.module) not in trained and not self._trained(twin)
             ]

@@ -16,7 +16,8 @@ def find(scene: Scene) -> Iterator[Cause]:
     step, sides = scene.first.step, (scene.legacy.history.steps, scene.migrated.history.steps)
     if len({side[step].optimizer for side in sides if step < len(side)}) > 1:
         return  # the parameters are not even the same ones
-    for phase in ("param", "buffer"):
+    # Where an optimizer begins, buffers may be those of another model.
+    for phase in ("param",) if scene.first.phase == "config" else ("param", "buffer"):
         both = {pair.name for pair in scene.pairs(phase, "before")}
         a, b = ([name for name in _changed(run, phase) if name in both] for run in (scene.legacy, scene.migrated))
         only = sorted(set(a) ^ set(b))
