@@ -142,12 +142,24 @@ def kept_fields(optimizer: Any, schema: Schema) -> list[dict[str, str]]:
     if builder.target == TORCH:
         fields = [{"name": "lr", "type": "float", "value": repr(optimizer.lr)}]
         for name, value in (optimizer.settings or {}).items():
-            kind = "tuple[float, ...]" if isinstance(value, list | tuple) else type(value).__name__
             spelled = repr(tuple(value) if isinstance(value, list) else value)
-            fields.append({"name": name, "type": kind, "value": spelled})
+            fields.append({"name": name, "type": _kind_of(value), "value": spelled})
         return fields
-    return [
-        {"name": one.name, "type": one.type, "value": repr(getattr(optimizer, one.name))}
-        for one in builder.parameters
-        if one.name not in STRUCTURAL
-    ]
+    fields = []
+    for one in builder.parameters:
+        if one.name in STRUCTURAL:
+            continue
+        value = getattr(optimizer, one.name)
+        if schema.builder_of(value) is not None:
+            raise NotNativeError(
+                "LM405", f"the optimizer {builder.name} is given an object as {one.name}, not a number",
+                "have it made in the optimizer's update, or stay at level L2", builder.place,
+            )  # fmt: skip
+        kind = _kind_of(value) if one.type == "Any" and value is not None else one.type
+        fields.append({"name": one.name, "type": kind, "value": repr(value)})
+    return fields
+
+
+def _kind_of(value: Any) -> str:
+    """The annotation of a hyperparameter that has none."""
+    return "tuple[float, ...]" if isinstance(value, list | tuple) else type(value).__name__

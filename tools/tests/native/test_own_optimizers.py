@@ -68,6 +68,21 @@ def test_an_optimizer_of_the_name_of_labs_is_the_projects(native: Any) -> None:
     assert "class Torch(torch.optim.Optimizer)" in text
 
 
+def test_hyperparameters_without_annotations_have_types_in_the_config(native: Any) -> None:
+    """Those of their values, so that the config can be imported, and its options read what they are given."""
+    text = source().replace("lr: float = 0.01", "lr=0.01, betas=(0.9, 0.999), amsgrad=False, cap=None")
+    text = text.replace(
+        "super().__init__(model, lr)", "super().__init__(model, lr, betas=betas, amsgrad=amsgrad, cap=cap)"
+    )
+    root = native.project("Trainer.optimizer = @Plainest")
+    (root / "own.py").write_text(text)
+    (config,) = [one.after for one in convert_project(root, "L3").changes if one.path == "blobs/config.py"]
+    assert "    betas: tuple[float, ...] = (0.9, 0.999)\n    amsgrad: bool = False\n    cap: Any = None\n" in config
+    found: dict[str, Any] = {}
+    exec(compile(config.replace("from blobs", "# from blobs"), "config.py", "exec"), found)
+    assert found["Config"]().optimizer.cap is None
+
+
 def test_an_update_in_one_line_is_read(native: Any) -> None:
     """As any other."""
     root = native.project("Trainer.optimizer = @Plainest")
