@@ -209,6 +209,10 @@ class BlockModule(LeanModule):
                 f"checkpoint: expected {LEGACY_KEY} with {', '.join(missing)}, found none; "
                 "resume from a checkpoint of the same roles"
             )
+        # A legacy checkpoint has of a role that is a module what its `state()` said, and no weights under its name here.
+        for name, value in self.state_dict().items():
+            if not name.startswith("model."):
+                checkpoint["state_dict"].setdefault(name, value)
         state = checkpoint[LEGACY_KEY]
         for name, part in parts.items():
             if state[name] is not None:  # a legacy trainer without that role wrote it

@@ -140,6 +140,48 @@ def test_wrapped_roles_resume_bitwise(tmp_path: Path, at: int) -> None:
     assert torch.equal(resumed.model.weight, by_hand(6).weight)
 
 
+class Counting(nn.Module):
+    """An objective that is a module, with a buffer and a state."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("calls", torch.zeros(()))
+
+    def forward(self, model: nn.Module, batch: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss, weighed by the count."""
+        self.calls += 1
+        loss, metrics = objective(model, batch)
+        return loss * self.calls, metrics
+
+    def state(self) -> dict[str, Any]:
+        """The count."""
+        return {"calls": self.calls.clone()}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on."""
+        self.calls.copy_(state["calls"])
+
+
+def test_a_role_that_is_a_module_resumes_from_a_file_that_has_its_state_alone(tmp_path: Path) -> None:
+    """As a legacy trainer wrote it, which knows nothing of buffers under a name of Lightning's."""
+
+    def counting() -> BlockModule:
+        model = linear()
+        return BlockModule(model, Counting(), LoaderAdapter(Stream()), OptimizerAdapter(Descent(model)))
+
+    whole = counting()
+    fit(whole, 6)
+    trainer = fit(counting(), 3)
+    trainer.save_checkpoint(tmp_path / "x.ckpt")
+    found = torch.load(tmp_path / "x.ckpt", weights_only=True)
+    del found["state_dict"]["objective.calls"]
+    torch.save(found, tmp_path / "x.ckpt")
+    resumed = counting()
+    fit(resumed, 6, ckpt_path=str(tmp_path / "x.ckpt"))
+    assert torch.equal(resumed.model.weight, whole.model.weight)
+    assert int(resumed.objective.calls) == int(whole.objective.calls) == 12
+
+
 def test_evaluation_and_logging_happen_between_steps() -> None:
     """Every n steps, in eval mode, with their own loader."""
     seen: list[tuple[int, list[str]]] = []

@@ -50,3 +50,70 @@ def test_a_mistake_is_hinted_at_in_the_projects_names(write: Write) -> None:
     said = errors(folder / "c.gin")
     assert any("found 'SelfAttention'" in line for line in said)
     assert any("did you mean 'Wrapper'?" in line for line in said)
+
+
+def test_what_a_protocol_adds_to_another_is_no_class_that_one_must_derive_from(write: Write) -> None:
+    """Whatever has the methods of both may stand there, whether it says so or not; what lacks one may not."""
+    source = """
+        import gin
+        from typing import Protocol
+
+        class Dataset(Protocol):
+            def __len__(self) -> int: ...
+            def batch(self, indices): ...
+
+        class Lengthy(Dataset, Protocol):
+            lengths: list
+
+        @gin.configurable
+        class Sentences:
+            def __init__(self):
+                self.lengths = [3, 4]
+            def __len__(self):
+                return 2
+            def batch(self, indices):
+                return indices
+
+        @gin.configurable
+        class Words:
+            def __len__(self):
+                return 2
+
+        @gin.configurable
+        def main(data: Lengthy):
+            pass
+    """
+    folder = write({"train.py": source, "c.gin": "main.data = @Sentences()\n", "d.gin": "main.data = @Words()\n"})
+    assert type(typed(read_config(folder / "c.gin")).data).__name__ == "Sentences"
+    assert any("expected a Lengthy, found Words" in line for line in errors(folder / "d.gin"))
+
+
+def test_an_objective_that_is_a_module_is_called_by_its_forward(write: Write) -> None:
+    """As torch has it; a model of one input stands for no function of a number."""
+    source = """
+        import gin
+        from collections.abc import Callable
+        from typing import Any
+        from torch import nn
+
+        Objective = Callable[[nn.Module, Any], float]
+        Schedule = Callable[[int], float]
+
+        @gin.configurable
+        class Contrast(nn.Module):
+            def forward(self, model, batch):
+                return 0.0
+
+        @gin.configurable
+        class Net(nn.Module):
+            def forward(self, x):
+                return x
+
+        @gin.configurable
+        def main(objective: Objective, schedule: Schedule | None = None):
+            pass
+    """
+    right, wrong = "main.objective = @Contrast()\n", "main.objective = @Contrast()\nmain.schedule = @Net()\n"
+    folder = write({"train.py": source, "c.gin": right, "d.gin": wrong})
+    assert type(typed(read_config(folder / "c.gin")).objective).__name__ == "Contrast"
+    assert any("found Net" in line for line in errors(folder / "d.gin"))

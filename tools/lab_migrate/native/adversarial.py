@@ -73,7 +73,7 @@ def adversarial(sheet: Sheet, asked: Set[str]) -> None:
     kinds = kinds_of(scalers.values())
     # Which updates are penalised is counted only where there is a penalty.
     now_and_then = bool(stepper.penalty) and stepper.penalty_every > 1
-    nothing: dict[str, Any] = {"objective": None, "objective_state": False, "imports": []}
+    nothing: dict[str, Any] = {"objective": None, "objective_state": False, "objective_module": False, "imports": []}
     told = objective(sheet) if sheet.evaluates or "objective" in asked else nothing
     sheet.own["module.py"] = told | {
         "template": "adversarial.py",

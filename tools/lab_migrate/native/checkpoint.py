@@ -207,7 +207,7 @@ def native_optimizer(read: Tuned, config: Any, state: dict[str, Any]) -> dict[st
     """torch's state dict of a native optimizer: the same order of parameters as in Lab's groups."""
     multipliers, decays = (dict(getattr(config, name, None) or {}) for name in ("multipliers", "decay_multipliers"))
     factors = {name: (factor_of(name, multipliers), factor_of(name, decays)) for name in state["grads"]}
-    made: dict[str, Any] = state.get("torch") or _own(read, state, factors)
+    made: dict[str, Any] = state.get("torch") or _own(read, config, state, factors)
     if read.masters:
         made["masters"] = state["masters"]
     for group, (factor, decay_factor) in zip(made["param_groups"], dict.fromkeys(factors.values()), strict=True):
@@ -222,10 +222,12 @@ def native_optimizer(read: Tuned, config: Any, state: dict[str, Any]) -> dict[st
     return made
 
 
-def _own(read: Tuned, state: dict[str, Any], factors: dict[str, Any]) -> dict[str, Any]:
+def _own(read: Tuned, config: Any, state: dict[str, Any], factors: dict[str, Any]) -> dict[str, Any]:
     """That of one that torch does not have."""
     assert read.code is not None
-    hyper = {field["name"]: state["hyper"][field["name"]] for field in read.fields} | read.code.fixed
+    # What the optimizer keeps to itself instead of handing it on to Lab's base is as the config has it.
+    hyper = {one["name"]: state["hyper"].get(one["name"], getattr(config, one["name"])) for one in read.fields}
+    hyper |= read.code.fixed
     if read.code.counts:
         hyper["updates"] = state["steps"]
     groups: dict[Any, dict[str, Any]] = {}

@@ -20,9 +20,16 @@ class SignSteps(Optimizer):
     """Each parameter goes against its gradient's sign, averaged over time; vectors half as fast."""
 
     def __init__(
-        self, model: nn.Module, lr: float = 0.01, beta: float = 0.9, clip_norm: Any = None, schedule: Any = None
+        self,
+        model: nn.Module,
+        lr: float = 0.01,
+        beta: float = 0.9,
+        clip_norm: Any = None,
+        schedule: Any = None,
+        verbose=False,  # type: ignore[no-untyped-def]  # as projects have it
     ) -> None:
         super().__init__(model, lr, clip_norm=clip_norm, schedule=schedule, beta=beta, floor=0.5)
+        self.verbose = verbose  # kept to itself: Lab's base knows nothing of it
 
     def update(self) -> None:
         """One step."""

@@ -9,6 +9,14 @@ import pytest
 from .settings import ACCUMULATE, COSINE, FP16, GRADIENTS, LABS_SCALE, LOOKAHEAD
 
 PINNED = "Model.blocks = [@wide/Linear(), @Pinned(), @Norm(), @Activation(), @head/Linear()]"
+DIGITS = (
+    "Trainer.objective = @Classifier()",
+    "test/Digits.split = 'test'",
+    "Model.input_shape = (1, 8, 8)",
+    "Model.blocks = [@Reshape(), @head/Linear()]",
+    "Reshape.shape = (-1,)",
+    "head/Linear.features = 10",
+)
 PROJECTS: dict[str, tuple[str, ...]] = {
     "as it is": (),
     "fp16 by Lab's scale that moves, a schedule that waits": (*LABS_SCALE, *COSINE, "Trainer.steps = 18"),
@@ -25,6 +33,22 @@ PROJECTS: dict[str, tuple[str, ...]] = {
         "StaticScaler.scale_by = 1000.0",
     ),
     "a loader of the project's own": ("Trainer.loader = @DrawnBatches", "DrawnBatches.dataset = @Specks()"),
+    "Lab's data, which another loader of Lab's asks for batches": (
+        *DIGITS,
+        "Trainer.loader = @Epochs",
+        "Epochs.batches = @torch_loader()",
+        "torch_loader.dataset = @Digits()",
+        "torch_loader.batch_size = 100",
+        "test/Loader.dataset = @test/Digits()",
+        "test/Loader.batch_size = 100",
+    ),
+    "Lab's data, prefetched": (
+        *DIGITS,
+        "Trainer.loader = @Prefetch",
+        "Prefetch.loader = @train/Loader()",
+        "train/Loader.dataset = @Digits()",
+        "test/Loader.dataset = @test/Digits()",
+    ),
     "the last batch smaller": ("train/Loader.drop_last = False", "test/Loader.drop_last = False"),
     "evaluation goes on where it stopped": ("Trainer.eval_batches = 1", "Trainer.eval_every = 2"),
     "no evaluation": ("Trainer.eval_every = 0",),

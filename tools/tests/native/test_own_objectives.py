@@ -66,6 +66,16 @@ def test_an_objective_on_one_of_labs_goes_on(native: Any) -> None:
         _require_relinked(native, "Redoubled")
 
 
+def test_an_objective_that_is_a_module_has_the_bits(native: Any) -> None:
+    """It is called by `forward`, and no model, though it derives from torch's module."""
+    native.identical("Trainer.objective = @Recalled()")
+
+
+def test_an_objective_that_is_a_module_goes_on(native: Any) -> None:
+    """From its own checkpoints, which have its buffers, and from Lab's, which have its state."""
+    native.goes_on("Trainer.objective = @Recalled()")
+
+
 def _require_relinked(native: Any, name: str) -> None:
     """What was trained is the written file's class, on the base that was written."""
     used = native.module("own_objectives")

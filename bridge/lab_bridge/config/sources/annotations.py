@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from lab_bridge.config.schema import Role
 from lab_bridge.config.sources.modules import Definition, Module, Sources, dotted
-from lab_bridge.config.sources.signatures import kind_of, kinds_of
+from lab_bridge.config.sources.signatures import ancestry, kind_of, kinds_of
 
 __all__ = ["Annotations"]
 
@@ -102,7 +102,7 @@ class Annotations:
             known = self.role_at(path)
             if known:
                 return [known]
-            defined = [inner for inner in node.body if isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef)]
+            defined = self._asked_of(definition)
             named = [inner for inner in defined if inner.name != "__init__"]
             # A property may be an attribute of whatever has the methods.
             methods = tuple(inner.name for inner in [f for f in named if not _is_property(f)] or named)
@@ -116,6 +116,16 @@ class Annotations:
         if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
             return self._parts(node.value, definition.module, definition.qualified)
         return ["Any"]
+
+    def _asked_of(self, definition: Definition) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+        """The functions of a class, for a protocol with those of the protocols that it extends."""
+        lineage = ancestry(definition, self._sources) if _is_protocol(definition.node) else [definition]
+        classes = [one.node for one in lineage if isinstance(one, Definition) and isinstance(one.node, ast.ClassDef)]
+        found: dict[str, ast.FunctionDef | ast.AsyncFunctionDef] = {}
+        for inner in (statement for one in classes for statement in one.body):
+            if isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef):
+                found.setdefault(inner.name, inner)
+        return list(found.values())
 
     def _generic(self, origin: str, arguments: list[ast.expr], node: ast.expr, module: Module, alias: str) -> list[str]:
         name = origin.rpartition(".")[2]
@@ -208,7 +218,9 @@ def _is_property(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     return any(dotted(decorator) == "property" for decorator in node.decorator_list)
 
 
-def _is_protocol(node: ast.ClassDef) -> bool:
+def _is_protocol(node: ast.AST) -> bool:
+    if not isinstance(node, ast.ClassDef):
+        return False
     bases = (base.value if isinstance(base, ast.Subscript) else base for base in node.bases)
     return any(dotted(base).endswith("Protocol") for base in bases)
 

@@ -220,14 +220,17 @@ def _stands_for(one: _Raw, roles: Mapping[str, Role], annotations: Annotations, 
     if own is not None and isinstance(own.node, ast.ClassDef):
         has = methods(own, sources)
         # a class that derives from what somebody asks for is that, and no stray callable of the same arity
+        is_module = one.ancestors[1:] == ["torch.nn.Module"]
         nominal = bool(found) or "torch.nn.Module" in one.ancestors
         for role in roles.values():
-            call = has.get("__call__")
+            call = has.get("__call__") or (has.get("forward") if is_module else None)
             if call is not None and not is_called_with(call, role.takes):
                 continue
             if role.methods and set(role.methods) <= set(has):
                 found.append(role.name)
-            if role.arity is not None and not nominal and _can_be_called(call, role.arity):
+            # what a module of nobody's kind is called with may tell it apart from the models, which take one input
+            stray = nominal and not (is_module and (role.arity or 0) > 1)
+            if role.arity is not None and not stray and _can_be_called(call, role.arity):
                 found.append(role.name)
     if own is not None and one.returns is not None:
         found += [name for name in _asked_for(annotations.spell(one.returns, own.module)) if name in roles]

@@ -14,6 +14,8 @@ from lab_migrate.native.sheet import STANDARD, Sheet
 
 __all__ = ["Dealt", "data"]
 
+LOADER = "legacy_lab.data.loader.Loader"
+
 
 @attrs.frozen
 class Dealt:
@@ -29,18 +31,18 @@ def data(sheet: Sheet, several: str | None) -> Dealt:
     """Both loaders; `several` is the field of the config that says how many batches a step takes, None for one."""
     spelled = sheet.spelled()
     setup: list[str] = []
-    train, endless = _loader(sheet, "train", spelled, setup, several)
-    evaluation = _loader(sheet, "evaluation", spelled, setup, several)[0] if sheet.evaluates else None
+    indexed = _all_indexed(sheet)
+    train, endless = _loader(sheet, "train", spelled, setup, several, indexed)
+    evaluation = _loader(sheet, "evaluation", spelled, setup, several, indexed)[0] if sheet.evaluates else None
     if not sheet.evaluates:
         setup += _made_all_the_same(sheet, spelled)
     lifted = sum((lift(target) for target in spelled.lab), Lifted())
     names = [target.rpartition(".")[2] for target in spelled.lab]
     if lifted.code:
         code = "\n\n\n".join(lifted.code)
-        batched = "def batch(self, indices: Tensor)"
-        sheet.own["datasets.py"] = {
-            "imports": lifted.imports, "code": [code.replace(batched, "def __getitem__(self, indices: Tensor)")],
-        }  # fmt: skip
+        if indexed:
+            code = code.replace("def batch(self, indices: Tensor)", "def __getitem__(self, indices: Tensor)")
+        sheet.own["datasets.py"] = {"imports": lifted.imports, "code": [code]}
     uses = "\n".join(setup)
     loader_type = "BatchLoader" if "BatchLoader" in uses else "Stream"
     by_hand = sheet.windows is not None
@@ -62,12 +64,19 @@ def data(sheet: Sheet, several: str | None) -> Dealt:
     return Dealt(train, evaluation, endless)
 
 
+def _all_indexed(sheet: Sheet) -> bool:
+    """Whether nothing but a DataLoader asks datasets of Lab's for batches; other loaders call their `batch`."""
+    made = [getattr(given, "config", given) for given in (sheet.trainer.loader, sheet.trainer.eval_loader)]
+    builders = [sheet.schema.builder_of(loader) for loader in made if loader is not None]
+    return all(one is not None and one.target == LOADER for one in builders)
+
+
 def _made_all_the_same(sheet: Sheet, spelled: Expressions) -> list[str]:
     """The evaluation's data where it is the project's own and nothing is evaluated: Lab makes it, and it may draw."""
     made: Any = sheet.trainer.eval_loader
     loader = getattr(made, "config", made)
     builder = sheet.schema.builder_of(loader)
-    if builder is not None and builder.target == "legacy_lab.data.loader.Loader":
+    if builder is not None and builder.target == LOADER:
         loader = loader.dataset
         builder = sheet.schema.builder_of(loader)
     if builder is None or is_labs(builder):
@@ -77,20 +86,23 @@ def _made_all_the_same(sheet: Sheet, spelled: Expressions) -> list[str]:
 
 
 def _loader(
-    sheet: Sheet, role: str, spelled: Expressions, setup: list[str], several: str | None
+    sheet: Sheet, role: str, spelled: Expressions, setup: list[str], several: str | None, indexed: bool
 ) -> tuple[str | None, bool]:
-    """The `Data` of a loader of Lab's own, and whether its pass is the whole training; a line that sets it up."""
+    """The `Data` of a loader of Lab's own, and whether its pass is the whole training; a line that sets it up.
+
+    `indexed` is whether datasets of Lab's are written for a DataLoader.
+    """
     given: Any = {"train": sheet.trainer.loader, "evaluation": sheet.trainer.eval_loader}[role]
     loader = getattr(given, "config", given)
     by_hand = role == "train" and sheet.windows is not None
     builder = sheet.schema.builder_of(loader)
     whole = f"self.config.steps * self.config.{several}" if several else "self.config.steps"
-    if builder is not None and builder.target == "legacy_lab.data.loader.Loader":
+    if builder is not None and builder.target == LOADER:
         if loader.world_size != 1:
             raise NotNativeError("LM405", "the loader shards by Loader.world_size", "leave sharding to Lightning")
         dataset = sheet.schema.builder_of(loader.dataset)
         source = spelled.of(loader.dataset)
-        if dataset is None or not is_labs(dataset):
+        if dataset is None or not is_labs(dataset) or not indexed:
             source = f"Batched({source})"
         length = {"train": whole if several else "", "evaluation": ""}[role]
         if role == "evaluation" and sheet.trainer.eval_batches:

@@ -12,7 +12,8 @@ __all__ = ["objective", "objective_file"]
 
 
 def objective(sheet: Sheet) -> dict[str, Any]:
-    """Its expression, the imports that needs, and whether it has a state; Lab's own is written into a file."""
+    """Its expression, the imports that needs, whether it has a state, and whether it is a module, whose buffers are in
+    a checkpoint as well; Lab's own is written into a file."""
     spelled = sheet.spelled()
     source = spelled.of(sheet.trainer.objective)
     imports = list(spelled.imports)
@@ -21,7 +22,8 @@ def objective(sheet: Sheet) -> dict[str, Any]:
         imports += [f"from {sheet.package}.objective import {target.rpartition('.')[2]}" for target in spelled.lab]
     builder = sheet.schema.builder_of(sheet.trainer.objective)
     stateful = builder is not None and {"state", "load_state"} <= builder.methods
-    return {"objective": source, "objective_state": stateful, "imports": imports}
+    module = builder is not None and "forward" in builder.methods
+    return {"objective": source, "objective_state": stateful, "objective_module": module, "imports": imports}
 
 
 def objective_file(sheet: Sheet, targets: Sequence[str]) -> None:
