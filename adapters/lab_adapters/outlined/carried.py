@@ -135,12 +135,14 @@ class Carried:
         state: dict[str, Any],
         tensors: Mapping[str, Tensor] | None = None,
         loaders: Mapping[str, Any] | None = None,
+        functions: Collection[str] = (),
     ) -> list[str]:
         """Put it back; containers, objects, and tensors that were there before the loop keep their identity.
 
-        Returns the paths at which there is nothing to put it.
+        Returns the paths at which there is nothing to put it. `functions` are the paths of those that led to it: what
+        one leads to that is not there yet, the loop binds anew.
         """
-        nowhere = []
+        nowhere: dict[str, Any] = {}
         there, walk = self.places_of(bodies, state)
         owners = walk.owners
         unpacking = Unpacking(tensors or {}, loaders or {}, owners, walk.containers.there)
@@ -149,20 +151,18 @@ class Carried:
         order = outer_first({path: one for path, one in held.items() if isinstance(one, Replayed)})
         others = [path for path in state if path not in order]
         for path in [*order, *sorted(others, key=lambda path: not _is_iterator(state[path]))]:
-            packed = state[path]
             slot = there.get(path) or unbound(path, bodies, owners)
-            value = unpacking.unpack(packed, slot.get() if slot is not None else None, path)
-            try:
-                if slot is not None and value is MISSING:
-                    slot.delete()
-                elif slot is not None and value is not slot.get():
-                    slot.put(value)
-            except (AttributeError, TypeError):  # what cannot be assigned is, like what has no name, nowhere
-                slot = None
-            if slot is None:
-                nowhere.append(path)
-        made = tuple(f"{path}{mark}" for path in (*unpacking.built, *unpacking.warned) for mark in ".[")
-        return [path for path in nowhere if not path.startswith(made)]
+            value = unpacking.unpack(state[path], slot.get() if slot is not None else None, path)
+            if not _put(slot, value):
+                nowhere[path] = value
+        made = [f"{path}{mark}" for path in (*unpacking.built, *unpacking.warned) for mark in ".["]
+        bound = [f"{path}." for path in functions if path not in owners]
+        left = {path: value for path, value in nowhere.items() if not path.startswith((*made, *bound))}
+        if not left:
+            return []
+        # What was put on the way may have places of its own: an attribute of a dictionary, say.
+        there, walk = self.places_of(bodies, {})
+        return [path for path in left if not _put(there.get(path) or unbound(path, bodies, walk.owners), left[path])]
 
     def restore_below(self, bodies: list[Any], state: dict[str, Any], owner: Any) -> None:
         """Put back only the plain values of one object and of what it holds."""
@@ -175,6 +175,18 @@ class Carried:
             plain = isinstance(packed, PLAIN) or packed["kind"] in ("list", "deque", "numpy scalar")
             if slot is not None and plain and above is not None and path.startswith((f"{above}.", f"{above}[")):
                 slot.put(unpacking.unpack(packed, slot.get(), path))
+
+
+def _put(slot: Slot | None, value: Any) -> bool:
+    """Whether there is a place: what cannot be assigned has none, like what has no name."""
+    try:
+        if slot is not None and value is MISSING:
+            slot.delete()
+        elif slot is not None and value is not slot.get():
+            slot.put(value)
+    except (AttributeError, TypeError):
+        return False
+    return slot is not None
 
 
 def _places_of(bodies: list[Any], state: Mapping[str, Any], known: Known) -> tuple[dict[str, Slot], Walk]:

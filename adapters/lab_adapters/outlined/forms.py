@@ -8,6 +8,7 @@ import decimal
 import enum
 import fractions
 import functools
+import io
 import pathlib
 import sys
 import types
@@ -39,9 +40,35 @@ def _by(kind: str, of: type, write: Callable[[Any], Any], read: Callable[[Any], 
     return Form(kind, of, write, lambda written, target: read(written))
 
 
-def _member(name: str, target: Any) -> Any:
-    """The member of this name of the enumeration of which another one stands there."""
-    return type(target)[name]
+def _member_of(value: enum.Enum) -> Any:
+    """Its name; several flags at once have none."""
+    return value.value if isinstance(value, enum.Flag) else value.name
+
+
+def _member(written: Any, target: Any) -> Any:
+    """The member of the enumeration of which another one stands there."""
+    cls = type(target)
+    return cls(written) if issubclass(cls, enum.Flag) else cls[written]
+
+
+def _text(value: Any) -> list[Any]:
+    """All that was written into a file that lies in memory, and the place in it."""
+    return [None, 0] if value.closed else [value.getvalue(), value.tell()]
+
+
+def _written(of: Any) -> Callable[[list[Any], Any], Any]:
+    def read(written: list[Any], target: Any) -> Any:
+        made = target if type(target) is of and not target.closed else of()
+        if written[0] is None:
+            made.close()
+            return made
+        made.seek(0)
+        made.truncate()
+        made.write(written[0])
+        made.seek(written[1])
+        return made
+
+    return read
 
 
 def _named(module: types.ModuleType) -> str:
@@ -56,7 +83,7 @@ def _module(name: str, target: Any) -> Any:
 
 _FORMS = (
     # First: a member may be an int or a str, too.
-    Form("enum", enum.Enum, lambda value: value.name, _member),
+    Form("enum", enum.Enum, _member_of, _member),
     Form("module", types.ModuleType, _named, _module),
     _by("complex", complex, lambda value: [value.real, value.imag], lambda parts: complex(*parts)),
     _by("fraction", fractions.Fraction, str, fractions.Fraction),
@@ -72,6 +99,8 @@ _FORMS = (
         lambda parts: datetime.timedelta(*parts),
     ),
     _by("uuid", uuid.UUID, str, uuid.UUID),
+    Form("text in memory", io.StringIO, _text, _written(io.StringIO)),
+    Form("bytes in memory", io.BytesIO, _text, _written(io.BytesIO)),
     _by("bytearray", bytearray, bytes, bytearray),
     _by("array.array", array.array, lambda value: [value.typecode, value.tolist()], lambda parts: array.array(*parts)),
     _by("range", range, lambda value: [value.start, value.stop, value.step], lambda parts: range(*parts)),

@@ -7,13 +7,16 @@ plain DataLoader only the first is: its sampler draws then, and what later items
 
 from __future__ import annotations
 
+import array
 import contextlib
 import copy
+import csv
 import dis
 import gc
 import random
 import types
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -30,7 +33,16 @@ _NOT_FOLLOWED = (type, types.ModuleType, types.CodeType, torch.Tensor, torch.nn.
 #: A state takes 12 kB. An iterator that draws more often than this on its own is not put back.
 MOST_DRAWS = 5_000
 
-_ITERABLES: tuple[Any, ...] = ([], (), {}, {}.values(), {}.items(), range(0), set())
+
+class _Indexed:
+    """Is iterated by asking for entry after entry."""
+
+    def __getitem__(self, at: int) -> int:
+        return at
+
+
+_ITERABLES: tuple[Any, ...] = ([], (), {}, {}.values(), {}.items(), range(0), range(2**70), set(), "", b"", bytearray(),
+                               deque(), array.array("d"), reversed([]), reversed({}))  # fmt: skip
 _KINDS = (
     types.GeneratorType,
     _BaseDataLoaderIter,
@@ -38,6 +50,12 @@ _KINDS = (
     zip,
     map,
     filter,
+    reversed,
+    np.ndindex,
+    np.ndenumerate,
+    type(csv.reader([])),
+    type(iter(_Indexed())),
+    type(iter(int, 1)),
     *(type(iter(made)) for made in _ITERABLES),
 )
 
@@ -230,11 +248,11 @@ def _iter(loader: DataLoader[Any]) -> Any:
     return made.raw if isinstance(made, Replayed) else made
 
 
-def lost(name: str, kind: str) -> None:
-    """Say that an iterator which a loop made itself starts anew."""
+def lost(name: str, why: str) -> None:
+    """Say that something starts anew, such as an iterator which a loop made itself."""
     warnings.warn(
-        f"resume: {name}: the training itself made this {kind}, which nothing can put back; it starts anew, so that "
-        "the resumed training is not the same",
+        f"resume: {name}: {why}, which nothing can put back; it starts anew, so that the resumed training is not the "
+        "same",
         stacklevel=2,
     )
 

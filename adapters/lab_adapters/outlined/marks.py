@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import hashlib
+import io
 import marshal
 import weakref
 from typing import Any
@@ -13,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lab_adapters.outlined.files import LOST, place_in
 from lab_adapters.outlined.forms import PLAIN, form_of
 from lab_adapters.outlined.iterators import Replayed, is_raw
 from lab_adapters.outlined.kinds import FED, LARGE, container_kind, entries_of
@@ -89,7 +92,8 @@ def _of_numbers(value: Tensor) -> Any:
     if flat is None:
         return None
     if value.device.type == "cpu" and flat.numel() <= _HASHED:
-        return hashlib.blake2b(flat.numpy().data).digest()
+        # Where it lies: an array of numpy's that lies there, too, would keep the program from resizing it.
+        return hashlib.blake2b((ctypes.c_char * flat.numel()).from_address(flat.data_ptr())).digest()
     words = flat[: flat.numel() // 4 * 4].view(torch.int32)
     return int(words.sum(dtype=torch.int64)), int(flat[words.numel() * 4 :].sum(dtype=torch.int64))
 
@@ -114,6 +118,9 @@ def mark(value: Any, seen: dict[int, int] | None = None) -> Any:
     if isinstance(value, GENERATORS):
         state = generator_state(value)
         return "generator", state.numpy().tobytes() if isinstance(state, Tensor) else repr(state)
+    if isinstance(value, io.IOBase):
+        place = place_in(value)
+        return "file", object() if place == LOST else place
     if isinstance(value, Replayed):
         return "iterator", id(value), value.count, value.state()["lost"]
     if isinstance(value, FED) or is_raw(value):

@@ -10,7 +10,10 @@ import torch
 
 __all__ = ["GENERATORS", "generator_state", "put_generator"]
 
-GENERATORS = (torch.Generator, random.Random, np.random.RandomState, np.random.Generator)
+GENERATORS = (
+    torch.Generator, random.Random, np.random.RandomState, np.random.Generator, np.random.BitGenerator,
+    np.random.SeedSequence,
+)  # fmt: skip
 
 
 def generator_state(value: Any) -> Any:
@@ -22,8 +25,12 @@ def generator_state(value: Any) -> Any:
     if isinstance(value, random.Random):
         version, internal, gauss = value.getstate()
         return [version, list(internal), gauss]
-    return _plain(value.get_state(legacy=False) if isinstance(value, np.random.RandomState)
-                  else value.bit_generator.state)  # fmt: skip
+    if isinstance(value, np.random.SeedSequence):
+        return {"spawned": value.n_children_spawned}
+    if isinstance(value, np.random.RandomState):
+        return _plain(value.get_state(legacy=False))
+    bits = _bits(value)
+    return {**_plain(bits.state), "spawned": _spawned(bits)}
 
 
 def put_generator(target: Any, state: Any) -> Any:
@@ -37,9 +44,28 @@ def put_generator(target: Any, state: Any) -> Any:
     elif isinstance(target, np.random.RandomState):
         state = {**state, "state": {**state["state"], "key": np.asarray(state["state"]["key"], dtype=np.uint32)}}
         target.set_state(state)
-    elif isinstance(target, np.random.Generator):
-        target.bit_generator.state = state
+    elif isinstance(target, np.random.SeedSequence):
+        _spawn(target, state["spawned"])
+    elif isinstance(target, np.random.Generator | np.random.BitGenerator):
+        bits = _bits(target)
+        bits.state = {name: value for name, value in state.items() if name != "spawned"}
+        _spawn(getattr(bits, "seed_seq", None), state.get("spawned", 0))
     return target
+
+
+def _bits(value: Any) -> Any:
+    return value.bit_generator if isinstance(value, np.random.Generator) else value
+
+
+def _spawned(bits: Any) -> int:
+    """How many generators were made of its seed; it is no part of its state, and the next one depends on it."""
+    return int(getattr(getattr(bits, "seed_seq", None), "n_children_spawned", 0))
+
+
+def _spawn(seeds: Any, count: int) -> None:
+    more = count - int(getattr(seeds, "n_children_spawned", count))
+    if more > 0:
+        seeds.spawn(more)
 
 
 def _plain(state: Any) -> Any:

@@ -9,6 +9,8 @@ by attribute (see `slots`). One that the training has made is saved with its att
 
 from __future__ import annotations
 
+import functools
+import io
 from collections import defaultdict, deque
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -18,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lab_adapters.outlined.files import LOST, place_in
 from lab_adapters.outlined.forms import PLAIN, form_of
 from lab_adapters.outlined.instances import attributes_of, is_plain, named
 from lab_adapters.outlined.iterators import Replayed, is_raw
@@ -109,8 +112,15 @@ class Packing:
             return {"kind": "generator", "value": generator_state(value)}
         if isinstance(value, Replayed):
             return self._iterator(value)
+        if isinstance(value, io.IOBase):
+            place = place_in(value)
+            return (
+                {"kind": "lost", "value": "`next` reads its lines and tells no place"}
+                if place == LOST
+                else {"kind": "file", "value": place}
+            )
         if isinstance(value, FED):
-            return {"kind": "lost", "value": "queue, or filled it"}
+            return {"kind": "lost", "value": "the training itself made this queue, or filled it"}
         kind = container_kind(value)
         return self._container(kind, value, before) if kind is not None else self._object(value)
 
@@ -158,6 +168,12 @@ class Packing:
             return made
         if named(made["class"]) is value:
             return {**made, "itself": True}
+        if type(value) is functools.partial and self._depth <= DEEPEST:
+            made["number"] = self._number(value)
+            self._depth += 1
+            made["partial"] = [self._pack(inner, None) for inner in (value.func, value.args, value.keywords)]
+            self._depth -= 1
+            return made
         if not is_plain(value) or self._depth > DEEPEST:
             self.left.append(type(value).__name__)
             return made
@@ -170,7 +186,7 @@ class Packing:
     def _iterator(self, value: Replayed) -> Any:
         loader = self.loaders.get(id(value.loader)) if value.loader is not None else None
         if value.loader is not None and loader is None:
-            return {"kind": "lost", "value": "iterator of a DataLoader"}
+            return {"kind": "lost", "value": "the training itself made this iterator of a DataLoader"}
         return {"kind": "iterator", "value": value.state(), "loader": loader, "created": value.created}
 
     # ---- tensors

@@ -248,6 +248,8 @@ class Walk:
                 if id(function) not in self._seen:
                     self._seen.add(id(function))
                     yield from self._of_function(f"{path}.{name}", function)
+            if is_own_class(type(inner)) and hasattr(type(inner), "__get__"):
+                self._later(f"{path}.{name}", inner)  # a descriptor of the program's may keep what it gives
             # What a class gives to its instances in a form of their own is no state.
             if not name.startswith(("__", "_abc_")) and not hasattr(type(inner), "__get__"):
                 yield self._noted(Slot(f"{path}.{name}", cls, name))

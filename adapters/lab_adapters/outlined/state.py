@@ -127,11 +127,13 @@ def put_state(found: Found, carried: Carried, bodies: list[Any], state: dict[str
             tensors[name].requires_grad_(trains)
     put_hooks(found, state.get("hooks", {}))
     say_not_seen(state.get("not seen", ""))
-    functions = tuple(f"{path}." for path in state.get("functions", ()))
-    nowhere = carried.restore(
-        bodies, state["carried"], {**_saved_by(saved), **_saved_by(_states(found)), **tensors}, found.loaders
+    return carried.restore(
+        bodies,
+        state["carried"],
+        {**_saved_by(saved), **_saved_by(_states(found)), **tensors},
+        found.loaders,
+        state.get("functions", ()),
     )
-    return [path for path in nowhere if not path.startswith(functions)]
 
 
 def tensors_of(found: Found) -> dict[str, Tensor]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import warnings
 from collections import defaultdict, deque
 from collections.abc import Mapping
@@ -13,14 +14,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lab_adapters.outlined.files import put_place
 from lab_adapters.outlined.forms import FORMS, in_place
 from lab_adapters.outlined.instances import attributes_of, named, put_attributes
 from lab_adapters.outlined.iterators import Replayed, lost, replay
-from lab_adapters.outlined.kinds import FACTORIES, filled, name_of
-from lab_adapters.outlined.lost_graphs import without_its_graph
+from lab_adapters.outlined.kinds import FACTORIES, container_kind, filled, name_of
 from lab_adapters.outlined.own_generators import put_generator
 from lab_adapters.outlined.packing import MISSING
 from lab_adapters.outlined.state_dicts import at_home
+from lab_adapters.outlined.tensors import tensor_of
 
 __all__ = ["Unpacking"]
 
@@ -107,6 +109,8 @@ class Unpacking:
             return put_generator(target, value)
         if kind == "iterator":
             return self._iterator(packed, target, name)
+        if kind == "file":
+            return put_place(target, value)
         if kind == "lost":
             lost(name, value)
             return target
@@ -136,6 +140,13 @@ class Unpacking:
 
     def _object(self, packed: dict[str, Any], target: Any) -> Any:
         """The program's own of that path, else one made of its attributes, else what stands there, if of its class."""
+        if "partial" in packed:
+            function, arguments, keywords = (self._unpack(inner, None, "") for inner in packed["partial"])
+            made = functools.partial(function, *arguments, **keywords) if callable(function) else target
+            self._made[packed["number"]] = made
+            if packed["value"] is not None:
+                self.built.append(packed["value"])
+            return made
         same = [
             one
             for one in (self.objects.get(packed["value"]), target)
@@ -171,7 +182,7 @@ class Unpacking:
         if isinstance(target, Replayed):
             target.pass_over(state, name)
         else:
-            lost(name, "iterator")
+            lost(name, "the training itself made this iterator")
         return target
 
     def _container(self, packed: dict[str, Any], target: Any) -> Any:
@@ -181,6 +192,8 @@ class Unpacking:
         # A name that the loop has bound to another one: what it held before may have other names.
         if number is not None and (packed.get("bound") or id(target) in self._filled):
             target = None
+        if number is not None and target is not None and container_kind(target) == kind:
+            self._made[number] = target  # it may hold itself
         if isinstance(value, Tensor):  # numbers of a large one
             value = value.tolist()
         if kind == "dict":
@@ -225,7 +238,7 @@ class Unpacking:
         return self._unpack(packed, like, "")
 
     def _tensor(self, packed: dict[str, Any], target: Any) -> Tensor:
-        made = self._made[packed["number"]] = _made_of(packed, target, self._name)
+        made = self._made[packed["number"]] = tensor_of(packed, target, self._name)
         if (lies := packed.get("lies")) is not None:
             # What was made of a copy of it moves to where it is.
             self._storages[lies] = made
@@ -238,33 +251,6 @@ class Unpacking:
         made.set_(base.untyped_storage(), packed["offset"], packed["size"], packed["stride"])
         self._made[packed["number"]] = made
         return made
-
-
-def _made_of(packed: dict[str, Any], target: Any, name: str) -> Tensor:
-    """The target, filled, where it was there before the training; else a new tensor."""
-    value: Tensor = packed["value"]
-    if packed.get("graph"):
-        value = without_its_graph(value, name)
-    fits = (
-        isinstance(target, Tensor)
-        and not target.is_inference()
-        and target.shape == value.shape
-        and target.dtype == value.dtype
-    )
-    if packed["stays"] and fits:
-        with torch.set_grad_enabled(value.requires_grad):
-            target.copy_(value)
-        made: Tensor = target
-    else:
-        with torch.set_grad_enabled(value.requires_grad):
-            made = at_home(value.clone(), packed.get("device", "cpu"))
-        if isinstance(target, Tensor) and type(target) not in (Tensor, torch.nn.Parameter):
-            made = made.as_subclass(type(target))
-        made.requires_grad_(packed["requires_grad"] or value.requires_grad)
-    grad = packed["grad"]
-    if made.is_leaf:
-        made.grad = grad.to(made.device) if grad is not None else None
-    return made
 
 
 def _filled_array(made: np.ndarray[Any, Any], target: Any) -> Any:
