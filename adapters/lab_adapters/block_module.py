@@ -209,7 +209,7 @@ class BlockModule(LeanModule):
                 f"checkpoint: expected {LEGACY_KEY} with {', '.join(missing)}, found none; "
                 "resume from a checkpoint of the same roles"
             )
-        # A legacy checkpoint has of a role that is a module what its `state()` said, and no weights under its name here.
+        # Of a role that is a module a legacy checkpoint has what `state()` said, and no weights under its name here.
         for name, value in self.state_dict().items():
             if not name.startswith("model."):
                 checkpoint["state_dict"].setdefault(name, value)
