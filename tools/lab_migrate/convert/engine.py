@@ -119,7 +119,7 @@ def convert_project(
     changes: list[FileChange] = []
     findings: list[Finding] = []
     migrated: list[str] = []
-    is_labs = False
+    labs: list[str] = []
     for file in python_files(root):
         path = file.relative_to(root).as_posix()
         try:
@@ -128,7 +128,7 @@ def convert_project(
                 migrated.append(path)
             if "legacy_lab" in text:
                 parse_source(text)  # what Python cannot read is not converted, even where LibCST can
-                is_labs = True
+                labs.append(path)
             proposals = _proposals(Source(path, text), rules)
         except (cst.ParserSyntaxError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
             findings.append(_skipped(path, error))
@@ -138,7 +138,7 @@ def convert_project(
         if edits:
             changes.append(FileChange(path, text, apply(text, edits, path)))
         changes += _added(root, [new for proposal in proposals for new in proposal.new_files])
-    if not is_labs and any(rule.code == OUTLINING for rule in rules):
+    if not labs and any(rule.code == OUTLINING for rule in rules):
         # Outlining knows rules and edits, so it cannot be imported before them.
         from lab_migrate.convert.tiers import convert_by_tier
         from lab_migrate.outline import outline_installed
@@ -153,7 +153,7 @@ def convert_project(
         changes += _added(root, copies.files)
         findings += [*outlining.findings, *copies.findings]
     if not changes and all(finding.code == "LM203" and finding.status is Status.REVIEW for finding in findings):
-        findings += _nothing(root, entry, migrated)
+        findings += _nothing(root, entry, migrated, labs)
     return Conversion(root, level, tuple(changes), tuple(sorted(findings)))
 
 
@@ -207,12 +207,19 @@ def _skipped(path: str, error: Exception) -> Finding:
     )
 
 
-def _nothing(root: Path, entry: str | None, migrated: Sequence[str]) -> list[Finding]:
+def _nothing(root: Path, entry: str | None, migrated: Sequence[str], labs: Sequence[str]) -> list[Finding]:
     if migrated:
         return [Finding(
             migrated[0], 0, 0, "LM002", Status.SAFE,
             f"nothing to convert: {', '.join(migrated[:3])} train{'s' * (len(migrated) == 1)} under Lightning already",
             "run `lab-migrate parity`, or the generated test, to prove it again",
+        )]  # fmt: skip
+    if labs:
+        return [Finding(
+            entry if entry is not None and entry in labs else labs[0], 0, 0, "LM002", Status.UNSUPPORTED,
+            f"nothing to convert: {', '.join(labs[:3])} use{'s' * (len(labs) == 1)} Lab, and in no file can it be told "
+            "which of its trainers is trained",
+            "import Trainer from legacy_lab, make it and train it in one file: trainer = Trainer(…), trainer.train(…)",
         )]  # fmt: skip
     project = read_project(root)
     places = unrepeated_steps(project, files=reached_from(project, entry) if entry else None)

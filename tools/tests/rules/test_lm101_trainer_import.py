@@ -54,6 +54,19 @@ REWRITES = {
         "import legacy_lab as lab\nt = lab.Trainer()\n",
         "import lab_bridge\nimport legacy_lab as lab\nt = lab_bridge.Trainer()\n",
     ),
+    "through a package that has its module": (
+        "import legacy_lab.train as t\nimport legacy_lab.train.trainer\nt.trainer.Trainer().train()\n",
+        "import lab_bridge\nimport legacy_lab.train as t\nimport legacy_lab.train.trainer\n"
+        "lab_bridge.Trainer().train()\n",
+    ),
+    "through its own module, renamed": (
+        "import legacy_lab.train.trainer as t\nt.Trainer().train()\n",
+        "import lab_bridge\nimport legacy_lab.train.trainer as t\nlab_bridge.Trainer().train()\n",
+    ),
+    "through a module out of its package": (
+        "from legacy_lab.train import ema, trainer as t\nx = t.Trainer()\n",
+        "import lab_bridge\nfrom legacy_lab.train import ema, trainer as t\nx = lab_bridge.Trainer()\n",
+    ),
     "a subclass without a loop": (
         "from legacy_lab import Trainer\nclass Mine(Trainer):\n    def evaluate(self):\n        return {}\n",
         "from lab_bridge import Trainer\nclass Mine(Trainer):\n    def evaluate(self):\n        return {}\n",

@@ -28,6 +28,25 @@ def test_a_trainer_that_is_trained_elsewhere_is_left_to_a_person(places, convert
     assert convert(text) == text
 
 
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("def build():\n    return Trainer(steps=3)\n", [(3, "manual")]),
+        ("import functools\nmake = functools.partial(Trainer, steps=3)\n", [(3, "manual")]),
+        ("def told(trainer: Trainer):\n    return isinstance(trainer, Trainer)\n", []),
+        ("class Mine(Trainer):\n    pass\n", []),
+        ("Trainer().evaluate()\n", []),
+    ],
+)
+def test_a_trainer_that_is_made_for_others_to_train_is_left_to_a_person(
+    places, convert, line: str, found: list
+) -> None:
+    """What only names the class, or derives from it, trains nothing."""
+    text = f"from legacy_lab import Trainer\n{line}"
+    assert places(text) == found
+    assert convert(text) == text
+
+
 def test_a_training_becomes_a_fit_with_its_arguments(convert, places) -> None:
     """To be verified: status review."""
     text = "from legacy_lab import Trainer\ntrainer = Trainer()\nfound = trainer.train(resume='latest')\n"

@@ -14,7 +14,7 @@ from __future__ import annotations
 import libcst as cst
 import libcst.matchers as m
 
-from lab_migrate.convert.lab_names import dotted, trainer_names
+from lab_migrate.convert.lab_names import reaches_trainer, trainer_names
 from lab_migrate.convert.rule import Edit, Proposal, Source
 from lab_migrate.convert.rules import lm103_own_loop
 from lab_migrate.findings import Finding, Status
@@ -35,11 +35,11 @@ def propose(source: Source) -> Proposal:
         findings.append(_said(source, alias))
     # `import legacy_lab` stays, since other names may be reached through it.
     done: set[int] = set()
-    for imported, module in names.modules:
+    for imported, name, path in names.modules:
         uses = [
             node
             for node in m.findall(source.module, m.Attribute(attr=m.Name("Trainer")))
-            if dotted(node) in (f"{module}.Trainer", f"{module}.train.trainer.Trainer") and id(node) not in done
+            if isinstance(node, cst.Attribute) and reaches_trainer(node, name, path) and id(node) not in done
         ]
         # A second import of the same package finds the same uses.
         done.update(map(id, uses))

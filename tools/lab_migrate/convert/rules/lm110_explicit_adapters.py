@@ -11,6 +11,7 @@ of level L1; since the loop is spelled out, verify with `lab-migrate parity`. Re
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import resources
 
 import libcst as cst
@@ -18,7 +19,7 @@ import libcst.matchers as m
 
 from lab_migrate.convert.lab_names import dotted, trainer_names
 from lab_migrate.convert.rule import Edit, NewFile, Proposal, Source
-from lab_migrate.findings import Status
+from lab_migrate.findings import Finding, Status
 
 CODE = "LM110"
 LEVELS = {"L2"}
@@ -44,7 +45,7 @@ def propose(source: Source) -> Proposal:
     ]  # fmt: skip
     if not calls:
         if not built:
-            return Proposal()
+            return Proposal(findings=_handed_on(source, names.is_trainer))
         where = next(iter(m.findall(source.module, m.Assign(value=m.Call()))))
         return Proposal(
             findings=(
@@ -67,6 +68,27 @@ def propose(source: Source) -> Proposal:
     text = (resources.files("lab_migrate") / "convert" / "templates" / "lab_fit.py").read_text(encoding="utf-8")
     folder = source.path.rpartition("/")[0]
     return Proposal(tuple(edits), tuple(findings), (NewFile(f"{folder}/{MODULE}.py".lstrip("/"), text),))
+
+
+def _handed_on(source: Source, is_trainer: Callable[[cst.BaseExpression], bool]) -> tuple[Finding, ...]:
+    """Where a Trainer is made or handed on, and trained where this file does not tell."""
+    calls = [call for call in m.findall(source.module, m.Call()) if isinstance(call, cst.Call)]
+    used = [node.value for node in m.findall(source.module, m.Attribute()) if isinstance(node, cst.Attribute)]
+    asked = ("isinstance", "issubclass", "cast", "typing.cast")
+    found = [
+        call
+        for call in calls
+        if (is_trainer(call.func) and not any(call is one for one in used))  # `Trainer().evaluate()` trains nothing
+        or (dotted(call.func) not in asked and any(is_trainer(argument.value) for argument in call.args))
+    ]
+    return tuple(
+        source.finding(
+            call, CODE, Status.MANUAL,
+            "Lab's Trainer is made or handed on here, and where it is trained cannot be told",
+            f"call fit(trainer) from {MODULE} where it is trained, or stay at level L1",
+        )
+        for call in found[:1]
+    )  # fmt: skip
 
 
 def _is_construction(node: cst.BaseExpression, is_trainer: object) -> bool:
