@@ -205,6 +205,38 @@ def test_a_target_that_is_overwritten_at_other_steps_is_an_average(tmp_path: Pat
     )
 
 
+def critics(path: Path, decay: float = 0.9, capture: range | tuple[int, ...] = range(8)) -> Path:
+    """A critic that learns from its slow copy, and an actor, in turns."""
+    torch.manual_seed(0)
+    actor, critic = nn.Linear(3, 2), nn.Linear(5, 1)
+    target = copy.deepcopy(critic).requires_grad_(False)
+    mine, other = (torch.optim.SGD(part.parameters(), lr=0.1) for part in (critic, actor))
+    with lab_parity.record(path, capture=capture):
+        for _ in range(4):
+            x = torch.randn(5, 3)
+            with torch.no_grad():
+                wanted = target(torch.cat([x, actor(x)], 1)) + 1
+            mine.zero_grad()
+            (critic(torch.cat([x, torch.ones(5, 2)], 1)) - wanted).square().mean().backward()
+            mine.step()
+            other.zero_grad()
+            critic(torch.cat([x, actor(x)], 1)).mean().backward()
+            other.step()
+            with torch.no_grad():
+                for slow, quick in zip(target.parameters(), critic.parameters(), strict=True):
+                    slow.lerp_(quick, 1 - decay)
+    return path
+
+
+def test_the_decay_of_a_target_is_told_where_another_optimizer_steps_between(tmp_path: Path) -> None:
+    """From the last step of the optimizer whose parameters it follows, though others have stepped since."""
+    pair = critics(tmp_path / "a", capture=(0, 2)), critics(tmp_path / "b", decay=0.8, capture=(0, 2))
+    found = lab_parity.diagnose(*pair)
+    assert found is not None
+    assert found.name == "ema"
+    assert "keeps 0.8 of its old value after step 0 instead of 0.9" in found.sentence
+
+
 def test_weights_that_are_tied_no_more_are_told_of_an_update_by_hand(tmp_path: Path) -> None:
     """Whose settings nobody knows."""
 

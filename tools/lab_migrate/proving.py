@@ -22,6 +22,7 @@ from lab_migrate.repeats import with_seed
 from lab_parity import Cause, ParityError, Scope, Verdict, read
 from lab_parity.diagnose.every import Found, every_cause
 from lab_parity.drill import Drill
+from lab_parity.trace import Step
 
 #: One thread, and a fixed hash seed: what makes two CPU runs comparable bitwise. A user's own values win.
 PINNED = {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
@@ -113,11 +114,11 @@ def prove(
     """Record `python ENTRY ARGUMENTS` in a copy of the project and in its conversion, below the folder `work`.
 
     `plant` plants faults in the migrated run. Where the runs part at step k and `explain` is true, both are run again
-    up to there, steps k-1 and k are captured in full with every operation of step k, and the cause and the first
-    operation that differs are looked for in them. With `transplant` the migrated run is made twice more, each step
-    from the legacy state, and all causes are looked for. With `ledger` both runs also record who draws random numbers.
-    `rungs` are the weaker ones that are tried where the runs part. At level L3 what the legacy run says it was
-    configured with is converted.
+    up to there, step k, the one before and the same optimizer's last one are captured in full with every operation of
+    step k, and the cause and the first operation that differs are looked for in them. With `transplant` the migrated
+    run is made twice more, each step from the legacy state, and all causes are looked for. With `ledger` both runs
+    also record who draws random numbers. `rungs` are the weaker ones that are tried where the runs part. At level L3
+    what the legacy run says it was configured with is converted.
 
     Raises `UsageError` where the project cannot be converted whole, has no such entry, or where a run fails.
     """
@@ -165,7 +166,9 @@ def _explained(proof: Proof, say: Callable[[str], None]) -> Proof:
     """With the cause and the first operation that differs."""
     assert proof.verdict.first is not None
     step = proof.verdict.first.step
-    steps = range(max(step - 1, 0), step + 1)
+    # An optimizer's own last step tells what became of an average since.
+    own = _own_step_before(proof.legacy, step)
+    steps = sorted({own, max(step - 1, 0), step})
 
     def again(where: str, **options: Any) -> tuple[Path, Path]:
         made = []
@@ -182,6 +185,18 @@ def _explained(proof: Proof, say: Callable[[str], None]) -> Proof:
     except UsageError:  # under the eye that sees operations a compiled program runs another way
         _, cause = explained(proof.legacy, proof.migrated, again("once-more"), proof.verdict)
         return attrs.evolve(proof, cause=cause)
+
+
+def _own_step_before(trace: Path, step: int) -> int:
+    """The last step before one that the same optimizer took, or else the one before."""
+    own: dict[str, int] = {}
+    for item in read(trace).steps():
+        if not isinstance(item, Step):
+            break
+        if item.step >= step:
+            return own.get(item.optimizer, max(step - 1, 0))
+        own[item.optimizer] = item.step
+    return max(step - 1, 0)
 
 
 def _all_causes(proof: Proof, first: int, say: Callable[[str], None]) -> list[Found]:

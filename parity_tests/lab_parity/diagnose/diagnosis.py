@@ -66,7 +66,7 @@ def diagnose(
     for trace, run in zip((a, b), runs, strict=True):
         _require_same_run(trace, run)
     if transplanted:
-        runs = runs[0], attrs.evolve(runs[1], before=runs[0].before)
+        runs = runs[0], attrs.evolve(runs[1], before=runs[0].before, own=runs[0].own)
     return _answer(Scene(verdict, first, *runs))
 
 
@@ -112,7 +112,7 @@ def _concerns(module: ModuleType, scene: Scene) -> bool:
 
 
 def _joined(run: Run, rerun: Run) -> Run:
-    return attrs.evolve(run, now=rerun.now or run.now, before=rerun.before or run.before)
+    return attrs.evolve(run, now=rerun.now or run.now, before=rerun.before or run.before, own=rerun.own or run.own)
 
 
 def _require_same_run(trace: Trace, run: Run) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from lab_parity.canonical import BY_PARAMETER
-from lab_parity.diagnose.history import History, read_history
+from lab_parity.diagnose.history import History, PastStep, read_history
 from lab_parity.pairing import Pairing
 from lab_parity.record.capture_file import CapturedStep, Key5, ModuleFacts, captures_beside, read_capture
 from lab_parity.side import Side
@@ -21,7 +21,7 @@ from lab_parity.verdict import Divergence, Verdict
 
 T = TypeVar("T")
 
-__all__ = ["Pair", "Run", "Scene", "Setting", "read_runs", "same_bits"]
+__all__ = ["Pair", "Run", "Scene", "Setting", "own_step_before", "read_runs", "same_bits"]
 
 
 class Pair(NamedTuple):
@@ -44,11 +44,15 @@ class Setting:
 
 @attrs.frozen(eq=False)
 class Run:
-    """One side: its history, and the captured steps at and before the divergence, under canonical names."""
+    """One side: its history, and the captured steps at and before the divergence, under canonical names.
+
+    `own` is the last step before that the same optimizer took.
+    """
 
     history: History
     now: CapturedStep | None
     before: CapturedStep | None
+    own: CapturedStep | None = None
 
     def tensors(self, phase: str, moment: str, micro: int = -1, field: str = "") -> dict[str, Tensor]:
         """Name -> tensor of the divergent step, in the trace's order of parameters."""
@@ -57,6 +61,10 @@ class Run:
     def past(self, phase: str, moment: str, micro: int = -1, field: str = "") -> dict[str, Tensor]:
         """The same of the step before."""
         return _tensors(self.before, phase, moment, micro, field)
+
+    def own_past(self, phase: str, moment: str) -> dict[str, Tensor]:
+        """The same of the step before that the divergent step's optimizer took."""
+        return _tensors(self.own or self.before, phase, moment, -1, "")
 
     @cached_property
     def state_fields(self) -> list[str]:
@@ -189,11 +197,18 @@ def _read_run(trace: Trace, step: int, side: Side) -> Run:
     """One side, with what is captured beside its trace."""
     history = read_history(trace, step, side)
     paths = captures_beside(Path(trace.path))
-    now, before = (
+    now, before, own = (
         _canonical(read_capture(paths[number]), history.side) if number in paths else None
-        for number in (step, step - 1)
+        for number in (step, step - 1, own_step_before(history.steps, step))
     )
-    return Run(history, now, before)
+    return Run(history, now, before, own)
+
+
+def own_step_before(steps: Sequence[PastStep], step: int) -> int:
+    """The last step before one that the same optimizer took; -1 where it is the first."""
+    if step >= len(steps):
+        return -1
+    return max((past.step for past in steps[:step] if past.optimizer == steps[step].optimizer), default=-1)
 
 
 def same_bits(a: Tensor, b: Tensor) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from lab_parity.diagnose.cause import Cause
 from lab_parity.diagnose.fit import Fit, flat, gradient_noise, least_squares
-from lab_parity.diagnose.scene import Run, Scene
+from lab_parity.diagnose.scene import Run, Scene, own_step_before
 from lab_parity.diagnose.words import number
 
 PHASES = ("ema", "forward", "loss")
@@ -20,7 +20,7 @@ def find(scene: Scene) -> Iterator[Cause]:
     if not scene.averages_differ:
         return
     fits = [_decay(run) for run in (scene.legacy, scene.migrated)]
-    step = scene.first.step
+    step = own_step_before(scene.legacy.history.steps, scene.first.step) + 1
     if fits[0] is None or fits[1] is None:
         return
     (a, own), (b, other) = fits[0], fits[1]
@@ -49,7 +49,7 @@ def find(scene: Scene) -> Iterator[Cause]:
 
 
 def _decay(run: Run) -> tuple[float, Fit] | None:
-    new, old, values = run.tensors("ema", "after"), run.past("ema", "after"), run.past("param", "after")
+    new, old, values = run.tensors("ema", "after"), run.own_past("ema", "after"), run.own_past("param", "after")
     names = [name for name in new if name in old and name in values and new[name].is_floating_point()]
     if not names:
         return None
