@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from lab_adapters.evaluation import Evaluation
 from lab_adapters.generators import generator_states, set_generator_states
-from lab_adapters.lean_module import LeanModule
+from lab_adapters.lean_module import EndedError, LeanModule
 from lab_adapters.loader import LoaderAdapter
 from lab_adapters.optimizer import OptimizerAdapter
 from lab_adapters.progress import count_step, move_end, resume_at
@@ -25,6 +25,8 @@ from lab_adapters.protocols import (
     LegacyStepper,
     Metrics,
     Stateful,
+    require,
+    require_plain,
 )
 from lab_adapters.step_module import LEGACY_KEY
 from lab_adapters.stepping import until_updated
@@ -64,6 +66,18 @@ class BlockModule(LeanModule):
         settings: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
+        for role, found, adapter in (("loader", loader, LoaderAdapter), ("optimizer", optimizer, OptimizerAdapter)):
+            if not isinstance(found, adapter):
+                raise TypeError(
+                    f"{role}: expected {adapter.__name__}, found {type(found).__qualname__}; "
+                    f"wrap it: {role}={adapter.__name__}(…)"
+                )
+        if not isinstance(model, nn.Module):
+            raise TypeError(f"model: expected a torch.nn.Module, found {type(model).__qualname__}")
+        for number, hook in enumerate(hooks):
+            require(LegacyHook, hook, f"hooks[{number}]")
+        if ema is not None:
+            require(LegacyEMA, ema, "ema")
         self.automatic_optimization = False
         self.model = model
         self.objective, self.loader, self.ema = objective, loader, ema
@@ -116,7 +130,13 @@ class BlockModule(LeanModule):
         self._follow_end()
 
     def training_step(self, token: int, batch_idx: int) -> None:
-        """One legacy optimizer step."""
+        """One legacy optimizer step. Raises `EndedError` for a `StopIteration` of the legacy code's."""
+        try:
+            self._step()
+        except StopIteration as ended:
+            raise EndedError.at(self.step) from ended
+
+    def _step(self) -> None:
         if not self.mid_step:
             for hook in self.hooks:
                 hook.before_step(self)
@@ -197,8 +217,10 @@ class BlockModule(LeanModule):
             self.on_train_end()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add what Lightning does not save."""
+        """Add what Lightning does not save. Raises `TypeError` for a state that nothing could be resumed from."""
         checkpoint[LEGACY_KEY] = self._roles()
+        require_plain(checkpoint[LEGACY_KEY], "state of")
+        require_plain(self.optimizer.state(), "state of optimizer")
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Load it. Raises `KeyError` for a checkpoint that does not hold every role."""

@@ -9,7 +9,19 @@ import lightning.pytorch as pl
 
 from lab_adapters.slim_loop import SlimEpochLoop
 
-__all__ = ["LeanModule"]
+__all__ = ["EndedError", "LeanModule"]
+
+
+class EndedError(RuntimeError):
+    """Legacy code raised `StopIteration` (the cause), which Lightning would take for the training's end, silently."""
+
+    @classmethod
+    def at(cls, step: int) -> EndedError:
+        """In the step behind `step` steps."""
+        return cls(
+            f"training: expected a step or an error, found that the legacy code raised StopIteration in step {step}; "
+            "let the loader, or what else was asked for its next item, start anew"
+        )
 
 
 class LeanModule(pl.LightningModule):

@@ -71,7 +71,13 @@ class LoaderAdapter:
 
     def next_batch(self, device: Any = None) -> Batch:
         """The next batch, moved to `device` (where one is given) if the loader does not do so itself."""
-        batch = self.legacy.next_batch()
+        try:
+            batch = self.legacy.next_batch()
+        except StopIteration as ended:  # Lightning would take it for the end of the training, and say nothing
+            raise RuntimeError(
+                f"{self.path}: expected an endless loader, found that {type(self.legacy).__qualname__}.next_batch "
+                "raised StopIteration; restart it in next_batch()"
+            ) from ended
         if self.assumptions.moves_batches or device is None:
             return batch
         from lightning.fabric.utilities.apply_func import move_data_to_device

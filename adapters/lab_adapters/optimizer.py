@@ -32,6 +32,12 @@ class OptimizerAdapter(torch.optim.Optimizer):
             raise ValueError(
                 f"{path}: expected step(loss) to own backward; hand a torch optimizer to Lightning as it is"
             )
+        groups: Any = legacy.groups
+        if not (isinstance(groups, list) and all(isinstance(one, dict) and "params" in one for one in groups)):
+            raise TypeError(
+                f"{path}.groups: expected a list of dicts with params and hyperparameters, found "
+                f"{type(groups).__qualname__}; e.g. [{{'params': list(model.parameters()), 'lr': lr}}]"
+            )
         self.legacy, self.assumptions = legacy, assumptions
         super().__init__([{"params": list(group["params"])} for group in legacy.groups], {})
         # Optimizer.__init__ copies the groups; Lightning's monitors must read the legacy ones.

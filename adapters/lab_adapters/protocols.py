@@ -6,12 +6,16 @@ adapter, are printed in reports and can be found out by a probe. Nothing here kn
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, runtime_checkable
 
 import attrs
+import torch
 from torch import Tensor, nn
+
+#: What a checkpoint may hold beside tensors.
+PLAIN = (bool, int, float, complex, str, bytes, type(None), torch.dtype, torch.device)
 
 #: Metrics of one step, by name: tensors of shape `()`.
 Metrics = dict[str, Tensor]
@@ -193,6 +197,21 @@ def require(role: type, found: object, path: str) -> None:
         raise TypeError(
             f"{path}: expected a {role.__name__}, found {type(found).__qualname__} without {', '.join(missing)}; "
             "add them, or wrap the object in a small class that has them"
+        )
+
+
+def require_plain(state: Any, path: str) -> None:
+    """Raise `TypeError`, naming the place, for what a checkpoint that is read without unpickling code cannot hold."""
+    if isinstance(state, Mapping):
+        for key, value in state.items():
+            require_plain(value, f"{path}[{key!r}]")
+    elif type(state) in (list, tuple, torch.Size):
+        for number, value in enumerate(state):
+            require_plain(value, f"{path}[{number}]")
+    elif not isinstance(state, Tensor) and type(state) not in PLAIN:
+        raise TypeError(
+            f"{path}: expected plain numbers, strings and tensors, found {type(state).__module__}."
+            f"{type(state).__qualname__}; convert it in state(), e.g. by int(…) or torch.as_tensor(…)"
         )
 
 

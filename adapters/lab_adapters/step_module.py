@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from lab_adapters.generators import generator_states, set_generator_states
-from lab_adapters.lean_module import LeanModule
+from lab_adapters.lean_module import EndedError, LeanModule
 from lab_adapters.optimizer import LOADED, OptimizerAdapter
 from lab_adapters.progress import count_step, move_end, resume_at
 from lab_adapters.protocols import LegacyTraining, require
@@ -58,7 +58,13 @@ class StepModule(LeanModule):
         self.follow_end()
 
     def training_step(self, token: int, batch_idx: int) -> None:
-        """One legacy step and what follows it."""
+        """One legacy step and what follows it. Raises `EndedError` for a `StopIteration` of the legacy code's."""
+        try:
+            self._step()
+        except StopIteration as ended:
+            raise EndedError.at(self.legacy.step) from ended
+
+    def _step(self) -> None:
         metrics = self.legacy.train_step()
         count_step(self.trainer)
         if self._monitored:

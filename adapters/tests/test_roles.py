@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 from typing import Any
 
@@ -206,6 +207,80 @@ def test_an_object_that_cannot_play_a_role_is_refused_with_all_that_it_lacks() -
         OptimizerAdapter(object())  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"training: expected a LegacyTraining"):
         StepModule(object())  # type: ignore[arg-type]
+
+
+def test_roles_that_are_given_as_something_else_are_refused() -> None:
+    """Where they are handed over, with the role's name."""
+    model = linear()
+    parts: dict[str, Any] = {
+        "model": model, "objective": objective, "loader": LoaderAdapter(Stream()),
+        "optimizer": OptimizerAdapter(Descent(model)),
+    }  # fmt: skip
+    for role, wrong, said in (
+        ("loader", Stream(), r"loader: expected LoaderAdapter, found Stream; wrap it: loader=LoaderAdapter"),
+        ("optimizer", Descent(model), r"optimizer: expected OptimizerAdapter, found Descent; wrap it"),
+        ("model", len, r"model: expected a torch\.nn\.Module"),
+        ("hooks", [object()], r"hooks\[0\]: expected a LegacyHook, found object without after_eval"),
+        ("ema", object(), r"ema: expected a LegacyEMA, found object without load_state"),
+    ):
+        with pytest.raises(TypeError, match=said):
+            BlockModule(**{**parts, role: wrong})
+    descent = Descent(model)
+    descent.groups = model.parameters()  # type: ignore[assignment]
+    with pytest.raises(TypeError, match=r"optimizer\.groups: expected a list of dicts with params"):
+        OptimizerAdapter(descent)
+
+
+@pytest.mark.parametrize("said", [None, torch.tensor(0.0), 1.0])
+def test_an_optimizer_that_does_not_say_whether_it_updated_is_refused(said: Any) -> None:
+    """None would be asked for ever, a loss of zero taken for no update."""
+    wrapped = module()
+    wrapped.optimizer.step = lambda loss: said
+    with pytest.raises(TypeError, match=r"optimizer\.step: expected True or False, whether parameters changed, found"):
+        fit(wrapped, 2)
+
+
+@pytest.mark.parametrize("said", [torch.zeros(()), (torch.zeros(()), None), [1, 2]])
+def test_an_objective_that_says_no_loss_and_metrics_is_refused(said: Any) -> None:
+    """A loss alone was unpacked as if it were several."""
+    wrapped = module()
+    wrapped.objective = lambda model, batch: said
+    with pytest.raises(TypeError, match=r"objective: expected a loss and metrics by name, found"):
+        fit(wrapped, 2)
+
+
+class Ending(Stream):
+    """Ends behind three batches."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left = 3
+
+    def next_batch(self) -> Tensor:
+        """One of three."""
+        self.left -= 1
+        return super().next_batch() if self.left >= 0 else next(iter(()))
+
+
+def test_what_ends_early_is_an_error(tmp_path: Path) -> None:
+    """Lightning takes a StopIteration in a step for the end of the training, and the run for a whole one."""
+    model = linear()
+    ending = BlockModule(model, objective, LoaderAdapter(Ending()), OptimizerAdapter(Descent(model)))
+    with pytest.raises(RuntimeError, match=r"loader: expected an endless loader, found that Ending\.next_batch raised"):
+        fit(ending, 6)
+    wrapped = module()
+    wrapped.optimizer.step = lambda loss: next(iter(()))
+    with pytest.raises(RuntimeError, match=r"the legacy code raised StopIteration in step 0"):
+        fit(wrapped, 6)
+
+
+def test_a_state_that_no_run_could_be_resumed_from_is_refused_where_it_is_saved(tmp_path: Path) -> None:
+    """With its place: a checkpoint is read without unpickling code."""
+    wrapped = module()
+    wrapped.loader.legacy.state = lambda: {"seen": [1, random.Random()]}  # type: ignore[method-assign]
+    trainer = fit(wrapped, 2)
+    with pytest.raises(TypeError, match=r"state of\['loader'\]\['seen'\]\[1\]: expected plain numbers"):
+        trainer.save_checkpoint(tmp_path / "x.ckpt")
 
 
 def test_an_assumption_that_no_adapter_serves_is_refused() -> None:

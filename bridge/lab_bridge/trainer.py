@@ -15,6 +15,7 @@ import lightning.pytorch as pl
 import legacy_lab
 from lab_adapters.checkpoint_io import LegacyCheckpointIO
 from lab_adapters.faithful import faithful, quiet
+from lab_adapters.lean_module import EndedError
 from lab_adapters.loader import TokenLoader
 from lab_adapters.progress_bar import with_calm_bar
 from lab_adapters.slim_loop import slim
@@ -95,7 +96,10 @@ class Trainer(legacy_lab.Trainer):
             if self.loop == "slim":
                 slim(self.lightning)
             with module.schedules_lent() if isinstance(module, IdiomaticModule) else nullcontext():
-                self.lightning.fit(module, batches, ckpt_path=self._resume)
+                try:
+                    self.lightning.fit(module, batches, ckpt_path=self._resume)
+                except EndedError as error:  # as Lab's loop lets it through
+                    raise (error.__cause__ or error) from None
 
     def _module(self) -> tuple[StepModule, Any]:
         if self.tier != "faithful":

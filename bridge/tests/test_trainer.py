@@ -208,6 +208,17 @@ def test_an_exception_in_a_step_reaches_the_caller(build: Build) -> None:
         trainer.tracker.log(0, {})
 
 
+def test_a_loader_that_ends_early_ends_the_training_as_it_did(build: Build) -> None:
+    """By `StopIteration`, which Lightning would take for the training's end, without a word."""
+    for cls in (legacy_lab.Trainer, Trainer):
+        trainer = build(cls, "char_model", cls.__module__)
+        batches = iter([trainer.loader.next_batch() for _ in range(3)])
+        trainer.loader.next_batch = lambda left=batches: next(left)
+        with pytest.raises(StopIteration):
+            trainer.train()
+        assert trainer.step == 3
+
+
 def test_a_missing_checkpoint_is_an_error_with_its_path(build: Build) -> None:
     """Before anything is trained."""
     with pytest.raises(FileNotFoundError, match=r"nowhere\.lab: no such checkpoint"):
