@@ -37,6 +37,8 @@ class Plan:
     training: set[int] = attrs.field(factory=set)
     generators: dict[int, Function] = attrs.field(factory=dict)
     calls: dict[int, tuple[Function, ast.Call]] = attrs.field(factory=dict)
+    #: Of training loops: the loop further up that calls all of it again and again, each time a training of its own.
+    again: dict[int, tuple[Function, ast.For | ast.While]] = attrs.field(factory=dict)
 
 
 def plan(loops: list[TrainingLoop], graph: CallGraph, wanted: Collection[str], rules: Sequence[Rule]) -> Plan:
@@ -77,6 +79,11 @@ class _Nest:
                 self.made.generators[id(self.made_target(call))] = self.made_target(call)
                 self.made.calls[id(call.node)] = (function, call.node)  # type: ignore[assignment]
                 self._add_levels(function, levels, root=function is chain[-1][0])
+        roots = [chain[-1][0] for chain in chains] or ([] if alone else [self.training.owner])
+        for root in roots:
+            for call in self.graph.callers_of(root):
+                if self._may_hand_through(call) and (further := _around(call.caller, call.node)):
+                    self.made.again[id(self.training.node)] = call.caller, further[0]
 
     @staticmethod
     def made_target(call: Call) -> Function:
@@ -98,7 +105,7 @@ class _Nest:
         found = []
         for call in self.graph.callers_of(function):
             caller = call.caller
-            if not self._can_hand_through(call, function) or id(caller) in seen:
+            if not self._can_hand_through(call) or id(caller) in seen:
                 continue
             every = _around(caller, call.node)
             around = _usable(caller, every, self.rules)
@@ -111,17 +118,18 @@ class _Nest:
             found += [[(caller, _to(call, function), []), *chain] for chain in further]
         return found
 
-    def _can_hand_through(self, call: Call, function: Function) -> bool:
+    def _can_hand_through(self, call: Call) -> bool:
+        return self._may_hand_through(call) and _is_plain_call(call.caller, call.node)  # type: ignore[arg-type]
+
+    def _may_hand_through(self, call: Call) -> bool:
         node = call.node
         if not call.direct or not isinstance(node, ast.Call) or call.caller.path not in self.wanted:
             return False
         if len({target.cls.name if target.cls else target.name for target in call.targets}) > MAX_TARGETS:
             # Found by a common name alone.
             return False
-        if id(node) in self.inside:
-            # A training loop's body is no generator.
-            return False
-        return _is_plain_call(call.caller, node)
+        # A training loop's body is no generator.
+        return id(node) not in self.inside
 
 
 def _to(call: Call, function: Function) -> Call:

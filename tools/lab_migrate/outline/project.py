@@ -317,8 +317,20 @@ def _converted(loop: TrainingLoop, made: Plan) -> Finding:
     return Finding(
         loop.path, loop.line, loop.node.col_offset + 1, "LM201", Status.SAFE,
         f"training loop of {loop.function} (shape {loop.shape}){with_outer} runs under Lightning, its body verbatim"
+        + _again(loop, made)
         + _own_processes(loop.owner.module),
     )  # fmt: skip
+
+
+def _again(loop: TrainingLoop, made: Plan) -> str:
+    """What is said where a loop further up stays the program's own."""
+    if id(loop.node) not in made.again:
+        return ""
+    function, further = made.again[id(loop.node)]
+    return (
+        f"; each iteration of the loop at {function.path}:{further.lineno} is a training of its own, and a resumed "
+        "program runs those before the checkpoint's once more"
+    )
 
 
 def _own_processes(module: Module) -> str:

@@ -459,3 +459,38 @@ def test_what_is_said_of_a_loop_counts_the_loops_around_it_only(project: Make) -
     conversion = convert_project(project({"train.py": NEXT}))
     said = {finding.line: finding.message for finding in conversion.findings if finding.code == "LM201"}
     assert {line: "with 1 loop around it" in message for line, message in said.items()} == {1: False, 5: True}
+
+
+EPOCHS = """import functools
+import torch
+
+model = torch.nn.Linear(2, 1)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+
+
+def logged(function):
+    @functools.wraps(function)
+    def logs(*arguments):
+        return function(*arguments)
+    return logs
+
+
+{decorator}
+def epoch(batches):
+    for x in batches:
+        optimizer.zero_grad()
+        model(x).sum().backward()
+        optimizer.step()
+
+
+for number in range(3):
+    epoch(torch.ones(2, 4, 2))
+"""
+
+
+@pytest.mark.parametrize(("decorator", "said"), [("@logged", True), ("", False)])
+def test_that_each_epoch_is_a_training_of_its_own_is_said(tmp_path: Path, decorator: str, said: bool) -> None:
+    """Where a decorator of the program's own stands between the epochs and their batches, nothing can hand through."""
+    (tmp_path / "train.py").write_text(EPOCHS.replace("{decorator}", decorator))
+    (message,) = [one.message for one in convert_project(tmp_path, entry="train.py").findings if one.code == "LM201"]
+    assert ("each iteration of the loop at train.py:23 is a training of its own" in message) is said
