@@ -160,17 +160,8 @@ FAULTS = {
     "gradients are set to None before the first step": Fault(
         lambda patch: patch.setattr(LeanModule, "zero_grad", _zeroing),
         "L1",
-        [
-            {"Trainer.model = @unused", "unused.model = @Model"},
-            {"CutAt.batch = 1", "Trainer.hooks = [@CutAt()]"},
-            {
-                "Trainer.optimizer = @Torch",
-                "Trainer.stepper = @Closure()",
-                "Torch.name = 'LBFGS'",
-                "Torch.lr = 0.1",
-                "Torch.settings = {'max_iter': 3}",
-            },
-        ],
+        [{"Trainer.model = @unused", "unused.model = @Model"}],
+        met="@unused",
     ),
     "a hook is not called": Fault(_without_jitter, "L2", [{"Trainer.hooks = [@Jitter()]"}], met="@Jitter()"),
 }

@@ -28,6 +28,8 @@ _OPTIMIZER = re.compile(r"(opt|solver|scaler|trainer_[gd]$|adam|sgd|lbfgs|lion|m
 _LOOKS = re.compile(r"(save|log|print|record|track|write|show|report|checkpoint|ckpt|scale_loss)", re.IGNORECASE)
 #: What `higher` calls the optimizer that it differentiates through: it makes new parameters, and updates none.
 _DIFFERENTIABLE = re.compile(r"^diff(erentiable)?_?opt", re.IGNORECASE)
+#: What an optimizer's step is given, at most: a loss and what came of it.
+_MOST_GIVEN = 2
 _STEPS = {"step", "first_step", "second_step", "optimizer_step", "step_and_update_lr"}
 
 
@@ -121,6 +123,8 @@ def _event(node: ast.AST) -> Event | None:
             return None
         if not named and func.attr == "step" and len(node.args) == 1 and not _is_closure(node.args[0]):
             return None
+        if not named and func.attr == "step" and len(node.args) > _MOST_GIVEN:
+            return None  # a step of a search (`architect.step(x, y, x_valid, y_valid, lr)`), which has an optimizer
         return Event(STEP, *where, receiver, node)
     if func.attr == "zero_grad" and not receiver.startswith("super()"):
         return Event(ZERO, *where, receiver, node)

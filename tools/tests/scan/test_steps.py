@@ -31,3 +31,24 @@ def test_the_loop_of_a_meta_learner_is_that_of_its_outer_optimizer(tmp_path: Pat
     assert [(loop.line, [call.text for call in loop.calls]) for loop in loops] == [
         (6, ["fnet(x).mean().backward()", "meta_opt.step()"])
     ]
+
+
+SEARCH = """import torch
+from search import Architect
+
+net = torch.nn.Linear(2, 1)
+optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+architect = Architect(net)
+for (x, y), (x_valid, y_valid) in zip(train_queue, valid_queue):
+    architect.step(x, y, x_valid, y_valid, 0.1)
+    optimizer.zero_grad()
+    (net(x) - y).square().mean().backward()
+    optimizer.step()
+"""
+
+
+def test_a_step_that_is_given_batches_is_no_optimizers(tmp_path: Path) -> None:
+    """A search over architectures has a step of its own, and an optimizer in it."""
+    (tmp_path / "train.py").write_text(SEARCH)
+    (loop,) = scan_project(tmp_path).loops
+    assert [call.text for call in loop.calls] == ["(net(x) - y).square().mean().backward()", "optimizer.step()"]
