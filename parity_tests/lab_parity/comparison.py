@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -13,7 +12,9 @@ from lab_parity.averages import Averages
 from lab_parity.blocks import Block
 from lab_parity.consequence import CALLED, counts
 from lab_parity.evaluated import EvaluationsApart
-from lab_parity.ledger import Drawn, drawn_differently, drawn_until
+from lab_parity.first import divergence_at, shown
+from lab_parity.ledger import Drawn
+from lab_parity.listing import some_of
 from lab_parity.pairing import Pairing, Pairs, same_settings, settings_of
 from lab_parity.phases import PHASES
 from lab_parity.pieces import PIECES, Pieces, same_update
@@ -43,8 +44,8 @@ class Comparison:
         self._agreed: set[str] = set()
         self._evaluations = EvaluationsApart()
         self._pieces = Pieces()
-        self._passes_noted = False
-        self._without_consequence: set[str] = set()
+        #: What is noted once, though it may differ in every step.
+        self._noted: set[str] = set()
         self._before: tuple[Sequence[Drawn], Sequence[Drawn]] | None = None
 
     def run(self) -> Comparison:
@@ -198,9 +199,7 @@ class Comparison:
     ) -> list[tuple[int, int]]:
         """Without what belongs to single backward passes, of which the sides make other ones; it is noted."""
         passes = f"{a.micro_steps} backward passes in step {a.step} against {b.micro_steps}"
-        if not self._passes_noted:
-            self.notes.setdefault(f"{passes}, to the same gradients: the losses of single passes were not compared")
-        self._passes_noted = True
+        self._note_once("passes", f"{passes}, to the same gradients: the losses of single passes were not compared")
         self.counts -= Counter(keys[left].phase for left, _ in differ if keys[left].micro >= 0)
         return [(left, right) for left, right in differ if keys[left].micro < 0]
 
@@ -225,14 +224,16 @@ class Comparison:
                 where = f"before the update of step {a.step}"
                 self._evaluations.differ(where, key.field, float(a.values[left]), float(b.values[right]))
             else:
-                what = f"{key.name} {key.field}"
-                if what in self._without_consequence:
-                    continue  # a validation loss at every epoch
-                self._without_consequence.add(what)
+                what = f"{key.name} {key.field}"  # a validation loss at every epoch, say
                 values = [f"{value:g}" for value in (a.values[left], b.values[right]) if not np.isnan(value)]
                 how = f"is {' against '.join(values)}" if len(values) == 2 else "differs"
-                self.notes.setdefault(f"{what} {how}, to no consequence in the steps compared")
+                self._note_once(what, f"{what} {how}, to no consequence in the steps compared")
         return kept
+
+    def _note_once(self, what: str, note: str) -> None:
+        if what not in self._noted:
+            self._noted.add(what)
+            self.notes.setdefault(note)
 
     def _same_hyper(self, key: Key, a: Step, b: Step, left: int, right: int) -> bool:
         """Hyperparameters agree when those that both sides have agree; the others are noted."""
@@ -248,42 +249,10 @@ class Comparison:
         return not mine.keys() & other.keys() or same_settings(mine, other)
 
     def _diverge(self, a: Step, b: Step, keys: Sequence[Key], differ: list[tuple[int, int]]) -> None:
-        self.details = difference(*self._shown(a, b, keys, differ))
+        self.details = difference(*shown(a, b, keys, differ))
         self.affected = dict(Counter(keys[left].phase for left, _ in differ))
-        left, right = differ[0]
-        key = keys[left]
-        what = "the numbers differ" if key.phase in CALLED else "the bits differ"
-        values = tuple(None if np.isnan(v) else float(v) for v in (a.values[left], b.values[right]))
-        tensor = " ".join(part for part in (key.name, key.field) if part)
-        if key.field == "hyper":
-            mine, other = settings_of(a, left), settings_of(b, right)
-            field = next((n for n in sorted(mine) if n in other and mine[n] != other[n]), "")
-            tensor = f"{key.name} {field}"
-            what, values = f"{field} is {mine.get(field)!r} against {other.get(field)!r}", (None, None)
-        micro = key.micro if key.micro >= 0 else None
-        if key.phase == "rng" and self._a.scope.ledger and self._b.scope.ledger:
-            before = self._before or ((), ())
-            drawn_a, drawn_b = (
-                drawn_until(earlier, step.ledger, micro) for earlier, step in zip(before, (a, b), strict=True)
-            )
-            what = " ".join([f"{what}.", *drawn_differently(drawn_a, drawn_b, key.name)]).removesuffix(".")
-        self.first = Divergence(a.step, micro, key.phase, tensor, what, values[0], values[1])
-
-    def _shown(
-        self, a: Step, b: Step, keys: Sequence[Key], differ: list[tuple[int, int]]
-    ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """What differs on both sides, as {phase: {tensor: number, hyperparameters or digest}}."""
-        shown: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
-        for places in differ:
-            key = keys[places[0]]
-            for mine, step, place in zip(shown, (a, b), places, strict=True):
-                value = float(step.values[place])
-                plain: Any = step.digests[place].tobytes().hex()[:8] if np.isnan(value) else value
-                if key.field == "hyper":
-                    plain = settings_of(step, place)
-                name = " ".join(part for part in (key.name, key.field) if part)
-                mine.setdefault(key.phase, {})[name if key.micro < 0 else f"{name} @{key.micro}"] = plain
-        return shown
+        ledgers = (self._before or ((), ())) if self._a.scope.ledger and self._b.scope.ledger else None
+        self.first = divergence_at(a, b, keys, differ[0], ledgers)
 
     def end(self, a: Step | End | None, b: Step | End | None) -> None:
         """At least one side has no further step."""
@@ -319,8 +288,7 @@ class Comparison:
             reasons.append("no step was compared")
         unmatched = tuple(self.pairing.unmatched)
         if unmatched:
-            some = "; ".join(unmatched[:3])
-            reasons.append(f"{len(unmatched)} observations have no partner ({some}{', …' * (len(unmatched) > 3)})")
+            reasons.append(f"{len(unmatched)} observations have no partner ({some_of(unmatched, '; ')})")
         reasons += [f"not recorded: {note}" for note in self.lost]
         if self.first is None and not self.counts["param"] and self.steps:
             reasons.append("no parameter was compared")

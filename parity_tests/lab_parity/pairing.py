@@ -14,6 +14,7 @@ from lab_parity.canonical import BY_PARAMETER
 from lab_parity.consequence import CALLED
 from lab_parity.digest import NO_GRADIENT
 from lab_parity.keys import AROUND, Key
+from lab_parity.listing import some_of
 from lab_parity.matching import match_names
 from lab_parity.pieces import PIECES
 from lab_parity.side import Side, idle_parameters
@@ -73,9 +74,8 @@ class Pairing:
         """A note a side that alone has buffers of modules beside the trained one; other steps may compare them."""
         notes = []
         for which, names in self._beside.items():
-            some = ", ".join(list(names)[:3]) + (", …" if len(names) > 3 else "")
             what = f"{len(names)} buffers" if len(names) > 1 else "a buffer"
-            notes.append(f"{what} outside the module whose step it is, only in the {which} trace: {some}")
+            notes.append(f"{what} outside the module whose step it is, only in the {which} trace: {some_of(names)}")
         return notes
 
     def of(self, a: Step, b: Step) -> Pairs:

@@ -8,30 +8,16 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
 
 import lab_parity
-
-
-class Holder(nn.Module):
-    """As a framework's module: it holds everything, and is not called."""
-
-    def __init__(self, **parts: nn.Module) -> None:
-        super().__init__()
-        for name, part in parts.items():
-            self.add_module(name, part)
-
-
-def network(inputs: int, outputs: int) -> nn.Sequential:
-    """With running statistics."""
-    return nn.Sequential(nn.Linear(inputs, 4), nn.BatchNorm1d(4), nn.Linear(4, outputs))
+from small_networks import Shell, network
 
 
 def gan(path: Path, *, held: bool = False, fakes: bool = True, critic: bool = True) -> Path:
     """A critic's step and a generator's, in turns; whether each of the two trains where the other one is updated."""
     torch.manual_seed(0)
     maker, judge = network(2, 3), network(3, 1)
-    holder = Holder(maker=maker, judge=judge) if held else None
+    holder = Shell(maker=maker, judge=judge) if held else None
     mine, other = (torch.optim.SGD(part.parameters(), lr=0.1) for part in (judge, maker))
     with lab_parity.record(path, capture=range(4)):
         for _ in range(2):
@@ -55,7 +41,7 @@ def taught(path: Path, *, held: bool = False, trains: bool = True) -> Path:
     torch.manual_seed(0)
     student = network(3, 2)
     teacher = copy.deepcopy(student)
-    holder = Holder(student=student, teacher=teacher) if held else None
+    holder = Shell(student=student, teacher=teacher) if held else None
     optimizer = torch.optim.SGD(student.parameters(), lr=0.1)
     with lab_parity.record(path, capture=range(2)):
         for _ in range(2):

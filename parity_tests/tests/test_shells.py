@@ -12,20 +12,7 @@ from torch.nn.utils import clip_grad_value_
 
 import lab_parity
 from lab_parity.trace import Step
-
-
-class Shell(nn.Module):
-    """Holds what it is given."""
-
-    def __init__(self, **parts: nn.Module) -> None:
-        super().__init__()
-        for name, part in parts.items():
-            self.add_module(name, part)
-
-
-def network(inputs: int, outputs: int) -> nn.Sequential:
-    """With running statistics."""
-    return nn.Sequential(nn.Linear(inputs, 4), nn.BatchNorm1d(4), nn.Linear(4, outputs))
+from small_networks import Shell, network
 
 
 def momentum(path: Path, *, held: bool, decay: float = 0.9) -> Path:

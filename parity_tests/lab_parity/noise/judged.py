@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
+from lab_parity.listing import some_of
 from lab_parity.noise.curves import Curves, TensorName
 from lab_parity.noise.envelope import FEWEST_RERUNS, Envelope, Judgement, envelope_of, floors_of, heights_of
 from lab_parity.noise.parting import first_parted, no_chance_before, parted_at
@@ -170,7 +171,7 @@ def _above_cancellation(
     for place, row in enumerate(rows):
         if row.name in cancelled and row.phase in ("grad", "optimizer", "param", "ema"):
             raised[place] = max(floor[place], np.log10(max(np.nanmax([t[place] for t in tables]), 1e-300)) + 2)
-    some = ", ".join(sorted(cancelled)[:3]) + (", …" if len(cancelled) > 3 else "")
+    some = some_of(sorted(cancelled))
     return raised, (f"gradients of {len(cancelled)} tensors are rounding errors alone, loosely judged: {some}",)
 
 

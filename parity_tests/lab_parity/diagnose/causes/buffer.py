@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from lab_parity.diagnose.cause import Cause
 from lab_parity.diagnose.scene import Run, Scene, same_bits
+from lab_parity.listing import some_of
 
 PHASES = ("buffer",)
 
@@ -19,7 +20,7 @@ def find(scene: Scene) -> Iterator[Cause]:
             shown = [name for name in names if name in only]
             yield Cause(
                 "buffer",
-                f"Only the {side} run changes {', '.join(shown[:3])}{', …' * (len(shown) > 3)} in step "
+                f"Only the {side} run changes {some_of(shown)} in step "
                 f"{scene.first.step}; the other one leaves it as it was.",
                 "what writes the buffer, and whether the module trains",
                 freedom=2,

@@ -10,6 +10,7 @@ from lab_parity.diagnose.generator import decode, words_between
 from lab_parity.diagnose.parameters import which
 from lab_parity.diagnose.scene import Scene, same_bits
 from lab_parity.diagnose.words import times
+from lab_parity.listing import some_of
 
 PHASES = ("config", "batch", "forward", "loss")
 
@@ -36,8 +37,8 @@ def find(scene: Scene) -> Iterator[Cause]:
         if later:
             yield Cause(
                 "initial",
-                f"The initial weights of another optimizer's parameters differ ({', '.join(later[:3])}"
-                f"{', …' * (len(later) > 3)}), and through them what this step sees.",
+                f"The initial weights of another optimizer's parameters differ ({some_of(later)}), "
+                "and through them what this step sees.",
                 "seed, order of construction, initialisation",
                 freedom=1,
                 affected=tuple(later),
