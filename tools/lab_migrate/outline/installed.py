@@ -26,7 +26,8 @@ from lab_migrate.convert.engine import apply
 from lab_migrate.convert.rule import Edit, NewFile, Rule
 from lab_migrate.errors import UsageError
 from lab_migrate.findings import Finding, Status
-from lab_migrate.outline.project import after_imports, outline, runtime_name
+from lab_migrate.outline.naming import after_imports, runtime_name
+from lab_migrate.outline.project import outline
 from lab_migrate.profile import Profile, Setting
 
 #: Where the copies lie, beside the entry point; see `lab_adapters.outlined.use_copies`.

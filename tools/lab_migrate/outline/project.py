@@ -10,18 +10,18 @@ import attrs
 
 from lab_migrate.analysis import CallGraph, Module, Project, TrainingLoop, Unread, declared_loops, find_loops
 from lab_migrate.analysis.reached import reached_from
-from lab_migrate.analysis.symbols import Function, dotted
+from lab_migrate.analysis.symbols import Function
 from lab_migrate.analysis.test_files import is_test
 from lab_migrate.convert.engine import apply
-from lab_migrate.convert.rule import Edit, Refusal, Rule, all_rules
+from lab_migrate.convert.rule import Edit, Rule, all_rules
 from lab_migrate.findings import Finding, Status
-from lab_migrate.outline.beginnings import Read, reads_at_its_beginning
+from lab_migrate.outline import said
+from lab_migrate.outline.beginnings import reads_at_its_beginning
 from lab_migrate.outline.conditions import Condition, condition_of
 from lab_migrate.outline.level import RUNTIME, Level
+from lab_migrate.outline.naming import PACKAGE, identifiers, import_of_runtime, runtime_name, unused
 from lab_migrate.outline.nest import Plan, plan
 from lab_migrate.outline.refusals import refusals
-
-PACKAGE = "lab_adapters"
 
 
 @attrs.frozen
@@ -60,7 +60,7 @@ def outline(
     possible: list[TrainingLoop] = []
     for loop in loops:
         reasons = refusals(loop.owner, loop.node, rules)
-        findings += [_refused(loop, code, reason) for code, reason in reasons]
+        findings += [said.refused(loop, code, reason) for code, reason in reasons]
         if not reasons:
             possible.append(loop)
     made = plan(possible, graph, wanted, rules)
@@ -79,15 +79,15 @@ def outline(
             del edits[path]
             findings.append(error)
     converted = [loop for loop in possible if id(loop.node) in made.loops and loop.path in edits]
-    findings += [_converted(loop, made) for loop in converted]
+    findings += [said.converted(loop, made) for loop in converted]
     findings += [
-        _kept(function, loop, reads[key])
+        said.kept(function, loop, reads[key])
         for key, (function, loop, _) in made.loops.items()
         if key in reads and function.path in edits
     ]
-    findings += [_by_hand(loop) for loop in converted if loop.by_hand]
+    findings += [said.by_hand(loop) for loop in converted if loop.by_hand]
     findings += [
-        _unread(unread, entry)
+        said.left_unread(unread, entry)
         for unread in project.unread
         if entry is None or _may_import(wanted, unread, project, entry)
     ]
@@ -121,7 +121,7 @@ def _edits(made: Plan, reads: Collection[int], conditions: Mapping[int, Conditio
         edits.setdefault(function.path, []).extend(_handed_through(function, call))
     for path, module in touched.items():
         # First of all that is inserted at one place: a decorator may follow at once.
-        edits[path].insert(0, _import(module, edits[path]))
+        edits[path].insert(0, import_of_runtime(module, edits[path]))
     return {path: tuple(merged(found)) for path, found in edits.items()}
 
 
@@ -140,7 +140,7 @@ def _levels(
             level for level in levels if any(inner is loop for part in level.loop.body for inner in ast.walk(part))
         ]
         base = "training_step" if id(loop) in made.training else "epoch_loop"
-        taken = _identifiers(function.module) | {level.name for level in levels}
+        taken = identifiers(function.module) | {level.name for level in levels}
         levels.append(
             Level(
                 function=function,
@@ -148,7 +148,7 @@ def _levels(
                 root=root,
                 inside=around[-1] if around else None,
                 outlined=outlined,
-                name=_unused(base, taken),
+                name=unused(base, taken),
                 runtime=runtime_name(function.module),
                 reads=id(loop) in reads,
                 trains=_trains(function, loop, made, conditions),
@@ -214,75 +214,6 @@ def _handed_through(function: Function, call: ast.Call) -> list[Edit]:
     return found
 
 
-def _import(module: Module, edits: list[Edit]) -> Edit:
-    """After the imports at the top of the file, and before the first thing that changes."""
-    name = runtime_name(module)
-    text = f"from {PACKAGE} import {RUNTIME}" + (f" as {name}" if name != RUNTIME else "")
-    newline = "\r\n" if module.lines[0].endswith(b"\r\n") else "\n"
-    at = after_imports(module, before=min(edit.start for edit in edits))
-    starts_line = at == 0 or module.text.encode()[at - 1 : at] in (b"\n", b"\r")
-    return Edit(at, at, f"{text}{newline}" if starts_line else f"{newline}{text}{newline}")
-
-
-def after_imports(module: Module, before: int | None = None, only: str = "") -> int:
-    """The byte at which a line can be added after the imports at the top of a file, or after those of `only`.
-
-    Never after the byte `before`.
-    """
-    last = None
-    for node in module.tree.body:
-        if before is not None and module.start(node) >= before:
-            break
-        if isinstance(node, ast.FunctionDef | ast.ClassDef):
-            break
-        is_import = isinstance(node, ast.Import | ast.ImportFrom)
-        if only and is_import and getattr(node, "module", "") != only:
-            break
-        if is_import or (last is None and _is_docstring(node)):
-            last = node
-    if last is None:
-        return module.offset(_first_code_line(module), 0)
-    line = last.end_lineno or last.lineno
-    return len(module.text.encode()) if line >= len(module.lines) else module.offset(line + 1, 0)
-
-
-def _is_docstring(node: ast.stmt) -> bool:
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
-
-
-def _first_code_line(module: Module) -> int:
-    first = module.tree.body[0]
-    decorators = getattr(first, "decorator_list", [])
-    return decorators[0].lineno if decorators else first.lineno
-
-
-def runtime_name(module: Module) -> str:
-    """What a file calls the runtime."""
-    return _unused(RUNTIME, _identifiers(module), "lab_outlined")
-
-
-def _unused(name: str, taken: set[str], other: str | None = None) -> str:
-    candidate, count = name, 1
-    while candidate in taken:
-        count += 1
-        candidate = f"{other or name}_{count}" if count > 2 or other is None else other
-    return candidate
-
-
-def _identifiers(module: Module) -> set[str]:
-    found: set[str] = set()
-    for node in ast.walk(module.tree):
-        if isinstance(node, ast.Name):
-            found.add(node.id)
-        elif isinstance(node, ast.arg):
-            found.add(node.arg)
-        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            found.add(node.name)
-        elif isinstance(node, ast.alias):
-            found.add(node.asname or node.name.split(".")[0])
-    return found
-
-
 def _is_outlined(module: Module) -> bool:
     return any(
         isinstance(node, ast.ImportFrom)
@@ -303,70 +234,12 @@ def _wanted(project: Project, entry: str | None, loops: list[TrainingLoop]) -> t
     found = sorted({loop.path for loop in loops if loop.path in near})
     if not found:
         return reached, []
-    said = Finding(
+    finding = Finding(
         entry, 1, 1, "LM202", Status.REVIEW,
         f"no import of this file leads to a training loop; converted those of {', '.join(found)} instead, "
         "which a registry or a config may name at run time",
     )  # fmt: skip
-    return near, [said]
-
-
-def _converted(loop: TrainingLoop, made: Plan) -> Finding:
-    outer = sum(id(node) in made.loops for node in loop.around)
-    with_outer = f", with {outer} loop{'s' if outer > 1 else ''} around it" if outer else ""
-    return Finding(
-        loop.path, loop.line, loop.node.col_offset + 1, "LM201", Status.SAFE,
-        f"training loop of {loop.function} (shape {loop.shape}){with_outer} runs under Lightning, its body verbatim"
-        + _again(loop, made)
-        + _own_processes(loop.owner.module),
-    )  # fmt: skip
-
-
-def _again(loop: TrainingLoop, made: Plan) -> str:
-    """What is said where a loop further up stays the program's own."""
-    if id(loop.node) not in made.again:
-        return ""
-    function, further = made.again[id(loop.node)]
-    return (
-        f"; each iteration of the loop at {function.path}:{further.lineno} is a training of its own, and a resumed "
-        "program runs those before the checkpoint's once more"
-    )
-
-
-def _own_processes(module: Module) -> str:
-    """What is said where a file sets up several processes: each has a Trainer of its own, and all else stays."""
-    for node in ast.walk(module.tree):
-        name = dotted(node.func).rpartition(".")[2] if isinstance(node, ast.Call) else ""
-        full = module.symbols.imports.get(name, name).rpartition(".")[2]
-        if isinstance(node, ast.Call) and full in ("init_process_group", "DistributedDataParallel"):
-            return f"; {full} (line {node.lineno}) stays the program's own, and each process has a Trainer for itself"
-    return ""
-
-
-def _refused(loop: TrainingLoop, code: str, refusal: Refusal) -> Finding:
-    node = refusal.node
-    return Finding(
-        loop.path, getattr(node, "lineno", loop.line), getattr(node, "col_offset", 0) + 1, code, Status.UNSUPPORTED,
-        f"training loop at line {loop.line} left as it is: {refusal.reason}", refusal.next_step,
-    )  # fmt: skip
-
-
-def _kept(function: Function, loop: ast.stmt, read: Read) -> Finding:
-    return Finding(
-        function.path, loop.lineno, loop.col_offset + 1, "LM231", Status.SAFE,
-        f"code before a loop inside may read what the training changes: {read.text}; checkpoints hold, besides their "
-        "own, the state of the iteration's beginning, on which a resumed training runs it once more",
-    )  # fmt: skip
-
-
-def _by_hand(loop: TrainingLoop) -> Finding:
-    update = loop.step[0] if loop.step else None
-    return Finding(
-        loop.path, loop.line, loop.node.col_offset + 1, "LM230", Status.REVIEW,
-        f"no torch optimizer steps: {update.place if update else 'its code'} updates the parameters by hand, so each "
-        "iteration counts as one of Lightning's steps",
-        "read global_step as iterations; learning-rate monitors see nothing",
-    )  # fmt: skip
+    return near, [finding]
 
 
 def _refused_by_compiler(module: Module, edits: Sequence[Edit]) -> Finding | None:
@@ -389,13 +262,3 @@ def _may_import(paths: Collection[str], unread: Unread, project: Project, entry:
     name = folders[-1] if file == "__init__.py" and folders else file.removesuffix(".py")
     imports = (full for path in paths for full in project.modules[path].symbols.imported)
     return unread.path == entry or any(name in full.split(".") for full in imports)
-
-
-def _unread(unread: Unread, entry: str | None) -> Finding:
-    message = f"not read, so left as it is: {unread.reason}"
-    if unread.path != entry:
-        return Finding(unread.path, unread.line, 0, "LM203", Status.REVIEW, message)
-    return Finding(
-        unread.path, unread.line, 0, "LM203", Status.UNSUPPORTED, message,
-        "port this file to the syntax of Python 3 (2to3 does most of it), then convert again",
-    )  # fmt: skip
