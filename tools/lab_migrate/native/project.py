@@ -21,6 +21,7 @@ from lab_migrate.native.adversarial import is_adversarial, objections_of, optimi
 from lab_migrate.native.closure import without_closure
 from lab_migrate.native.entry import Entry, find_entry, legacy_imports
 from lab_migrate.native.files import read_files
+from lab_migrate.native.handed_on import handed_on
 from lab_migrate.native.lookahead import Ahead, without_lookahead
 from lab_migrate.native.made import is_made_early, moving_schedules
 from lab_migrate.native.own_average import own_classes
@@ -28,7 +29,6 @@ from lab_migrate.native.package import package_of, stem_of
 from lab_migrate.native.refused import NotNativeError
 from lab_migrate.native.relinked import relinked
 from lab_migrate.native.sam import Sharpness, without_sam
-from lab_migrate.native.still_used import still_used
 from lab_migrate.native.taken import Taken, taken_out
 from lab_migrate.native.untimed import untimed
 from lab_migrate.native.windows import beside_windows
@@ -124,12 +124,13 @@ def read_training(
     clips = [one.gradients.clip for one in optimizers if getattr(one, "gradients", None) is not None]
     taken = taken_out(root, [*optimizers, *clips, *trainer.hooks], document.schema, _averages(trainer, document.schema))
     package = package_of(stem_of(own or source), files)
-    linked = relinked(files, script.path, package, taken)
-    taken = {**taken, **linked.files}
+    still = handed_on(root, files, script.path, taken)
+    linked = relinked(files, script.path, package, still.files)
+    taken = {**still.files, **linked.files}
     findings = [*unread, *script.findings, *legacy_imports(files, script.path, taken)]
     findings += [error.finding(root, name) for error in refused]
     findings += _bound_by_script(script, bindings, as_it_ran=config is not None and not config.is_relative_to(root))
-    findings += still_used(root, files, script.path, taken)
+    findings += still.findings
     # What Lab's code builds itself has these settings as well; the typed config has not.
     findings += [_problem(root, name, one) for one in document.findings if one.kind == "elsewhere"]
     findings += [

@@ -6,17 +6,42 @@ import ast
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import attrs
+
 from lab_bridge.config.sources.modules import Definition, Sources, dotted
 from lab_migrate.findings import Finding, Status
 from lab_migrate.native.files import File
 from lab_migrate.native.source_names import imported_from
 from lab_migrate.native.taken import Taken
 
-__all__ = ["still_used"]
+__all__ = ["Use", "uses"]
 
 
-def still_used(root: Path, files: Mapping[str, File], entry: str, taken: Mapping[str, Taken]) -> Iterator[Finding]:
-    """A finding at each place: in its own file, where it is imported, or asked of its module.
+@attrs.frozen
+class Use:
+    """A place in the file `path`: the `node`, the `statement` at the file's top that it stands in, the class's `name`.
+
+    `bound` is what the file calls the class, empty where it gives it no name here.
+    """
+
+    path: str
+    node: ast.AST
+    statement: ast.stmt
+    name: str
+    bound: str = ""
+
+    def finding(self) -> Finding:
+        """Why that cannot be."""
+        assert isinstance(self.node, ast.expr | ast.stmt | ast.alias)
+        return Finding(
+            self.path, self.node.lineno, self.node.col_offset + 1, "LM403", Status.MANUAL,
+            f"uses {self.name}, which moves into the native training in another form",
+            "use what the native training has, or give this code a class of its own",
+        )  # fmt: skip
+
+
+def uses(root: Path, files: Mapping[str, File], entry: str, taken: Mapping[str, Taken]) -> Iterator[Use]:
+    """Each place: in its own file, where it is imported, or asked of its module.
 
     Relative imports, names that a package hands on and `import *` are followed. The script `entry` is written anew.
     """
@@ -30,12 +55,14 @@ def still_used(root: Path, files: Mapping[str, File], entry: str, taken: Mapping
         module = modules.get(root / path, "")
         package = module if Path(path).name == "__init__.py" else module.rpartition(".")[0]
         bound = _bound(file.tree, package)
-        left = [one for one in file.tree.body if getattr(one, "name", "") not in here]
-        for node in (part for one in left for part in ast.walk(one)):
-            for full in _meant(node, package, module, bound):
-                found = sources.find(full)
-                if isinstance(found, Definition) and (found.module.path, found.name) in gone:
-                    yield _finding(path, node, found.name)
+        for statement in file.tree.body:
+            if getattr(statement, "name", "") in here:
+                continue
+            for node in ast.walk(statement):
+                for full, name in _meant(node, statement, package, module, bound):
+                    found = sources.find(full)
+                    if isinstance(found, Definition) and (found.module.path, found.name) in gone:
+                        yield Use(path, node, statement, found.name, name)
 
 
 def _bound(tree: ast.Module, package: str) -> dict[str, str]:
@@ -52,29 +79,28 @@ def _bound(tree: ast.Module, package: str) -> dict[str, str]:
     return found
 
 
-def _meant(node: ast.AST, package: str, module: str, bound: Mapping[str, str]) -> list[str]:
-    """The full names of what a node may take out of a file; of an imported name the import tells already."""
+def _meant(
+    node: ast.AST, statement: ast.stmt, package: str, module: str, bound: Mapping[str, str]
+) -> list[tuple[str, str]]:
+    """The full names of what a node may take out of a file, each with the name that it gives it, if it does.
+
+    Of an imported name the import tells already.
+    """
     match node:
         case ast.ImportFrom(names=names):
-            return [f"{imported_from(node, package)}.{alias.name}" for alias in names]
+            home = imported_from(node, package)
+            return [(f"{home}.{alias.name}", alias.asname or alias.name) for alias in names]
         case ast.Name(id=name) if name not in bound:
-            return [f"{module}.{name}"]
+            return [(f"{module}.{name}", "")]
         case ast.Attribute() if name := dotted(node):
             first, _, rest = name.partition(".")
-            return [f"{bound[first]}.{rest}"] if first in bound else []
-        case ast.Assign(targets=[ast.Name(id="__all__")], value=ast.List(elts=listed) | ast.Tuple(elts=listed)):
-            return [
-                f"{module}.{one.value}"
-                for one in listed
-                if isinstance(one, ast.Constant) and isinstance(one.value, str)
-            ]
+            return [(f"{bound[first]}.{rest}", "")] if first in bound else []
+        case ast.Constant(value=str(name)) if _is_listing(statement):
+            return [(f"{module}.{name}", name)]
     return []
 
 
-def _finding(path: str, node: ast.AST, name: str) -> Finding:
-    assert isinstance(node, ast.expr | ast.stmt)
-    return Finding(
-        path, node.lineno, node.col_offset + 1, "LM403", Status.MANUAL,
-        f"uses {name}, which moves into the native training in another form",
-        "use what the native training has, or give this code a class of its own",
-    )  # fmt: skip
+def _is_listing(statement: ast.stmt) -> bool:
+    """`__all__ = […]` and its kin."""
+    targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
+    return [ast.unparse(one) for one in targets if one is not None] == ["__all__"]

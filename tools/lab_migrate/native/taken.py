@@ -62,7 +62,7 @@ def _without(text: str, names: set[str]) -> str:
         else:
             lines.append(line.with_changes(leading_lines=line.leading_lines or above))
             above = ()
-    return rest.with_changes(body=lines).code
+    return rest.with_changes(body=lines).code.lstrip("\n")
 
 
 def _is_for_types(statement: Any) -> bool:

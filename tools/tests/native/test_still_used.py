@@ -23,12 +23,18 @@ STILL_USED: dict[str, tuple[dict[str, str], str, int]] = {
     "its own file": (
         {"own.py": f"{HOOK}\n\ndef is_mine(hook):\n    return isinstance(hook, Mine)\n"}, "own.py", 12,
     ),
-    "what its own file hands on": ({"own.py": f'{HOOK}\n\n__all__ = ["Mine"]\n'}, "own.py", 11),
-    "another file": ({"own.py": HOOK, "other.py": "from own import Mine, gin\n"}, "other.py", 1),
+    "another file": ({"own.py": HOOK, "other.py": "from own import Mine, gin\n\nKIND = Mine\n"}, "other.py", 1),
     "the module": ({"own.py": HOOK, "other.py": "import own as o\n\nKIND = o.Mine\n"}, "other.py", 3),
+    "what a file knows of itself": (
+        {"own.py": HOOK, "other.py": "from own import Mine\n\nKINDS = dict(globals())\n"}, "other.py", 1,
+    ),
+    "names that are put together": (
+        {"own.py": HOOK, "other.py": 'from own import Mine\n\n__all__ = ["Mine"] + ["Other"]\n'}, "other.py", 3,
+    ),
     "all of the module": ({"own.py": HOOK, "other.py": "from own import *\n\nKIND = Mine\n"}, "other.py", 3),
     "a file beside it": (
-        {"part/__init__.py": "", "part/own.py": HOOK, "part/other.py": "from .own import Mine\n"}, "part/other.py", 1,
+        {"part/__init__.py": "", "part/own.py": HOOK, "part/other.py": "from .own import Mine\n\nKIND = Mine\n"},
+        "part/other.py", 1,
     ),
     "the module beside it": (
         {
@@ -42,11 +48,16 @@ STILL_USED: dict[str, tuple[dict[str, str], str, int]] = {
         "other.py", 3,
     ),
     "a package that hands it on": (
-        {"part/__init__.py": "from .own import Mine\n", "part/own.py": HOOK}, "part/__init__.py", 1,
+        {"part/__init__.py": "from .own import Mine\n\nKINDS = (Mine,)\n", "part/own.py": HOOK}, "part/__init__.py", 1,
     ),
-    "a package that defines it": ({"part/__init__.py": HOOK, "other.py": "from part import Mine\n"}, "other.py", 1),
+    "a package that defines it": (
+        {"part/__init__.py": HOOK, "other.py": "from part import Mine\n\nKIND = Mine\n"}, "other.py", 1,
+    ),
     "a package below src": (
-        {"src/part/__init__.py": "", "src/part/own.py": HOOK, "src/part/other.py": "from part.own import Mine\n"},
+        {
+            "src/part/__init__.py": "", "src/part/own.py": HOOK,
+            "src/part/other.py": "from part.own import Mine\n\nKIND = Mine\n",
+        },
         "src/part/other.py", 1,
     ),
 }  # fmt: skip
