@@ -8,18 +8,20 @@ from pathlib import Path
 
 import attrs
 
-from lab_bridge.config.sources.modules import Definition, Module, Sources, dotted
+from lab_bridge.config.sources.modules import Definition, Sources, dotted
 from lab_bridge.config.sources.signatures import ancestry
 from lab_migrate.native.hook_methods import DRAWLESS, DRAWLESS_METHODS
+from lab_migrate.native.own_generators import draws_of, own_generators
 
 __all__ = ["Draws"]
 
 #: Bases of other libraries that draw nothing when they are made, nor remember calls.
-PLAIN_BASES = ("object", "typing.Protocol", "typing.Generic", "abc.ABC", "torch.nn.Module")
+PLAIN_BASES = ("object", "typing.Protocol", "typing.Generic", "abc.ABC", "torch.nn.Module", "torch.utils.data.Dataset")
 #: More calls that draw nothing, of math, numpy and torch.
 PURE = {
     "arange", "bisect", "bisect_left", "bisect_right", "clip", "field", "full", "interp", "linspace", "log10", "log2",
-    "maximum", "minimum", "ones", "sigmoid", "stack", "tanh", "zeros",
+    "maximum", "minimum", "ones", "register_buffer", "register_parameter", "requires_grad_", "sigmoid", "stack", "tanh",
+    "zeros",
 }  # fmt: skip
 #: What changes what it is asked of.
 CHANGES = {"add", "append", "clear", "extend", "insert", "pop", "popleft", "remove", "setdefault", "update"}
@@ -45,6 +47,11 @@ class Draws:
         if not isinstance(found, Definition):
             return None if target.startswith("legacy_lab.") else f"comes from {target}, which cannot be read"
         return next(self._drawn(found, method, set()), None)
+
+    def has(self, target: str, method: str) -> bool:
+        """Whether it is a class of the project's with such a method."""
+        found = self.sources.find(target)
+        return isinstance(found, Definition) and bool(self._methods(found, method))
 
     def remembered(self, target: str, method: str) -> str | None:
         """What it changes of itself there; None where nothing is."""
@@ -72,39 +79,44 @@ class Draws:
             waiting += [node.attr for node in called if dotted(node.value) == "self"]
         return [part for parts in found.values() for part in parts]
 
+    def _is_method(self, called: ast.expr, owner: Definition) -> bool:
+        """`self.method` and `super().method`, which are read as methods; `self.f`, a function that it made itself."""
+        if not isinstance(called, ast.Attribute):
+            return False
+        if isinstance(called.value, ast.Call) and dotted(called.value.func) == "super":
+            return True
+        if dotted(called.value) != "self":
+            return False
+        made = (node for part in self._methods(owner, "__init__") for node in ast.walk(part))
+        functions = (one for one in made if isinstance(one, ast.Assign) and isinstance(one.value, ast.Lambda))
+        named = {ast.unparse(target) for one in functions for target in one.targets}
+        return bool(self._methods(owner, called.attr)) or ast.unparse(called) in named
+
     def _drawn(self, owner: Definition, method: str, seen: set[str]) -> Iterator[str]:
         if owner.qualified in seen:
             return
         seen.add(owner.qualified)
         if not isinstance(owner.node, ast.ClassDef):
-            yield from self._drawn_in(owner.node, owner.module, seen)
+            yield from self._drawn_in(owner.node, owner, seen)
             return
         for base in ancestry(owner, self.sources):
             if isinstance(base, str) and base not in PLAIN_BASES and not base.startswith("legacy_lab."):
                 yield f"is built on {base}"
         fields = [part for part in owner.node.body if isinstance(part, ast.AnnAssign)] if method == "__init__" else []
         for node in (*fields, *self._methods(owner, method)):
-            yield from self._drawn_in(node, owner.module, seen)
+            yield from self._drawn_in(node, owner, seen)
 
-    def _drawn_in(self, node: ast.AST, module: Module, seen: set[str]) -> Iterator[str]:
+    def _drawn_in(self, node: ast.AST, owner: Definition, seen: set[str]) -> Iterator[str]:
+        generators = own_generators(node)
         for call in ast.walk(node):
-            if not isinstance(call, ast.Call) or _is_of_itself(call.func):
+            if not isinstance(call, ast.Call) or self._is_method(call.func, owner) or draws_of(call, generators):
                 continue
             name = dotted(call.func)
-            meant = self.sources.resolve(module, name) if name else ""
+            meant = self.sources.resolve(owner.module, name) if name else ""
             if isinstance(meant, Definition):
                 yield from self._drawn(meant, "__init__", seen)
             elif not _is_drawless(meant or getattr(call.func, "attr", "")):
                 yield f"calls {ast.unparse(call.func)}, which may draw"
-
-
-def _is_of_itself(called: ast.expr) -> bool:
-    """`self.method` and `super().method`, which are read as methods."""
-    if not isinstance(called, ast.Attribute):
-        return False
-    return dotted(called.value) == "self" or (
-        isinstance(called.value, ast.Call) and dotted(called.value.func) == "super"
-    )
 
 
 def _is_drawless(name: str) -> bool:

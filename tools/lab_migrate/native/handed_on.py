@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import attrs
 import libcst as cst
@@ -58,10 +59,10 @@ def handed_on(root: Path, files: Mapping[str, File], entry: str, taken: Mapping[
         empty |= emptied
     left = {path: found[path].after if path in found else file.text for path, file in files.items() if path != entry}
     wanted = {name for path, text in left.items() for name in _imported(text, _package(path, modules))}
-    for path, one in found.items():
-        if not one.after.strip():  # a file without text is removed
+    for path, file in found.items():
+        if not file.after.strip():  # a file without text is removed
             stays = Path(path).name == "__init__.py" or modules.get(path) in wanted
-            found[path] = attrs.evolve(one, after="\n" if stays else "")
+            found[path] = attrs.evolve(file, after="\n" if stays else "")
     return HandedOn(found, ())
 
 
@@ -117,7 +118,7 @@ class _Dropping(cst.CSTTransformer):
         """No further down."""
         return False
 
-    def leave_ImportFrom(self, original_node: cst.ImportFrom, updated_node: cst.ImportFrom) -> object:  # noqa: N802
+    def leave_ImportFrom(self, original_node: cst.ImportFrom, updated_node: cst.ImportFrom) -> Any:  # noqa: N802
         """The other names; the module alone, where there are none: others may find it by its package."""
         if isinstance(updated_node.names, cst.ImportStar):
             return updated_node

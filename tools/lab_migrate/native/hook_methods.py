@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import attrs
 
 from lab_bridge.config.places import Place
 from lab_bridge.config.schema import Builder
+from lab_migrate.native.rates import reads_rates
 from lab_migrate.native.refused import NotNativeError
 
 __all__ = ["METHODS", "Form", "Method", "may_draw", "refused", "require_told"]
@@ -33,12 +34,13 @@ METHODS = {
     "after_eval": Form("on_validation_end", metrics="evaluated"),
     "after_train": Form("on_train_end"),
 }
-ASKED = {"step", "steps", "model", "objective", "log", "ema", "run_dir", "device", "seed"}
+ASKED = {"optimizer", "step", "steps", "model", "objective", "log", "ema", "run_dir", "device", "seed"}
 MAY_STOP = {"before_step", "after_step", "after_eval"}
 #: Gradients are zeroed at another time; what else needs autograd would find other ones.
 GRADIENTS = {"grad", "backward", "requires_grad", "requires_grad_", "autograd"}
-#: Names of Lightning's in a callback's methods.
+#: Names of Lightning's in a callback's methods; a method may give the latter values of its own.
 TAKEN = {"pl_module", "outputs", "batch", "batch_idx"}
+ARGUMENTS = {"outputs", "batch", "batch_idx"}
 CALLBACKS = ("on_", "setup", "teardown", "state_dict", "load_state_dict", "state_key")
 #: Calls that draw no random numbers.
 DRAWLESS = {
@@ -46,11 +48,14 @@ DRAWLESS = {
     "print", "range", "reversed", "round", "set", "setattr", "sorted", "str", "super", "tuple", "type", "zip",
 }  # fmt: skip
 DRAWLESS_METHODS = {
-    "abs_", "add_", "all", "any", "append", "buffers", "ceil", "children", "clamp", "clamp_", "clone", "copy_", "cos",
-    "cpu", "detach", "div_", "endswith", "eval", "exp", "fill_", "floor", "format", "get", "isfinite", "isinf", "isnan",
-    "item", "items", "join", "keys", "log", "mean", "modules", "mul_", "named_buffers", "named_modules",
-    "named_parameters", "no_grad", "norm", "numel", "ones_like", "parameters", "pow", "sin", "split", "sqrt",
-    "startswith", "sub_", "sum", "tensor", "tolist", "train", "values", "zero_", "zeros_like",
+    "abs", "abs_", "add_", "all", "any", "append", "arange", "argmax", "argmin", "argsort", "bool", "buffers", "cat",
+    "ceil", "children", "clamp", "clamp_", "clone", "copy_", "cos", "cpu", "detach", "div_", "double", "endswith",
+    "eval", "exp", "expand", "fill_", "flatten", "float", "floor", "format", "get", "half", "index_select", "int",
+    "isfinite", "isinf", "isnan", "item", "items", "join", "keys", "linspace", "log", "long", "max", "mean", "min",
+    "modules", "mul_", "named_buffers", "named_modules", "named_parameters", "no_grad", "norm", "numel", "numpy",
+    "ones", "ones_like", "parameters", "permute", "pow", "repeat", "reshape", "sin", "size", "sort", "split", "sqrt",
+    "square", "squeeze", "stack", "startswith", "std", "sub_", "sum", "tensor", "to", "tolist", "train", "transpose",
+    "unsqueeze", "values", "var", "view", "zero_", "zeros", "zeros_like",
 }  # fmt: skip
 
 
@@ -77,15 +82,24 @@ def refused(builder: Builder, line: int, what: str) -> NotNativeError:
     )  # fmt: skip
 
 
-def require_told(builder: Builder, name: str, node: ast.FunctionDef, methods: Mapping[str, ast.FunctionDef]) -> Method:
-    """Read a method. Raises `NotNativeError` at what Lightning has no counterpart for."""
+def require_told(
+    builder: Builder,
+    name: str,
+    node: ast.FunctionDef,
+    methods: Mapping[str, ast.FunctionDef],
+    is_drawless: Callable[[ast.Call, str], bool],
+) -> Method:
+    """Read a method. Raises `NotNativeError` at what Lightning has no counterpart for.
+
+    `is_drawless` tells of calls, in a method of that name, of what the hook is given that they draw nothing.
+    """
     if name in ("after_batch", "after_save"):
         raise refused(builder, node.lineno, f"has {name}")
     if name.startswith(CALLBACKS):
         raise refused(builder, node.lineno, f"has {name}, which Lightning would call")
     if name in ("before_step", "__init__"):
         early = "before a step's first batch, which Lightning has fetched by then"
-        _require_drawless(builder, node, methods, early if name == "before_step" else "when it is made")
+        _require_drawless(builder, node, methods, early if name == "before_step" else "when it is made", is_drawless)
     for inner in ast.walk(node):
         if isinstance(inner, ast.Attribute) and inner.attr in GRADIENTS:
             raise refused(builder, inner.lineno, f"asks for {inner.attr} ({ast.unparse(inner)})")
@@ -105,6 +119,7 @@ def _told(builder: Builder, name: str, node: ast.FunctionDef) -> Method:
     if node.decorator_list:
         raise refused(builder, node.lineno, f"has a decorator on {name}")
     trainer, parents = arguments[1], _parents(node)
+    taken = TAKEN - (ARGUMENTS & _set_in(node))
     logs = used = False
     for inner in (part for statement in node.body for part in ast.walk(statement)):
         if isinstance(inner, ast.Return) and inner.value is not None:
@@ -113,7 +128,7 @@ def _told(builder: Builder, name: str, node: ast.FunctionDef) -> Method:
             raise refused(builder, inner.lineno, f"defines a function in {name}")
         if not isinstance(inner, ast.Name):
             continue
-        if inner.id in TAKEN or inner.id == "super" or (inner.id == "trainer" and trainer != "trainer"):
+        if inner.id in taken or inner.id == "super" or (inner.id == "trainer" and trainer != "trainer"):
             raise refused(builder, inner.lineno, f"uses the name {inner.id} in {name}")
         if inner.id == trainer:
             logs |= _asked(builder, name, inner, parents) == "log"
@@ -132,7 +147,10 @@ def _asked(builder: Builder, name: str, node: ast.Name, parents: Mapping[ast.AST
     said = f"asks Lab's trainer for {asked.attr}: {ast.unparse(statement or asked)}"
     if asked.attr not in ASKED or (asked.attr == "model" and name == "after_eval"):
         raise refused(builder, node.lineno, said)
-    if asked.attr == "log":
+    if asked.attr == "optimizer":
+        if name != "after_step" or not reads_rates(asked, parents):
+            raise refused(builder, node.lineno, said)
+    elif asked.attr == "log":
         if not isinstance(statement, ast.Call) or statement.func is not asked or statement.keywords:
             raise refused(builder, node.lineno, said)
     elif not isinstance(asked.ctx, ast.Load):
@@ -155,16 +173,20 @@ def _require_read(builder: Builder, node: ast.Name, parents: Mapping[ast.AST, as
 
 
 def _require_drawless(
-    builder: Builder, node: ast.FunctionDef, methods: Mapping[str, ast.FunctionDef], when: str
+    builder: Builder,
+    node: ast.FunctionDef,
+    methods: Mapping[str, ast.FunctionDef],
+    when: str,
+    is_drawless: Callable[[ast.Call, str], bool],
 ) -> None:
     for inner in ast.walk(node):
         if not isinstance(inner, ast.Call):
             continue
         own = _called_on_self(inner.func)
         if own in methods and methods[own] is not node:
-            _require_drawless(builder, methods[own], methods, when)
+            _require_drawless(builder, methods[own], methods, when, is_drawless)
             continue
-        if may_draw(inner):
+        if may_draw(inner) and not is_drawless(inner, node.name):
             raise refused(builder, inner.lineno, f"calls {ast.unparse(inner.func)} {when}: it may draw")
 
 
@@ -182,6 +204,13 @@ def may_draw(call: ast.Call) -> bool:
 
 def _stores_on_self(node: ast.AST) -> bool:
     return isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and ast.unparse(node.value) == "self"
+
+
+def _set_in(node: ast.FunctionDef) -> set[str]:
+    """Names that are a method's own from its first line on, since it gives them values."""
+    inner = {part for one in ast.walk(node) if isinstance(one, ast.comprehension) for part in ast.walk(one.target)}
+    found = (part for part in ast.walk(node) if isinstance(part, ast.Name) and part not in inner)
+    return {part.id for part in found if isinstance(part.ctx, ast.Store)}
 
 
 def _called_on_self(node: ast.AST) -> str:

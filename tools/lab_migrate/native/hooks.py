@@ -15,8 +15,11 @@ import libcst as cst
 import libcst.matchers as m
 
 from lab_bridge.config.schema import Schema
+from lab_migrate.native.draws import Draws
 from lab_migrate.native.expressions import Expressions
+from lab_migrate.native.given import drawless_calls
 from lab_migrate.native.hook_methods import METHODS, Method, refused, require_told
+from lab_migrate.native.rates import FUNCTION
 from lab_migrate.native.source_names import bases_of, block_of, imports_of, text_of
 
 __all__ = ["OwnHook", "own_hook"]
@@ -28,20 +31,24 @@ BASES = ("legacy_lab.train.hooks.Hook",)
 class OwnHook:
     """A hook's class as a callback's, the expression that makes it, and what its file needs.
 
+    `given` are import lines for what it is made with, `labs` the full names of what of that is Lab's.
+
     `asks` are what it takes of the LightningModule beside the model: its `objective`, `metrics` of the last loss,
-    `evaluated` of the last evaluation; and of the callbacks the `average`.
+    `evaluated` of the last evaluation; and of the callbacks the `average` and the `rates`.
     """
 
     name: str
     code: str
     made: str
     imports: Sequence[str]
+    given: Sequence[str]
+    labs: Sequence[str]
     asks: frozenset[str]
     logs: bool
     has_state: bool
 
 
-def own_hook(hook: Any, schema: Schema, batches: str | None) -> OwnHook:
+def own_hook(hook: Any, schema: Schema, batches: str | None, draws: Draws) -> OwnHook:
     """Rewrite a hook's class; `batches` is the setting of how many batches a step takes, None for one.
 
     Raises `NotNativeError` where its source needs more of Lab than can be told.
@@ -61,7 +68,8 @@ def own_hook(hook: Any, schema: Schema, batches: str | None) -> OwnHook:
         if calls or not isinstance(one, ast.FunctionDef | ast.Assign | ast.AnnAssign | ast.Pass | ast.Expr):
             raise refused(builder, one.lineno, f"has {ast.unparse(one).splitlines()[0]} in its class")
     methods = {one.name: one for one in definition.body if isinstance(one, ast.FunctionDef)}
-    found = {name: require_told(builder, name, node, methods) for name, node in methods.items()}
+    quiet = drawless_calls(hook, schema, draws, methods)
+    found = {name: require_told(builder, name, node, methods, quiet) for name, node in methods.items()}
     has_state = {"state", "load_state"} <= set(methods)
     [whole] = [one for one in module.body if isinstance(one, cst.ClassDef) and one.name.value == name]
     code = _rewritten(module, whole, found, batches, has_state)
@@ -70,16 +78,17 @@ def own_hook(hook: Any, schema: Schema, batches: str | None) -> OwnHook:
         raise refused(builder, definition.lineno, f"uses {labs[0]}")
     spelled = Expressions(schema)
     made = spelled.of(hook)
-    if len(spelled.lab) + len(spelled.imports) > 1:
-        raise refused(builder, builder.place.line, f"is given an object: {made}")
     return OwnHook(
         name,
         code,
         made,
         imports,
+        [line for line in spelled.imports if line != f"from {builder.target.rpartition('.')[0]} import {name}"],
+        [target for target in spelled.lab if target != builder.target],
         frozenset(asked for one in found.values() for asked in one.asks)
         | ({"objective"} if "pl_module.objective" in code else set())
-        | ({"average"} if "average_of(trainer)" in code else set()),
+        | ({"average"} if "average_of(trainer)" in code else set())
+        | ({"rates"} if f"{FUNCTION}(trainer)" in code else set()),
         any(one.logs for one in found.values()),
         has_state,
     )
@@ -149,6 +158,10 @@ class _Rewriting(cst.CSTTransformer):
 
     def leave_Attribute(self, original_node: cst.Attribute, updated_node: cst.Attribute) -> Any:  # noqa: N802
         """`trainer.step` and the others."""
+        if m.matches(
+            original_node, m.Attribute(m.Attribute(m.Name(self.trainer), m.Name("optimizer")), m.Name("groups"))
+        ):
+            return cst.parse_expression(f"{FUNCTION}(trainer)")
         if m.matches(original_node, m.Attribute(m.Name(self.trainer))):
             said = {
                 "step": "trainer.global_step",

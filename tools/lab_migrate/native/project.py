@@ -19,8 +19,10 @@ from lab_migrate.errors import UsageError
 from lab_migrate.findings import Finding, Status
 from lab_migrate.native.adversarial import is_adversarial, objections_of, optimizers_of
 from lab_migrate.native.closure import without_closure
+from lab_migrate.native.draws import Draws
 from lab_migrate.native.entry import Entry, find_entry, legacy_imports
 from lab_migrate.native.files import read_files
+from lab_migrate.native.given import given_objects
 from lab_migrate.native.handed_on import handed_on
 from lab_migrate.native.lookahead import Ahead, without_lookahead
 from lab_migrate.native.made import is_made_early, moving_schedules
@@ -78,7 +80,8 @@ def convert_native(
     try:
         stem, title = stem_of(training.config), _title(training.config)
         around = training.ahead, training.sharpness, training.linked, training.made_early
-        made = written(script, training.package, stem, title, training.trainer, document.schema, *around)
+        draws = Draws(root)
+        made = written(script, training.package, stem, title, training.trainer, document.schema, draws, *around)
     except NotNativeError as error:
         return Conversion(root, "L3", (), (error.finding(root, _name_in(root, training.config)),))
     changes = _changes(root, script, made, document.files)
@@ -120,6 +123,7 @@ def read_training(
     optimizers = optimizers_of(trainer)
     refused = [*around, *(() if is_adversarial(trainer) else beside_windows(trainer))]
     refused += moving_schedules(root, trainer, optimizers, document.schema)
+    refused += given_objects(root, trainer.hooks, document.schema)
     refused += [why for one in optimizers for why in untimed(one, trainer.loader, stepper, document.schema, trainer)]
     clips = [one.gradients.clip for one in optimizers if getattr(one, "gradients", None) is not None]
     taken = taken_out(root, [*optimizers, *clips, *trainer.hooks], document.schema, _averages(trainer, document.schema))

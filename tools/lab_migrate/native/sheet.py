@@ -7,6 +7,7 @@ from typing import Any
 import attrs
 
 from lab_bridge.config.schema import Schema
+from lab_migrate.native.draws import Draws
 from lab_migrate.native.expressions import Expressions
 from lab_migrate.native.lookahead import Ahead
 from lab_migrate.native.sam import Sharpness
@@ -26,21 +27,24 @@ STANDARD = (
 
 @attrs.define
 class Sheet:
-    """`trainer` is Lab's config as objects of `schema`; `linked` the objectives that the project's files import;
-    `windows` say how a step is taken by hand, None where Lightning accumulates; `made_early` is whether the
-    objective is made before the seed is set; `own` collects what each template in use is told beside what all are."""
+    """`trainer` is Lab's config as objects of `schema`; `draws` tell of the project's classes; `linked` the objectives
+    that the project's files import; `windows` say how a step is taken by hand, None where Lightning accumulates;
+    `made_early` is whether the objective is made before the seed is set; `given` are the data sets of Lab's that hooks
+    look at; `own` collects what each template in use is told beside what all are."""
 
     package: str
     name: str
     title: str
     trainer: Any
     schema: Schema
+    draws: Draws
     optimizers: tuple[Tuned, ...]
     ahead: Ahead | None = None
     sharpness: Sharpness | None = None
     linked: tuple[str, ...] = ()
     windows: Windows | None = None
     made_early: bool = False
+    given: list[str] = attrs.field(factory=list)
     own: dict[str, dict[str, Any]] = attrs.field(factory=dict)
 
     @property

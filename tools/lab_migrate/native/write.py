@@ -10,6 +10,7 @@ import attrs
 from lab_bridge.config.schema import Schema
 from lab_migrate.native.adversarial import adversarial, is_adversarial
 from lab_migrate.native.distinct import require_distinct
+from lab_migrate.native.draws import Draws
 from lab_migrate.native.entry import Entry
 from lab_migrate.native.lookahead import Ahead
 from lab_migrate.native.parts.callbacks import anneals, callbacks
@@ -40,7 +41,7 @@ class Written:
 
 
 def written(
-    script: Entry, package: str, stem: str, title: str, trainer: Any, schema: Schema,
+    script: Entry, package: str, stem: str, title: str, trainer: Any, schema: Schema, draws: Draws,
     ahead: Ahead | None = None, sharpness: Sharpness | None = None, linked: Sequence[str] = (),
     made_early: bool = False,
 ) -> Written:  # fmt: skip
@@ -56,6 +57,7 @@ def written(
         title,
         trainer,
         schema,
+        draws,
         optimizers,
         ahead,
         sharpness,

@@ -11,6 +11,7 @@ from lab_migrate.native.hooks import OwnHook, own_hook
 from lab_migrate.native.lift import lift
 from lab_migrate.native.own_average import own_average
 from lab_migrate.native.parts.precision import scaler_of
+from lab_migrate.native.parts.rates import rates
 from lab_migrate.native.refused import NotNativeError
 from lab_migrate.native.schedules import Scheduled, schedules_of
 from lab_migrate.native.sheet import STANDARD, Sheet
@@ -50,6 +51,10 @@ def callbacks(sheet: Sheet, batches: str | None) -> dict[str, Any]:
     moved, own = anneals(sheet), _own(sheet, batches)
     asked = {asked for one in own.values() for asked in one.asks}
     average = _average(sheet, "average" in asked)
+    looked_at = rates(sheet, "rates" in asked)
+    sheet.given += [target for one in own.values() for target in one.labs]
+    given = [line for one in own.values() for line in one.given]
+    given += [f"from {sheet.package}.datasets import {target.rpartition('.')[2]}" for target in sheet.given]
     states = lift("legacy_lab.train.checkpoint.generator_states")
     states += lift("legacy_lab.train.checkpoint.set_generator_states")
     sheet.own["generators.py"] = {"imports": states.imports, "code": states.code}
@@ -72,6 +77,7 @@ def callbacks(sheet: Sheet, batches: str | None) -> dict[str, Any]:
     ]
     draws = _draws(sheet, average)
     listed += ["EvaluationDraws()"] if draws is not None else []
+    listed += ["Rates()"] if looked_at == "before" else []
     waiting = iter(moved)
     for number, hook in enumerate(sheet.trainer.hooks):
         match type(hook).__name__:
@@ -93,6 +99,7 @@ def callbacks(sheet: Sheet, batches: str | None) -> dict[str, Any]:
         "ahead": sheet.ahead,
         "ahead_counts": sheet.ahead is not None and scaler_of(sheet.trainer) is not None,
         "draws": draws,
+        "rates": looked_at,
         "first_evaluation": first,
         "anneals": bool(moved),
         "stop_on_nan": "StopOnNaN" in kinds,
@@ -100,6 +107,7 @@ def callbacks(sheet: Sheet, batches: str | None) -> dict[str, Any]:
         "saving": saving,
         "callback_names": [*dict.fromkeys(line.partition("(")[0] for line in listed), *(["Saving"] if saving else [])],
         "callbacks": listed,
+        "given": list(dict.fromkeys(given)),
         "asked": asked,
     }
 
@@ -110,7 +118,7 @@ def _own(sheet: Sheet, batches: str | None) -> dict[int, OwnHook]:
     for number, hook in enumerate(sheet.trainer.hooks):
         if type(hook).__name__ in HOOKS:
             continue
-        one = own_hook(hook, sheet.schema, batches)
+        one = own_hook(hook, sheet.schema, batches, sheet.draws)
         if one.logs and not sheet.trainer.log_every:
             raise NotNativeError(
                 "LM405", f"the hook {one.name} logs, and Trainer.log_every is 0: there is no logger", "set log_every"

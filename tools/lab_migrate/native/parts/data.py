@@ -36,6 +36,7 @@ def data(sheet: Sheet, several: str | None) -> Dealt:
     evaluation = _loader(sheet, "evaluation", spelled, setup, several, indexed)[0] if sheet.evaluates else None
     if not sheet.evaluates:
         setup += _made_all_the_same(sheet, spelled)
+    spelled.lab |= dict.fromkeys(sheet.given)
     lifted = sum((lift(target) for target in spelled.lab), Lifted())
     names = [target.rpartition(".")[2] for target in spelled.lab]
     if lifted.code:
@@ -65,10 +66,10 @@ def data(sheet: Sheet, several: str | None) -> Dealt:
 
 
 def _all_indexed(sheet: Sheet) -> bool:
-    """Whether nothing but a DataLoader asks datasets of Lab's for batches; other loaders call their `batch`."""
+    """Whether only a DataLoader asks datasets of Lab's for batches; other loaders and hooks call their `batch`."""
     made = [getattr(given, "config", given) for given in (sheet.trainer.loader, sheet.trainer.eval_loader)]
     builders = [sheet.schema.builder_of(loader) for loader in made if loader is not None]
-    return all(one is not None and one.target == LOADER for one in builders)
+    return not sheet.given and all(one is not None and one.target == LOADER for one in builders)
 
 
 def _made_all_the_same(sheet: Sheet, spelled: Expressions) -> list[str]:

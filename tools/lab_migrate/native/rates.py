@@ -1,0 +1,43 @@
+"""Learning rates that a hook looks at behind a step: those that the step's update had.
+
+Lab's groups have them until the next update asks its schedule; Lightning's schedule has moved on by then.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator, Mapping
+
+__all__ = ["FUNCTION", "reads_rates"]
+
+#: What stands for `trainer.optimizer.groups` in a callback.
+FUNCTION = "groups_of_update"
+
+
+def reads_rates(optimizer: ast.Attribute, parents: Mapping[ast.AST, ast.AST]) -> bool:
+    """Whether `trainer.optimizer` is asked for its groups' learning rates here, and for nothing else."""
+    groups = parents[optimizer]
+    if not isinstance(groups, ast.Attribute) or groups.attr != "groups":
+        return False
+    match parents[groups]:
+        case ast.Subscript(value=value) as one if value is groups:
+            return _is_rate(parents[one], one)
+        case (
+            ast.For(iter=listed, target=ast.Name(id=name)) | ast.comprehension(iter=listed, target=ast.Name(id=name))
+        ) if listed is groups:
+            return all(_is_rate(parents[one], one) for one in _uses(parents, name))
+    return False
+
+
+def _uses(nodes: Iterable[ast.AST], name: str) -> Iterator[ast.Name]:
+    """Where a name is looked at."""
+    for node in nodes:
+        if isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Load):
+            yield node
+
+
+def _is_rate(around: ast.AST, group: ast.expr) -> bool:
+    match around:
+        case ast.Subscript(value=value, slice=ast.Constant(value="lr"), ctx=ast.Load()):
+            return value is group
+    return False

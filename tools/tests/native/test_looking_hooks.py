@@ -1,0 +1,128 @@
+"""Level L3: hooks that look at the optimizer's learning rates, or at data that they are given."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from .settings import COSINE, FP16, LOOKAHEAD
+
+SWAYED = '''
+import gin
+import torch
+from legacy_lab.train.hooks import Hook
+
+
+@gin.configurable
+class Swayed(Hook):
+    """Moves weights by the learning rates that the step's update had."""
+
+    def after_step(self, trainer, metrics):
+        first = trainer.optimizer.groups[0]["lr"]
+        outputs = max(group["lr"] for group in trainer.optimizer.groups)
+        with torch.no_grad():
+            for group in trainer.optimizer.groups:
+                print(group["lr"])
+            for parameter in trainer.model.parameters():
+                parameter.add_(first * 0.1 + outputs * 0.01)
+'''
+HOOK = ("Trainer.hooks = [@Swayed()]",)
+AFTER = ("Adam.schedule = @Timed()", "Timed.schedule = @WarmupCosine()", "Timed.when = 'after'", *COSINE[1:])
+#: The test's number names the module, which Python imports once.
+RATES: dict[str, tuple[str, ...]] = {
+    "a schedule, accumulation, groups": (
+        *HOOK, *COSINE, "Adam.accumulate = 2", "Adam.multipliers = {'blocks.0.*': 0.3, 'blocks.4.*': 2.0}",
+    ),
+    "behind updates": (*HOOK, *AFTER),
+    "none": (*HOOK, *LOOKAHEAD),
+    "steps that a scaler skips": (*HOOK, *FP16, *COSINE, "TorchScaler.scale_by = 1e9"),
+    "steps by hand": (*HOOK, *COSINE, "Adam.accumulate = @Accumulation()", "Accumulation.every = 3",
+                      "Accumulation.leftover = 'count'"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", RATES)
+def test_a_hook_sees_the_learning_rates_of_the_steps_update(native: Any, name: str) -> None:
+    """Not those of the next, to which Lightning's schedule has moved on."""
+    module = f"swayed_{list(RATES).index(name)}"
+    native.more[f"{module}.py"] = SWAYED
+    with native.registered(module):
+        native.identical(*RATES[name])
+
+
+def test_rates_that_cannot_be_told_are_refused(native: Any) -> None:
+    """Asked by losses, a schedule has moved on where Lab's has not; nothing is written."""
+    native.more["swayed.py"] = SWAYED
+    timed = ("Adam.schedule = @Timed()", "Timed.schedule = @WarmupCosine()", "Timed.per = 'loss'", *COSINE[1:])
+    conversion = native.converted(*HOOK, *timed)
+    assert any(one.code == "LM405" and "by losses" in one.message for one in conversion.findings), conversion.findings
+    assert not conversion.changes
+
+
+LOOKING = '''
+import gin
+import torch
+from legacy_lab.train.hooks import Hook
+
+
+@gin.configurable
+class Dots:
+    """A data set that is made with a generator of its own."""
+
+    def __init__(self, size=6, seed=2):
+        generator = torch.Generator().manual_seed(seed)
+        self.images = torch.randn(size, 6, generator=generator)
+
+    def __len__(self):
+        return len(self.images)
+
+    def batch(self, indices):
+        return {"image": self.images[indices]}
+
+
+@gin.configurable
+class Looking(Hook):
+    """Moves weights by what the model says of data that no loader deals out."""
+
+    def __init__(self, dataset, digits=None, count=4):
+        self.dataset, self.digits, self.count = dataset, digits, count
+        self.first = dataset.batch(torch.arange(2))["image"].mean()
+
+    def before_step(self, trainer):
+        self.mean = self.dataset.batch(torch.arange(self.count))["image"].mean() + self.first
+
+    def after_step(self, trainer, metrics):
+        batch = self.dataset.batch(torch.arange(self.count))
+        more = self.digits.batch(torch.arange(3))["image"].mean()
+        with torch.no_grad():
+            said = trainer.model(batch["image"])[0].mean() + self.mean + more
+            for parameter in trainer.model.parameters():
+                parameter.add_(said * 1e-3)
+'''
+GIVEN = ("Trainer.hooks = [@Looking()]", "Looking.dataset = @Dots()", "Looking.digits = @Digits()")
+
+
+def test_a_hook_looks_at_data_that_it_is_given(native: Any) -> None:
+    """The project's own and Lab's, which a callback asks for batches as a hook does."""
+    native.more["looking.py"] = LOOKING
+    with native.registered("looking"):
+        native.identical(*GIVEN, "Digits.split = 'test'")
+
+
+DRAWING: dict[str, tuple[str, str, str]] = {
+    "when it is made": ("generator=generator)", ")", "torch.randn"),
+    "by a generator that is everybody's": ("torch.Generator()", "torch.default_generator", "manual_seed"),
+    "when it is asked": ('{"image": self.images[indices]}', '{"image": torch.rand(2, 6)}', "dataset.batch"),
+    "by something that it was given": ("self.images[indices]}", "self.noise(indices)}", "dataset.batch"),
+}
+
+
+@pytest.mark.parametrize("name", DRAWING)
+def test_data_that_may_draw_is_refused(native: Any, name: str) -> None:
+    """Where it is made, and where it is asked before a step's first batch."""
+    before, after, said = DRAWING[name]
+    native.more["looking.py"] = LOOKING.replace(before, after)
+    conversion = native.converted(*GIVEN)
+    assert any(one.code == "LM405" and said in one.message for one in conversion.findings), conversion.findings
+    assert not conversion.changes
