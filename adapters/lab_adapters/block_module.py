@@ -15,7 +15,7 @@ from lab_adapters.generators import generator_states, set_generator_states
 from lab_adapters.lean_module import EndedError, LeanModule
 from lab_adapters.loader import LoaderAdapter
 from lab_adapters.optimizer import OptimizerAdapter
-from lab_adapters.progress import count_step, move_end, resume_at
+from lab_adapters.progress import count_step, move_end, require_tokens, resume_at
 from lab_adapters.protocols import (
     Batch,
     LegacyEMA,
@@ -113,6 +113,7 @@ class BlockModule(LeanModule):
 
     def on_train_start(self) -> None:
         """Restore the generators of a resumed run, then tell the hooks."""
+        require_tokens(self.trainer)
         if self._resumed is not None:
             set_generator_states(self._resumed)
             self._resumed = None

@@ -6,6 +6,8 @@ from typing import Any
 
 import lightning.pytorch as pl
 
+from lab_adapters.loader import TokenLoader
+
 
 def count_step(trainer: pl.Trainer) -> None:
     """Tell Lightning that one optimizer step was done.
@@ -35,6 +37,18 @@ def move_end(trainer: pl.Trainer, steps: int, batches: int | None = None) -> Non
     fetcher: Any = loop._data_fetcher
     loop.max_batches = fetcher.length = batches
     fetcher.done = loop.epoch_loop.batch_progress.is_last_batch = False
+
+
+def require_tokens(trainer: pl.Trainer) -> None:
+    """Raise `ValueError` where tokens run out before the steps do: Lightning would end there, and say nothing."""
+    loader, epochs = trainer.train_dataloader, trainer.max_epochs
+    if not isinstance(loader, TokenLoader) or not epochs or epochs < 0 or trainer.fast_dev_run:
+        return
+    if len(loader) * epochs < trainer.max_steps:
+        raise ValueError(
+            f"max_steps: expected at most {len(loader) * epochs}, the legacy steps that there are tokens for, found "
+            f"{trainer.max_steps}; give TokenLoader (and the legacy trainer's own setting) as many steps"
+        )
 
 
 def resume_at(

@@ -9,7 +9,7 @@ import torch
 from lab_adapters.generators import generator_states, set_generator_states
 from lab_adapters.lean_module import EndedError, LeanModule
 from lab_adapters.optimizer import LOADED, OptimizerAdapter
-from lab_adapters.progress import count_step, move_end, resume_at
+from lab_adapters.progress import count_step, move_end, require_tokens, resume_at
 from lab_adapters.protocols import LegacyTraining, require
 
 #: The key of a Lightning checkpoint under which the legacy training's own state lies.
@@ -47,6 +47,7 @@ class StepModule(LeanModule):
 
     def on_train_start(self) -> None:
         """Restore the generators of a resumed run, then start as the legacy loop does."""
+        require_tokens(self.trainer)
         if self._resumed is not None:
             set_generator_states(self._resumed)
             self._resumed = None

@@ -124,6 +124,13 @@ def test_wrapped_roles_train_as_the_loop_by_hand() -> None:
     assert trainer.global_step == wrapped.step == 6
 
 
+def test_tokens_that_run_out_before_the_steps_are_refused() -> None:
+    """Lightning would end the training there, and say nothing; passes over them count."""
+    for epochs, tokens in ((1, 2), (2, 1)):
+        with quiet(), pytest.raises(ValueError, match=r"max_steps: expected at most 2, .* found 3"):
+            lightning.Trainer(**faithful(max_steps=3, max_epochs=epochs)).fit(module(), TokenLoader(tokens))
+
+
 @pytest.mark.filterwarnings("ignore:Checkpoint directory .* is not empty")
 @pytest.mark.parametrize("at", [1, 3])
 def test_wrapped_roles_resume_bitwise(tmp_path: Path, at: int) -> None:
