@@ -39,7 +39,7 @@ def move_end(trainer: pl.Trainer, steps: int, batches: int | None = None) -> Non
     fetcher.done = loop.epoch_loop.batch_progress.is_last_batch = False
 
 
-def require_tokens(trainer: pl.Trainer) -> None:
+def require_tokens(trainer: Any) -> None:
     """Raise `ValueError` where tokens run out before the steps do: Lightning would end there, and say nothing."""
     loader, epochs = trainer.train_dataloader, trainer.max_epochs
     if not isinstance(loader, TokenLoader) or not epochs or epochs < 0 or trainer.fast_dev_run:
