@@ -86,7 +86,7 @@ class Carried:
             {id(owner): path for path, owner in reversed(self.walk.owners.items())},
             {lies: name for name, tensor in models.items() if (lies := where(tensor.detach()))},
             _shared(tensors_in([value for _, value, _ in changed])),
-            lambda value: self._known.path_of(value) is not None,
+            self.was_there,
             functools.partial(self.walk.containers.path_of, has_changed={path for path, _, _ in changed}.__contains__),
         )
         state = {}
@@ -119,6 +119,10 @@ class Carried:
     def iterate(self) -> None:
         """An iteration around the loops begins."""
         self._known.iterate()
+
+    def was_there(self, value: Any) -> bool:
+        """Whether a run that goes on has an object, too."""
+        return self._known.path_of(value) is not None
 
     def places_of(self, bodies: list[Any], state: Mapping[str, Any]) -> tuple[dict[str, Slot], Walk]:
         """Path -> slot of all that there is, by the paths that are known, for a state; and what was met on the way."""

@@ -14,10 +14,12 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from torch.utils.data import DataLoader, Dataset
 
 from lab_adapters.outlined.carried import Carried, unbound
 from lab_adapters.outlined.forms import PLAIN, form_of
 from lab_adapters.outlined.kinds import leaves_of
+from lab_adapters.outlined.names import holds_what_is_given
 from lab_adapters.outlined.own_generators import GENERATORS
 from lab_adapters.outlined.packing import Packing
 from lab_adapters.outlined.slots import MOST
@@ -43,6 +45,7 @@ def held_by(bodies: list[Any], carried: Carried, also: Collection[str] = ()) -> 
 
     packing = Packing(
         objects={id(one): path for path, one in reversed(walk.owners.items())},
+        was_there=functools.partial(_is_data, carried),
         stands_at=functools.partial(walk.containers.path_of, has_changed=has_changed),
     )
     held = {}
@@ -69,7 +72,7 @@ def put_held(bodies: list[Any], carried: Carried, held: dict[str, Any]) -> None:
         slot = there.get(path) or unbound(path, bodies, owners)
         of_object = isinstance(packed, dict) and packed["kind"] == "object"
         # What the code that follows makes itself is not there yet.
-        if slot is not None and (not of_object or packed["value"] in owners):
+        if slot is not None and (not of_object or packed["value"] in owners or "attributes" in packed):
             value = unpacking.unpack(packed, slot.get(), path)
             if value is not slot.get():
                 slot.put(value)
@@ -145,6 +148,13 @@ def _named_first(body: Any) -> set[str]:
 def is_small(value: Any) -> bool:
     """Whether it is quickly kept: plain values, generators, and not too many of them."""
     return all(count <= LARGEST and _is_small(leaf) for count, leaf in enumerate(leaves_of(value), 1))
+
+
+def _is_data(carried: Carried, value: Any) -> bool:
+    """A data set of torch's, or a loader of one that was not there before: of these it is kept which one it is."""
+    if isinstance(value, DataLoader):
+        return not carried.was_there(value.dataset)
+    return isinstance(value, Dataset) and holds_what_is_given(type(value))
 
 
 def _is_small(leaf: Any) -> bool:

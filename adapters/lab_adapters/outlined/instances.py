@@ -1,7 +1,7 @@
 """Objects of a program's own plain classes, as their attributes, and made of them again without running its code.
 
-As Python's `copy` and `pickle` make them by default: a new object of the class, and its attributes. Of a class that has
-an own way to be copied, or that is a library's, nothing is made.
+As Python's `copy` and `pickle` make them by default: a new object of the class, and its attributes. So are loaders and
+samplers of torch's made; of a class that has an own way to be copied, or that is another library's, nothing is.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from lab_adapters.outlined.kinds import container_kind, name_of
-from lab_adapters.outlined.names import is_own_class, is_own_function
+from lab_adapters.outlined.names import holds_what_is_given, is_own_class, is_own_function
 
 __all__ = ["attributes_of", "is_plain", "named", "put_attributes", "slots_of"]
 
@@ -28,7 +28,8 @@ def is_plain(value: Any) -> bool:
     cls: Any = type(value)
     own_way = any(getattr(cls, name, None) is not getattr(object, name, None) for name in _OWN_WAY)
     simple = cls.__new__ is object.__new__ and not own_way
-    return is_own_class(cls) and not isinstance(value, _NOT_PLAIN) and (simple or container_kind(value) is not None)
+    known = is_own_class(cls) or holds_what_is_given(cls)
+    return known and not isinstance(value, _NOT_PLAIN) and (simple or container_kind(value) is not None)
 
 
 def attributes_of(value: Any) -> dict[str, Any]:
@@ -64,8 +65,14 @@ def named(name: str, known: Iterable[Any] = ()) -> Any:
         for part in rest.split(".") if found is not None else ():
             found = vars(found).get(part) if hasattr(found, "__dict__") else None
         found = found if isinstance(found, type | types.FunctionType) and name_of(found) == name else None
-        if found is not None and (is_own_class(found) if isinstance(found, type) else is_own_function(found)):
+        if found is not None and _is_programs(found):
             return found
         module, _, head = module.rpartition(".")
         rest = f"{head}.{rest}"
     return None
+
+
+def _is_programs(found: Any) -> bool:
+    """Whether it is one of the program's, or what such an object is made of."""
+    own = is_own_class(found) if isinstance(found, type) else is_own_function(found)
+    return own or holds_what_is_given(found)

@@ -98,7 +98,7 @@ class OutlinedModule(pl.LightningModule):
             lambda owner: self.driver.carried.restore_below(self.driver.places.bodies, state["carried"], owner),
             state["carried"],
             answer_of(state.get("ended")),
-            lambda carried: self.driver.changed_tensors(state["carried"] if carried else ()),
+            self.driver.changed_tensors,
         )
         resume_at(checkpoint, self.trainer, checkpoint["global_step"], state["batches"])
 

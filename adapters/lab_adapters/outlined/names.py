@@ -15,7 +15,9 @@ from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-__all__ = ["Name", "is_foreign", "is_own_class", "is_own_function", "is_own_module", "names_of", "used_by"]
+__all__ = [
+    "Name", "holds_what_is_given", "is_foreign", "is_own_class", "is_own_function", "is_own_module", "names_of", "used_by",
+]  # fmt: skip
 
 #: Whose objects are passed by; of torch's those that hold what a program puts into them are not.
 LIBRARIES = frozenset(
@@ -94,11 +96,17 @@ def is_own_class(cls: type) -> bool:
     return cls.__module__ == "__main__" or file is None or "site-packages" not in file
 
 
+def holds_what_is_given(named: Any) -> bool:
+    """Whether a class or function is of a part of torch whose objects are what a program has put into them: a loader,
+    a sampler, a distribution."""
+    return f"{named.__module__}.".startswith(_HOLDS_WHAT_IS_GIVEN)
+
+
 def is_foreign(value: Any) -> bool:
     """Whether an object's attributes are a library's business: files, threads, queues, writers, bars."""
     module = type(value).__module__
     top = module.split(".")[0]
-    if f"{module}.".startswith(_HOLDS_WHAT_IS_GIVEN):
+    if holds_what_is_given(type(value)):
         return False
     return top in LIBRARIES or (top in sys.stdlib_module_names and top not in _HOLDS_SETTINGS)
 

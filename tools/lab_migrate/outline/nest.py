@@ -2,7 +2,8 @@
 
 The loops of one function around a training loop become generator functions. Where a training loop stands in a function
 that is called in a loop elsewhere (`for epoch in …: train_epoch(…)`), that function becomes a generator behind
-`@outlined.loop`, which whoever else calls it never notices, and the call becomes `yield from outlined.call(…)`.
+`@outlined.loop`, which whoever else calls it never notices, and the call becomes `yield from outlined.call(…)`; and so on
+up to the last loop that calls.
 """
 
 from __future__ import annotations
@@ -99,7 +100,7 @@ class _Nest:
     def _chains(
         self, function: Function, depth: int, seen: set[int]
     ) -> list[list[tuple[Function, Call, list[ast.For | ast.While]]]]:
-        """Ways up from a function to a loop elsewhere that calls it; empty where it should run its own `fit`."""
+        """Ways up from a function to the loops elsewhere that call it; empty where it should run its own `fit`."""
         if depth >= MAX_CALLS or not _can_be_generator(function):
             return []
         found = []
@@ -111,11 +112,11 @@ class _Nest:
             around = _usable(caller, every, self.rules)
             if every and not around:
                 continue
-            if around and _can_be_site(caller):
-                found.append([(caller, _to(call, function), list(around))])
-                continue
-            further = self._chains(caller, depth + 1, seen | {id(caller)})
-            found += [[(caller, _to(call, function), []), *chain] for chain in further]
+            alone = len(around) < len(every)
+            further = [] if alone else self._chains(caller, depth + 1, seen | {id(caller)})
+            if around and not further and _can_be_site(caller):
+                further = [[]]
+            found += [[(caller, _to(call, function), list(around)), *chain] for chain in further]
         return found
 
     def _can_hand_through(self, call: Call) -> bool:
