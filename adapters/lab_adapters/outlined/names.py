@@ -16,8 +16,15 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 __all__ = [
-    "Name", "holds_what_is_given", "is_foreign", "is_own_class", "is_own_function", "is_own_module", "names_of", "used_by",
-]  # fmt: skip
+    "Name",
+    "holds_what_is_given",
+    "is_foreign",
+    "is_own_class",
+    "is_own_function",
+    "is_own_module",
+    "names_of",
+    "used_by",
+]
 
 #: Whose objects are passed by; of torch's those that hold what a program puts into them are not.
 LIBRARIES = frozenset(

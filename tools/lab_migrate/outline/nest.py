@@ -2,8 +2,8 @@
 
 The loops of one function around a training loop become generator functions. Where a training loop stands in a function
 that is called in a loop elsewhere (`for epoch in …: train_epoch(…)`), that function becomes a generator behind
-`@outlined.loop`, which whoever else calls it never notices, and the call becomes `yield from outlined.call(…)`; and so on
-up to the last loop that calls.
+`@outlined.loop`, which whoever else calls it never notices, and the call becomes `yield from outlined.call(…)`. And so
+on, up to the last loop that calls.
 """
 
 from __future__ import annotations
