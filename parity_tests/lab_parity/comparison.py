@@ -11,6 +11,7 @@ import numpy as np
 from lab_parity.averages import Averages
 from lab_parity.blocks import Block
 from lab_parity.consequence import CALLED, counts
+from lab_parity.continued import Continued
 from lab_parity.evaluated import EvaluationsApart
 from lab_parity.first import divergence_at, shown
 from lab_parity.ledger import Drawn
@@ -32,6 +33,7 @@ class Comparison:
     def __init__(self, a: Trace, b: Trace, phases: Collection[str] = PHASES) -> None:
         self._a, self._b, self._phases = a, b, phases
         self.pairing = Pairing()
+        self._continued = Continued()
         self._averages = Averages()
         self.steps = self.micro_steps = self.observations = 0
         self.counts: Counter[str] = Counter()
@@ -131,6 +133,7 @@ class Comparison:
             what = f"the first run recorded its step {a.step} where the second recorded its step {b.step}"
             self.first = Divergence(min(a.step, b.step), None, "optimizer", "", what)
             return
+        a, b = self._continued.of(a, b)
         if a.optimizer != b.optimizer:
             what = f"optimizer {a.optimizer} steps on one side, {b.optimizer} on the other"
             self.first = Divergence(a.step, None, "optimizer", "", what)

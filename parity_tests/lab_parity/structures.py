@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from typing import Any
 
 from deepdiff import DeepDiff
@@ -33,9 +34,27 @@ class _TensorOperator(BaseOperatorPlus):
         return digest_tensor(obj).hex() if isinstance(obj, Tensor) else obj
 
 
+class _FloatOperator(BaseOperatorPlus):
+    """Without it no NaN equals another one, and -0.0 equals 0.0."""
+
+    def match(self, level: Any) -> bool:
+        """Both sides are floating-point numbers."""
+        return isinstance(level.t1, float) and isinstance(level.t2, float)
+
+    def give_up_diffing(self, level: Any, diff_instance: Any) -> bool:
+        """Equal bits are equal."""
+        if struct.pack("d", level.t1) != struct.pack("d", level.t2):
+            diff_instance.custom_report_result("values changed", level, f"{level.t1!r} against {level.t2!r}")
+        return True
+
+    def normalize_value_for_hashing(self, parent: Any, obj: Any) -> Any:
+        """A number inside a set or an unordered list is itself."""
+        return obj
+
+
 def difference(a: Any, b: Any, lines: int = _LINES) -> str:
     """What differs between two nested structures, one line each, at most `lines`; empty when nothing does."""
-    found = DeepDiff(a, b, custom_operators=[_TensorOperator()], verbose_level=2)
+    found = DeepDiff(a, b, custom_operators=[_TensorOperator(), _FloatOperator()], verbose_level=2)
     said = []
     for kind, items in found.items():
         entries = items.items() if isinstance(items, dict) else ((item, "") for item in items)

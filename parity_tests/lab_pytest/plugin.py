@@ -26,6 +26,7 @@ _MARK = (
     "parity(against=None, golden=None, level='tensor', sites=(), allow=(), capture=()): record what the test trains; "
     "compare it with the training `against`, or with the golden of that name (default: the test's own)"
 )
+_KEYWORDS = {"against", "golden", "level", "sites", "allow", "capture"}
 _FOLDER = "goldens"
 
 
@@ -66,6 +67,9 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
         return None
     if mark.args:
         raise pytest.UsageError(f"{pyfuncitem.nodeid}: @pytest.mark.parity takes keywords only: {_MARK}")
+    unknown = sorted(mark.kwargs.keys() - _KEYWORDS)
+    if unknown:
+        pytest.fail(f"@pytest.mark.parity has no keyword {', '.join(unknown)}: expected {_MARK}", pytrace=False)
     wanted = set(pyfuncitem._fixtureinfo.argnames)
     arguments = {name: value for name, value in pyfuncitem.funcargs.items() if name in wanted}
 
@@ -108,7 +112,8 @@ def _check(
 
 def _golden_path(item: pytest.Function, name: str | None) -> Path:
     folder = item.path.parent / str(item.config.getini("parity_goldens"))
-    plain = re.sub(r"[^\w.-]+", "_", name or f"{item.path.stem}.{item.name}").strip("_")
+    classes = [node.name for node in item.listchain() if isinstance(node, pytest.Class)]
+    plain = re.sub(r"[^\w.-]+", "_", name or ".".join([item.path.stem, *classes, item.name])).strip("_")
     device = str(item.config.getoption("--parity-device")).replace(":", "")
     return folder / f"{plain}.{device}.golden"
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 import lab_parity
 
@@ -259,3 +260,60 @@ def test_weights_that_are_tied_no_more_are_told_of_an_update_by_hand(tmp_path: P
     found = lab_parity.diagnose(by_hand(tmp_path / "a", True), by_hand(tmp_path / "b", False))
     assert found is not None
     assert found.name == "tied"
+
+
+def test_an_average_of_the_parameters_in_the_state_takes_in_no_decay(tmp_path: Path) -> None:
+    """A setting that differs is said; averaged SGD's `ax` was fitted as a gradient with a decay of -100."""
+
+    def averaged(decay: float) -> Callable[[Net], list[torch.optim.Optimizer]]:
+        return lambda net: [torch.optim.ASGD(net.parameters(), lr=0.01, lambd=decay)]
+
+    pair = train(tmp_path / "a", optimizers=averaged(1e-4)), train(tmp_path / "b", optimizers=averaged(1e-3))
+    found = lab_parity.diagnose(*pair)
+    assert found is not None
+    assert found.sentence == "lambd is 0.001 instead of 0.0001 on all parameters."
+
+
+class Normed(nn.Module):
+    """A norm that gradient checkpointing may call twice, and a state that may be given."""
+
+    def __init__(self, again: bool) -> None:
+        super().__init__()
+        self.again = again
+        self.norm = nn.BatchNorm1d(3)
+        self.out = nn.Linear(3, 3)
+
+    def forward(self, x: Tensor, state: Tensor | None = None) -> Tensor:
+        """(B, 3) -> (B, 3)."""
+        x = x if state is None else x + state
+        made: Tensor = checkpoint(self.norm, x, use_reentrant=False) if self.again else self.norm(x)
+        out: Tensor = self.out(made)
+        return out
+
+
+def normed(path: Path, *, again: bool = False, given: bool = True) -> Path:
+    """Two steps of it."""
+    torch.manual_seed(0)
+    net = Normed(again)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    with lab_parity.record(path, capture=range(2)):
+        for _ in range(2):
+            x, state = torch.randn(5, 3), torch.randn(5, 3)
+            net(x, state if given else None).square().mean().backward()
+            optimizer.step()
+    return path
+
+
+def test_a_norm_that_is_called_again_has_no_other_momentum(tmp_path: Path) -> None:
+    """Under gradient checkpointing it takes in each batch twice, which looks like a momentum of 1 - 0.9²."""
+    found = lab_parity.diagnose(normed(tmp_path / "a"), normed(tmp_path / "b", again=True))
+    assert found is not None
+    assert found.name == "batchnorm"
+    assert found.sentence.startswith("norm takes in 2 batches in this step instead of 1")
+
+
+def test_a_tensor_that_a_model_is_not_given_is_named(tmp_path: Path) -> None:
+    """It was said of the first module that sees its lack that it computes something else."""
+    found = lab_parity.diagnose(normed(tmp_path / "a"), normed(tmp_path / "b", given=False))
+    assert found is not None
+    assert "The legacy run calls the model with a tensor that the migrated one does not give it" in found.sentence

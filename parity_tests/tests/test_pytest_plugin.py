@@ -148,3 +148,22 @@ def test_other_tests_never_import_torch(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("import sys\n\ndef test_it():\n    assert 'torch' not in sys.modules\n")
     result = pytester.runpytest_subprocess("-p", "lab_pytest.plugin", "-p", "no:cacheprovider")
     result.assert_outcomes(passed=1)
+
+
+def test_methods_of_one_name_have_goldens_of_their_own(pytester: pytest.Pytester) -> None:
+    """Each class's: the one that was recorded last was compared with both."""
+    classes = "".join(
+        f"\n    class Test{name}:\n        @pytest.mark.parity\n        def test_it(self):\n            train({rate})\n"
+        for name, rate in (("Slow", 0.1), ("Fast", 0.2))
+    )
+    pytester.makepyfile(TRAINING + classes)
+    run(pytester, "--parity-record").assert_outcomes(passed=2)
+    run(pytester).assert_outcomes(passed=2)
+
+
+def test_a_keyword_that_the_mark_does_not_have_is_said(pytester: pytest.Pytester) -> None:
+    """With those that it has."""
+    pytester.makepyfile(TRAINING + "\n    @pytest.mark.parity(levle='phase')\n    def test_it():\n        train(LR)\n")
+    result = run(pytester)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*parity has no keyword levle: expected parity(against=None*"])

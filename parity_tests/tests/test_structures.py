@@ -31,3 +31,9 @@ def test_the_output_is_never_longer_than_asked() -> None:
     said = difference({str(n): n for n in range(100)}, {str(n): -n - 1 for n in range(100)}, lines=5)
     assert len(said.splitlines()) == 5
     assert said.endswith("more")
+
+
+def test_numbers_have_bits_as_tensors_have() -> None:
+    """No NaN equals another one in Python, and -0.0 equals 0.0."""
+    assert difference({"loss": float("nan"), "best": [1.5]}, {"loss": float("nan"), "best": [1.5]}) == ""
+    assert difference({"x": 0.0}, {"x": -0.0}) == "['x'] values changed: 0.0 against -0.0"

@@ -8,6 +8,7 @@ from typing import Any
 
 import attrs
 
+from lab_parity.continued import goes_on_as
 from lab_parity.ledger import Drawn
 from lab_parity.side import Side, idle_parameters
 from lab_parity.trace import End, Key, Step, Trace
@@ -49,8 +50,11 @@ class History:
     ledger: tuple[Sequence[Drawn], Sequence[Drawn]] | None = None
 
 
-def read_history(trace: Trace, at: int, side: Side) -> History:
-    """Read a trace; `keys` are those of step `at`. `side` knows what parameters are called."""
+def read_history(trace: Trace, at: int, side: Side, labels: Mapping[str, str]) -> History:
+    """Read a trace; `keys` are those of step `at`.
+
+    `side` knows what parameters are called, `labels` which optimizers go on as which.
+    """
     steps: list[PastStep] = []
     at_step: dict[Key, tuple[bytes, float]] = {}
     ledger: tuple[Sequence[Drawn], Sequence[Drawn]] | None = None
@@ -65,6 +69,7 @@ def read_history(trace: Trace, at: int, side: Side) -> History:
             break
         if item.step >= _MOST:
             break
+        item = goes_on_as(item, labels)
         keys = side.keys(item)
         if item.step == at:
             ledger = (before, item.ledger) if trace.scope.ledger else None

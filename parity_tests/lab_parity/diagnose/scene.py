@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from lab_parity.canonical import BY_PARAMETER
+from lab_parity.continued import Continued
 from lab_parity.diagnose.history import History, PastStep, read_history
 from lab_parity.pairing import Pairing
 from lab_parity.record.capture_file import CapturedStep, Key5, ModuleFacts, captures_beside, read_capture
@@ -184,21 +185,23 @@ class Scene:
 
 def read_runs(a: Trace, b: Trace, step: int) -> tuple[Run, Run]:
     """Both sides, under the names that the comparison gives them. Raises TraceError for a damaged file."""
-    pairing = Pairing()
+    pairing, continued = Pairing(), Continued()
     for left, right in zip(a.steps(), b.steps(), strict=False):
         if not (isinstance(left, Step) and isinstance(right, Step)) or left.step > step:
             break
+        left, right = continued.of(left, right)
         if left.optimizer == right.optimizer:
             pairing.of(left, right)
-    return _read_run(a, step, pairing.a), _read_run(b, step, pairing.b)
+    labels = continued.labels
+    return _read_run(a, step, pairing.a, labels[0]), _read_run(b, step, pairing.b, labels[1])
 
 
-def _read_run(trace: Trace, step: int, side: Side) -> Run:
+def _read_run(trace: Trace, step: int, side: Side, labels: Mapping[str, str]) -> Run:
     """One side, with what is captured beside its trace."""
-    history = read_history(trace, step, side)
+    history = read_history(trace, step, side, labels)
     paths = captures_beside(Path(trace.path))
     now, before, own = (
-        _canonical(read_capture(paths[number]), history.side) if number in paths else None
+        _canonical(read_capture(paths[number]), history.side, labels) if number in paths else None
         for number in (step, step - 1, own_step_before(history.steps, step))
     )
     return Run(history, now, before, own)
@@ -236,8 +239,8 @@ def _outputs(captured: CapturedStep | None, name: str, micro: int) -> dict[str, 
     return dict(sorted(found.items(), key=lambda item: (int(item[0].partition(".")[0]), item[0])))
 
 
-def _canonical(captured: CapturedStep, side: Side) -> CapturedStep:
-    optimizer = captured.optimizer
+def _canonical(captured: CapturedStep, side: Side, labels: Mapping[str, str]) -> CapturedStep:
+    optimizer = labels.get(captured.optimizer, captured.optimizer)
 
     def named(key: Key5) -> Key5:
         if key.phase == "module":
@@ -247,4 +250,4 @@ def _canonical(captured: CapturedStep, side: Side) -> CapturedStep:
     modules = [attrs.evolve(facts, name=side.module(optimizer, facts.name)) for facts in captured.modules]
     hyper = {side.name(optimizer, name): values for name, values in captured.hyper.items()}
     tensors = {named(key): tensor for key, tensor in captured.tensors.items()}
-    return attrs.evolve(captured, tensors=tensors, modules=modules, hyper=hyper)
+    return attrs.evolve(captured, optimizer=optimizer, tensors=tensors, modules=modules, hyper=hyper)

@@ -68,7 +68,9 @@ def _values(pairs: Sequence[Pair]) -> Iterator[Cause]:
     ratio = 1 + scaled.coefficients[0]
     yield Cause(
         "batches",
-        f"The migrated batch is {times(ratio)} the legacy one.",
+        f"The migrated batch is {times(ratio)} the legacy one."
+        if any(bool(pair.b.any()) for pair in real)
+        else f"The migrated {' and '.join(pair.name for pair in real)} is all zeros, the legacy one is not.",
         "scaling or normalisation of the inputs",
         scaled,
         ratio,

@@ -25,6 +25,10 @@ def find(scene: Scene) -> Iterator[Cause]:
     changed = [pair for pair in pairs if not pair.a.equal(before[pair.name]) and not pair.a.equal(pair.b)]
     if not changed:
         return
+    counted = _counted(scene)
+    if counted is not None:
+        yield counted
+        return
     momenta = [_momentum(scene, changed[0].name, side) for side in (0, 1)]
     if None not in momenta and momenta[0] != momenta[1]:
         yield Cause(
@@ -58,6 +62,28 @@ def find(scene: Scene) -> Iterator[Cause]:
         evidence=read,
     )
     yield from _variance(scene, [(p.name, before[p.name], p.a, p.b) for p in changed], a)
+
+
+def _counted(scene: Scene) -> Cause | None:
+    """A norm has taken in another number of batches in this step, by its own count."""
+    before = {pair.name: pair for pair in scene.pairs("buffer", "before") if pair.name.endswith("num_batches_tracked")}
+    for pair in scene.pairs("buffer", "after"):
+        old = before.get(pair.name)
+        if old is None or not old.a.equal(old.b) or pair.a.equal(pair.b):
+            continue
+        a, b = int(pair.a) - int(old.a), int(pair.b) - int(old.b)
+        return Cause(
+            "batchnorm",
+            f"{pair.name.rpartition('.')[0] or 'The norm'} takes in {b} batches in this step instead of {a}, by its own "
+            "count: it is called another number of times (gradient checkpointing calls what it computes anew), or in "
+            "another mode.",
+            "how often the norm is called in training mode",
+            size=b / a if a else None,
+            read=True,
+            affected=(pair.name,),
+            evidence=("num_batches_tracked, read on both sides",),
+        )
+    return None
 
 
 def _variance(scene: Scene, changed: Sequence[tuple[str, Tensor, Tensor, Tensor]], momentum: float) -> Iterator[Cause]:

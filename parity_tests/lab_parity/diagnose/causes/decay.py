@@ -21,7 +21,7 @@ def find(scene: Scene) -> Iterator[Cause]:
     """Read from the settings where both sides show them, else fitted on updates, state or gradients."""
     read = list(_read(scene))
     yield from read
-    if read:
+    if read or scene.settings:
         return
     if scene.first.phase == "param":
         yield from _in_the_update(scene)
@@ -83,6 +83,8 @@ def _in_the_state(scene: Scene) -> Iterator[Cause]:
             return
         value = moment.change["parameter"] / (moment.of("gradient") or 1.0)
         a, b = (moment.of("parameter", side) / (moment.of("gradient") or 1.0) for side in ("legacy", "migrated"))
+        if min(a, b) < -0.02 * abs(value):
+            return  # no moment takes that in: it is an average of the parameters
         if abs(b) < 0.02 * abs(value):
             said = f"The legacy gradient takes in weight decay {number(a)}, the migrated one does not"
         elif abs(a) < 0.02 * abs(value):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from torch import nn
 
 from lab_parity.diagnose.cause import Cause
 from lab_parity.diagnose.scene import Scene, same_bits
+from lab_parity.listing import some_of
 from lab_parity.record.capture_file import ModuleFacts
 
 PHASES = ("loss", "forward", "grad")
@@ -33,6 +34,20 @@ def find(scene: Scene) -> Iterator[Cause]:
         return
     if found is None or scene.first.phase == "grad":
         return
+    given = [set(run.tensors("batch", "before", scene.micro)) for run in (scene.legacy, scene.migrated)]
+    alone = sorted(given[0] ^ given[1])
+    if alone and _calls(given[0]) == _calls(given[1]):
+        who, other = ("legacy", "migrated") if alone[0] in given[0] else ("migrated", "legacy")
+        what = "a tensor" if len(alone) == 1 else f"{len(alone)} tensors"
+        yield Cause(
+            "module",
+            f"The {who} run calls the model with {what} that the {other} one does not give it ({some_of(alone)}: a "
+            f"carried state, a mask); the first module whose output differs is {found[0].name or 'the model itself'}.",
+            "what the model is called with",
+            freedom=4,
+            affected=(found[0].name,),
+            evidence=("arguments of the outermost calls, read on both sides",),
+        )
     a, b, left, right = found
     if left.dtype == right.dtype and left.shape == right.shape:
         apart = float((left.double() - right.double()).abs().max()) if left.is_floating_point() else 0.0
@@ -48,6 +63,11 @@ def find(scene: Scene) -> Iterator[Cause]:
         affected=(a.name,),
         evidence=("same class, settings and mode on both sides",),
     )
+
+
+def _calls(given: Collection[str]) -> set[str]:
+    """The outermost calls that tensors went into: "call 0" of "call 0 argument 1.0"."""
+    return {name.partition(" argument")[0] for name in given}
 
 
 def _is_another(a: ModuleFacts, b: ModuleFacts) -> bool:
