@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterator, Sequence
 
+import attrs
+
 from lab_parity.comparison import Comparison
 from lab_parity.phases import PHASES
 from lab_parity.ranks import joined, processes_beside, ranks_beside
@@ -29,14 +31,31 @@ def compare(a: Trace | str | os.PathLike[str], b: Trace | str | os.PathLike[str]
         reason for which, side, ranks in (("first", a, ranks_a), ("second", b, ranks_b))
         for reason in _not_found(which, side, list(ranks))
     ]  # fmt: skip
-    if len(ranks_a) != len(ranks_b):
-        reasons.append(f"{len(ranks_a)} ranks on one side, {len(ranks_b)} on the other: record both alike")
+    worlds = [int(side.environment.get("ranks", "1")) for side in (a, b)]
+    if worlds[0] != worlds[1]:
+        return _of_other_ranks(_one(a, b), reasons, *worlds)
     if len(ranks_a) == len(ranks_b) == 1 and not reasons:
         return _one(a, b)
     verdicts = {0: _one(a, b)}
     for rank in sorted((ranks_a.keys() & ranks_b.keys()) - {0}):
         verdicts[rank] = _one(read(ranks_a[rank]), read(ranks_b[rank]))
     return joined(verdicts, tuple(reasons))
+
+
+def _of_other_ranks(rank_0: Verdict, reasons: Sequence[str], a: int, b: int) -> Verdict:
+    """No verdict: each rank sees another share of the batches than the other side's, even of one and the same training.
+
+    What rank 0 shows first is a note.
+    """
+    reason = (
+        f"{a} ranks on one side, {b} on the other: ranks see other shares of the batches, and sums are made in another "
+        "order; record both alike, or compare over seeds (--equivalent)"
+    )
+    shown = () if rank_0.first is None else (f"rank 0 by itself: {rank_0.first.sentence()}",)
+    return attrs.evolve(
+        rank_0, rung="inconclusive", first=None, reasons=(*reasons, reason), notes=(*shown, *rank_0.notes),
+        affected={}, details="",
+    )  # fmt: skip
 
 
 def _not_found(which: str, trace: Trace, found: Sequence[int]) -> list[str]:

@@ -19,6 +19,7 @@ from lab_parity.listing import some_of
 from lab_parity.pairing import Pairing, Pairs, same_settings, settings_of
 from lab_parity.phases import PHASES
 from lab_parity.pieces import PIECES, Pieces, same_update
+from lab_parity.shards import sharded_alone
 from lab_parity.structures import difference
 from lab_parity.trace import End, Index, Key, Step, Trace
 from lab_parity.turns import other_order
@@ -284,9 +285,10 @@ class Comparison:
         """The strongest rung that holds; the rungs between identical and diverged need more runs than two."""
         reasons = list(self.reasons)
         at_first = self.first is not None and self.first.phase == "config"
-        order = other_order(self._a, self._b) if at_first or self.pairing.unmatched else ""
-        if order:
-            self.first, reasons = None, [order, *reasons]
+        other = sharded_alone(self._a, self._b) if at_first else ""
+        other = other or (other_order(self._a, self._b) if at_first or self.pairing.unmatched else "")
+        if other:
+            self.first, reasons = None, [other, *reasons]
         if self.steps == 0 and self.first is None:
             reasons.append("no step was compared")
         unmatched = tuple(self.pairing.unmatched)

@@ -160,6 +160,12 @@ def test_ranks_write_a_trace_each_and_get_one_verdict(tmp_path: Path) -> None:
     assert (first.rank, first.step, first.phase) == (1, 2, "batch")
     assert first.sentence().startswith("First difference on rank 1 at step 2, micro-step 0, phase batch")
 
+    sharded_first = run(tmp_path, "c.trace", *torchrun, program=RANKS.replace("train(copied", "0 and train(copied"))
+    assert sharded_first.returncode == 0, sharded_first.stderr
+    alone = lab_parity.compare(tmp_path / "a.trace", tmp_path / "c.trace")
+    assert alone.rung == "inconclusive"
+    assert "parameters of the second run are sharded (0.weight, 0.bias, 2.weight, …)" in alone.reasons[0]
+
     (tmp_path / "a.rank1.trace").unlink()
     missing = lab_parity.compare(tmp_path / "a.trace", tmp_path / "a.trace")
     assert (missing.rung, missing.reasons[0]) == ("inconclusive", "the first run had 2 ranks; no trace of rank 1")

@@ -317,3 +317,33 @@ def test_a_tensor_that_a_model_is_not_given_is_named(tmp_path: Path) -> None:
     found = lab_parity.diagnose(normed(tmp_path / "a"), normed(tmp_path / "b", given=False))
     assert found is not None
     assert "The legacy run calls the model with a tensor that the migrated one does not give it" in found.sentence
+
+
+def test_a_factor_of_each_tensors_own_is_no_learning_rate(tmp_path: Path) -> None:
+    """As of an update that is scaled by its own norm: nobody has set such rates."""
+
+    class Scaled(torch.optim.SGD):
+        """SGD of which each tensor's update is scaled a little."""
+
+        @torch.no_grad()
+        def step(self, closure: Any = None) -> None:
+            """Longer updates are scaled more."""
+            for parameter in self.param_groups[0]["params"]:
+                if parameter.ndim == 2:
+                    parameter.sub_(0.01 * parameter.grad * parameter.grad.norm())
+            super().step(closure)
+
+    def scaled(kind: type[torch.optim.SGD]) -> Callable[[Net], list[torch.optim.Optimizer]]:
+        return lambda net: [kind(net.parameters(), lr=0.1)]
+
+    class Deeper(Net):
+        """Of three layers."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.act = nn.Sequential(nn.Tanh(), nn.Linear(4, 4))
+
+    pair = [train(tmp_path / kind.__name__, Deeper, optimizers=scaled(kind)) for kind in (torch.optim.SGD, Scaled)]
+    found = lab_parity.diagnose(*pair)
+    assert found is not None
+    assert found.name == "unknown"

@@ -14,6 +14,7 @@ from rich.console import Console
 
 import lab_parity
 from lab_parity.plant import fault_names, plant
+from lab_parity.ranks import rank_path
 from lab_parity.report.terminal import render
 from lab_parity.trace import End, Key, Row
 from lab_parity.trace_writer import TraceWriter
@@ -215,3 +216,17 @@ def test_a_verdict_fits_a_screen_and_json(recorded: Recorded, other: dict[str, A
     parsed = json.loads(json.dumps(verdict.to_dict()))
     assert parsed["rung"] == verdict.rung
     assert parsed["exit_code"] == verdict.exit_code
+
+
+def test_other_numbers_of_ranks_are_no_divergence(tmp_path: Path) -> None:
+    """Of one training a rank sees another share of the batches: what rank 0 shows first is a note."""
+    for ranks in (1, 2):
+        for rank in range(ranks):
+            writer = TraceWriter(rank_path(tmp_path / f"{ranks}.trace", rank), {"ranks": str(ranks)})
+            rows = [Row(Key("batch", 0, "call 0 argument 0", ""), bytes([ranks] * 16))]
+            writer.step(rows, optimizer="opt0", micro_steps=1)
+            writer.close(End("finished", ""))
+    verdict = lab_parity.compare(tmp_path / "1.trace", tmp_path / "2.trace")
+    assert (verdict.rung, verdict.first) == ("inconclusive", None)
+    assert any(reason.startswith("1 ranks on one side, 2 on the other") for reason in verdict.reasons)
+    assert verdict.notes[0].startswith("rank 0 by itself: First difference at step 0, micro-step 0, phase batch")

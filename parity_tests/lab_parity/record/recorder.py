@@ -37,6 +37,7 @@ from lab_parity.record.under import Under
 from lab_parity.record.updates import Update, Updates, has_gradient
 from lab_parity.record.view import OptimizerView, Views
 from lab_parity.record.window import Finished
+from lab_parity.shards import shard_texts
 from lab_parity.trace import End, Key, Row, Scope
 from lab_parity.trace_writer import TraceWriter
 
@@ -264,6 +265,8 @@ class Recorder:
             *state_rows(view, self._fingerprint), *param_rows(view, "param", self._fingerprint),
             *buffer_rows(view, self._fingerprint), *average_rows(view, self._fingerprint),
         ]  # fmt: skip
+        if update.initial:
+            update.texts = {**update.texts, **shard_texts(view.parameters())}
         if not isinstance(update.optimizer, ByHand):  # whose end is seen only when the program has gone on
             rows += self._generators.rows(-1)
         finished = self._notes.guard(self._capture.finish, update.optimizer, micro[1], view)

@@ -74,9 +74,9 @@ def _counted(scene: Scene) -> Cause | None:
         a, b = int(pair.a) - int(old.a), int(pair.b) - int(old.b)
         return Cause(
             "batchnorm",
-            f"{pair.name.rpartition('.')[0] or 'The norm'} takes in {b} batches in this step instead of {a}, by its own "
-            "count: it is called another number of times (gradient checkpointing calls what it computes anew), or in "
-            "another mode.",
+            f"{pair.name.rpartition('.')[0] or 'The norm'} takes in {b} batches in this step instead of {a}, by its "
+            "own count: it is called another number of times (gradient checkpointing calls what it computes anew), or "
+            "in another mode.",
             "how often the norm is called in training mode",
             size=b / a if a else None,
             read=True,

@@ -26,6 +26,8 @@ def find(scene: Scene) -> Iterator[Cause]:
     found = multiples(listed, lambda update: update.change_a)
     if not 0 < len(found.groups) <= _MOST_GROUPS or any(abs(value + 1) < 1e-3 for value, _ in found.groups):
         return  # an update of nothing is no learning rate
+    if len(found.groups) > 2 and all(len(names) == 1 for _, names in found.groups):
+        return  # a factor of each tensor's own: it is clipped or scaled by what is in it
     if not _moves_alike(listed, found):
         return
     everyone = [update.name for update in listed]
