@@ -25,6 +25,7 @@ from lab_bridge.config.reading.gin_statements import GinFile, read_gin, read_gin
 from lab_bridge.config.reading.yaml import as_calls, read_yaml, read_yaml_text, split_cli
 from lab_bridge.config.schema import Schema
 from lab_bridge.config.structure import structure_entry
+from lab_bridge.config.untyped import untyped_builders
 from lab_bridge.config.writing.gin import gin_text
 from lab_bridge.config.writing.yaml import yaml_text
 
@@ -137,7 +138,10 @@ def typed(document: Document) -> Any:
 
 
 def write_yaml(document: Document, header: str = "") -> str:
-    """YAML that LightningCLI reads with `--config`; bare where the entry is not Lab's trainer."""
+    """YAML that LightningCLI reads with `--config`; bare where the entry is not Lab's trainer.
+
+    Raises `ConfigErrors` where gin hands a builder over and no type says so: YAML would have it built.
+    """
     schema = document.schema
     entry = document.entry
     if entry.name == ROOT:
@@ -145,6 +149,8 @@ def write_yaml(document: Document, header: str = "") -> str:
         node = as_node(typed(document), schema, defaults=True) if document.whole else entry
         assert isinstance(node, Call), "the root is a section"
         return yaml_text(node.arguments, schema, header)
+    if untyped := list(untyped_builders(entry, typed(document))):
+        raise ConfigErrors(untyped)
     if not _is_trainer(entry, document):
         return yaml_text({entry.name: entry}, schema, header)
     around = document.lightning or lightning_settings(entry)

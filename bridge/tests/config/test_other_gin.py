@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from bridge.tests.config.config_files import Write, errors
-from lab_bridge.config import read_config, typed
+from lab_bridge.config import ConfigErrors, from_gin_text, read_config, typed, write_gin, write_yaml
+from lab_bridge.config.project import read_project
 
 SOURCE = """
     import gin
@@ -42,6 +45,29 @@ def test_the_names_are_those_of_the_project_and_its_libraries(write: Write) -> N
     assert config.model.optimizer_fn.config.weight_decay == 1e-6
     assert config.model.depth == 0.5, "a default of 0 says nothing against a fraction"
     assert [finding.kind for finding in document.findings] == ["elsewhere"], "a method's binding is in no tree"
+
+
+def test_a_builder_that_is_handed_over_untyped_is_not_written_as_yaml(write: Write) -> None:
+    """It would be read as what the builder makes; gin says both, and a type tells them apart."""
+    folder = write({"train.py": SOURCE, "c.gin": CONFIG})
+    document = read_config(folder / "c.gin")
+    with pytest.raises(ConfigErrors) as refused:
+        write_yaml(document)
+    (problem,) = refused.value.problems
+    assert (problem.path, problem.place.line, problem.kind) == ("model.optimizer_fn", 3, "lightning")
+    assert "annotate" in problem.next_step
+    again = from_gin_text(write_gin(document), read_project(folder, ["gin.torch.external_configurables"]))
+    assert typed(again) == typed(document)
+
+
+def test_what_is_registered_only_is_no_beginning(write: Write) -> None:
+    """A library's class that the config has settings for, and this time no use."""
+    source = SOURCE.replace("import gin.torch.external_configurables", "import torch\n    EXTERNAL")
+    source = source.replace("EXTERNAL", "gin.external_configurable(torch.optim.Adam)")
+    config = CONFIG.splitlines()
+    folder = write({"train.py": source, "c.gin": "\n".join([config[1], *config[3:]])})
+    document = read_config(folder / "c.gin")
+    assert set(document.entries) == {"main"}
 
 
 def test_a_mistake_is_hinted_at_in_the_projects_names(write: Write) -> None:

@@ -13,7 +13,7 @@ from lab_bridge.config.sources.annotations import Annotations
 from lab_bridge.config.sources.bases import initialised_base
 from lab_bridge.config.sources.guards import guarded
 from lab_bridge.config.sources.modules import Definition, Module, Sources, dotted
-from lab_bridge.config.sources.registered import Registered, constants, registered
+from lab_bridge.config.sources.registered import EXTERNAL, Registered, constants, registered
 from lab_bridge.config.sources.signatures import (
     RawParameter,
     Signature,
@@ -88,7 +88,7 @@ def entry_calls(sources: Sources, modules: Iterable[str], schema: Schema) -> dic
                 _note_call(node, module, schema, sources, found)
             elif isinstance(node, ast.Name | ast.Attribute) and id(node) not in inside:
                 builder = _named(node, module, schema, sources)
-                if builder is not None and not _inside_call(node, module):
+                if builder is not None and not _inside_call(node, module, sources):
                     found.setdefault(builder.name, set()).clear()
     return found
 
@@ -329,14 +329,22 @@ def _named(node: ast.expr, module: Module, schema: Schema, sources: Sources) -> 
     return schema.at(path) if "." in path or isinstance(meant, Definition) else None
 
 
-def _inside_call(node: ast.expr, module: Module) -> bool:
-    """Whether a name is the callee of a call, or part of a longer dotted name: those are noted elsewhere."""
+def _inside_call(node: ast.expr, module: Module, sources: Sources) -> bool:
+    """Whether a name is the callee of a call, or part of a longer dotted name: those are noted elsewhere.
+
+    Or it is only registered there.
+    """
     return any(
         (isinstance(outer, ast.Call) and outer.func is node)
+        or (isinstance(outer, ast.Call) and node in outer.args and _registers(outer, module, sources))
         or (isinstance(outer, ast.Attribute) and outer.value is node)
         or (isinstance(outer, ast.ClassDef | ast.FunctionDef) and node in outer.decorator_list)
         for outer in ast.walk(module.tree)
     )
+
+
+def _registers(call: ast.Call, module: Module, sources: Sources) -> bool:
+    return (name := dotted(call.func)) != "" and sources.resolve(module, name) in EXTERNAL
 
 
 def _is_builder(node: ast.stmt, module: Module, schema: Schema) -> bool:
