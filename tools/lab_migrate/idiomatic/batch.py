@@ -25,7 +25,7 @@ from lab_migrate.idiomatic.nest import Nest, in_inner_loop
 from lab_migrate.idiomatic.precision import Precision, precision_of
 from lab_migrate.idiomatic.quiet import is_quiet
 from lab_migrate.idiomatic.refused import ManualOptimizationError
-from lab_migrate.idiomatic.roles import Roles
+from lab_migrate.idiomatic.roles import Roles, is_torchs
 from lab_migrate.idiomatic.scaled import Scaled
 
 
@@ -52,15 +52,21 @@ class Automatic:
 def automatic(nest: Nest, roles: Roles, graph: CallGraph) -> Automatic:
     """Sort a batch's statements. Raises `ManualOptimizationError`."""
     precision, kept = precision_of(nest, roles, graph)
-    found = _Sorter(nest, roles, precision).sort()
+    try:
+        found = _Sorter(nest, roles, precision, graph).sort()
+    except ManualOptimizationError as error:
+        if kept and any(isinstance(node, ast.Attribute) and node.attr == "scale" for node in own_nodes(nest.train.body)):
+            error.reason = f"its scaler is none of Lightning's: {kept}"
+        raise
     found.kept_autocast = kept
     return found
 
 
 class _Sorter:
-    def __init__(self, nest: Nest, roles: Roles, precision: Precision | None) -> None:
+    def __init__(self, nest: Nest, roles: Roles, precision: Precision | None, graph: CallGraph) -> None:
         self.nest = nest
         self.roles = roles
+        self.graph = graph
         self.precision = precision
         self.scaled = Scaled(precision.scaler if precision is not None else "", nest.train.frame)
         self.frame: Frame = nest.train.frame
@@ -196,9 +202,17 @@ class _Sorter:
     def _schedule_steps(self, schedule: str, node: ast.stmt) -> None:
         call = _bare_call(node)
         assert call is not None
-        if self.place != "stepped" or call.args or call.keywords or self.found.tail or schedule in self.found.schedules:
-            raise ManualOptimizationError(node, "the schedule steps in a form of its own")
-        self.found.schedules.append(schedule)
+        if self.place == "backward":
+            raise ManualOptimizationError(node, "the schedule steps between backward and step")
+        if self.place == "before":
+            self.found.step.append(node)
+        elif call.args or call.keywords or self.found.tail or not self._is_lightnings(schedule):
+            self.found.tail.append(node)
+        else:
+            self.found.schedules.append(schedule)
+
+    def _is_lightnings(self, schedule: str) -> bool:
+        return is_torchs(self.roles.made[schedule], self.nest.base, self.graph)
 
     def _may_come_earlier(self, node: ast.stmt) -> bool:
         """Whether a statement after backward or step computes the same before them."""

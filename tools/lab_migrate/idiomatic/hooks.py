@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections import Counter
 
 import attrs
 
@@ -26,7 +27,7 @@ from lab_migrate.idiomatic.own_batches import own_batches
 from lab_migrate.idiomatic.own_step import refuse_hooks_before_steps, refuse_own_steps
 from lab_migrate.idiomatic.reach import reached
 from lab_migrate.idiomatic.refused import ManualOptimizationError, NotIdiomaticError
-from lab_migrate.idiomatic.roles import Roles
+from lab_migrate.idiomatic.roles import Roles, is_torchs
 from lab_migrate.idiomatic.steps import refuse_counted_by_batches
 
 EPOCH_START, EPOCH_END = "on_train_epoch_start", "on_train_epoch_end"
@@ -149,35 +150,30 @@ def hooks_of(nest: Nest, roles: Roles, graph: CallGraph) -> Hooks:
 
 
 def _epoch_schedules(nest: Nest, roles: Roles, sorted_batch: Automatic, graph: CallGraph) -> list[str]:
-    """Schedules that step once an epoch, after its batches, whose rate nothing reads before that."""
+    """Schedules of PyTorch's that step once an epoch, after its batches, whose rate nothing reads before that.
+
+    Any other stays where it is, and steps by its own line.
+    """
     found: list[str] = []
+    steps = _steps(nest, roles)
+    for name in sorted_batch.schedules:
+        if steps[name] > 1:
+            raise ManualOptimizationError(roles.made[name].statement, "the schedule steps twice")
     for item in [*nest.between, *nest.after]:
         name = _schedule_of(item, roles)
         if name:
             assert isinstance(item.node, ast.Expr)
             assert isinstance(item.node.value, ast.Call)
-            if item.node.value.args or item.node.value.keywords:
-                raise ManualOptimizationError(item.node, "the schedule depends on a metric")
-            if name in found or name in sorted_batch.schedules:
-                raise ManualOptimizationError(item.node, "the schedule steps twice")
+            plain = not item.node.value.args and not item.node.value.keywords and steps[name] == 1
+            if not plain or name in sorted_batch.schedules or not is_torchs(roles.made[name], nest.base, graph):
+                return []
             found.append(name)
-        elif not found and roles.schedules:
-            _reads_rate(item.frame, item.node, roles, graph)
-    every = [*found, *sorted_batch.schedules]
-    missing = [name for name in roles.schedules if name not in every and name in _stepped(nest, roles)]
-    if missing:
-        raise ManualOptimizationError(nest.epochs, f"{missing[0]} steps in a form of its own")
-    for name in every:
-        made = roles.made[name]
-        maker = dotted(made.call.func)
-        head, _, rest = maker.partition(".")
-        full = ".".join(filter(None, [nest.base.module.symbols.imports.get(head, head), rest]))
-        if not full.startswith("torch.optim"):
-            raise ManualOptimizationError(made.statement, f"{maker} is no schedule of PyTorch's")
-    if found:
-        for node in [*sorted_batch.tail, *(nest.validation.body if nest.validation else [])]:
-            frame = nest.train.frame if node in sorted_batch.tail else nest.validation.frame  # type: ignore[union-attr]
-            _reads_rate(frame, node, roles, graph)
+        elif not found and _reads_rate(item.frame, item.node, roles, graph):
+            return []
+    for node in [*sorted_batch.tail, *(nest.validation.body if nest.validation else [])] if found else ():
+        frame = nest.train.frame if node in sorted_batch.tail else nest.validation.frame  # type: ignore[union-attr]
+        if _reads_rate(frame, node, roles, graph):
+            return []
     return found
 
 
@@ -205,17 +201,19 @@ def _ends_with(statement: ast.stmt, last: ast.AST) -> bool:
     return statement is last
 
 
-def _stepped(nest: Nest, roles: Roles) -> set[str]:
-    found: set[str] = set()
+def _steps(nest: Nest, roles: Roles) -> Counter[str]:
+    """How many lines of the nest step each schedule."""
     frames = [(nest.train.frame, node) for node in own_nodes(nest.train.body)]
     frames += [(item.frame, node) for item in nest.items for node in own_nodes([item.node])]
-    for frame, node in frames:
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "step":
-            found.add(frame.canonical(node.func.value))
-    return found & set(roles.schedules)
+    return Counter(
+        name
+        for frame, node in frames
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "step"
+        if (name := frame.canonical(node.func.value)) in roles.schedules
+    )
 
 
-def _reads_rate(frame: Frame, node: ast.stmt, roles: Roles, graph: CallGraph) -> None:
+def _reads_rate(frame: Frame, node: ast.stmt, roles: Roles, graph: CallGraph) -> bool:
     """Lightning steps an epoch's schedule after the last batch, before validation: a rate read later is the next."""
     names = {*roles.schedules, *roles.optimizers}
 
@@ -227,8 +225,7 @@ def _reads_rate(frame: Frame, node: ast.stmt, roles: Roles, graph: CallGraph) ->
         # Another function has it as a global name, or as the attribute of its class.
         return (name in names and head not in within.parameters) or (bool(rest) and f"self.{rest}" in names)
 
-    if reached([node], frame, graph, does) is not None:
-        raise ManualOptimizationError(node, "the learning rate is read before the schedule steps")
+    return reached([node], frame, graph, does) is not None
 
 
 def _schedule_of(item: Item, roles: Roles) -> str:

@@ -7,7 +7,7 @@ import ast
 from lab_migrate.analysis.scopes import names_in
 from lab_migrate.analysis.symbols import dotted, own_nodes
 from lab_migrate.idiomatic.batches import Batches
-from lab_migrate.idiomatic.frame import Frame
+from lab_migrate.idiomatic.frame import Frame, Item
 from lab_migrate.idiomatic.hooks import Hooks
 from lab_migrate.idiomatic.mentions import targets_of
 from lab_migrate.idiomatic.moves import Moves
@@ -45,7 +45,11 @@ class Places:
         first = nest.steps.first if nest.steps is not None and nest.steps.counter else None
         extra += [first] if first is not None else []
         taken = {self.attribute(name) for name in roles.models}
-        self.names = names_of(nest, hooks.items, self._given(), set(self.fixed), taken, extra)
+        items = dict(hooks.items)
+        if hooks.automatic is not None:
+            # What training_step returns may be the only place of a name.
+            items[TRAIN] = [*items[TRAIN], Item(nest.train.frame, ast.Expr(hooks.automatic.loss))]
+        self.names = names_of(nest, items, self._given(), set(self.fixed), taken, extra)
 
     def loops(self) -> list[Batches]:
         """The batches' loops, training first."""

@@ -136,7 +136,7 @@ def _file(module: Module, loops: list[TrainingLoop], graph: CallGraph) -> tuple[
         writer = Writer(nest, roles, hooks, name, lightning, graph, data)
         edits += site_edits(writer)
         refuse_shared_lines(edits, nest)
-        findings += findings_of(nest, roles, hooks)
+        findings += findings_of(nest, roles, hooks, writer.kept)
     # First of all that is inserted at one place.
     edits.insert(0, import_edit(module, lightning, edits))
     try:

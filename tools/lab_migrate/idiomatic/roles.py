@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from lab_migrate.analysis import CallGraph
 from lab_migrate.analysis.events import Event
+from lab_migrate.analysis.sources import Module
 from lab_migrate.analysis.symbols import Function, dotted, own_nodes
 from lab_migrate.idiomatic.frame import Frame
 from lab_migrate.idiomatic.nest import Nest
@@ -143,8 +145,26 @@ def _is_schedule(name: str, base: Frame) -> bool:
     found = made_by(name, base)
     if found is None:
         return False
-    head, dot, rest = dotted(found.call.func).partition(".")
-    return f"{found.owner.module.symbols.imports.get(head, head)}{dot}{rest}".startswith("torch.optim.lr_scheduler.")
+    return _full(found.call.func, found.owner.module).startswith("torch.optim.lr_scheduler.")
+
+
+def is_torchs(made: Made, base: Frame, graph: CallGraph) -> bool:
+    """Whether what was made is one of PyTorch's schedules, perhaps by a function that returns one."""
+    if _full(made.call.func, base.module).startswith("torch.optim."):
+        return True
+    makers = graph.targets(made.owner, made.call.func)
+    returned = [
+        (maker, node.value) for maker in makers for node in maker.own if isinstance(node, ast.Return) and node.value
+    ]
+    return bool(returned) and all(
+        isinstance(value, ast.Call) and _full(value.func, maker.module).startswith("torch.optim.")
+        for maker, value in returned
+    )
+
+
+def _full(func: ast.expr, module: Module) -> str:
+    head, dot, rest = dotted(func).partition(".")
+    return f"{module.symbols.imports.get(head, head)}{dot}{rest}"
 
 
 def _models_in(call: ast.Call, base: Frame) -> list[str]:

@@ -8,11 +8,12 @@ from lab_migrate.analysis.loops import Reach
 from lab_migrate.findings import Finding, Status
 from lab_migrate.idiomatic.frame import Frame
 from lab_migrate.idiomatic.hooks import Hooks
+from lab_migrate.idiomatic.kept import Kept
 from lab_migrate.idiomatic.nest import Nest
 from lab_migrate.idiomatic.roles import Roles, nodes_of
 
 
-def findings_of(nest: Nest, roles: Roles, hooks: Hooks) -> list[Finding]:
+def findings_of(nest: Nest, roles: Roles, hooks: Hooks, kept: Kept) -> list[Finding]:
     """How the step is made, and what stays as it was."""
     path, line = nest.training.path, nest.training.line
     column = nest.training.node.col_offset + 1
@@ -24,11 +25,10 @@ def findings_of(nest: Nest, roles: Roles, hooks: Hooks) -> list[Finding]:
         message = f"autocast stays in training_step: {hooks.automatic.kept_autocast}"
         found.append(Finding(path, line, column, "LM301", Status.SAFE, message))
     saves = next((node for frame, node in nodes_of(nest) if isinstance(node, ast.Call) and _saves(node, frame)), None)
-    if saves is not None:
-        message = (
-            "the program saves by itself, as before; Lightning's own checkpoints, which resume the training, are off"
-        )
-        found.append(Finding(path, saves.lineno, saves.col_offset + 1, "LM301", Status.SAFE, message))
+    if saves is not None or kept.lost:
+        own = "the program saves by itself, as before; " if saves is not None else ""
+        place = (saves.lineno, saves.col_offset + 1) if saves is not None else (line, column)
+        found.append(Finding(path, *place, "LM301", Status.SAFE, own + _resumes(kept)))
     steps = [reach for reach in nest.training.step if reach.direct] if hooks.manual is not None else []
     if steps and (why := _global_step(steps, roles)):
         event = steps[0].event
@@ -47,6 +47,17 @@ def findings_of(nest: Nest, roles: Roles, hooks: Hooks) -> list[Finding]:
             "verify it with --verify and your own command",
         )
     ]  # fmt: skip
+
+
+def _resumes(kept: Kept) -> str:
+    """What a checkpoint of Lightning's would resume, once it is turned on."""
+    if not kept.lost:
+        return "Lightning's own checkpoints, which resume the training between epochs, are off"
+    names = ", ".join(kept.lost[:4]) + (", …" if len(kept.lost) > 4 else "")
+    return (
+        "Lightning's own checkpoints are off: turned on, they resume the training between epochs, but do not hold "
+        f"{names}: keep that in on_save_checkpoint"
+    )
 
 
 def _global_step(steps: list[Reach], roles: Roles) -> str:

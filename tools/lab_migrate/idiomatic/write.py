@@ -11,6 +11,7 @@ from lab_migrate.idiomatic.bodies import Bodies
 from lab_migrate.idiomatic.configure import Configure, moved_makers
 from lab_migrate.idiomatic.datamodule import DataModule
 from lab_migrate.idiomatic.hooks import ORDER, Hooks
+from lab_migrate.idiomatic.kept import Kept, kept_of
 from lab_migrate.idiomatic.layout import is_literal, method, unit_of
 from lab_migrate.idiomatic.names import Names
 from lab_migrate.idiomatic.nest import Nest
@@ -41,6 +42,7 @@ class Writer:
         self.moved = moved_makers(nest, roles, hooks, graph)
         self.places = Places(nest, roles, hooks, self.moved)
         self.names: Names = self.places.names
+        self.kept: Kept = kept_of(nest, roles, hooks, self.places, graph)
 
     def loops(self) -> list[Batches]:
         """The batches' loops, training first."""
@@ -71,6 +73,8 @@ class Writer:
         if self.hooks.own_batches:
             line = "return batch  # of a class of its own"
             parts += ["", method(self.unit, "transfer_batch_to_device", "self, batch, device, dataloader_idx", [line])]
+        for text in self.kept.source(self.unit):
+            parts += ["", text]
         parts += ["", configured]
         text = "\n".join(part.rstrip("\n") for part in parts) + "\n"
         data = self.data.source(self.lightning, self.unit, self.nest) if self.data is not None else ""

@@ -129,6 +129,30 @@ VALIDATION = "model.eval()\nwith torch.no_grad():\n    for x, y in val_loader:\n
 VALIDATED = "val_loader = DataLoader(data, batch_size=8)\n"
 
 AUTOMATIC = {
+    "a function reads the rate before the schedule steps": loop(
+        start=SHOW + SCHEDULED + VALIDATED, before="model.train()", after=f"{VALIDATION}show()\nscheduler.step()"),
+    "a function reads the rate between training and validation": loop(
+        start=SHOW + SCHEDULED + VALIDATED, before="model.train()", after=f"show()\n{VALIDATION}scheduler.step()"),
+    "a schedule that is told a loss": loop(
+        start=START + VALIDATED + "scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, patience=0)\n",
+        before="model.train()", after=f"{VALIDATION}scheduler.step(loss.item())\nprint(scheduler.get_last_lr())"),
+    "a schedule that steps under a condition": loop(
+        start=SCHEDULED, after="if epoch % 2:\n    scheduler.step()\nprint(scheduler.get_last_lr())"),
+    "a schedule that is told the place within the epoch": loop(
+        f"{BATCH}scheduler.step(epoch + i / 6)\n",
+        START + "scheduler = torch.optim.lr_scheduler.CosineAnnealingWarmRestarts(optimizer, 2)\n",
+        after="print(scheduler.get_last_lr())"),
+    "a schedule that steps before the batch's step": loop(
+        f"if i:\n    scheduler.step()\n{BATCH}print(scheduler.get_last_lr())\n", SCHEDULED),
+    "a schedule of its own": loop(
+        f"{BATCH}schedule.step()\nprint(schedule.count)\n",
+        "class Own:\n    def __init__(self, optimizer):\n        self.optimizer, self.count = optimizer, 0\n\n"
+        "    def step(self):\n        self.count += 1\n"
+        "        self.optimizer.param_groups[0]['lr'] = 0.1 / self.count\n\n\n"
+        f"{START}schedule = Own(optimizer)\n"),
+    "a loss that has no name": "def main():\n"
+    + indent(loop("optimizer.zero_grad()\ncriterion(model(x), y).backward()\noptimizer.step()\n",
+                  START + "criterion = nn.CrossEntropyLoss()\n"), "    ") + "main()\n",
     "names of the loop are read after it, in a script": loop(end="print(epoch, i, loss.item(), x.sum().item())\n"),
     "names of the loop are read after it, in a function": "def main():\n"
     + indent(loop(end="print(epoch, i, loss.item(), x.sum().item())\n"), "    ") + "main()\n",
@@ -164,10 +188,6 @@ AUTOMATIC = {
 
 MANUAL = {
     "a hook before the step, with the gradients": loop(start=HALVE + HOOKED),
-    "a function reads the rate before the schedule steps": loop(
-        start=SHOW + SCHEDULED + VALIDATED, before="model.train()", after=f"{VALIDATION}show()\nscheduler.step()"),
-    "a function reads the rate between training and validation": loop(
-        start=SHOW + SCHEDULED + VALIDATED, before="model.train()", after=f"show()\n{VALIDATION}scheduler.step()"),
     "the loss with its graph, in an error": caught(f"{BATCH}print(loss)\nassert i < 2, (i, loss)\n"),
     "the loss with its graph, printed after what the step changes": loop(
         f"{BATCH}print(model(x).sum())\nprint(f'{{loss}}')\n"),

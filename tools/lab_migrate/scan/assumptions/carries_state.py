@@ -14,7 +14,7 @@ from lab_migrate.scan.loop_view import LoopView
 from lab_migrate.scan.syntax import LOOPS
 
 FAITHFUL = "stays: closures and nonlocal, or module attributes; saved with Lightning's checkpoints"
-IDIOMATIC = "attributes of the module, saved in its state"
+IDIOMATIC = "attributes of the module, saved by on_save_checkpoint"
 
 
 def find_in_loop(loop: LoopView) -> Iterator[Evidence]:
