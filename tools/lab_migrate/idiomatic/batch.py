@@ -55,7 +55,9 @@ def automatic(nest: Nest, roles: Roles, graph: CallGraph) -> Automatic:
     try:
         found = _Sorter(nest, roles, precision, graph).sort()
     except ManualOptimizationError as error:
-        if kept and any(isinstance(node, ast.Attribute) and node.attr == "scale" for node in own_nodes(nest.train.body)):
+        if kept and any(
+            isinstance(node, ast.Attribute) and node.attr == "scale" for node in own_nodes(nest.train.body)
+        ):
             error.reason = f"its scaler is none of Lightning's: {kept}"
         raise
     found.kept_autocast = kept

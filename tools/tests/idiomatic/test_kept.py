@@ -34,7 +34,7 @@ def main():
         {after}
         average.update_parameters(model)
         best = min(best, loss.item())
-        print(f"{{epoch}} {{steps}} {{total}} {{best}} {{optimizer.param_groups[0]['lr']}} {{average.module.inner.bias.sum()}}")
+        print(epoch, steps, total, best, optimizer.param_groups[0]["lr"], average.module.inner.bias.sum())
 
 
 main()
@@ -65,7 +65,7 @@ def test_a_training_resumes_between_epochs(body: str, tmp_path: Path) -> None:
     text = "from lightning.pytorch.callbacks import ModelCheckpoint\n" + text
     full = run(text)
     assert not full.error
-    (at,) = {match for match in re.findall(r"trainer\.fit\(.*\)", text)}
+    (at,) = set(re.findall(r"trainer\.fit\(.*\)", text))
     checkpoint = str(tmp_path / "epoch=1.ckpt")
     resumed = run(text.replace(at, f"{at[:-1]}, ckpt_path={checkpoint!r})"))
     assert not resumed.error, text
@@ -76,7 +76,8 @@ def test_a_training_resumes_between_epochs(body: str, tmp_path: Path) -> None:
 
 def test_what_no_checkpoint_holds_is_said() -> None:
     """A list that the loop fills, an object of the project's own, gradients that wait for the next epoch's step."""
-    after = rewritten(program("""\
+    after = rewritten(
+        program("""\
 class Stop:
     def __init__(self):
         self.count = 0
@@ -101,14 +102,16 @@ for epoch in range(3):
     history.append(loss.item())
     if stop.ask():
         break
-"""))
+""")
+    )
     (said,) = [message for message in after.messages if "own checkpoints" in message]
     assert "do not hold history, stop, the gradients of batches that wait for the next epoch's step" in said
 
 
 def test_keys_of_lightnings_own_are_left_alone() -> None:
     """A checkpoint's `epoch` is Lightning's."""
-    text = rewritten(program("""\
+    text = rewritten(
+        program("""\
 model = Net()
 optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
 loader = DataLoader(data, batch_size=4, shuffle=True)
@@ -123,6 +126,7 @@ for number in range(3):
     epoch += 1
     loops += 1
     print(epoch, loops)
-""")).text
+""")
+    ).text
     assert 'checkpoint["epoch_"] = self.epoch' in text
     assert 'checkpoint["loops_"] = self.loops' in text
