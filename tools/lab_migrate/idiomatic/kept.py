@@ -1,8 +1,8 @@
 """What a checkpoint of Lightning's has to hold besides modules, optimizers and the schedules that Lightning steps.
 
 Lightning saves those by itself. A best value, a counter, a schedule or a scaler that the legacy lines step, an average
-that is no part of the LightningModule, and the generator that shuffles would begin anew in a resumed training, silently:
-`on_save_checkpoint` and `on_load_checkpoint` keep them. What no plain value or `state_dict` holds is said.
+that is no part of the LightningModule, and the generator that shuffles would begin anew in a resumed training, in
+silence: `on_save_checkpoint` and `on_load_checkpoint` keep them. What no plain value or `state_dict` holds is said.
 """
 
 from __future__ import annotations
