@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
@@ -347,3 +348,34 @@ def test_a_factor_of_each_tensors_own_is_no_learning_rate(tmp_path: Path) -> Non
     found = lab_parity.diagnose(*pair)
     assert found is not None
     assert found.name == "unknown"
+
+
+def scaled_loss(path: Path, *, scale: float = 4.0, overflow: bool = False) -> Path:
+    """Three steps under a scaler, the second one's loss infinite where asked; batches of 4 samples."""
+    torch.manual_seed(0)
+    net = nn.Linear(3, 3)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    scaler = torch.amp.GradScaler("cpu", init_scale=scale)
+    with lab_parity.record(path, capture=range(3)):
+        for step in range(3):
+            optimizer.zero_grad()
+            loss = net(torch.randn(4, 3)).square().mean() * (torch.inf if overflow and step == 1 else 1.0)
+            scaler.scale(loss).backward()
+            scaler.step(optimizer)
+            scaler.update()
+    return path
+
+
+def test_a_loss_scale_that_is_undone_is_no_sum_over_the_batch(tmp_path: Path) -> None:
+    """Four times the loss, as the sum over four samples is; but the update sees the same gradients."""
+    found = lab_parity.diagnose(scaled_loss(tmp_path / "a"), scaled_loss(tmp_path / "b", scale=16.0))
+    assert found is not None
+    assert (found.name, found.size) == ("scale", pytest.approx(4.0))
+    assert "a loss scale that is undone" in found.sentence
+
+
+def test_an_infinite_loss_is_no_accumulation(tmp_path: Path) -> None:
+    """The scaler skips that step, and its backward pass counts to the next one."""
+    found = lab_parity.diagnose(scaled_loss(tmp_path / "a"), scaled_loss(tmp_path / "b", overflow=True))
+    assert found is not None
+    assert found.name == "objective"

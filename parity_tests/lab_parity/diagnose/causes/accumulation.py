@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from lab_parity.diagnose.cause import Cause
@@ -19,14 +20,16 @@ def find(scene: Scene) -> Iterator[Cause]:
     if not a or not b:
         return  # an update without a backward pass: see `updates`
     if a != b:
-        if _otherwise_equal(scene):
+        if _otherwise_equal(scene) or _overflows(scene):
             return
+        once = scene.first.step and _before(scene) == (min(a, b), min(a, b))
+        skipped = (f"both made {min(a, b)} before: a step that a scaler skips counts to the next one",) if once else ()
         yield Cause(
             "accumulation",
             f"The legacy step accumulates {a} micro-steps, the migrated one {b}.",
             "gradient accumulation: number of micro-batches a step",
             size=b / a if a else None,
-            evidence=(f"backward passes in step {scene.first.step}: {a} against {b}",),
+            evidence=(f"backward passes in step {scene.first.step}: {a} against {b}", *skipped),
         )
         return
     usual = max((step.micro_steps for step in scene.legacy.history.steps), default=a)
@@ -61,14 +64,25 @@ def _otherwise_equal(scene: Scene) -> bool:
 
     `torch.autograd.grad` inside a step (a meta-learner's inner steps) adds to none.
     """
+    if _before(scene) == scene.micro_steps:
+        return True
+    counts = [_adding(run, count) for run, count in zip((scene.legacy, scene.migrated), scene.micro_steps, strict=True)]
+    return counts[0] == counts[1] != 0
+
+
+def _before(scene: Scene) -> tuple[int, int] | None:
+    """The counts of the same optimizer's last step, if both sides have made it at the same time."""
     step, sides = scene.first.step, (scene.legacy.history.steps, scene.migrated.history.steps)
     label = sides[0][step].optimizer
     before = [(a.micro_steps, b.micro_steps) for a, b in zip(*(side[:step] for side in sides), strict=False)
               if a.optimizer == b.optimizer == label]  # fmt: skip
-    if before and before[-1] == scene.micro_steps:
-        return True
-    counts = [_adding(run, count) for run, count in zip((scene.legacy, scene.migrated), scene.micro_steps, strict=True)]
-    return counts[0] == counts[1] != 0
+    return before[-1] if before else None
+
+
+def _overflows(scene: Scene) -> bool:
+    """Whether one side's loss is not finite: what a scaler makes of it is no accumulation."""
+    values = [value for value in (scene.first.a, scene.first.b) if value is not None]
+    return scene.first.phase == "loss" and len({math.isfinite(value) for value in values}) > 1
 
 
 def _adding(run: Run, micro_steps: int) -> int:

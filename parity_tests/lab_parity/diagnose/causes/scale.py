@@ -7,12 +7,14 @@ from collections.abc import Iterator
 
 from lab_parity.diagnose.cause import Cause
 from lab_parity.diagnose.fit import Fit
-from lab_parity.diagnose.gradients import same_backward, scaled
-from lab_parity.diagnose.scene import Scene
+from lab_parity.diagnose.gradients import proportional, same_backward, scaled
+from lab_parity.diagnose.scene import Scene, same_bits
 from lab_parity.diagnose.words import times
 
 PHASES = ("loss", "grad", "reduce", "clip")
 _CLOSE = 1e-4
+_NEAR = 1e-3
+"""Half precision rounds scaled gradients otherwise."""
 
 
 def find(scene: Scene) -> Iterator[Cause]:
@@ -22,6 +24,16 @@ def find(scene: Scene) -> Iterator[Cause]:
         return
     ratio, fit = found
     if scene.first.phase == "loss":
+        if _undone(scene):
+            yield _cause(
+                f"The loss is {times(ratio)} the legacy one, and so are the gradients of its backward pass; the update "
+                "sees the same ones: a loss scale that is undone (or clipped away) before it.",
+                "scale of the loss, as of a GradScaler",
+                ratio,
+                fit,
+                0,
+            )
+            return
         counts = _counts(scene)
         for count, what in counts.items():
             for known, said in ((count, f"summed over {what} instead of averaged"),
@@ -44,6 +56,15 @@ def find(scene: Scene) -> Iterator[Cause]:
         fit,
         1,
     )
+
+
+def _undone(scene: Scene) -> bool:
+    """Whether the update sees what it sees on the legacy side."""
+    pairs = scene.pairs("grad", "before")
+    if not pairs or all(same_bits(pair.a, pair.b) for pair in pairs):
+        return bool(pairs)
+    real = [pair for pair in pairs if pair.a.is_floating_point()]
+    return abs(proportional(real)[0] - 1) < _NEAR if real else False
 
 
 def _counts(scene: Scene) -> dict[int, str]:
