@@ -65,14 +65,15 @@ class Builder:
     """A class or function that configs name.
 
     `target` is its import path, `selector` its full name in gin. `stands_for` lists the roles and builders in whose
-    place it may be put. `supplied` are parameters that its caller passes, so that no config can. `open` builders take
-    further keyword arguments. `function` marks what is no class, `untyped_result` a function whose return nobody
-    annotated: it may stand anywhere. A `section` is a group of settings that a config spells as a plain mapping; it
-    builds nothing. `builds` is the import path of what a config class of a schema module stands for.
-    `calls` are builders that its own code calls, with the parameters it passes; `guards` says of some of them when: a
-    parameter of the builder and whether it is then `given`, `absent` or `plain`, no object that was built before;
-    of its base `ALWAYS` or `INHERITED`.
-    `methods` are those of a class and of its bases, as far as their sources are known.
+    place it may be put. `supplied` are parameters that its caller passes, so that no config can; where it may be
+    `called_anyhow`, through a `Callable[..., B]`, its caller may pass more of those that the config leaves out.
+    `open` builders take further keyword arguments. `function` marks what is no class, `untyped_result` a function
+    whose return nobody annotated: it may stand anywhere. A `section` is a group of settings that a config spells as
+    a plain mapping; it builds nothing. `builds` is the import path of what a config class of a schema module stands
+    for. `calls` are builders that its own code calls, with the parameters it passes; `guards` says of some of them
+    when: a parameter of the builder and whether it is then `given`, `absent` or `plain`, no object that was built
+    before; of its base `ALWAYS` or `INHERITED`. `methods` are those of a class and of its bases, as far as their
+    sources are known.
     """
 
     name: str
@@ -85,6 +86,7 @@ class Builder:
     untyped_result: bool = False
     function: bool = False
     section: bool = False
+    called_anyhow: bool = False
     builds: str = ""
     calls: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict, eq=False)
     guards: Mapping[str, tuple[str, str]] = attrs.field(factory=dict, eq=False, repr=False)

@@ -239,7 +239,12 @@ def _factory(node: Node, type_: Any, converter: cattrs.Converter, schema: Schema
     if node.deferred is False:
         message = f"expected {spell_type(type_)}, found one that is built already, @{scoped(node)}()"
         early.append(Wrong(node.place, "type", message, f"leave out the parentheses: @{scoped(node)}"))
-    return _with_earlier(early, lambda: converter.structure(attrs.evolve(node, deferred=None), made), made)
+    node = attrs.evolve(node, deferred=None)
+    builder = _resolved(node, schema)
+    wanted = schema.name_of(made)
+    if wanted is not None and builder.called_anyhow and schema.accepts(wanted, builder):
+        return _with_earlier(early, lambda: _arguments(node, builder, converter, schema, passed_on=True), made)
+    return _with_earlier(early, lambda: converter.structure(node, made), made)
 
 
 def _config(node: Node, type_: type, converter: cattrs.Converter, schema: Schema) -> Any:
@@ -251,6 +256,9 @@ def _config(node: Node, type_: type, converter: cattrs.Converter, schema: Schema
         node = Call(wanted, {str(key): value for key, value in node.entries.items()}, place=node.place)
     if not isinstance(node, Call):
         raise wrong(node, type_, hint_of_fitting(type_, schema))
+    role = schema.roles.get(wanted)
+    if role is not None and role.arity is not None and role.arity < 0 and node.deferred:
+        return _anything(node, Any, converter, schema)  # whatever it is called with, a builder can be called
     builder = _resolved(node, schema)
     early: list[Exception] = []
     if not schema.accepts(wanted, builder):

@@ -18,8 +18,8 @@ def untyped_builders(node: Node, value: Any, path: str = "") -> Iterator[Problem
         name = node.name if isinstance(node, Call) else "it"
         yield Problem(
             node.place, path.lstrip("."), "lightning",
-            f"expected {name} where a type asks for a builder, found no type: YAML would have it built at once",
-            "annotate the parameter as a Callable[[], …]",
+            f"expected {name} where a type says what it builds, found none: YAML would have it built at once",
+            "annotate the parameter as a Callable[[], …] of what it builds",
         )  # fmt: skip
         value = value.config
     for part, inner in children(node):

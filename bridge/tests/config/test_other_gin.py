@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from bridge.tests.config.config_files import Write, errors
 from lab_bridge.config import ConfigErrors, from_gin_text, read_config, typed, write_gin, write_yaml
+from lab_bridge.config.build import build
 from lab_bridge.config.project import read_project
+from lab_bridge.config.types import OWN
 
 SOURCE = """
     import gin
@@ -58,6 +61,58 @@ def test_a_builder_that_is_handed_over_untyped_is_not_written_as_yaml(write: Wri
     assert "annotate" in problem.next_step
     again = from_gin_text(write_gin(document), read_project(folder, ["gin.torch.external_configurables"]))
     assert typed(again) == typed(document)
+
+
+ANYHOW = """
+    from typing import Any, Callable
+
+    import gin
+    import torch
+    from torch import nn
+
+    gin.external_configurable(torch.optim.AdamW)
+    gin.external_configurable(torch.optim.lr_scheduler.OneCycleLR)
+
+    @gin.configurable
+    def optimizer(
+        params, cls: Callable[..., torch.optim.Optimizer] = torch.optim.Adam, schedule: Callable[..., Any] | None = None
+    ):
+        made = cls(params)
+        return made, schedule(made)
+
+    @gin.configurable
+    def main(make: Callable[..., Any], net: Callable[..., nn.Module] | None = None):
+        return make([torch.zeros(2, requires_grad=True)])
+
+    if __name__ == "__main__":
+        main()
+"""
+
+
+def test_what_is_called_anyhow_may_be_passed_what_the_config_leaves_out(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """torch's optimizers and schedulers by `Callable[..., …]`: read, written as gin, built as gin builds them."""
+    config = (
+        "main.make = @optimizer\noptimizer.cls = @AdamW\nAdamW.lr = 0.5\noptimizer.schedule = @OneCycleLR\n"
+        "OneCycleLR.max_lr = 0.5\nOneCycleLR.total_steps = 10\n"
+    )
+    folder = write({"anyhow.py": ANYHOW, "c.gin": config})
+    document = read_config(folder / "c.gin")
+    read = typed(document)
+    assert (read.make.config.cls.params, read.make.config.cls.lr) == (OWN, 0.5)
+    assert typed(from_gin_text(write_gin(document), read_project(folder))) == read
+    monkeypatch.syspath_prepend(str(folder))
+    made, schedule = build(read.make, document.schema)([torch.zeros(2, requires_grad=True)])
+    assert (type(made).__name__, type(schedule).__name__) == ("AdamW", "OneCycleLR")
+    assert made.param_groups[0]["max_lr"] == 0.5
+
+
+def test_what_a_type_says_is_passed_is_not_left_out(write: Write) -> None:
+    """`Callable[[], Optimizer]` passes nothing, so that a config without `params` lacks them."""
+    source = ANYHOW.replace("cls: Callable[..., torch", "cls: Callable[[], torch")
+    folder = write({"nothing.py": source, "c.gin": "main.make = @optimizer\noptimizer.cls = @AdamW\n"})
+    assert any("make.cls.params: expected" in line for line in errors(folder / "c.gin"))
 
 
 def test_what_is_registered_only_is_no_beginning(write: Write) -> None:

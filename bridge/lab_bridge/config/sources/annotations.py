@@ -32,7 +32,7 @@ class Annotations:
 
     `members` tells which builders there are for an import path, so that `Callable[[A], B]` is a factory of `B` where
     configs can name builders of `B`, and a callable otherwise. `arities` collects, for each role that is asked for by
-    factory, how many arguments its caller passes.
+    factory, how many arguments its caller passes. `called_anyhow` are those of `Callable[..., B]`.
     """
 
     def __init__(
@@ -40,6 +40,7 @@ class Annotations:
     ) -> None:
         self._sources, self.roles, self._builders, self._members = sources, roles, builders, members
         self.arities: dict[str, int] = {}
+        self.called_anyhow: set[str] = set()
 
     def spell(self, node: ast.expr | None, module: Module) -> str:
         """The type; `Any` for no annotation, or one that says nothing a config can hold to."""
@@ -166,6 +167,8 @@ class Annotations:
             if made and (self._members(made) or self._is_role(result, module)):
                 (wanted,) = self._parts(result, module, "")
                 self.arities[wanted] = max(arity, self.arities.get(wanted, 0))
+                if arity < 0:
+                    self.called_anyhow.add(wanted)
                 return f"Factory[{wanted}]"
         return self._callable(arity, alias.rpartition(".")[2], alias, takes)
 

@@ -68,6 +68,7 @@ def schema_of(sources: Sources, things: Iterable[Registered], base: Schema = _EM
             one.signature.open,
             one.untyped_result,
             one.returns is not None or (one.untyped_result and one.definition is not None),
+            called_anyhow=bool(annotations.called_anyhow & set(stands_for)),
             methods=_methods(one, sources),
             doc=one.doc,
             place=one.place,
