@@ -246,8 +246,10 @@ def _suite_of(nest: Nest, frame: Frame, node: ast.stmt) -> list[ast.stmt]:
     for outer in ast.walk(frame.function.node):
         for name in ("body", "orelse", "finalbody"):
             suite = getattr(outer, name, None)
-            if isinstance(suite, list) and any(one is node for one in suite):
-                return suite
+            if isinstance(suite, list):
+                read = [nest.read_as.get(id(one), one) for one in suite]
+                if any(one is node for one in read):
+                    return read
     raise AssertionError(f"{frame.module.path}:{node.lineno}: a statement of no suite")
 
 

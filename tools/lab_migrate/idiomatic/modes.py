@@ -42,6 +42,22 @@ class Modes:
     left: str = ""
 
 
+def without_rebinding(nest: Nest, roles: Roles) -> None:
+    """Read `model = model.train()` as `model.train()`, which is the same model."""
+    for items in (nest.before, nest.between, nest.after):
+        for at, item in enumerate(items):
+            node = item.node
+            if not isinstance(node, ast.Assign) or len(node.targets) != 1 or not isinstance(node.value, ast.Call):
+                continue
+            func = node.value.func
+            if not isinstance(func, ast.Attribute) or dotted(func.value) != dotted(node.targets[0]):
+                continue
+            call = attrs.evolve(item, node=ast.copy_location(ast.Expr(node.value), node.value))
+            if _mode(call, roles):
+                nest.read_as[id(node)] = call.node
+                items[at] = call
+
+
 def modes_of(nest: Nest, roles: Roles, graph: CallGraph) -> Modes:
     """Who sets the modes."""
     evals = [item for item in nest.items if _mode(item, roles) == "eval"]

@@ -52,6 +52,8 @@ class Nest:
     calls: list[tuple[Call, Frame]]
     #: Set where one loop pulls its batches and counts steps; it is then `epochs` and the training's loop at once.
     steps: Steps | None = None
+    #: Statements that are read as others, by their `id`.
+    read_as: dict[int, ast.stmt] = attrs.field(factory=dict)
 
     @property
     def items(self) -> list[Item]:

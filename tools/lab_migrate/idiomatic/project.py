@@ -18,6 +18,7 @@ from lab_migrate.idiomatic.group import spawned
 from lab_migrate.idiomatic.hooks import hooks_of
 from lab_migrate.idiomatic.imports import import_edit, lightning_name
 from lab_migrate.idiomatic.loaders import check_loader
+from lab_migrate.idiomatic.modes import without_rebinding
 from lab_migrate.idiomatic.own_step import own_step, refuse_no_optimizer, takes_closure
 from lab_migrate.idiomatic.processes import refuse_processes
 from lab_migrate.idiomatic.reading import find_nest
@@ -130,6 +131,7 @@ def _file(module: Module, loops: list[TrainingLoop], graph: CallGraph) -> tuple[
             )  # fmt: skip
         for batches in filter(None, (nest.train, nest.validation)):
             findings += check_loader(batches, nest, graph, distributed=roles.distributed is not None)
+        without_rebinding(nest, roles)
         hooks = hooks_of(nest, roles, graph)
         name = class_name(nest, roles)
         data = data_module(nest, graph, name.removeprefix("Lit") if name != "LitModel" else "")

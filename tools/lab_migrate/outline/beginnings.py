@@ -43,8 +43,11 @@ _MODULES = frozenset(["time", "datetime", "os", "sys", "math", "logging", "warni
 _METER = re.compile(r"(Meter|Timer|Progress|Stopwatch)\w*$")
 _SCHEDULE = re.compile(r"sched|warmup|lr_|(^|_)lr$|policy", re.IGNORECASE)
 _SETTINGS = re.compile(
-    r"^(args?|cfg|conf|configs?|opts?|options|hparams?|hps?|params|flags|settings|kwargs|environ|argv)$", re.IGNORECASE
+    r"^((\w+_)?(args?|cfg|conf|configs?|configuration|opts?|options|hparams?|hyper_?param(eter)?s|flags|settings)(_dict)?"
+    r"|hps?|params|kwargs|environ|argv)$",
+    re.IGNORECASE,
 )
+_READS_SETTINGS = re.compile(r"(json|yaml|toml|tomllib)\.\w*load\w*$")
 _DATA = re.compile(r"(loader|data|set|iter|sampler|batches|files|names|queue)s?$", re.IGNORECASE)
 _OPTIMIZER = re.compile(r"optim|(^|_)opt(_|$)", re.IGNORECASE)
 
@@ -104,10 +107,10 @@ class _Reads:
                         yield from self.in_region(target, target.body)
             elif isinstance(node, ast.Call):
                 yield from self._call(function, node, depth)
-            elif isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load) and not _is_setting(node):
+            elif isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load) and not _is_setting(node, function):
                 yield Read(function, node)
             elif isinstance(node, ast.For | ast.comprehension) and id(node) not in self.made.loops:
-                if not isinstance(node.iter, ast.Call | ast.Constant) and not _is_setting(node.iter):
+                if not isinstance(node.iter, ast.Call | ast.Constant) and not _is_setting(node.iter, function):
                     yield Read(function, node.iter)
                 elif isinstance(node.iter, ast.Call) and dotted(node.iter.func) in ("enumerate", "zip", "reversed"):
                     yield from (Read(function, one) for one in node.iter.args if not isinstance(one, ast.Call))
@@ -148,7 +151,7 @@ def _is_harmless(node: ast.Call) -> bool:
     return name in _HARMLESS or receiver.split(".")[0] in _MODULES or bool(_METER.search(name))
 
 
-def _is_setting(node: ast.AST) -> bool:
+def _is_setting(node: ast.AST, function: Function) -> bool:
     """An entry of settings, of a shape, of an optimizer's groups; a loop over a literal or over those."""
     if isinstance(node, ast.List | ast.Tuple):
         return all(isinstance(one, ast.Constant) for one in node.elts)
@@ -157,6 +160,9 @@ def _is_setting(node: ast.AST) -> bool:
     while isinstance(node, ast.Subscript):
         node = node.value
     parts = dotted(node).split(".")
+    values = function.assigned.get(parts[0]) or function.module.symbols.top.assigned.get(parts[0]) or []
+    if values and all(isinstance(value, ast.Call) and _READS_SETTINGS.match(dotted(value.func)) for value in values):
+        return True
     return any(_SETTINGS.match(part) for part in parts) or parts[-1] in ("param_groups", "shape")
 
 

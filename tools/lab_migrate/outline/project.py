@@ -63,21 +63,24 @@ def outline(
         findings += [said.refused(loop, code, reason) for code, reason in reasons]
         if not reasons:
             possible.append(loop)
-    made = plan(possible, graph, wanted, rules)
-    conditions = {id(loop.node): found for loop in possible if (found := condition_of(loop)) is not None}
-    look = {*conditions, *(id(loop.owner) for loop in possible if id(loop.node) in conditions)}
-    reads = {
-        key: read
-        for key, (function, loop, _) in made.loops.items()
-        if (read := reads_at_its_beginning(function, loop, made, graph, look)) is not None
-    }
-    edits = _edits(made, reads, conditions)
-    for path in list(edits):
-        # Scopes are checked by the compiler only, and a file that it refuses is left as it was.
-        error = _refused_by_compiler(project.modules[path], edits[path])
-        if error is not None:
-            del edits[path]
-            findings.append(error)
+    refused: dict[str, Finding] = {}
+    while True:
+        made = plan(possible, graph, wanted - refused.keys(), rules)
+        conditions = {id(loop.node): found for loop in possible if (found := condition_of(loop)) is not None}
+        look = {*conditions, *(id(loop.owner) for loop in possible if id(loop.node) in conditions)}
+        reads = {
+            key: read
+            for key, (function, loop, _) in made.loops.items()
+            if (read := reads_at_its_beginning(function, loop, made, graph, look)) is not None
+        }
+        edits = _edits(made, reads, conditions)
+        # Scopes are checked by the compiler only. A file that it refuses is left as it was, and so is what would call it.
+        wrong = {path: error for path in edits if (error := _refused_by_compiler(project.modules[path], edits[path]))}
+        refused |= wrong
+        if not wrong:
+            break
+        possible = [loop for loop in possible if loop.path not in refused]
+    findings += refused.values()
     converted = [loop for loop in possible if id(loop.node) in made.loops and loop.path in edits]
     findings += [said.converted(loop, made) for loop in converted]
     findings += [

@@ -24,7 +24,7 @@ from lab_migrate.scan.loop_view import LoopView
 from lab_migrate.scan.names import role_uses
 from lab_migrate.scan.prospects import prospects
 from lab_migrate.scan.reading import Reading, read
-from lab_migrate.scan.scripts import calls_at_top
+from lab_migrate.scan.scripts import callers_of_line, calls_at_top
 
 __all__ = ["scan_project"]
 
@@ -69,7 +69,7 @@ def scan_project(root: Path) -> Inventory:
         len(listing.files),
         sum(fact.lines for fact in reading.facts),
         sum(fact.parsed for fact in reading.facts),
-        tuple(_entries(reading, loops, calls_at_top(graph, loops), roles, own, tests)),
+        tuple(_entries(reading, graph, loops, calls_at_top(graph, loops), roles, own, tests)),
         tuple(roles),
         tuple(sorted(found)),
         assumptions,
@@ -98,6 +98,7 @@ def _stated(found: tuple[Assumption, ...], own: Profile | None) -> tuple[Assumpt
 
 def _entries(
     reading: Reading,
+    graph: CallGraph,
     loops: Sequence[TrainingLoop],
     called: Mapping[str, int],
     roles: Sequence[RoleUse],
@@ -106,6 +107,7 @@ def _entries(
 ) -> list[Entry]:
     """Files that a person starts, those first from which a training loop is reached, with these loops."""
     entries = []
+    trainers = [(use, callers_of_line(graph, use.path, use.line)) for use in _trainers(roles, tests)]
     for fact in reading.facts:
         script = next((loop.line for loop in loops if loop.path == fact.path and loop.function == "<module>"), None)
         script = script or called.get(fact.path)
@@ -120,7 +122,11 @@ def _entries(
                 line,
                 how,
                 tuple(loop.place for loop in loops if loop.path in reached),
-                tuple(_at(use) for use in _trainers(roles, tests) if use.path in reached),
+                tuple(
+                    _at(use)
+                    for use, callers in trainers
+                    if use.path in reached and (callers is None or fact.path in callers)
+                ),
             )
         )
     return sorted(entries, key=lambda entry: (not entry.loops, not entry.trainers, entry.path))

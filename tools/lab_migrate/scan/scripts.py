@@ -1,4 +1,4 @@
-"""Scripts without a guard for `__main__`: what their top level calls trains."""
+"""What scripts call: whether their top level trains, and which of them lead to a line."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 from lab_migrate.analysis import CallGraph, TrainingLoop
 from lab_migrate.analysis.calls import Call
+from lab_migrate.analysis.symbols import Function
 
-__all__ = ["calls_at_top"]
+__all__ = ["callers_of_line", "calls_at_top"]
 
 
 def calls_at_top(graph: CallGraph, loops: Sequence[TrainingLoop]) -> dict[str, int]:
@@ -31,6 +32,30 @@ def calls_at_top(graph: CallGraph, loops: Sequence[TrainingLoop]) -> dict[str, i
             elif call.direct and _is_known(graph, call):
                 found[call.caller.path] = min(call.line, found.get(call.caller.path, call.line))
     return found
+
+
+def callers_of_line(graph: CallGraph, path: str, line: int) -> set[str] | None:
+    """Files whose code leads to the function that a line stands in; None where who calls that cannot be told."""
+    functions = graph.project.modules[path].symbols.functions
+    around = [
+        function
+        for function in functions
+        if not isinstance(function.node, ast.Module) and function.line <= line <= (function.node.end_lineno or 0)
+    ]
+    if not around:
+        return None
+    queue = [max(around, key=lambda function: function.line)]
+    seen: dict[int, Function] = {}
+    while queue:
+        function = queue.pop()
+        if id(function) in seen:
+            continue
+        seen[id(function)] = function
+        queue += [call.caller for call in graph.callers_of(function)]
+        if function.parent is not None and not isinstance(function.parent.node, ast.Module):
+            queue.append(function.parent)
+    tops = {function.path for function in seen.values() if isinstance(function.node, ast.Module)}
+    return tops or None
 
 
 def _is_known(graph: CallGraph, call: Call) -> bool:

@@ -89,3 +89,23 @@ def test_where_nothing_can_tell_lightning_switches(same: Same) -> None:
     after = same(made(epoch="torch.save(model.state_dict(), '/dev/null')", after="print(len(model.state_dict()))"))
     assert ".eval()" not in after
     assert "on_validation_model_eval" not in after
+
+
+def test_a_model_that_is_bound_to_itself_again(same: Callable[..., str]) -> None:
+    """`model = model.train()` is `model.train()`."""
+    text = same("""\
+model = Net()
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+loader = DataLoader(data, batch_size=4, shuffle=True)
+for epoch in range(2):
+    model = model.train()
+    for x, y in loader:
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(x), y)
+        loss.backward()
+        optimizer.step()
+    model = model.eval()
+    print(model(data.tensors[0]).sum().item())
+""")
+    assert "        self.model.train()\n" in text
+    assert "        self.model.eval()\n" in text

@@ -133,6 +133,16 @@ READING = {
 }
 
 HARMLESS = {
+    "entries of settings": """
+        import json
+        train_cfg = {"scale": 2}
+        hyperparameters = {"data": {"size": 3}}
+        read = json.loads('{"name": "a"}')
+        for epoch in range(3):
+            print("epoch", epoch, train_cfg["scale"], hyperparameters["data"]["size"], read["name"])
+            for i, (x, y) in enumerate(loader):
+                BATCHES
+    """,
     "meters, modes, clocks and bars": """
         import time
         class Meter:

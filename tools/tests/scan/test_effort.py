@@ -63,3 +63,16 @@ def test_a_loop_that_no_script_leads_to_is_converted_without_an_entry(project: M
     root = project({"trainer.py": source})
     notes = sections(scan_project(root))[-1].notes
     assert notes[-1] == f"Next: lab-migrate convert {root} (no script of the project leads to the loop)"
+
+
+def test_a_script_that_calls_nothing_that_trains_is_no_entry(project: Make) -> None:
+    """Though it imports the file that does, and the framework."""
+    build = "from transformers import Trainer\n\ndef build(model):\n    return Trainer(model=model)\n"
+    guard = "\nif __name__ == '__main__':\n    {}\n"
+    root = project({
+        "common.py": build,
+        "train.py": "from common import build\n" + guard.format("build(None).train()"),
+        "predict.py": "from common import build\nfrom transformers import Trainer\n" + guard.format("print('model')"),
+    })  # fmt: skip
+    trains = {entry.path: bool(entry.trainers) for entry in scan_project(root).entries}
+    assert trains == {"train.py": True, "predict.py": False}
