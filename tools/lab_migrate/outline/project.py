@@ -74,7 +74,7 @@ def outline(
             if (read := reads_at_its_beginning(function, loop, made, graph, look)) is not None
         }
         edits = _edits(made, reads, conditions)
-        # Scopes are checked by the compiler only. A file that it refuses is left as it was, and so is what would call it.
+        # Scopes are checked by the compiler alone. A file that it refuses is left, and so is what would call it.
         wrong = {path: error for path in edits if (error := _refused_by_compiler(project.modules[path], edits[path]))}
         refused |= wrong
         if not wrong:
