@@ -247,7 +247,7 @@ def _suite_of(nest: Nest, frame: Frame, node: ast.stmt) -> list[ast.stmt]:
         for name in ("body", "orelse", "finalbody"):
             suite = getattr(outer, name, None)
             if isinstance(suite, list):
-                read = [nest.read_as.get(id(one), one) for one in suite]
+                read: list[ast.stmt] = [nest.read_as.get(id(one)) or one for one in suite]
                 if any(one is node for one in read):
                     return read
     raise AssertionError(f"{frame.module.path}:{node.lineno}: a statement of no suite")
