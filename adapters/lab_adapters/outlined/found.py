@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import types
+from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,10 +13,12 @@ from torch.utils._pytree import tree_leaves
 
 from lab_adapters.outlined.arguments import Arguments
 from lab_adapters.outlined.kinds import entries_of
-from lab_adapters.outlined.names import used_by
+from lab_adapters.outlined.names import is_foreign, is_own_function, used_by
 
-#: How far attributes, lists and dicts of the loop's names are followed.
-DEPTH = 3
+#: How far from the loop's names attributes, lists and dicts are followed in any case, also those of libraries.
+NEAR = 3
+#: How many objects are looked at, at most.
+MOST = 20_000
 #: A container with more entries holds data, not roles.
 LARGEST = 64
 #: What a module keeps of itself.
@@ -56,14 +59,18 @@ class Found:
 
 
 def find(*scopes: dict[str, Any]) -> Found:
-    """Look through the values of names, scope after scope; what was found in an earlier one keeps its path."""
-    found = Found()
-    seen: set[int] = set()
+    """Look through the values of names, scope after scope; what was found in an earlier one keeps its path.
+
+    Within a scope the nearest first, and as far as objects lead: a schedule in a callback in a list in a trainer's
+    container is trained with like any other.
+    """
+    search = _Search(Found())
     for scope in scopes:
         for name, value in sorted(scope.items()):
-            _visit(name, value, DEPTH, found, seen)
-    _visit_holders(found, seen)
-    return found
+            search.later(name, value, 0)
+        search.go()
+    _visit_holders(search)
+    return search.found
 
 
 def scope_of(body: Any) -> dict[str, Any]:
@@ -92,48 +99,86 @@ def scope_of(body: Any) -> dict[str, Any]:
     return scope
 
 
-def _visit(path: str, value: Any, depth: int, found: Found, seen: set[int]) -> None:
-    if id(value) in seen or isinstance(value, type | types.ModuleType | torch.Tensor | str | int):
-        return
-    seen.add(id(value))
-    if isinstance(value, types.FunctionType):
-        # A function that the loop calls knows objects that the loop itself never names.
-        if depth and not _is_foreign(value):
-            for name, inner in sorted(scope_of(value).items()):
-                _visit(f"{path}.{name}", inner, depth - 1, found, seen)
-        return
-    if isinstance(value, torch.nn.Module):
-        found.modules[_free(path, found.modules)] = value
-        _visit_parts(path, value, depth, found, seen)
-        return
-    if isinstance(value, torch.utils.data.DataLoader):
-        found.loaders[_free(path, found.loaders)] = value
-        return
-    # One that is of the class only in order to stand in for another, which it holds, was never made an optimizer.
-    if isinstance(value, torch.optim.Optimizer) and hasattr(value, "param_groups"):
-        found.optimizers[_free(path, found.optimizers)] = value
-        return
-    if all(callable(getattr(type(value), name, None)) for name in ("state_dict", "load_state_dict")):
-        found.others[_free(path, found.others)] = value
-        return
-    if depth:
-        for name, inner in _parts(value):
-            _visit(f"{path}{name}", inner, depth - 1, found, seen)
+@attrs.define
+class _Search:
+    """What is still to be looked at, with how far it is from a name of the loop's; what was seen is not again."""
+
+    found: Found
+    _seen: set[int] = attrs.field(factory=set)
+    _next: deque[tuple[str, Any, int]] = attrs.field(factory=deque)
+
+    def later(self, path: str, value: Any, far: int) -> None:
+        """Look at it after what is nearer."""
+        self._next.append((path, value, far))
+
+    def into(self, found: Found) -> _Search:
+        """One that fills another list, and passes by what this one has seen."""
+        return _Search(found, self._seen)
+
+    def go(self) -> None:
+        """Until nothing is left, or far too much was looked at."""
+        while self._next:
+            path, value, far = self._next.popleft()
+            nowhere = isinstance(value, type | types.ModuleType | torch.Tensor | str | int)
+            if not nowhere and id(value) not in self._seen and (far <= NEAR or len(self._seen) < MOST):
+                self._seen.add(id(value))
+                self._visit(path, value, far)
+
+    def _visit(self, path: str, value: Any, far: int) -> None:
+        found = self.found
+        if isinstance(value, types.FunctionType):
+            # A function that the loop calls knows objects that the loop itself never names.
+            if not _is_foreign(value) and (far < NEAR or is_own_function(value)):
+                for name, inner in sorted(scope_of(value).items()):
+                    self.later(f"{path}.{name}", inner, far + 1)
+        elif isinstance(value, torch.nn.Module):
+            found.modules[_free(path, found.modules)] = value
+            self._visit_parts(path, value, far)
+        elif isinstance(value, torch.utils.data.DataLoader):
+            found.loaders[_free(path, found.loaders)] = value
+        # One that is of the class only in order to stand in for another, which it holds, was never made an optimizer.
+        elif isinstance(value, torch.optim.Optimizer) and hasattr(value, "param_groups"):
+            found.optimizers[_free(path, found.optimizers)] = value
+        elif all(callable(getattr(type(value), name, None)) for name in ("state_dict", "load_state_dict")):
+            found.others[_free(path, found.others)] = value
+        # Far from the loop, what libraries and Python's own modules hold is their business.
+        elif far < NEAR or isinstance(value, dict | list | tuple) or not is_foreign(value):
+            for name, inner in _parts(value):
+                self.later(f"{path}{name}", inner, far + 1)
+
+    def _visit_parts(self, path: str, module: torch.nn.Module, far: int) -> None:
+        """What a program has given its own module besides parameters and submodules: `self.optimizer = Adam(…)`."""
+        parts = list(module.named_modules(prefix=path))
+        # All of them first: an attribute of one (`self.f = lambda x: m(x)`) may lead to another, which is none.
+        self._seen.update(id(part) for _, part in parts)
+        for name, part in parts:
+            if not _is_foreign(type(part)):
+                for attribute, inner in list(vars(part).items()):
+                    if attribute not in _OF_MODULES:
+                        self.later(f"{name}.{attribute}", inner, far + 1)
+        for name, parameter in module.named_parameters(prefix=path):
+            # Optimizers that the backward pass steps are known to its hooks only.
+            for hooks in (getattr(parameter, "_post_accumulate_grad_hooks", None), parameter._backward_hooks):
+                for hook in list((hooks or {}).values()):
+                    self.later(f"{name}.hook", getattr(hook, "__func__", hook), far)
 
 
-def _visit_holders(found: Found, seen: set[int]) -> None:
+def _visit_holders(search: _Search) -> None:
     """What the program's own optimizers, and objects that save themselves, hold and leave out of their `state_dict`.
 
     As a sharpness-aware optimizer's inner one, or a trainer's models. After all else: what a name of the loop's leads
     to keeps that name.
     """
+    found = search.found
     done: set[int] = set()
     while holders := [one for one in {**found.others, **found.optimizers}.items() if id(one[1]) not in done]:
         for path, holder in holders:
             done.add(id(holder))
             inside = Found()
+            beside = search.into(inside)
             for name, inner in _parts(holder):
-                _visit(f"{path}{name}", inner, DEPTH - 1, inside, seen)
+                beside.later(f"{path}{name}", inner, 1)
+            beside.go()
             saved = _storages(holder.state_dict()) if inside.modules or inside.optimizers else set()
             for kind in ("modules", "optimizers", "others", "loaders"):
                 taken = getattr(found, kind)
@@ -156,23 +201,6 @@ def _lies_in(one: Any, saved: set[int]) -> bool:
 def key_name(key: Any, at: int) -> str:
     """What a path calls an entry: its key where that says the same in another run, else its place."""
     return repr(key) if isinstance(key, str | int | bool | float | None) else f"#{at}"
-
-
-def _visit_parts(path: str, module: torch.nn.Module, depth: int, found: Found, seen: set[int]) -> None:
-    """What a program has given its own module besides parameters and submodules: `self.optimizer = Adam(…)`."""
-    parts = list(module.named_modules(prefix=path))
-    # All of them first: an attribute of one (`self.f = lambda x: m(x)`) may lead to another, which is none.
-    seen.update(id(part) for _, part in parts)
-    for name, part in parts:
-        if depth and not _is_foreign(type(part)):
-            for attribute, inner in list(vars(part).items()):
-                if attribute not in _OF_MODULES:
-                    _visit(f"{name}.{attribute}", inner, depth - 1, found, seen)
-    for name, parameter in module.named_parameters(prefix=path):
-        # Optimizers that the backward pass steps are known to its hooks only.
-        for hooks in (getattr(parameter, "_post_accumulate_grad_hooks", None), parameter._backward_hooks):
-            for hook in list((hooks or {}).values()) if depth else ():
-                _visit(f"{name}.hook", getattr(hook, "__func__", hook), depth, found, seen)
 
 
 def _free(path: str, taken: dict[str, Any]) -> str:

@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader
 from lab_adapters.outlined.arguments import Arguments
 from lab_adapters.outlined.containers import Containers
 from lab_adapters.outlined.forms import PLAIN, form_of
-from lab_adapters.outlined.found import key_name
+from lab_adapters.outlined.found import MOST, key_name
 from lab_adapters.outlined.instances import slots_of
 from lab_adapters.outlined.iterators import Replayed, is_raw
 from lab_adapters.outlined.kinds import FED, LARGE, entries_of, is_builtin
@@ -30,9 +30,6 @@ from lab_adapters.outlined.packing import MISSING
 from lab_adapters.outlined.slot import Slot
 
 __all__ = ["MOST", "Walk", "slots"]
-
-#: How many objects are looked at, at most.
-MOST = 20_000
 
 _CONTAINERS = (list, tuple, deque, dict, set, frozenset)
 _LEAVES = (*PLAIN, Tensor, np.generic, Replayed, *GENERATORS, *FED)
