@@ -63,7 +63,6 @@ OBJECTIONS: dict[str, dict[str, object]] = {
     "nan_losses": {"skip_nan": True},
     "optimizer_step": {"own_step": ("step",)},
     "own_trainer": {"own_trainer": ("train_step",)},
-    "reading_loader": {"native": True, "reads_the_trainer": True},
     "stepper": {"stepper": "TwoPhase"},
 }
 

@@ -74,7 +74,6 @@ class Semantics:
     loss_inside: bool = True
     hooks: tuple[str, ...] = ()
     early_hooks: tuple[str, ...] = ()
-    reads_the_trainer: bool = False
 
     @property
     def passes(self) -> bool:
@@ -121,7 +120,6 @@ def semantics_of(trainer: Any) -> Semantics:
         loss_inside=getattr(precision, "loss_inside", True),
         hooks=tuple(_named(hook) for hook in trainer.hooks),
         early_hooks=() if native else tuple(type(hook).__name__ for hook in trainer.hooks if _is_early(hook)),
-        reads_the_trainer=type(loader).__name__ == "Mixture" or hasattr(loader, "attach"),
     )
 
 

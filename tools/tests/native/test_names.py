@@ -88,20 +88,6 @@ def _project(native: Any, name: str, kind: str) -> tuple[str, list[str]]:
     return module, [line.replace("own.", f"{module}.") for line in bindings]
 
 
-def test_a_loader_that_asks_for_labs_trainer_is_refused(native: Any) -> None:
-    """Lab hands it over by `attach`; nothing would in a native training, and it might do without in silence."""
-    root = native.project("Trainer.loader = @Curriculum")
-    text = "    trainer = None\n\n    def attach(self, trainer):\n        self.trainer = trainer\n"
-    text += "".join(
-        f"\n    def {name}:\n        pass\n" for name in ("next_batch(self)", "state(self)", "load_state(self, x)")
-    )
-    (root / "own.py").write_text(HEAD.format(imported="", name="Curriculum", base="") + text)
-    conversion = convert_project(root, "L3")
-    (found,) = [one for one in conversion.findings if "attach" in one.message]
-    assert (found.code, found.path, found.line) == ("LM405", "own.py", 7), found
-    assert not conversion.changes
-
-
 REFUSED: dict[str, tuple[str, tuple[str, ...]]] = {
     "Autocast": ("own_Autocast", ("Trainer.precision = @own.Autocast()",)),
     "Plain": ("own_Plain", ("Trainer.stepper = @own.Plain()",)),

@@ -68,17 +68,6 @@ REFUSED: dict[str, tuple[str, str, tuple[str, ...]]] = {
             "Keep.best = 'eval/loss'",
         ),
     ),
-    "a mixture of loaders": (
-        "LM402",
-        "step",
-        (
-            "Trainer.loader = @Mixture",
-            "Mixture.loaders = [@train/Loader(), @test/Loader()]",
-            "Mixture.start = [0.5, 0.5]",
-            "Mixture.end = [0.1, 0.9]",
-            "Mixture.steps = 5",
-        ),
-    ),
     "an adversarial training in mixed precision": ("LM405", "precision", (*GAN, "Trainer.precision = @Autocast()")),
     "an adversarial training with fp32 copies": (
         "LM405",

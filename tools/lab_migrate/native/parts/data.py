@@ -11,6 +11,7 @@ from lab_migrate.native.labs import is_labs
 from lab_migrate.native.lift import Lifted, lift
 from lab_migrate.native.refused import NotNativeError
 from lab_migrate.native.sheet import STANDARD, Sheet
+from lab_migrate.native.step_readers import require_step_reader
 
 __all__ = ["Dealt", "data"]
 
@@ -53,6 +54,7 @@ def data(sheet: Sheet, several: str | None) -> Dealt:
     sheet.own["data.py"] = {
         "imports": imports, "setup": setup, "uses_loader": "BatchLoader" in uses,
         "uses_batched": "Batched(" in uses, "as_it_is": "Batched(" in uses, "uses_stream": "Stream(" in uses,
+        "reads_steps": "Progress(" in uses,
         "deals_steps": by_hand, "of_passes": "Steps(BatchLoader" in uses,
         "dataset_types": "Any", "train_type": "Steps" if by_hand else loader_type, "evaluation_type": loader_type,
         "evaluation_state": sheet.evaluates,
@@ -117,11 +119,9 @@ def _loader(
         settings += ["shuffle=False"] if not loader.shuffle else []
         settings += ["drop_last=False"] if not loader.drop_last else []
         return f"Data({', '.join(settings)})", several is not None or by_hand
-    if role == "train" and builder is not None and "attach" in builder.methods:
-        raise NotNativeError(
-            "LM405", f"the loader {builder.name} asks for Lab's trainer (attach), which a native training has not",
-            "give it what it needs when it is made, or stay at level L2", builder.place,
-        )  # fmt: skip
+    reads_steps = role == "train" and builder is not None and "attach" in builder.methods
+    if reads_steps and not is_labs(builder):
+        require_step_reader(builder)
     length = whole
     if role == "evaluation":
         if not sheet.trainer.eval_batches:
@@ -131,4 +131,6 @@ def _loader(
             )  # fmt: skip
         length = "self.config.eval_batches"
     setup.append(f"self.{role} = {'Steps' if by_hand else 'Stream'}({spelled.of(loader)}, {length})")
+    if reads_steps:
+        setup.append(f"self.{role}.loader.attach(Progress(self.trainer))")
     return None, role == "train"
