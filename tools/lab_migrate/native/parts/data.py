@@ -119,9 +119,9 @@ def _loader(
         settings += ["shuffle=False"] if not loader.shuffle else []
         settings += ["drop_last=False"] if not loader.drop_last else []
         return f"Data({', '.join(settings)})", several is not None or by_hand
-    reads_steps = role == "train" and builder is not None and "attach" in builder.methods
-    if reads_steps and not is_labs(builder):
-        require_step_reader(builder)
+    reader = builder if role == "train" and builder is not None and "attach" in builder.methods else None
+    if reader is not None and not is_labs(reader):
+        require_step_reader(reader)
     length = whole
     if role == "evaluation":
         if not sheet.trainer.eval_batches:
@@ -131,6 +131,6 @@ def _loader(
             )  # fmt: skip
         length = "self.config.eval_batches"
     setup.append(f"self.{role} = {'Steps' if by_hand else 'Stream'}({spelled.of(loader)}, {length})")
-    if reads_steps:
+    if reader is not None:
         setup.append(f"self.{role}.loader.attach(Progress(self.trainer))")
     return None, role == "train"
