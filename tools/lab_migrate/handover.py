@@ -6,6 +6,7 @@ Nothing that is there already is replaced; a file whose name is taken is left ou
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
@@ -27,7 +28,13 @@ GUIDE, TEST, REQUIREMENTS = "MIGRATION.md", "test_migration.py", "requirements.t
 NATIVE_TEST = "test_parity.py"
 #: What migrated code imports, and the requirement that brings it.
 NEEDS = {"lab_adapters": "lab-migrate", "lab_bridge": "lab-migrate", "lightning": "lightning>=2.6,<2.7"}
+#: Where the legacy project is looked for when the conversion has changed it in place.
+BESIDE = "../legacy"
 SHOWN = 4
+
+
+#: A requirement's package; empty where a line has none.
+_PACKAGE = re.compile(r"[\w.-]*")
 
 
 @attrs.frozen
@@ -46,12 +53,13 @@ def hand_over(
     if not conversion.changes:
         return Handover({})
     native = any(change.path == NATIVE_TEST for change in conversion.changes)
-    texts = {} if native else {TEST: _test(conversion, command, steps)}
+    in_place = folder.resolve() == conversion.root.resolve()
+    texts = {} if native else {TEST: _test(conversion, command, steps, in_place)}
     also = dict.fromkeys(texts, "added: runs the comparison again")
     lines = _requirements(conversion, folder)
     if lines is not None:
         texts[REQUIREMENTS], also[REQUIREMENTS] = lines, "what the migrated code imports"
-    texts[GUIDE] = _guide(conversion, entry, command, proof, also, steps)
+    texts[GUIDE] = _guide(conversion, entry, command, proof, also, steps, in_place)
     taken = [name for name in (TEST, GUIDE) if (conversion.root / name).exists()]
     for name, text in texts.items():
         if name not in taken:
@@ -59,9 +67,10 @@ def hand_over(
     return Handover({name: also.get(name, "added") for name in texts if name not in taken}, tuple(taken))
 
 
-def _test(conversion: Conversion, command: str | None, steps: int | None) -> str:
+def _test(conversion: Conversion, command: str | None, steps: int | None, in_place: bool) -> str:
+    legacy = BESIDE if in_place else str(conversion.root.resolve())
     return _templates().get_template(f"{TEST}.jinja").render(
-        test=TEST, legacy=_quoted(str(conversion.root.resolve())), command=_quoted(command or ""), steps=steps
+        test=TEST, legacy=_quoted(legacy), in_place=in_place, command=_quoted(command or ""), steps=steps
     )  # fmt: skip
 
 
@@ -74,9 +83,9 @@ def _requirements(conversion: Conversion, folder: Path) -> str | None:
     imported = {name for change in conversion.changes for name in NEEDS if _imports(change.after, name)}
     path = folder / REQUIREMENTS
     before = path.read_bytes().decode("utf-8", "surrogateescape") if path.exists() else ""
-    named = {line.split("#")[0].strip().lower().replace("_", "-") for line in before.splitlines()}
+    named = {_PACKAGE.match(line.strip()).group().lower().replace("_", "-") for line in before.splitlines()}  # type: ignore[union-attr]
     wanted = dict.fromkeys(NEEDS[name] for name in sorted(imported))
-    missing = [one for one in wanted if not any(line.startswith(one.partition(">")[0]) for line in named)]
+    missing = [one for one in wanted if one.partition(">")[0] not in named]
     if not missing:
         return None
     newline = "\r\n" if "\r\n" in before else "\n"
@@ -95,6 +104,7 @@ def _guide(
     proof: Verification | None,
     also: dict[str, str],
     steps: int | None,
+    in_place: bool,
 ) -> str:
     inventory = scan_project(conversion.root)
     loops = {(finding.path, finding.line) for finding in conversion.findings}
@@ -111,7 +121,7 @@ def _guide(
     ]
     return _templates().get_template(f"{GUIDE}.jinja").render(
         version=metadata.version("lab-migrate"), legacy=conversion.root, entry=entry, command=command, proof=proof,
-        steps=steps, rendered=_rendered(proof) if proof is not None else "", test=TEST if TEST in also else NATIVE_TEST,
+        in_place=in_place, beside=BESIDE, steps=steps, rendered=_rendered(proof) if proof is not None else "", test=TEST if TEST in also else NATIVE_TEST,
         changes=conversion.changes, also=also, findings=conversion.findings, assumptions=left,
         outlined=any("outlined." in change.after for change in conversion.changes),
     )  # fmt: skip

@@ -246,3 +246,26 @@ for epoch in range(2):
     assert "The code moves its batches to the device itself" in guides["faithful"]
     assert "The code moves its batches to the device itself" not in guides["idiomatic"]
     assert "The code saves and resumes by itself" in guides["idiomatic"]
+
+
+def test_a_project_that_was_changed_in_place_is_not_compared_with_itself(project: Make) -> None:
+    """Its legacy side is what stood there before; the generated test looks for it beside, and skips without it."""
+    root = project({"train.py": TRAIN})
+    conversion = convert_project(root)
+    conversion.write_into(root)
+    hand_over(conversion, root, "train.py")
+    assert str(root) not in (root / "test_migration.py").read_text()
+    assert "git worktree add ../legacy COMMIT" in (root / "MIGRATION.md").read_text()
+    for legacy in (None, str(root)):
+        variables = os.environ | {"COMMAND": "python train.py"} | ({"LEGACY": legacy} if legacy else {})
+        ran = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_migration.py"],
+            cwd=root, env=variables, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert "1 skipped" in ran.stdout, ran.stdout
+
+
+def test_a_package_of_a_longer_name_is_another_requirement(project: Make, tmp_path: Path) -> None:
+    """`lab-migrate-extras` brings no lab-migrate."""
+    migrated(project({"train.py": TRAIN, "requirements.txt": "lab-migrate-extras==1\n"}), tmp_path / "out")
+    assert (tmp_path / "out" / "requirements.txt").read_text() == "lab-migrate-extras==1\nlab-migrate\n"

@@ -172,7 +172,7 @@ def convert(
     elif out is not None:
         console().print(f"Written to {out}." if proof is not None else _how_to_verify(conversion, out))
     elif write:
-        console().print(f"Changed {len(conversion.changes)} files in {project}.")
+        console().print(f"Changed {len(conversion.changes)} file{'s' * (len(conversion.changes) != 1)} in {project}.")
     else:
         console().print("Nothing was written. Use --out DIR for a migrated copy.")
     if handed.written and not json:

@@ -59,7 +59,7 @@ def scan(
     else:
         print_inventory(inventory, verbose)
         if write_profile is not None:
-            console().print(f"\nWritten to [bold]{write_profile}[/]: correct it, and put it into the project as {OWN}.")
+            console().print(f"\nWritten to {write_profile}: correct it, and put it into the project as {OWN}.")
     raise typer.Exit(1 if inventory.findings else 0)
 
 
@@ -67,8 +67,8 @@ def print_inventory(inventory: Inventory, verbose: bool = False) -> None:
     """For a terminal."""
     out = console()
     out.print(
-        Text.assemble((inventory.root, "bold"), f": {inventory.files} Python files, {inventory.lines} lines"
-                      f" ({inventory.parsed} files read in full)")
+        Text.assemble((inventory.root, "bold"), f": {inventory.files} Python file{'s' * (inventory.files != 1)}, {inventory.lines} lines"
+                      f" ({inventory.parsed} read in full)")
     )  # fmt: skip
     for section in sections(inventory, lines=10_000 if verbose else 1):
         out.print()

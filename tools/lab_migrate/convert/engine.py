@@ -153,7 +153,8 @@ def convert_project(
         changes += _added(root, copies.files)
         findings += [*outlining.findings, *copies.findings]
     if not changes and all(finding.code == "LM203" and finding.status is Status.REVIEW for finding in findings):
-        findings += _nothing(root, entry, migrated, labs)
+        outlines = any(rule.code == OUTLINING for rule in rules)
+        findings += _nothing(root, entry, migrated, labs) if outlines or not (only or skip) else [_left_out(entry)]
     return Conversion(root, level, tuple(changes), tuple(sorted(findings)))
 
 
@@ -205,6 +206,14 @@ def _skipped(path: str, error: Exception) -> Finding:
     return Finding(
         path, line, 0, "LM001", Status.MANUAL, f"not converted: {message}", "mend the syntax, then convert again"
     )
+
+
+def _left_out(entry: str | None) -> Finding:
+    return Finding(
+        entry or ".", 0, 0, "LM002", Status.UNSUPPORTED,
+        f"nothing to convert: --only or --skip leaves out {OUTLINING}, by which training loops are converted",
+        f"leave {OUTLINING} in",
+    )  # fmt: skip
 
 
 def _nothing(root: Path, entry: str | None, migrated: Sequence[str], labs: Sequence[str]) -> list[Finding]:
