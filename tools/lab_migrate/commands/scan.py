@@ -67,7 +67,8 @@ def print_inventory(inventory: Inventory, verbose: bool = False) -> None:
     """For a terminal."""
     out = console()
     out.print(
-        Text.assemble((inventory.root, "bold"), f": {inventory.files} Python file{'s' * (inventory.files != 1)}, {inventory.lines} lines"
+        Text.assemble((inventory.root, "bold"), f": {inventory.files} Python file{'s' * (inventory.files != 1)},"
+                      f" {inventory.lines} lines"
                       f" ({inventory.parsed} read in full)")
     )  # fmt: skip
     for section in sections(inventory, lines=10_000 if verbose else 1):

@@ -10,7 +10,8 @@ __all__ = ["markdown"]
 
 def markdown(inventory: Inventory) -> str:
     """The whole document; file names and code cannot break its tables."""
-    counts = f"{inventory.files} Python file{'s' * (inventory.files != 1)}, {inventory.lines} lines; {inventory.parsed} read in full."
+    files = f"{inventory.files} Python file{'s' * (inventory.files != 1)}"
+    counts = f"{files}, {inventory.lines} lines; {inventory.parsed} read in full."
     head = f"# {inventory.root}\n\n{counts}\n"
     return "\n".join([head, *(_section(section) for section in sections(inventory, lines=5))])
 
