@@ -121,7 +121,8 @@ def _guide(
     ]
     return _templates().get_template(f"{GUIDE}.jinja").render(
         version=metadata.version("lab-migrate"), legacy=conversion.root, entry=entry, command=command, proof=proof,
-        in_place=in_place, beside=BESIDE, steps=steps, rendered=_rendered(proof) if proof is not None else "", test=TEST if TEST in also else NATIVE_TEST,
+        in_place=in_place, beside=BESIDE, steps=steps, rendered=_rendered(proof) if proof is not None else "",
+        test=TEST if TEST in also else NATIVE_TEST,
         changes=conversion.changes, also=also, findings=conversion.findings, assumptions=left,
         outlined=any("outlined." in change.after for change in conversion.changes),
     )  # fmt: skip
