@@ -379,3 +379,25 @@ def test_an_infinite_loss_is_no_accumulation(tmp_path: Path) -> None:
     found = lab_parity.diagnose(scaled_loss(tmp_path / "a"), scaled_loss(tmp_path / "b", overflow=True))
     assert found is not None
     assert found.name == "objective"
+
+
+def test_the_momentum_of_a_norm_that_is_called_beside_the_step_is_read(tmp_path: Path) -> None:
+    """A generator's, in its critic's step: what its statistics were before is not known there."""
+
+    def gan(path: Path, momentum: float) -> Path:
+        torch.manual_seed(0)
+        nets = nn.ModuleDict({
+            "maker": nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3, momentum=momentum)), "critic": nn.Linear(3, 1),
+        })  # fmt: skip
+        optimizers = [torch.optim.SGD(nets[name].parameters(), lr=0.1) for name in ("critic", "maker")]
+        with lab_parity.record(path, capture=range(2)):
+            for step, optimizer in enumerate(optimizers):
+                made = nets["maker"](torch.randn(5, 2))
+                nets.zero_grad()
+                nets["critic"](made if step else made.detach()).square().mean().backward()
+                optimizer.step()
+        return path
+
+    found = lab_parity.diagnose(gan(tmp_path / "a", 0.2), gan(tmp_path / "b", 0.1))
+    assert found is not None
+    assert (found.name, found.size) == ("batchnorm", 0.1)

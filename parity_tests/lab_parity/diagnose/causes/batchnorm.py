@@ -21,26 +21,30 @@ _STATISTICS = re.compile(r"(mean|var|std|moving|running)[^.]*$")
 def find(scene: Scene) -> Iterator[Cause]:
     """Fitted on what the forward calls added to the running statistics."""
     before = scene.legacy.tensors("buffer", "before")
-    pairs = [pair for pair in scene.pairs("buffer", "after") if pair.name in before and pair.a.is_floating_point()]
-    changed = [pair for pair in pairs if not pair.a.equal(before[pair.name]) and not pair.a.equal(pair.b)]
-    if not changed:
+    real = [pair for pair in scene.pairs("buffer", "after") if pair.a.is_floating_point()]
+    parted = [pair for pair in real if not pair.a.equal(pair.b)]
+    if not parted:
         return
     counted = _counted(scene)
     if counted is not None:
         yield counted
         return
-    momenta = [_momentum(scene, changed[0].name, side) for side in (0, 1)]
+    momenta = [_momentum(scene, parted[0].name, side) for side in (0, 1)]
     if None not in momenta and momenta[0] != momenta[1]:
         yield Cause(
             "batchnorm",
-            f"The momentum of {changed[0].name.rpartition('.')[0] or 'the module'} is {momenta[1]} instead of "
+            f"The momentum of {parted[0].name.rpartition('.')[0] or 'the module'} is {momenta[1]} instead of "
             f"{momenta[0]}.",
             "momentum of the batch norm",
             size=momenta[1],
             read=True,
-            affected=tuple(p.name for p in changed),
+            affected=tuple(p.name for p in parted),
             evidence=("both values were read from the modules",),
         )
+    # What another optimizer's part has called (a generator, in its critic's step) is known afterwards alone.
+    changed = [pair for pair in parted if pair.name in before and not pair.a.equal(before[pair.name])]
+    if not changed:
+        return
     if any(not p.a.equal(p.b) for p in scene.pairs("buffer", "before") if p.name in before):
         return  # they have parted before, in calls that belong to no step: nothing to fit
     changed = [pair for pair in changed if _STATISTICS.search(pair.name)]
