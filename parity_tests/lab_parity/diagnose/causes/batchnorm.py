@@ -76,13 +76,14 @@ def _counted(scene: Scene) -> Cause | None:
         if old is None or not old.a.equal(old.b) or pair.a.equal(pair.b):
             continue
         a, b = int(pair.a) - int(old.a), int(pair.b) - int(old.b)
+        if min(a, b) < 1:
+            continue  # in another mode, or by code that does not count
         return Cause(
             "batchnorm",
             f"{pair.name.rpartition('.')[0] or 'The norm'} takes in {b} batches in this step instead of {a}, by its "
-            "own count: it is called another number of times (gradient checkpointing calls what it computes anew), or "
-            "in another mode.",
+            "own count: it is called another number of times, as where gradient checkpointing computes it anew.",
             "how often the norm is called in training mode",
-            size=b / a if a else None,
+            size=b / a,
             read=True,
             affected=(pair.name,),
             evidence=("num_batches_tracked, read on both sides",),
