@@ -180,3 +180,47 @@ def test_layers_resume_whatever_the_models_own_state_dict_is_for(
         return trained(lambda: 1.0, model, torch.optim.Adam(model.parameters(), lr=0.1))
 
     resumes(checkpoint, run)
+
+
+class Normed(torch.nn.Module):
+    """Its weight shares memory with the parameter that it is made of, until the first step."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.original = torch.nn.Parameter(torch.randn(2, 2))
+        self.register_buffer("weight", self.original.data)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, 2) -> (B, 2)."""
+        self.weight = self.original / self.original.norm()
+        y: Tensor = x @ self.weight
+        return y
+
+
+def test_a_buffer_that_begins_as_its_parameter_resumes_apart_from_it(checkpoint: Any) -> None:
+    """Its value was loaded over the parameter's, so that the loss was the same and the gradients were others."""
+
+    def run() -> list[str]:
+        torch.manual_seed(0)
+        return trained(lambda: 1.0, Normed())
+
+    resumes(checkpoint, run)
+
+
+def test_a_teacher_that_begins_as_the_student_resumes_apart_from_it(checkpoint: Any) -> None:
+    """`p.data = q.data` at first, an average of its own from the first step on."""
+
+    def run() -> list[str]:
+        torch.manual_seed(0)
+        student, teacher = torch.nn.Linear(2, 3), torch.nn.Linear(2, 3)
+        for p, q in zip(teacher.parameters(), student.parameters(), strict=True):
+            p.data = q.data
+
+        def loss_of_teacher() -> float:
+            for p, q in zip(teacher.parameters(), student.parameters(), strict=True):
+                p.data = 0.9 * p.data + 0.1 * q.data
+            return float(teacher(torch.ones(2)).detach().square().sum())
+
+        return trained(loss_of_teacher, student)
+
+    resumes(checkpoint, run)

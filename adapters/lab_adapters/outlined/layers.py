@@ -6,11 +6,14 @@ fits: made for its own files, not for going on where a training stood.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from torch.nn import Module
+import torch
+from torch import Tensor
+from torch.nn import Module, Parameter
 
-__all__ = ["layers_of", "put_layers"]
+__all__ = ["layers_of", "put_apart", "put_layers"]
 
 
 def layers_of(model: Module) -> dict[str, Any]:
@@ -27,3 +30,41 @@ def layers_of(model: Module) -> dict[str, Any]:
 def put_layers(model: Module, state: dict[str, Any]) -> None:
     """Load what `layers_of` gave. Raises `RuntimeError` where the model has other layers."""
     Module.load_state_dict(model, state)
+
+
+def put_apart(loaded: Iterable[tuple[Module, Mapping[str, Any]]]) -> None:
+    """Give memory of its own to what shares it when the program begins, and had other values by the checkpoint.
+
+    As spectral normalization's `register_buffer("weight", weight_orig.data)` does, or a teacher's `p.data = q.data`,
+    before either is bound to its own result: what was loaded last is in both.
+    """
+    sharing: dict[int, list[tuple[Tensor, Tensor]]] = {}
+    for pair in (pair for model, state in loaded for pair in _pairs(model, state)):
+        sharing.setdefault(pair[0].untyped_storage().data_ptr(), []).append(pair)
+    for pairs in sharing.values():
+        if len(pairs) > 1 and not all(_same(*pair) for pair in pairs):
+            # A parameter may lie in a flat tensor of the program's: it moves where nothing else helps.
+            for tensor, value in pairs:
+                if not isinstance(tensor, Parameter):
+                    tensor.data = value.to(tensor, copy=True)
+            kept = [pair for pair in pairs if isinstance(pair[0], Parameter)]
+            for tensor, value in kept:
+                tensor.data.copy_(value)
+            for tensor, value in kept:
+                if not _same(tensor, value):
+                    tensor.data = value.to(tensor, copy=True)
+
+
+def _pairs(model: Module, state: Mapping[str, Any]) -> Iterator[tuple[Tensor, Tensor]]:
+    """What lies in memory, and the value that was loaded."""
+    for name, tensor in (*model.named_parameters(), *model.named_buffers()):
+        value = state.get(name)
+        plain = type(tensor) in (Tensor, Parameter) and tensor.layout == torch.strided and tensor.device.type != "meta"
+        if isinstance(value, Tensor) and plain and tensor.numel():
+            yield tensor, value
+
+
+def _same(tensor: Tensor, value: Tensor) -> bool:
+    """Bit by bit: nothing equals NaN."""
+    one, other = (part.detach().contiguous().reshape(-1).view(torch.uint8) for part in (tensor, value.to(tensor)))
+    return torch.equal(one, other)

@@ -22,7 +22,7 @@ from lab_adapters.outlined.groups import grouped, put_groups
 from lab_adapters.outlined.held import is_small, say_not_seen
 from lab_adapters.outlined.hooks import hooks_of, put_hooks
 from lab_adapters.outlined.in_place import in_place
-from lab_adapters.outlined.layers import layers_of, put_layers
+from lab_adapters.outlined.layers import layers_of, put_apart, put_layers
 from lab_adapters.outlined.names import is_foreign
 from lab_adapters.outlined.state_dicts import copied, storable, stored
 
@@ -76,6 +76,7 @@ def put_models(found: Found, state: Mapping[str, Any]) -> None:
                 f"checkpoint: the model {path}: expected the layers that it was saved with, found others: {error}; "
                 "where the training itself changes its layers, resume from a checkpoint before that"
             ) from None
+    put_apart((model, own[path]) for path, model in found.modules.items())
 
 
 def state_of(found: Found, carried: Carried, bodies: list[Any], also: Collection[str] = ()) -> dict[str, Any]:
