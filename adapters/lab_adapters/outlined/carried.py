@@ -40,14 +40,20 @@ class Carried:
 
     def __init__(self) -> None:
         self._before: dict[str, Any] = {}
+        #: Of names that a loop around has bound before the loop inside began: how many loops are around that one.
+        self._bound: dict[str, int] = {}
         #: Which containers the names held when the innermost loop began, by identity.
         self._held: dict[str, int] = {}
         self._known = Known()
         #: How `state` found what it found.
         self.walk = Walk()
 
-    def remember(self, bodies: list[Any]) -> None:
-        """Take what names that are new hold now as what they held before."""
+    def remember(self, bodies: list[Any], depth: int = 0, trained: bool = False) -> None:
+        """Take what names that are new hold now as what they held before.
+
+        They are the names of a loop inside `depth` others, which begins. Where these have `trained` already, what is
+        new is kept: a resumed run, which passes iterations over, may not have it.
+        """
         walk = Walk(self._known)
         self._held = {}
         for slot in list(slots(bodies, walk)):
@@ -55,9 +61,16 @@ class Carried:
             if is_raw(slot.get()):
                 with contextlib.suppress(AttributeError, TypeError):  # where no other can be put
                     slot.put(Replayed(slot.get()))
-            if slot.path not in self._before:
+            if slot.path not in self._before and not trained:
                 self._before[slot.path] = mark(slot.get())
+                if depth:
+                    self._bound[slot.path] = depth
         self._known.note(walk.owners)
+
+    def iterate(self, depth: int) -> None:
+        """An iteration of a loop inside `depth` others begins: what its first one bound, a resumed run may not have."""
+        for path in [path for path, loops in self._bound.items() if loops > depth]:
+            del self._before[path], self._bound[path]
 
     def state(
         self,
@@ -115,10 +128,6 @@ class Carried:
             if slot is not None and slot.get() is MISSING:
                 state[path] = {"kind": "deleted", "value": None}
         return state
-
-    def iterate(self) -> None:
-        """An iteration around the loops begins."""
-        self._known.iterate()
 
     def was_there(self, value: Any) -> bool:
         """Whether a run that goes on has an object, too."""

@@ -50,6 +50,7 @@ class Driver:
         self.places = Places(
             hold=lambda: held_by(self.places.bodies, self.carried, self.places.paths_held()),
             put=lambda held: put_held(self.places.bodies, self.carried, held),
+            iterate=self.carried.iterate,
             begin=self._beginning,
             put_beginning=self._put_beginning,
         )

@@ -101,7 +101,7 @@ def steps(body: Body, items: Iterable[Any], *, trains: Any = True) -> Steps:
             del items
     place = places.start(body)
     with places.unwatched():
-        running.driver.carried.remember(places.bodies)
+        running.driver.carried.remember(places.bodies, place.depth, places.has_trained)
     note = place.enter if inspect.isgeneratorfunction(body) else place.count
     try:
         begun = [place.begin(items)]

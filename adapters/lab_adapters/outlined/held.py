@@ -37,7 +37,6 @@ def held_by(bodies: list[Any], carried: Carried, also: Collection[str] = ()) -> 
     A value whose name is new counts as changed, and so do those of the paths `also`, which are put somewhere before.
     Of an object it is kept which one it is, of those that were there.
     """
-    carried.iterate()
     found, walk = carried.places_of(bodies, {})
 
     def has_changed(path: str) -> bool:

@@ -11,47 +11,35 @@ import attrs
 
 __all__ = ["Known"]
 
-Paths = dict[int, tuple[Callable[[], Any], str]]
-
 
 @attrs.define(eq=False)
 class Known:
-    """Objects that a run which goes on has, too: code outside the loops, or before the one that runs, makes them."""
+    """Objects that a run which goes on has, too: code before the outermost loop makes them."""
 
-    _first: Paths = attrs.field(factory=dict)
-    #: Made since the iteration around began.
-    _since: Paths = attrs.field(factory=dict)
+    _paths: dict[int, tuple[Callable[[], Any], str]] = attrs.field(factory=dict)
+    _noted: bool = False
 
     def path_of(self, value: Any) -> str | None:
         """The one under which it is known."""
-        for paths in (self._first, self._since):
-            there, path = paths.get(id(value), (None, ""))
-            if there is not None and there() is value:
-                return path
-        return None
+        there, path = self._paths.get(id(value), (None, ""))
+        return path if there is not None and there() is value else None
 
     def claimed(self, values: Collection[Any]) -> dict[str, int]:
         """The paths of those of them that are known, and their identities."""
         return {path: id(value) for value in values if (path := self.path_of(value)) is not None}
 
     def note(self, owners: Mapping[str, Any]) -> None:
-        """A loop begins: know those that are new."""
-        first = not self._first
+        """A loop begins: know those that are there when the outermost does."""
+        if self._noted:
+            return
+        self._noted = True
         for path, owner in owners.items():
-            if self.path_of(owner) is not None:
-                continue
             try:
                 there: Callable[[], Any] = weakref.ref(owner)
             except TypeError:
                 # Held for good, which is only for what lives as long as the program.
                 there = functools.partial(_itself, owner)
-                if not first:
-                    continue
-            (self._first if first else self._since)[id(owner)] = (there, path)
-
-    def iterate(self) -> None:
-        """An iteration around the loops begins: what those before it made is nothing that another run has."""
-        self._since.clear()
+            self._paths[id(owner)] = (there, path)
 
 
 def _itself(owner: Any) -> Any:

@@ -155,6 +155,7 @@ class Place:
         self.count(item)
         self.begun, self.calls, self.left, self.beside = 0, Calls(self), {}, []
         resume = self.places.resume
+        self.places.iterate(self.depth)
         if resume is not None:
             # Still on the way in: this body's beginning runs as it ran then.
             self._same_number(resume.places[self.depth].get("number"))
@@ -222,12 +223,14 @@ class Places:
     """The loops that run now, outermost first.
 
     `hold` says what the program's own small values are now, and `put` puts them back: what the beginning of an epoch
-    counts, draws from, or loads next. `begin` says, as a whole or only what is small, how models, optimizers and
-    schedules are, and `put_beginning` makes them so again.
+    counts, draws from, or loads next. `iterate` is told that an iteration begins, and how many loops are around it.
+    `begin` says, as a whole or only what is small, how models, optimizers and schedules are, and `put_beginning` makes
+    them so again.
     """
 
     hold: Callable[[], dict[str, Any]] = dict
     put: Callable[[dict[str, Any]], None] = lambda held: None
+    iterate: Callable[[int], None] = lambda depth: None
     begin: Callable[[bool], dict[str, Any]] = lambda whole: {}
     put_beginning: Callable[[dict[str, Any]], None] = lambda states: None
     #: Whether anybody may write a checkpoint.

@@ -274,7 +274,10 @@ def _is_lost(packed: Any) -> bool:
 
 def _known(objects: Mapping[str, Any], path: str, kind: str, kinds: Mapping[str, str]) -> Any:
     if path not in objects:
-        raise KeyError(f"checkpoint: {kind} {path}: expected it in the loop's scope, found {', '.join(objects)}")
+        raise KeyError(
+            f"checkpoint: {kind} {path}: expected it in the loop's scope, found {', '.join(objects) or 'none'}; where "
+            "the training itself makes it on its way, resume from a checkpoint before that"
+        )
     name = type(objects[path]).__name__
     if kinds.get(path, name) != name:
         raise KeyError(

@@ -1,4 +1,4 @@
-"""Loops over several calls, and the loaders that they make on their way: one training, resumed wherever it stood."""
+"""Loops over several calls, and what they make on their way: one training, resumed wherever it stood."""
 
 from __future__ import annotations
 
@@ -121,6 +121,84 @@ PROGRAMS = {
                         self.loader = DataLoader(self.data, 8, sampler=WeightedRandomSampler(torch.arange(8.0), 16))
 
         Trainer().fit()
+    """,
+    "attributes that one epoch adds, and hard examples that it chooses for those after it": """
+        import torch
+        from torch import nn
+        from torch.utils.data import BatchSampler, DataLoader, SubsetRandomSampler, TensorDataset
+
+        class Trainer:
+            def __init__(self):
+                torch.manual_seed(2)
+                self.data = TensorDataset(torch.arange(8), torch.randn(8, 3))
+                self.losses = torch.zeros(8)
+                self.model = nn.Linear(3, 1)
+                self.optimizer = torch.optim.SGD(self.model.parameters(), 0.1)
+                self.loader = DataLoader(self.data, 4, shuffle=True)
+
+            def epoch(self):
+                for i, x in self.loader:
+                    losses = self.model(x).pow(2).flatten() * getattr(self, "scale", 1.0)
+                    self.losses[i] = losses.detach()
+                    self.optimizer.zero_grad()
+                    losses.mean().backward()
+                    self.optimizer.step()
+
+            def fit(self):
+                for number in range(4):
+                    if number == 1:
+                        self.scale = 3.0
+                        hard = self.losses.topk(4).indices.tolist()
+                        batches = BatchSampler(SubsetRandomSampler(hard), 2, False)
+                        self.loader = DataLoader(self.data, batch_sampler=batches)
+                    self.epoch()
+
+        Trainer().fit()
+    """,
+    "seeds, each with an agent and a world of its own, whose episodes end by themselves": """
+        import torch
+        from torch import nn
+
+        class World:
+            def __init__(self):
+                self.time, self.total = 0, 0.0
+
+            def step(self):
+                self.time += 1
+                self.total += torch.rand(1).item()
+                return self.time % 2 == 0
+
+        class Agent:
+            def __init__(self):
+                self.model = nn.Linear(2, 2)
+                self.optimizer = torch.optim.Adam(self.model.parameters(), 1e-2)
+                self.steps = 0
+
+            def learn(self):
+                self.steps += 1
+                loss = self.model(torch.randn(4, 2)).pow(2).mean() / self.steps
+                self.optimizer.zero_grad()
+                loss.backward()
+                self.optimizer.step()
+
+        def episode(world, agent):
+            done = False
+            while not done:
+                done = world.step()
+                agent.learn()
+            return world.total
+
+        def trained(seed):
+            torch.manual_seed(seed)
+            world, agent, totals = World(), Agent(), []
+            for number in range(2):
+                totals.append(episode(world, agent))
+            return totals
+
+        found = {}
+        for seed in (1, 2):
+            found[seed] = trained(seed)
+        print(found)
     """,
 }
 
