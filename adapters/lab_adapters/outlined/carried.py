@@ -42,6 +42,8 @@ class Carried:
         self._before: dict[str, Any] = {}
         #: Of names that a loop around has bound before the loop inside began: how many loops are around that one.
         self._bound: dict[str, int] = {}
+        #: Names that were new when a loop began that a resumed run may pass over.
+        self.late: set[str] = set()
         #: Which containers the names held when the innermost loop began, by identity.
         self._held: dict[str, int] = {}
         self._known = Known()
@@ -61,7 +63,9 @@ class Carried:
             if is_raw(slot.get()):
                 with contextlib.suppress(AttributeError, TypeError):  # where no other can be put
                     slot.put(Replayed(slot.get()))
-            if slot.path not in self._before and not trained:
+            if slot.path not in self._before and trained:
+                self.late.add(slot.path)
+            elif slot.path not in self._before:
                 self._before[slot.path] = mark(slot.get())
                 if depth:
                     self._bound[slot.path] = depth
@@ -71,6 +75,7 @@ class Carried:
         """An iteration of a loop inside `depth` others begins: what its first one bound, a resumed run may not have."""
         for path in [path for path, loops in self._bound.items() if loops > depth]:
             del self._before[path], self._bound[path]
+            self.late.add(path)
 
     def state(
         self,
@@ -113,7 +118,8 @@ class Carried:
             if isinstance(packed, dict) and self._held.get(path, id(value)) != id(value):
                 packed["bound"] = True
             # Of what has no plain form, only what was there before the loop is worth a word.
-            if not packing.left or of_container(before) or (of_object(before) and packed["kind"] == "object"):
+            then = mark(value) if packing.left and path in self.late else before
+            if not packing.left or of_container(then) or (of_object(then) and packed["kind"] == "object"):
                 state[path] = packed
             else:
                 packing.forget()

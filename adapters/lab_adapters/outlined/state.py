@@ -197,7 +197,12 @@ def _states(found: Found) -> dict[str, Any]:
 def kept_of(found: Found, carried: Carried, bodies: list[Any], also: Collection[str]) -> dict[str, Any]:
     """A copy of everything, in the host's memory."""
     state = state_of(found, carried, bodies, also)
-    state["carried"] = {path: packed for path, packed in state["carried"].items() if not _is_lost(packed)}
+    state["carried"] = {
+        path: packed
+        for path, packed in state["carried"].items()
+        # What the code that follows makes itself is not there yet.
+        if not _is_lost(packed) and not (path in carried.late and _is_only_named(packed))
+    }
     kept: dict[str, Any] = copied({"models": models_of(found), **state})
     return kept
 
@@ -270,6 +275,11 @@ def _stepped(found: Found) -> list[str]:
 
 def _is_lost(packed: Any) -> bool:
     return isinstance(packed, dict) and packed["kind"] in ("lost", "not kept")
+
+
+def _is_only_named(packed: Any) -> bool:
+    """An object of which a checkpoint holds nothing but which one it is."""
+    return isinstance(packed, dict) and packed["kind"] == "object" and not packed.keys() & {"attributes", "itself"}
 
 
 def _known(objects: Mapping[str, Any], path: str, kind: str, kinds: Mapping[str, str]) -> Any:
