@@ -401,3 +401,14 @@ def test_the_momentum_of_a_norm_that_is_called_beside_the_step_is_read(tmp_path:
     found = lab_parity.diagnose(gan(tmp_path / "a", 0.2), gan(tmp_path / "b", 0.1))
     assert found is not None
     assert (found.name, found.size) == ("batchnorm", 0.1)
+
+
+def test_another_optimizer_of_torchs_is_named(tmp_path: Path) -> None:
+    """Of which no setting that both have differs."""
+    pair = [
+        train(tmp_path / kind.__name__, optimizers=lambda net, kind=kind: [kind(net.parameters(), lr=0.1)])
+        for kind in (torch.optim.SGD, torch.optim.Adam)
+    ]
+    found = lab_parity.diagnose(*pair)
+    assert found is not None
+    assert found.sentence == "The migrated optimizer is Adam, the legacy one SGD."
