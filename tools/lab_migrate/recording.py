@@ -78,7 +78,10 @@ def record_command(
     except FileExistsError as error:
         raise UsageError(str(error)) from error
     except (FileNotFoundError, PermissionError) as error:
-        raise UsageError(f"{command[0]}: expected a program, found none: {error.strerror}") from error
+        raise UsageError(
+            f"{command[0]}: expected a program, found none: {error.strerror}; no shell runs the command: for what only "
+            "a shell knows (cd, &&, a pipe), give bash -c '…'"
+        ) from error
     printed, errors = ((stream or b"").decode(errors="replace") for stream in (done.stdout, done.stderr))
     output = printed + errors
     if not trace.exists():
