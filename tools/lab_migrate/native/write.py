@@ -153,5 +153,7 @@ def _context(sheet: Sheet) -> dict[str, Any]:
     }  # fmt: skip
     told = sheet.own["module.py"]
     early = told["objective"] is not None and sheet.made_early
-    made["early_objective"] = {"source": told["objective"], "imports": told["imports"]} if early else None
+    # What the script's modules do when they are imported comes before its imports, and nothing before __future__'s.
+    imports = [line for line in told["imports"] if "__future__" not in line]
+    made["early_objective"] = {"source": told["objective"], "imports": imports} if early else None
     return made | {"max_epochs": 1 if dealt.endless else -1}

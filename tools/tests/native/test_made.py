@@ -8,6 +8,7 @@ import pytest
 
 from lab_migrate.convert import convert_project
 
+from .conftest import TRAIN
 from .settings import GAN
 
 DRAWN = """\
@@ -125,3 +126,14 @@ def test_a_schedule_that_computes_is_converted(native: Any) -> None:
         "@gin.configurable\nclass Mine:\n    def __call__(self, step):\n        return {'lr': warm(step)}\n"
     )
     assert not convert_project(root, "L3").needs_hand
+
+
+def test_a_script_that_makes_it_early_may_import_what_does_something_first(native: Any) -> None:
+    """Such a script did not compile: that import stood before `from __future__ import annotations`."""
+    native.more["drawn_seeded.py"] = f"{DRAWN}\n\ntorch.manual_seed(7)\n"
+    train = TRAIN.replace("import native_project", "import native_project\nimport drawn_seeded")
+    conversion = native.converted("Trainer.objective = @Judged()", train=train)
+    assert not conversion.needs_hand, conversion.findings
+    (script,) = [change.after for change in conversion.changes if change.path == "train.py"]
+    assert "import drawn_seeded  # noqa" in script
+    compile(script, "train.py", "exec")
