@@ -74,6 +74,7 @@ def own_hook(hook: Any, schema: Schema, batches: str | None, draws: Draws) -> Ow
     [whole] = [one for one in module.body if isinstance(one, cst.ClassDef) and one.name.value == name]
     code = _rewritten(module, whole, found, batches, has_state)
     imports, labs = imports_of(tree, builder, code)
+    itself = f"from {builder.target.rpartition('.')[0]} import {name}"
     if labs:
         raise refused(builder, definition.lineno, f"uses {labs[0]}")
     spelled = Expressions(schema)
@@ -82,8 +83,8 @@ def own_hook(hook: Any, schema: Schema, batches: str | None, draws: Draws) -> Ow
         name,
         code,
         made,
-        imports,
-        [line for line in spelled.imports if line != f"from {builder.target.rpartition('.')[0]} import {name}"],
+        [line for line in imports if line != itself],
+        [line for line in spelled.imports if line != itself],
         [target for target in spelled.lab if target != builder.target],
         frozenset(asked for one in found.values() for asked in one.asks)
         | ({"objective"} if "pl_module.objective" in code else set())

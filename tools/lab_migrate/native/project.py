@@ -28,6 +28,7 @@ from lab_migrate.native.lookahead import Ahead, without_lookahead
 from lab_migrate.native.made import is_made_early, moving_schedules
 from lab_migrate.native.own_average import own_classes
 from lab_migrate.native.package import package_of, stem_of
+from lab_migrate.native.rebound import rebound
 from lab_migrate.native.refused import NotNativeError
 from lab_migrate.native.relinked import relinked
 from lab_migrate.native.sam import Sharpness, without_sam
@@ -135,6 +136,7 @@ def read_training(
     findings += [error.finding(root, name) for error in refused]
     findings += _bound_by_script(script, bindings, as_it_ran=config is not None and not config.is_relative_to(root))
     findings += still.findings
+    findings += rebound(files, taken)
     # What Lab's code builds itself has these settings as well; the typed config has not.
     findings += [_problem(root, name, one) for one in document.findings if one.kind == "elsewhere"]
     findings += [

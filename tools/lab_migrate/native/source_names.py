@@ -8,7 +8,9 @@ from pathlib import Path
 
 import libcst as cst
 
+from lab_bridge.config.places import Place
 from lab_bridge.config.schema import Builder
+from lab_migrate.native.refused import NotNativeError
 from lab_migrate.project import read_source
 
 __all__ = ["bases_of", "block_of", "imported_from", "imports_of", "package_of", "text_of"]
@@ -46,10 +48,12 @@ def bases_of(tree: ast.Module, definition: ast.ClassDef) -> list[str | None]:
 def imports_of(tree: ast.Module, builder: Builder, code: str) -> tuple[list[str], list[str]]:
     """Import lines for what `code` uses of the builder's file: imports of it, and definitions that it keeps.
 
-    Second, what of that is Lab's, as `Name of module`.
+    Second, what of that is Lab's, as `Name of module`. Raises `NotNativeError` for a name that some function of the
+    file gives other values (`global`): code that moves would go on with the first, or change one of its own.
     """
     home, package = builder.target.rpartition(".")[0], package_of(builder)
     used = {node.id for node in ast.walk(ast.parse(textwrap.dedent(code))) if isinstance(node, ast.Name)}
+    _require_constant(tree, builder, used)
     found: list[str] = []
     labs: list[str] = []
     for node in tree.body:
@@ -75,6 +79,16 @@ def imports_of(tree: ast.Module, builder: Builder, code: str) -> tuple[list[str]
                 f"{name} of {home}" if home.split(".")[0] == "legacy_lab" else f"from {home} import {name}"
             )
     return found, labs
+
+
+def _require_constant(tree: ast.Module, builder: Builder, used: set[str]) -> None:
+    for node in ast.walk(tree):
+        for name in node.names if isinstance(node, ast.Global) else ():
+            if name in used:
+                raise NotNativeError(
+                    "LM405", f"{builder.name} moves into another file, and the global {name} of this one changes",
+                    "keep it on an object, or stay at level L2", Place(builder.place.file, node.lineno),
+                )  # fmt: skip
 
 
 def imported_from(node: ast.ImportFrom, package: str) -> str:
