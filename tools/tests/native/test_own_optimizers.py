@@ -95,7 +95,7 @@ def test_an_update_in_one_line_is_read(native: Any) -> None:
 
 
 def test_a_schedule_that_is_given_another_is_refused(native: Any) -> None:
-    """Where it is defined: the config would have to import what it is given."""
+    """Where it is defined: what it is given is asked ahead of time, and may draw."""
     root = native.project("Adam.schedule = @Around()", "Around.inner = @Halving()", "Halving.lr = 1.0")
     (root / "own.py").write_text(
         "import gin\n\n\n@gin.configurable\nclass Around:\n    def __init__(self, inner):\n        self.inner = inner\n"
@@ -103,7 +103,7 @@ def test_a_schedule_that_is_given_another_is_refused(native: Any) -> None:
     )
     (finding,) = convert_project(root, "L3").findings
     assert (finding.code, finding.path, finding.line) == ("LM405", "own.py", 5)
-    assert "given an object" in finding.message
+    assert "calls self.inner, which may draw" in finding.message
 
 
 def test_the_class_goes_and_the_rest_of_its_file_stays(native: Any, tmp_path: Path) -> None:
