@@ -53,6 +53,11 @@ class Draws:
         found = self.sources.find(target)
         return isinstance(found, Definition) and bool(self._methods(found, method))
 
+    def is_function(self, target: str) -> bool:
+        """Whether it is a function of the project's."""
+        found = self.sources.find(target)
+        return isinstance(found, Definition) and isinstance(found.node, ast.FunctionDef)
+
     def remembered(self, target: str, method: str) -> str | None:
         """What it changes of itself there; None where nothing is."""
         found = self.sources.find(target)

@@ -47,8 +47,10 @@ def given_objects(root: Path, hooks: list[Any], schema: Schema) -> Iterator[NotN
 def drawless_calls(
     hook: Any, schema: Schema, draws: Draws, methods: Mapping[str, ast.FunctionDef]
 ) -> Callable[[ast.Call, str], bool]:
-    """Tells of a call, in a hook's method of that name, whether it asks an object that the hook is given for what
-    draws nothing: `dataset.batch(…)` where it is made, `self.dataset.batch(…)` later.
+    """Tells of a call, in a hook's method of that name, whether it draws nothing for sure.
+
+    It asks an object that the hook is given, `dataset.batch(…)` where it is made, `self.dataset.batch(…)` later, or
+    calls a function of the project's that the hook's file knows by that name.
     """
     objects = {field.name: schema.builder_of(getattr(hook, field.name)) for field in attrs.fields(type(hook))}
     first = methods.get("__init__")
@@ -60,7 +62,13 @@ def drawless_calls(
             if found is not None and stored.count(target) == 1 and value not in stored:
                 kept[target] = found
 
+    owner = schema.builder_of(hook)
+    home = owner.target.rpartition(".")[0] if owner is not None else ""
+
     def is_drawless(call: ast.Call, method: str) -> bool:
+        if isinstance(call.func, ast.Name):
+            full = f"{home}.{call.func.id}"
+            return draws.is_function(full) and draws.by(full, "__call__") is None
         if not isinstance(call.func, ast.Attribute):
             return False
         name = ast.unparse(call.func.value)

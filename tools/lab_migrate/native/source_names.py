@@ -82,8 +82,9 @@ def imports_of(tree: ast.Module, builder: Builder, code: str) -> tuple[list[str]
 
 
 def _require_constant(tree: ast.Module, builder: Builder, used: set[str]) -> None:
-    for node in ast.walk(tree):
-        for name in node.names if isinstance(node, ast.Global) else ():
+    changing = [node for node in ast.walk(tree) if isinstance(node, ast.Global)]
+    for node in changing:
+        for name in node.names:
             if name in used:
                 raise NotNativeError(
                     "LM405", f"{builder.name} moves into another file, and the global {name} of this one changes",

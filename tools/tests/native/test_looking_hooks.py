@@ -81,6 +81,10 @@ class Dots:
         return {"image": self.images[indices]}
 
 
+def doubled(value):
+    return 2 * value
+
+
 @gin.configurable
 class Looking(Hook):
     """Moves weights by what the model says of data that no loader deals out."""
@@ -90,7 +94,7 @@ class Looking(Hook):
         self.first = dataset.batch(torch.arange(2))["image"].mean()
 
     def before_step(self, trainer):
-        self.mean = self.dataset.batch(torch.arange(self.count))["image"].mean() + self.first
+        self.mean = self.dataset.batch(torch.arange(self.count))["image"].mean() + doubled(self.first)
 
     def after_step(self, trainer, metrics):
         batch = self.dataset.batch(torch.arange(self.count))
@@ -114,6 +118,7 @@ DRAWING: dict[str, tuple[str, str, str]] = {
     "when it is made": ("generator=generator)", ")", "torch.randn"),
     "by a generator that is everybody's": ("torch.Generator()", "torch.default_generator", "manual_seed"),
     "when it is asked": ('{"image": self.images[indices]}', '{"image": torch.rand(2, 6)}', "dataset.batch"),
+    "by a function beside it": ("return 2 * value", "return value * torch.rand(())", "calls doubled"),
     "by something that it was given": ("self.images[indices]}", "self.noise(indices)}", "dataset.batch"),
 }
 
