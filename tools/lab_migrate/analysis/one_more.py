@@ -32,9 +32,8 @@ def one_step_more(loop: TrainingLoop) -> Iterator[tuple[ast.AST, str]]:
 
 def _bounds(loop: TrainingLoop) -> Iterator[tuple[str, ast.Compare, bool]]:
     """Comparisons of a counter with a named bound: the header of a `while`, and conditions of a `break`."""
-    for node in [loop.node, *loop.around]:
-        if isinstance(node, ast.While) and isinstance(node.test, ast.Compare) and node is loop.node:
-            yield from _named(node.test, breaks=False)
+    if isinstance(loop.node, ast.While):
+        yield from _named(loop.node.test, breaks=False)
     for node in loop.node.body:
         if isinstance(node, ast.If) and any(isinstance(one, ast.Break) for one in node.body):
             yield from _named(node.test, breaks=True)
@@ -73,7 +72,7 @@ def _counter(loop: TrainingLoop, test: ast.Compare) -> tuple[str | None, int, in
 
 def _count(test: type[ast.cmpop], first: int, increment: int, check: int, step: int, breaks: bool) -> int:
     """How many steps the bound lets through; lines tell what comes first in an iteration."""
-    compare = _TESTS[test]  # type: ignore[index]
+    compare = _TESTS[test]
     value, steps = first, 0
     while steps < 4 * _BOUND:
         if not breaks and not compare(value, _BOUND):
