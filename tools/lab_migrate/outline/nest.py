@@ -17,6 +17,7 @@ from lab_migrate.analysis.calls import Call, CallGraph
 from lab_migrate.analysis.loops import TrainingLoop
 from lab_migrate.analysis.symbols import Function, dotted, own_nodes
 from lab_migrate.convert.rule import Rule
+from lab_migrate.outline.handed_on import hands_objects_on
 from lab_migrate.outline.refusals import refusals
 from lab_migrate.outline.runs import trains_anew
 
@@ -98,9 +99,12 @@ class _Nest:
             self.made.loops[id(loop)] = (function, loop, is_root or (known[2] if known else False))
 
     def _chains(
-        self, function: Function, depth: int, seen: set[int]
+        self, function: Function, depth: int, seen: set[int], inside: bool = False
     ) -> list[list[tuple[Function, Call, list[ast.For | ast.While]]]]:
-        """Ways up from a function to the loops elsewhere that call it; empty where it should run its own `fit`."""
+        """Ways up from a function to the loops elsewhere that call it; empty where it should run its own `fit`.
+
+        `inside` a loop that calls, a further one is part of the training unless its iterations hand objects on.
+        """
         if depth >= MAX_CALLS or not _can_be_generator(function):
             return []
         found = []
@@ -110,10 +114,13 @@ class _Nest:
                 continue
             every = _around(caller, call.node)
             around = _usable(caller, every, self.rules)
+            if inside:
+                handed = [hands_objects_on(caller, loop, self.graph) for loop in around]
+                around = around[: handed.index(True)] if any(handed) else around
             if every and not around:
                 continue
             alone = len(around) < len(every)
-            further = [] if alone else self._chains(caller, depth + 1, seen | {id(caller)})
+            further = [] if alone else self._chains(caller, depth + 1, seen | {id(caller)}, inside or bool(around))
             if around and not further and _can_be_site(caller):
                 further = [[]]
             found += [[(caller, _to(call, function), list(around)), *chain] for chain in further]
