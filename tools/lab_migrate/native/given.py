@@ -18,7 +18,7 @@ from lab_migrate.native.draws import Draws
 from lab_migrate.native.labs import is_labs
 from lab_migrate.native.refused import NotNativeError
 
-__all__ = ["drawless_calls", "given_objects"]
+__all__ = ["drawless_calls", "given_objects", "objects_of"]
 
 #: What of Lab's a hook may be given: no making of it draws, and it is plain code in the native training.
 DATA_SETS = ("legacy_lab.data.digits.Digits", "legacy_lab.data.text.Text")
@@ -31,7 +31,7 @@ def given_objects(root: Path, hooks: list[Any], schema: Schema) -> Iterator[NotN
         owner = schema.builder_of(hook)
         if owner is None or is_labs(owner):
             continue
-        for one in _objects_of(hook, schema):
+        for one in objects_of(hook, schema):
             if is_labs(one):
                 why = None if one.target in DATA_SETS else "whose making may draw, or which stays with Lab"
             else:
@@ -94,9 +94,9 @@ def _assigned(node: ast.AST) -> Iterator[tuple[str, str]]:
             yield ast.unparse(target), ast.unparse(value)
 
 
-def _objects_of(value: Any, schema: Schema) -> Iterator[Builder]:
+def objects_of(value: Any, schema: Schema) -> Iterator[Builder]:
     """The builders of all that is made for an object, in it and in what that is given."""
-    for field in attrs.fields(type(value)):
+    for field in attrs.fields(type(value)) if attrs.has(type(value)) else ():
         yield from _made(getattr(value, field.name), schema)
 
 
@@ -112,4 +112,4 @@ def _made(value: Any, schema: Schema) -> Iterator[Builder]:
         builder = schema.builder_of(value)
         if builder is not None:
             yield builder
-        yield from _objects_of(value, schema)
+        yield from objects_of(value, schema)

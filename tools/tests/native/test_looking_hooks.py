@@ -131,3 +131,30 @@ def test_data_that_may_draw_is_refused(native: Any, name: str) -> None:
     conversion = native.converted(*GIVEN)
     assert any(one.code == "LM405" and said in one.message for one in conversion.findings), conversion.findings
     assert not conversion.changes
+
+
+AROUND = '''
+import gin
+
+
+@gin.configurable
+class Around:
+    """Digits as the training's points."""
+
+    def __init__(self, inner):
+        self.inner = inner
+
+    def __len__(self):
+        return len(self.inner) // 9
+
+    def batch(self, indices):
+        digits = self.inner.batch(indices * 9)
+        return {"image": digits["image"][:, 0, 3, :6], "label": digits["label"] % 3}
+'''
+
+
+def test_data_of_the_projects_may_be_given_labs(native: Any) -> None:
+    """It asks that for batches, as a DataLoader would not: the native training failed."""
+    native.more["around.py"] = AROUND
+    with native.registered("around"):
+        native.identical("train/Loader.dataset = @Around()", "Around.inner = @Digits()")

@@ -7,6 +7,7 @@ from typing import Any
 import attrs
 
 from lab_migrate.native.expressions import Expressions
+from lab_migrate.native.given import objects_of
 from lab_migrate.native.labs import is_labs
 from lab_migrate.native.lift import Lifted, lift
 from lab_migrate.native.refused import NotNativeError
@@ -68,10 +69,17 @@ def data(sheet: Sheet, several: str | None) -> Dealt:
 
 
 def _all_indexed(sheet: Sheet) -> bool:
-    """Whether only a DataLoader asks datasets of Lab's for batches; other loaders and hooks call their `batch`."""
+    """Whether only a DataLoader asks datasets of Lab's for batches; other loaders, hooks and datasets call `batch`."""
     made = [getattr(given, "config", given) for given in (sheet.trainer.loader, sheet.trainer.eval_loader)]
-    builders = [sheet.schema.builder_of(loader) for loader in made if loader is not None]
-    return not sheet.given and all(one is not None and one.target == LOADER for one in builders)
+    for loader in made:
+        builder = sheet.schema.builder_of(loader) if loader is not None else None
+        if loader is None:
+            continue
+        if builder is None or builder.target != LOADER:
+            return False
+        if any(is_labs(one) for one in objects_of(loader.dataset, sheet.schema)):
+            return False
+    return not sheet.given
 
 
 def _made_all_the_same(sheet: Sheet, spelled: Expressions) -> list[str]:
