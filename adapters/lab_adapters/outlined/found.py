@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import attrs
+import numpy as np
 import torch
 from torch.utils._pytree import tree_leaves
 
 from lab_adapters.outlined.arguments import Arguments
+from lab_adapters.outlined.forms import PLAIN
 from lab_adapters.outlined.kinds import entries_of
 from lab_adapters.outlined.names import is_foreign, is_own_function, used_by
 
@@ -21,6 +23,7 @@ NEAR = 3
 MOST = 20_000
 #: A container with more entries holds data, not roles.
 LARGEST = 64
+_LEADS_NOWHERE = (type, types.ModuleType, torch.Tensor, np.ndarray, np.generic, *PLAIN)
 #: What a module keeps of itself.
 _OF_MODULES = frozenset(vars(torch.nn.Module()))
 
@@ -109,7 +112,8 @@ class _Search:
 
     def later(self, path: str, value: Any, far: int) -> None:
         """Look at it after what is nearer."""
-        self._next.append((path, value, far))
+        if not isinstance(value, _LEADS_NOWHERE) and id(value) not in self._seen:
+            self._next.append((path, value, far))
 
     def into(self, found: Found) -> _Search:
         """One that fills another list, and passes by what this one has seen."""
@@ -119,8 +123,7 @@ class _Search:
         """Until nothing is left, or far too much was looked at."""
         while self._next:
             path, value, far = self._next.popleft()
-            nowhere = isinstance(value, type | types.ModuleType | torch.Tensor | str | int)
-            if not nowhere and id(value) not in self._seen and (far <= NEAR or len(self._seen) < MOST):
+            if id(value) not in self._seen and (far <= NEAR or len(self._seen) < MOST):
                 self._seen.add(id(value))
                 self._visit(path, value, far)
 
