@@ -107,8 +107,8 @@ class _Reader:
 
     def _value(self, name: str, key: str, values: list[ast.expr]) -> None:
         """A name or attribute that the loop gives other values."""
-        later = self.base.function.assigned.get(name, [])
-        if values and all(map(_is_plain, values)) and not any(self._is_model(value) for value in later):
+        later = self._made(name)
+        if values and all(map(_is_plain, values)) and not any(self._is_object(value) for value in later):
             key = self._key(key)
             self.found.values[key] = self._text(name)
             if self._knows_numpy and any(map(_is_float, values)):
@@ -140,7 +140,16 @@ class _Reader:
         """A list or dictionary that comes from outside and that the loop fills; it is shared with what reads it."""
         if not name or ":" in name or name in self.seen or name in self.places.names.carried:
             return
-        if any(isinstance(value, ast.List | ast.Dict | ast.Set) for value in self._made(name)):
+        made = self._made(name)
+        again = {id(node) for node in ast.walk(self.nest.epochs)}
+        cls = self.base.function.cls
+        if cls is not None and name.startswith("self."):
+            owners = cls.attributes.get(name.removeprefix("self."), [])
+            again |= {id(value) for owner, value in owners if owner.name != "__init__"}
+        # One that each epoch begins anew is none that outlives it.
+        if any(id(value) in again for value in made):
+            return
+        if any(isinstance(value, ast.List | ast.Dict | ast.Set) for value in made):
             self.seen.add(name)
             self.found.lost.append(name)
 
@@ -186,11 +195,18 @@ class _Reader:
     def _copies_model(self, call: ast.Call) -> bool:
         return any(self.base.canonical(node) in self.roles.models for node in ast.walk(call) if dotted(node))
 
-    def _is_model(self, value: ast.expr) -> bool:
-        return self.base.canonical(value) in self.roles.models or (
-            isinstance(value, ast.Call) and dotted(value.func).endswith("deepcopy")
-            and any(self.base.canonical(arg) in self.roles.models for arg in value.args)
-        )  # fmt: skip
+    def _is_object(self, value: ast.expr) -> bool:
+        """A model, a copy of one, an iterator or an object of the project's: none that a checkpoint holds."""
+        if self.base.canonical(value) in self.roles.models:
+            return True
+        if not isinstance(value, ast.Call):
+            return False
+        copied = dotted(value.func).endswith("deepcopy")
+        return (
+            dotted(value.func) in ("iter", "open")
+            or (copied and any(self.base.canonical(arg) in self.roles.models for arg in value.args))
+            or bool(self.graph.types(self.base.function, value))
+        )
 
     def _made(self, name: str) -> list[ast.expr]:
         cls, attribute = self.base.function.cls, name.removeprefix("self.")

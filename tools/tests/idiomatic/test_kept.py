@@ -99,7 +99,9 @@ for epoch in range(3):
         if (i + 1) % 4 == 0:
             optimizer.step()
             optimizer.zero_grad()
-    history.append(loss.item())
+    parts = []
+    parts.append(loss.item())
+    history.append(sum(parts))
     if stop.ask():
         break
 """)
@@ -130,3 +132,34 @@ for number in range(3):
     ).text
     assert 'checkpoint["epoch_"] = self.epoch' in text
     assert 'checkpoint["loops_"] = self.loops' in text
+
+
+def test_a_model_under_a_name_that_was_none_is_said() -> None:
+    """A whole module is nothing that torch loads with `weights_only=True`."""
+    after = rewritten(
+        program("""\
+import copy
+
+def main():
+    model = Net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    loader = DataLoader(data, batch_size=4, shuffle=True)
+    best_model, best = None, 1e9
+    for epoch in range(3):
+        for x, y in loader:
+            optimizer.zero_grad()
+            loss = F.cross_entropy(model(x), y)
+            loss.backward()
+            optimizer.step()
+        if loss.item() < best:
+            best = loss.item()
+            best_model = copy.deepcopy(model)
+    print(best_model is None)
+
+
+main()
+""")
+    )
+    assert any("do not hold best_model:" in message for message in after.messages), after.messages
+    assert 'checkpoint["best_model"]' not in after.text
+    assert 'checkpoint["best"] = self.best' in after.text
