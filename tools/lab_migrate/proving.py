@@ -122,7 +122,9 @@ def prove(
 
     Raises `UsageError` where the project cannot be converted whole, has no such entry, or where a run fails.
     """
-    conversion = _whole(convert_project(project, level, entry=entry if level == "L3" else None))
+    conversion = convert_project(project, level, entry=entry if level == "L3" else None)
+    # What the script's arguments bind is in what the legacy run says it was configured with.
+    conversion = conversion if level == "L3" and _lacks_arguments(conversion) else _whole(conversion)
     if not (project / entry).is_file():
         raise UsageError(f"{project / entry}: no such script; name the one that trains with --entry")
     runs = Runs(project, work, conversion, entry, tuple(arguments), plant)
@@ -143,6 +145,11 @@ def prove(
     if rungs is not None:
         proof = attrs.evolve(proof, verdict=climb(verdict, legacy, rungs, runs.record, say))
     return proof
+
+
+def _lacks_arguments(conversion: Conversion) -> bool:
+    by_hand = [one for one in conversion.findings if one.status in (Status.MANUAL, Status.UNSUPPORTED)]
+    return bool(by_hand) and all(one.next_step.startswith("the script binds it: ") for one in by_hand)
 
 
 def _whole(conversion: Conversion) -> Conversion:

@@ -115,7 +115,7 @@ def read_training(
         trainer = typed(document)
     except ConfigErrors as error:
         findings = [*unread, *script.findings, *legacy_imports(files, script.path)]
-        findings += [_problem(root, name, problem) for problem in error.problems]
+        findings += [_with_binding(_problem(root, name, problem), problem, script) for problem in error.problems]
         return Training(script, own or source, None, None, tuple(sorted(findings)))
     stepper = "Plain" if trainer.stepper is None else type(trainer.stepper).__name__
     trainer, idle = without_closure(trainer, document.schema)
@@ -244,6 +244,17 @@ def _problem(root: Path, config: str, problem: Any) -> Finding:
         "LM405", f"{problem.path or 'config'}: {problem.message}", "correct the config", problem.place
     )
     return error.finding(root, config)
+
+
+def _with_binding(finding: Finding, problem: Any, script: Entry) -> Finding:
+    """A setting that the config lacks since the script binds it by its arguments has another next step."""
+    last = problem.path.rpartition(".")[2]
+    named = [one for one in script.binds if one.rpartition(".")[2] == last]
+    if problem.kind != "missing" or not named:
+        return finding
+    return attrs.evolve(
+        finding, next_step=f"the script binds it: give the value that your runs have with --bind '{named[0]} = …'"
+    )
 
 
 def _title(config: Path) -> str:

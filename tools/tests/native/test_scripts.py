@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from lab_migrate.convert import convert_project
+from lab_migrate.native.project import convert_native
 
 from .conftest import TRAIN
 
@@ -102,3 +103,14 @@ def test_modules_that_do_something_when_they_are_imported_are_imported_still(nat
     assert [line.split()[1] for line in script.splitlines() if "isort: skip" in line] == [
         "second", "first", "fourth.other",
     ]  # fmt: skip
+
+
+def test_a_setting_that_only_the_scripts_arguments_have_is_asked_for(native: Any) -> None:
+    """The config lacks it, and is right; with --bind it converts."""
+    train = TRAIN.replace('load_config("blobs.gin")', 'load_config("blobs.gin", [f"Trainer.steps = {9}"])')
+    root = native.project(train=train)
+    config = (root / "blobs.gin").read_text()
+    (root / "blobs.gin").write_text(config.replace("Trainer.steps = 9\n", ""))
+    findings = convert_project(root, "L3").findings
+    assert any(one.code == "LM405" and "--bind 'Trainer.steps = …'" in one.next_step for one in findings), findings
+    assert not convert_native(root, bindings=["Trainer.steps = 9"]).needs_hand
