@@ -85,3 +85,29 @@ def test_an_object_at_the_end_of_a_long_way_is_looked_into_by_a_short_one(checkp
     whole = checkpoint.written_at(3, run)
     assert checkpoint.resumed(run) == whole
     assert len(set(whole)) == 6
+
+
+@pytest.mark.parametrize("kind", [list, dict])
+def test_a_hundred_clients_resume_bitwise(checkpoint: Any, kind: Any) -> None:
+    """Each with a model and an optimizer of its own, in one large container."""
+
+    def run() -> list[str]:
+        torch.manual_seed(0)
+        policies = [Policy() for _ in range(100)]
+        server = Holder(dict(enumerate(policies)) if kind is dict else policies)
+
+        def training_step(number: int) -> None:
+            for client in range(100):
+                policy = server.one[client]
+                loss = policy(torch.ones(1, 2)).square().sum()
+                policy.optimizer.zero_grad()
+                loss.backward()
+                policy.optimizer.step()
+                said.append(loss.item().hex())
+
+        said: list[str] = []
+        outlined.fit(training_step, range(4))
+        return said
+
+    whole = checkpoint.written_at(2, run)
+    assert checkpoint.resumed(run) == whole

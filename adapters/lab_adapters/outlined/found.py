@@ -21,8 +21,10 @@ from lab_adapters.outlined.names import is_foreign, is_own_function, used_by
 NEAR = 3
 #: How many objects are looked at, at most.
 MOST = 20_000
-#: A container with more entries holds data, not roles.
-LARGEST = 64
+#: A container with more entries holds data rather than roles: it is looked into when all else has been.
+LARGE = 64
+#: One with more is not.
+LARGEST = 10_000
 _LEADS_NOWHERE = (type, types.ModuleType, torch.Tensor, np.ndarray, np.generic, *PLAIN)
 #: What a module keeps of itself.
 _OF_MODULES = frozenset(vars(torch.nn.Module()))
@@ -73,6 +75,8 @@ def find(*scopes: dict[str, Any]) -> Found:
             search.later(name, value, 0)
         search.go()
     _visit_holders(search)
+    search.into_large()
+    _visit_holders(search)
     return search.found
 
 
@@ -109,6 +113,7 @@ class _Search:
     found: Found
     _seen: set[int] = attrs.field(factory=set)
     _next: deque[tuple[str, Any, int]] = attrs.field(factory=deque)
+    _large: deque[tuple[str, Any, int]] = attrs.field(factory=deque)
 
     def later(self, path: str, value: Any, far: int) -> None:
         """Look at it after what is nearer."""
@@ -117,7 +122,7 @@ class _Search:
 
     def into(self, found: Found) -> _Search:
         """One that fills another list, and passes by what this one has seen."""
-        return _Search(found, self._seen)
+        return _Search(found, self._seen, large=self._large)
 
     def go(self) -> None:
         """Until nothing is left, or far too much was looked at."""
@@ -126,6 +131,14 @@ class _Search:
             if id(value) not in self._seen and (far <= NEAR or len(self._seen) < MOST):
                 self._seen.add(id(value))
                 self._visit(path, value, far)
+
+    def into_large(self) -> None:
+        """Into containers of many entries: a hundred clients, each with its model and optimizer, say."""
+        while self._large:
+            path, value, far = self._large.popleft()
+            for name, inner in _parts(value):
+                self.later(f"{path}{name}", inner, far + 1)
+            self.go()
 
     def _visit(self, path: str, value: Any, far: int) -> None:
         found = self.found
@@ -144,6 +157,8 @@ class _Search:
             found.optimizers[_free(path, found.optimizers)] = value
         elif all(callable(getattr(type(value), name, None)) for name in ("state_dict", "load_state_dict")):
             found.others[_free(path, found.others)] = value
+        elif isinstance(value, dict | list | tuple) and len(value) > LARGE:
+            self._large.append((path, value, far))
         # Far from the loop, what libraries and Python's own modules hold is their business.
         elif far < NEAR or isinstance(value, dict | list | tuple) or not is_foreign(value):
             for name, inner in _parts(value):
