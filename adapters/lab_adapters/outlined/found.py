@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import types
 from collections import deque
 from collections.abc import Iterator
@@ -14,8 +16,9 @@ from torch.utils._pytree import tree_leaves
 
 from lab_adapters.outlined.arguments import Arguments
 from lab_adapters.outlined.forms import PLAIN
+from lab_adapters.outlined.instances import slots_of
 from lab_adapters.outlined.kinds import entries_of
-from lab_adapters.outlined.names import is_foreign, is_own_function, used_by
+from lab_adapters.outlined.names import is_foreign, is_own_class, is_own_function, used_by
 
 #: How far from the loop's names attributes, lists and dicts are followed in any case, also those of libraries.
 NEAR = 3
@@ -25,7 +28,9 @@ MOST = 20_000
 LARGE = 64
 #: One with more is not.
 LARGEST = 10_000
-_LEADS_NOWHERE = (type, types.ModuleType, torch.Tensor, np.ndarray, np.generic, *PLAIN)
+_LEADS_NOWHERE = (types.ModuleType, torch.Tensor, np.ndarray, np.generic, *PLAIN)
+_CONTAINERS = (dict, list, tuple, deque, types.MappingProxyType)
+_HOLDERS = (*_CONTAINERS, set, frozenset, functools.partial, types.MethodType, type)
 #: What a module keeps of itself.
 _OF_MODULES = frozenset(vars(torch.nn.Module()))
 
@@ -145,7 +150,12 @@ class _Search:
         if isinstance(value, types.FunctionType):
             # A function that the loop calls knows objects that the loop itself never names.
             if not _is_foreign(value) and (far < NEAR or is_own_function(value)):
-                for name, inner in sorted(scope_of(value).items()):
+                given: dict[Any, Any] = {
+                    **dict(enumerate(value.__defaults__ or ())),
+                    **(value.__kwdefaults__ or {}),
+                    **vars(value),
+                }
+                for name, inner in (*sorted(scope_of(value).items()), *given.items()):
                     self.later(f"{path}.{name}", inner, far + 1)
         elif isinstance(value, torch.nn.Module):
             found.modules[_free(path, found.modules)] = value
@@ -157,10 +167,10 @@ class _Search:
             found.optimizers[_free(path, found.optimizers)] = value
         elif all(callable(getattr(type(value), name, None)) for name in ("state_dict", "load_state_dict")):
             found.others[_free(path, found.others)] = value
-        elif isinstance(value, dict | list | tuple) and len(value) > LARGE:
+        elif isinstance(value, _CONTAINERS) and len(value) > LARGE:
             self._large.append((path, value, far))
         # Far from the loop, what libraries and Python's own modules hold is their business.
-        elif far < NEAR or isinstance(value, dict | list | tuple) or not is_foreign(value):
+        elif far < NEAR or isinstance(value, _HOLDERS) or not is_foreign(value):
             for name, inner in _parts(value):
                 self.later(f"{path}{name}", inner, far + 1)
 
@@ -231,19 +241,27 @@ def _free(path: str, taken: dict[str, Any]) -> str:
 
 
 def _parts(value: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, dict):
+    """What it holds, by what its path goes on with. Of a set of several nothing, since nobody knows their order."""
+    if isinstance(value, types.MethodType | functools.partial):
+        names = ("__self__", "__func__") if isinstance(value, types.MethodType) else ("func", "args", "keywords")
+        yield from ((f".{name}", getattr(value, name)) for name in names)
+    elif isinstance(value, dict | types.MappingProxyType):
         if len(value) <= LARGEST:
-            yield from ((f"[{key_name(key, at)}]", inner) for at, (key, inner) in enumerate(entries_of(value)))
-    elif isinstance(value, list | tuple):
+            entries = entries_of(value if isinstance(value, dict) else dict(value))
+            yield from ((f"[{key_name(key, at)}]", inner) for at, (key, inner) in enumerate(entries))
+    elif isinstance(value, list | tuple | deque) or (isinstance(value, set | frozenset) and len(value) == 1):
         if len(value) <= LARGEST:
             yield from ((f"[{index}]", inner) for index, inner in enumerate(value))
+    elif isinstance(value, type):
+        if is_own_class(value):
+            own = {name: inner for name, inner in vars(value).items() if not isinstance(inner, types.FunctionType)}
+            yield from ((f".{name}", inner) for name, inner in own.items() if not name.startswith("__"))
     elif not _is_foreign(type(value)):
-        # The instance's own dictionary: reading attributes could run a property.
-        try:
+        # The instance's own dictionary and slots: reading attributes could run a property.
+        with contextlib.suppress(AttributeError):
             own = object.__getattribute__(value, "__dict__")
-        except AttributeError:
-            return
-        yield from ((f".{name}", inner) for name, inner in list(own.items()))
+            yield from ((f".{name}", inner) for name, inner in list(own.items()))
+        yield from ((f".{name}", inner) for name, inner in slots_of(value).items())
 
 
 def _is_foreign(kind: Any) -> bool:
