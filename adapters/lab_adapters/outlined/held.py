@@ -44,7 +44,7 @@ def held_by(bodies: list[Any], carried: Carried, also: Collection[str] = ()) -> 
 
     packing = Packing(
         objects={id(one): path for path, one in reversed(walk.owners.items())},
-        was_there=functools.partial(_is_data, carried),
+        was_there=functools.partial(_is_told_by_its_path, carried),
         stands_at=functools.partial(walk.containers.path_of, has_changed=has_changed),
     )
     held = {}
@@ -149,8 +149,10 @@ def is_small(value: Any) -> bool:
     return all(count <= LARGEST and _is_small(leaf) for count, leaf in enumerate(leaves_of(value), 1))
 
 
-def _is_data(carried: Carried, value: Any) -> bool:
-    """A data set of torch's, or a loader of one that was not there before: of these it is kept which one it is."""
+def _is_told_by_its_path(carried: Carried, value: Any) -> bool:
+    """An object that was there before, a data set of torch's, or a loader of one that was not: kept is which one."""
+    if carried.was_there(value):
+        return True
     if isinstance(value, DataLoader):
         return not carried.was_there(value.dataset)
     return isinstance(value, Dataset) and holds_what_is_given(type(value))

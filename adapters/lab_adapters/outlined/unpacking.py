@@ -112,7 +112,7 @@ class Unpacking:
         if kind == "file":
             return put_place(target, value)
         if kind == "lost":
-            lost(name, value)
+            lost(name or self._name, value)
             return target
         if kind == "numpy scalar":
             return np.dtype(packed["dtype"]).type(value)
@@ -182,7 +182,7 @@ class Unpacking:
         if isinstance(target, Replayed):
             target.pass_over(state, name)
         else:
-            lost(name, "the training itself made this iterator")
+            lost(name or self._name, "the training itself made this iterator")
         return target
 
     def _container(self, packed: dict[str, Any], target: Any) -> Any:

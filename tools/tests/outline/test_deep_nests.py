@@ -155,6 +155,35 @@ PROGRAMS = {
 
         Trainer().fit()
     """,
+    "a loader that keeps its iterator, handed to a method of its own": """
+        import torch
+        from torch import nn
+        from torch.utils.data import DataLoader, TensorDataset
+
+        class Saveable(DataLoader):
+            def __iter__(self):
+                self.iterator = super().__iter__()
+                return self.iterator
+
+        class Brain:
+            def __init__(self):
+                self.model = nn.Linear(3, 1)
+                self.optimizer = torch.optim.SGD(self.model.parameters(), 0.1)
+
+            def train(self, loader):
+                for (x,) in loader:
+                    self.model(x).pow(2).mean().backward()
+                    self.optimizer.step()
+                    self.optimizer.zero_grad()
+
+            def fit(self, epochs, data):
+                loader = Saveable(data, batch_size=3, shuffle=True)
+                for epoch in epochs:
+                    self.train(loader=loader)
+
+        torch.manual_seed(0)
+        Brain().fit(range(3), TensorDataset(torch.randn(8, 3)))
+    """,
     "seeds, each with an agent and a world of its own, whose episodes end by themselves": """
         import torch
         from torch import nn
