@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-__all__ = ["GENERATORS", "generator_state", "put_generator"]
+__all__ = ["GENERATORS", "generator_like", "generator_state", "put_generator"]
 
 GENERATORS = (
     torch.Generator, random.Random, np.random.RandomState, np.random.Generator, np.random.BitGenerator,
@@ -51,6 +51,24 @@ def put_generator(target: Any, state: Any) -> Any:
         bits.state = {name: value for name, value in state.items() if name != "spawned"}
         _spawn(getattr(bits, "seed_seq", None), state.get("spawned", 0))
     return target
+
+
+def generator_like(target: Any, name: str, state: Any) -> Any:
+    """The target, if it is a generator, else a new one of the named class, for this state; None for the system's."""
+    if isinstance(target, GENERATORS):
+        return target
+    if name == "torch._C.Generator":
+        return torch.Generator()
+    if name == "random.Random":
+        return random.Random()
+    if name == "numpy.random.mtrand.RandomState":
+        return np.random.RandomState()
+    bits = (
+        getattr(np.random, state["bit_generator"])() if isinstance(state, dict) and "bit_generator" in state else None
+    )
+    if bits is None:
+        return None
+    return np.random.Generator(bits) if name.endswith(".Generator") else bits
 
 
 def _bits(value: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import io
 import warnings
 from collections import defaultdict, deque
 from collections.abc import Mapping
@@ -19,7 +20,7 @@ from lab_adapters.outlined.forms import FORMS, in_place
 from lab_adapters.outlined.instances import attributes_of, named, put_attributes
 from lab_adapters.outlined.iterators import Replayed, lost, replay
 from lab_adapters.outlined.kinds import FACTORIES, container_kind, filled, name_of
-from lab_adapters.outlined.own_generators import put_generator
+from lab_adapters.outlined.own_generators import generator_like, put_generator
 from lab_adapters.outlined.packing import MISSING
 from lab_adapters.outlined.state_dicts import at_home
 from lab_adapters.outlined.tensors import tensor_of
@@ -106,11 +107,12 @@ class Unpacking:
             self._views.setdefault(value, []).append(made)
             return made
         if kind == "generator":
-            return put_generator(target, value)
+            there = generator_like(target, packed.get("class", ""), value)
+            return put_generator(there, value) if there is not None else self._missed("a generator", target)
         if kind == "iterator":
             return self._iterator(packed, target, name)
         if kind == "file":
-            return put_place(target, value)
+            return put_place(target, value) if isinstance(target, io.IOBase) else self._missed("a file", target)
         if kind == "lost":
             lost(name or self._name, value)
             return target
@@ -131,6 +133,11 @@ class Unpacking:
         if kind in FORMS:
             return self._form(packed, target)
         return self._object(packed, target) if kind == "object" else self._container(packed, target)
+
+    def _missed(self, what: str, target: Any) -> Any:
+        """What the training has opened or made, and this run has not."""
+        self._left.append(what)
+        return target
 
     def _form(self, packed: dict[str, Any], target: Any) -> Any:
         if packed["kind"] == "enum" and name_of(type(target)) != packed["class"]:
