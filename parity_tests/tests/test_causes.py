@@ -239,6 +239,29 @@ def test_the_decay_of_a_target_is_told_where_another_optimizer_steps_between(tmp
     assert "keeps 0.8 of its old value after step 0 instead of 0.9" in found.sentence
 
 
+def test_another_optimizers_turn_is_no_lost_state(tmp_path: Path) -> None:
+    """Where a critic has stepped twice, its state is there; the generator's, which begins, is none that was lost."""
+
+    def adversaries(path: Path, turns: int) -> Path:
+        torch.manual_seed(0)
+        maker, judge = nn.Linear(2, 3), nn.Linear(3, 1)
+        mine, other = (torch.optim.Adam(part.parameters(), lr=0.1) for part in (judge, maker))
+        with lab_parity.record(path, capture=range(6)):
+            for _ in range(2):
+                for _ in range(turns):
+                    mine.zero_grad()
+                    judge(maker(torch.randn(4, 2)).detach()).mean().backward()
+                    mine.step()
+                other.zero_grad()
+                judge(maker(torch.randn(4, 2))).mean().backward()
+                other.step()
+        return path
+
+    found = lab_parity.diagnose(adversaries(tmp_path / "a", 2), adversaries(tmp_path / "b", 1))
+    assert found is not None
+    assert found.name == "turns"
+
+
 def test_weights_that_are_tied_no_more_are_told_of_an_update_by_hand(tmp_path: Path) -> None:
     """Whose settings nobody knows."""
 

@@ -13,7 +13,7 @@ PHASES = ("optimizer",)
 
 def find(scene: Scene) -> Iterator[Cause]:
     """Read from the captured state before the update: an optimizer that was made anew has none."""
-    if not scene.captured or scene.settings:
+    if not scene.captured or scene.settings or _is_anothers(scene):
         return
     for mine, other, said in (
         (scene.legacy, scene.migrated, "The migrated optimizer begins this step without the state that the legacy one"),
@@ -32,6 +32,14 @@ def find(scene: Scene) -> Iterator[Cause]:
                 affected=tuple(lost),
                 evidence=("the state before the update, captured on both sides",),
             )
+
+
+def _is_anothers(scene: Scene) -> bool:
+    """Whether another optimizer steps than on the other side, which has a state of its own."""
+    labels = {
+        past.optimizer for run in (scene.legacy, scene.migrated) for past in run.history.steps[scene.first.step :][:1]
+    }
+    return len(labels) > 1
 
 
 def _state(run: Run, moment: str) -> dict[str, list[str]]:
