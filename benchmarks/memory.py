@@ -150,9 +150,9 @@ INTRODUCTION = """`python benchmarks/memory.py --write` wrote this. Peak residen
 Lab's Adam and EMA, under Lab's trainer and, relative to it, under the drop-in (watched: progress bar, CSV logger).
 Checkpoints are Lab's own on the one side, ModelCheckpoint's on the other. Median of the processes.
 
-Measured with nothing installed but lab-migrate and what it needs. Lightning's import of torchmetrics also imports
-transformers and others where they are installed, which takes some 90 MiB more, whatever is trained. A part of what
-Lightning imports (torch's dynamo, 70 MiB) Lab's run imports later, with its first optimizer."""
+Measured with nothing installed but lab-migrate and what it needs. What the drop-in takes more is what Lightning imports,
+whatever is trained: most of it is scipy, by way of torchmetrics, and transformers would be 30 MiB more, where it is
+installed. Torch's dynamo (70 MiB) both import."""
 
 
 if __name__ == "__main__":
