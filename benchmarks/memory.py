@@ -150,8 +150,8 @@ INTRODUCTION = """`python benchmarks/memory.py --write` wrote this. Peak residen
 Lab's Adam and EMA, under Lab's trainer and, relative to it, under the drop-in (watched: progress bar, CSV logger).
 Checkpoints are Lab's own on the one side, ModelCheckpoint's on the other. Median of the processes.
 
-Measured with nothing installed but lab-migrate and what it needs. What the drop-in takes more is what Lightning imports,
-whatever is trained: most of it is scipy, by way of torchmetrics, and transformers would be 30 MiB more, where it is
+Measured with nothing installed but lab-migrate and what it needs. What the drop-in takes more is what Lightning
+imports, whatever is trained: 70 MiB are torchmetrics with scipy, and 30 more would be transformers, where it is
 installed. Torch's dynamo (70 MiB) both import."""
 
 
