@@ -13,12 +13,11 @@ from typing import Any
 import attrs
 
 from lab_bridge.config.schema import Builder, Schema
-from lab_bridge.config.structure import Deferred
 from lab_migrate.native.draws import Draws
 from lab_migrate.native.labs import is_labs
 from lab_migrate.native.refused import NotNativeError
 
-__all__ = ["drawless_calls", "given_objects", "objects_of"]
+__all__ = ["builders_in", "drawless_calls", "given_objects", "objects_of"]
 
 #: What of Lab's a hook may be given: no making of it draws, and it is plain code in the native training.
 DATA_SETS = ("legacy_lab.data.digits.Digits", "legacy_lab.data.text.Text")
@@ -97,17 +96,16 @@ def _assigned(node: ast.AST) -> Iterator[tuple[str, str]]:
 def objects_of(value: Any, schema: Schema) -> Iterator[Builder]:
     """The builders of all that is made for an object, in it and in what that is given."""
     for field in attrs.fields(type(value)) if attrs.has(type(value)) else ():
-        yield from _made(getattr(value, field.name), schema)
+        yield from builders_in(getattr(value, field.name), schema)
 
 
-def _made(value: Any, schema: Schema) -> Iterator[Builder]:
-    if isinstance(value, Deferred):
-        value = value.config
-    if isinstance(value, dict):
+def builders_in(value: Any, schema: Schema) -> Iterator[Builder]:
+    """The builders of a config's value, and of all that is made for it."""
+    if isinstance(value, Mapping):
         value = list(value.values())
     if isinstance(value, list | tuple):
         for one in value:
-            yield from _made(one, schema)
+            yield from builders_in(one, schema)
     elif attrs.has(type(value)):
         builder = schema.builder_of(value)
         if builder is not None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import attrs
-
-from lab_bridge.config.schema import Builder, Schema
+from lab_bridge.config.schema import Schema
 from lab_migrate.native.draws import Draws
+from lab_migrate.native.given import builders_in
 from lab_migrate.native.labs import is_labs
 from lab_migrate.native.refused import NotNativeError
 from lab_migrate.native.schedules import timed_schedules
@@ -40,19 +39,5 @@ def moving_schedules(root: Path, trainer: Any, optimizers: list[Any], schema: Sc
 def is_made_early(root: Path, trainer: Any, schema: Schema) -> bool:
     """Whether the objective may draw when it is made: gin makes it before Lab's trainer sets the seed."""
     draws = Draws(root)
-    return any(draws.by(one.target, "__init__") is not None for one in _own(trainer.objective, schema))
-
-
-def _own(value: Any, schema: Schema) -> Iterator[Builder]:
-    """The project's own builders in a config."""
-    if isinstance(value, Mapping):
-        value = list(value.values())
-    if isinstance(value, list | tuple):
-        for one in value:
-            yield from _own(one, schema)
-    elif attrs.has(type(value)):
-        builder = schema.builder_of(value)
-        if builder is not None and not is_labs(builder):
-            yield builder
-        for field in attrs.fields(type(value)):
-            yield from _own(getattr(value, field.name), schema)
+    own = (one for one in builders_in(trainer.objective, schema) if not is_labs(one))
+    return any(draws.by(one.target, "__init__") is not None for one in own)
