@@ -53,12 +53,15 @@ def put_generator(target: Any, state: Any) -> Any:
     return target
 
 
-def generator_like(target: Any, name: str, state: Any) -> Any:
-    """The target, if it is a generator, else a new one of the named class, for this state; None for the system's."""
+def generator_like(target: Any, name: str, state: Any, device: str = "cpu") -> Any:
+    """The target, if it is a generator, else a new one of the named class, for this state; None for the system's.
+
+    `device` is where one of torch's draws: the states of different devices differ.
+    """
     if isinstance(target, GENERATORS):
         return target
     if name == "torch._C.Generator":
-        return torch.Generator()
+        return torch.Generator(device)
     if name == "random.Random":
         return random.Random()
     if name == "numpy.random.mtrand.RandomState":

@@ -109,7 +109,10 @@ class Packing:
             entries = [self._pack(one, None) for one in value.flat]
             return {"kind": "objects", "value": entries, "shape": list(value.shape)}
         if isinstance(value, GENERATORS):
-            return {"kind": "generator", "value": generator_state(value), "class": name_of(type(value))}
+            device = str(getattr(value, "device", "cpu"))
+            return {
+                "kind": "generator", "value": generator_state(value), "class": name_of(type(value)), "device": device,
+            }  # fmt: skip
         if isinstance(value, Replayed):
             return self._iterator(value)
         if isinstance(value, io.IOBase):

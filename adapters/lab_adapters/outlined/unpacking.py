@@ -107,7 +107,7 @@ class Unpacking:
             self._views.setdefault(value, []).append(made)
             return made
         if kind == "generator":
-            there = generator_like(target, packed.get("class", ""), value)
+            there = generator_like(target, packed.get("class", ""), value, packed.get("device", "cpu"))
             return put_generator(there, value) if there is not None else self._missed("a generator", target)
         if kind == "iterator":
             return self._iterator(packed, target, name)
