@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from collections import Counter
@@ -11,9 +12,11 @@ from typing import Any
 
 import pytest
 import typer
+from rich.console import Console
 
 from lab_migrate.cli import app
 from lab_migrate.commands.convert import objection_to
+from lab_migrate.commands.demo import _say_next
 from lab_parity import compare, read
 
 Make = Callable[[Mapping[str, str]], Path]
@@ -250,6 +253,23 @@ def test_scan_lists_loops_and_roles_without_running_anything(command: Command, p
     ran = command("scan", root, "--json")
     assert ran.exit_code == 0, ran.err
     assert any(use["role"] == "trainer" and use["line"] == 3 for use in json.loads(ran.out)["roles"])
+
+
+def test_the_demo_says_how_its_commands_are_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """`make demo` makes an environment that nobody has entered: what it prints next would be no command."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "activate").touch()
+    (tmp_path / "bin" / "lab-migrate").touch(mode=0o755)
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    said = {}
+    for path in ("/nowhere", str(tmp_path / "bin")):
+        monkeypatch.setenv("PATH", path)
+        out = Console(record=True, width=300, file=io.StringIO())
+        _say_next(out, tmp_path, ["char_model"], None)
+        said[path] = out.export_text()
+    first, second = said.values()
+    assert f"source {tmp_path}/bin/activate" in first
+    assert "activate" not in second
 
 
 @pytest.mark.parametrize("name", ["scan", "convert", "record", "compare", "parity", "run", "demo"])

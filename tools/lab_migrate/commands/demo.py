@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -99,8 +101,12 @@ def _one(out: Console, name: str, work: Path, steps: int, level: str, fault: str
 def _say_next(out: Console, folder: Path, chosen: Sequence[str], fault: str | None) -> None:
     first = folder / chosen[0]
     out.rule("Next", align="left")
+    activate = Path(sys.prefix, "bin", "activate")
+    if shutil.which("lab-migrate") is None and activate.is_file():
+        # As behind `make demo`, whose environment nobody has entered.
+        out.print(f"  first, once             source {activate}")
     out.print(f"  the migrated project    cd {first / 'migrated'} && python train.py")
     out.print(f"  the comparison again    lab-migrate compare {first / 'legacy.trace'} {first / 'migrated.trace'}")
     if fault is None:
         out.print("  a fault, and its trace  lab-migrate demo --plant lr")
-    out.print("  your own project        lab-migrate scan PROJECT, then lab-migrate parity PROJECT")
+    out.print("  your own project        lab-migrate scan PROJECT, which says what comes next")
