@@ -212,6 +212,7 @@ def native(
 ) -> Iterator[Native]:
     """A fresh project; what it imports is forgotten, but for its own blocks, which gin registers once."""
     monkeypatch.syspath_prepend(str(HERE))
+    gin.clear_config()  # which another test of this process may have locked
     importlib.import_module("native_project")
     importlib.import_module("native_optimizer")
     importlib.import_module("native_hooks")
