@@ -42,7 +42,7 @@ RANKS = """
     full = {name: value.full_tensor() for name, value in get_model_state_dict(model).items()}
     if dist.get_rank() == 0:
         torch.save(full, sys.argv[2])
-    dist.barrier()  # without it gloo aborts now and then where the other rank is gone first
+    dist.barrier()  # without it gloo aborts more often, where the other rank is gone first
     dist.destroy_process_group()
 """
 
@@ -54,13 +54,12 @@ def sharded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     script = folder / "ranks.py"
     script.write_text(dedent(RANKS))
     command = [sys.executable, "-W", "ignore", "-m", "torch.distributed.run", "--nproc_per_node", "2", "--standalone"]
-    done = subprocess.run(
-        [*command, str(script), str(folder / "dcp"), str(folder / "whole.pt")],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
+    command += [str(script), str(folder / "dcp"), str(folder / "whole.pt")]
+    for _ in range(3):  # gloo aborts a rank now and then, barrier or not (not in 24 runs under load, once in CI)
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if "SIGABRT" not in done.stderr:
+            break
+    assert done.returncode == 0, done.stderr[:2000] + done.stderr[-2000:]
     return folder / "dcp", folder / "whole.pt"
 
 
