@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
@@ -68,6 +69,28 @@ class StandIn(torch.optim.Optimizer):
         self.inner.load_state_dict(state_dict["inner"])
 
 
+class Averaging(torch.optim.Optimizer):
+    """Takes over its inner optimizer's groups and state, and was never made by torch (as public EMA, Lookahead)."""
+
+    def __init__(self, params: Any) -> None:
+        self.inner = torch.optim.Adam(params, lr=0.1)
+        self.param_groups, self.state = self.inner.param_groups, self.inner.state
+        self.slow: Any = defaultdict(dict)
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """The inner one's."""
+        self.inner.zero_grad(set_to_none)
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        """The inner one's, towards averages that lie in its state and in this one's."""
+        self.inner.step()
+        for parameter in self.param_groups[0]["params"]:
+            for state in (self.state[parameter], self.slow[parameter]):
+                state["average"] = (state.get("average", parameter) + parameter) / 2
+                parameter.copy_(state["average"])
+
+
 class Wrapping:
     """No optimizer of torch's; saves its count and forgets the optimizer inside."""
 
@@ -125,7 +148,7 @@ class Halves:
         self.slow = state["slow"]
 
 
-@pytest.mark.parametrize("kind", [Counting, Sharp, StandIn, Wrapping, Halves])
+@pytest.mark.parametrize("kind", [Counting, Sharp, StandIn, Averaging, Wrapping, Halves])
 def test_what_a_state_dict_leaves_out_is_resumed_too(checkpoint: Any, kind: Callable[[Any], Any]) -> None:
     """Counts, momentum of an inner optimizer, and groups that two of them share."""
 

@@ -18,6 +18,7 @@ from lab_adapters.outlined.arguments import Arguments
 from lab_adapters.outlined.forms import PLAIN
 from lab_adapters.outlined.instances import slots_of
 from lab_adapters.outlined.kinds import entries_of
+from lab_adapters.outlined.made import is_optimizer, saves_itself
 from lab_adapters.outlined.names import is_foreign, is_own_class, is_own_function, used_by
 
 #: How far from the loop's names attributes, lists and dicts are followed in any case, also those of libraries.
@@ -162,10 +163,9 @@ class _Search:
             self._visit_parts(path, value, far)
         elif isinstance(value, torch.utils.data.DataLoader):
             found.loaders[_free(path, found.loaders)] = value
-        # One that is of the class only in order to stand in for another, which it holds, was never made an optimizer.
-        elif isinstance(value, torch.optim.Optimizer) and hasattr(value, "param_groups"):
+        elif is_optimizer(value):
             found.optimizers[_free(path, found.optimizers)] = value
-        elif all(callable(getattr(type(value), name, None)) for name in ("state_dict", "load_state_dict")):
+        elif saves_itself(value):
             found.others[_free(path, found.others)] = value
         elif isinstance(value, _CONTAINERS) and len(value) > LARGE:
             self._large.append((path, value, far))

@@ -24,6 +24,7 @@ from lab_adapters.outlined.instances import slots_of
 from lab_adapters.outlined.iterators import Replayed, is_raw
 from lab_adapters.outlined.kinds import FED, LARGE, entries_of, is_builtin
 from lab_adapters.outlined.known import Known
+from lab_adapters.outlined.made import borrows, is_optimizer, saves_itself
 from lab_adapters.outlined.names import is_foreign, is_own_class, is_own_function, used_by
 from lab_adapters.outlined.own_generators import GENERATORS
 from lab_adapters.outlined.packing import MISSING
@@ -184,9 +185,9 @@ class Walk:
         elif isinstance(value, DataLoader):
             for name in ("dataset", "sampler", "batch_sampler", "collate_fn", "generator"):
                 yield self._noted(Slot(f"{path}.{name}", vars(value), name))
-        elif not is_foreign(value):
+        elif borrows(value) or not is_foreign(value):
             yield from self._of_object(path, value)
-        elif _keeps_itself(value):
+        elif saves_itself(value):
             self._hooks(path, _own(value))
 
     def _entries(self, path: str, value: Any) -> Iterator[Slot]:
@@ -210,7 +211,7 @@ class Walk:
 
     def _of_object(self, path: str, value: Any) -> Iterator[Slot]:
         own, saved = _own(value), frozenset[str]()
-        if isinstance(value, torch.optim.Optimizer):
+        if is_optimizer(value):
             # Its `state_dict` may leave out what the program has added: a count of its steps, its own momentum.
             saved = _OF_OPTIMIZERS
             self._hooks(path, own)
@@ -312,8 +313,3 @@ def _own(value: Any) -> dict[str, Any]:
     except AttributeError:
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def _keeps_itself(value: Any) -> bool:
-    """It is saved by its own `state_dict`."""
-    return all(callable(getattr(type(value), name, None)) for name in ("state_dict", "load_state_dict"))
