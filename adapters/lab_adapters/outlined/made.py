@@ -1,8 +1,8 @@
 """Optimizers that are torch's by their class alone: `Optimizer.__init__` never made them.
 
 A wrapper that keeps an average of the weights, say, takes over its inner optimizer's groups and state and calls no
-constructor. torch's own `state_dict` and `load_state_dict` ask for what that one makes: such a wrapper is an object like
-any other, and what lies in it is found by itself.
+constructor. torch's own `state_dict` and `load_state_dict` ask for what that one makes: such a wrapper is an object
+like any other, and what lies in it is found by itself.
 """
 
 from __future__ import annotations
