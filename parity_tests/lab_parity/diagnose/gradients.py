@@ -10,7 +10,7 @@ from torch import Tensor
 from lab_parity.diagnose.fit import Fit, flat, gradient_noise, is_multiple, least_squares
 from lab_parity.diagnose.scene import Pair, Run, Scene, same_bits
 
-__all__ = ["added", "left_behind", "norm", "proportional", "same_backward", "scaled"]
+__all__ = ["added", "left_behind", "norm", "overflows", "proportional", "same_backward", "scaled"]
 
 
 _ONE = 1e-6
@@ -51,6 +51,11 @@ def added(run: Run, micro: int) -> dict[str, Tensor]:
     """Name -> what one backward pass added."""
     after, before = run.tensors("grad", "after", micro), run.tensors("grad", "before", micro)
     return {name: value - before[name] if name in before else value for name, value in after.items()}
+
+
+def overflows(run: Run, micro: int) -> bool:
+    """Whether a backward pass added what is not finite."""
+    return any(not bool(value.isfinite().all()) for value in added(run, micro).values())
 
 
 def left_behind(run: Run, micro_steps: int) -> dict[str, Tensor]:

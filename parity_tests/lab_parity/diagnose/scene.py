@@ -165,22 +165,37 @@ class Scene:
         """The micro-step of the divergence; 0 where it belongs to the whole step."""
         return self.first.micro_step or 0
 
-    def outputs(self, module: str) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Outputs of a module in the divergent micro-step on both sides: "call.path" -> tensor."""
-        return _outputs(self.legacy.now, module, self.micro), _outputs(self.migrated.now, module, self.micro)
+    def outputs(self, module: str, micro: int | None = None) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Outputs of a module in a micro-step, else the divergent one, on both sides: "call.path" -> tensor."""
+        at = self.micro if micro is None else micro
+        return _outputs(self.legacy.now, module, at), _outputs(self.migrated.now, module, at)
 
     @cached_property
     def first_module(self) -> tuple[ModuleFacts, ModuleFacts, Tensor, Tensor] | None:
-        """The innermost module, in the order of the calls, whose output differs, with both outputs."""
-        for facts, other in self.modules:
-            if other is None:
-                continue
-            outputs, others = self.outputs(facts.name)
-            for field, a in outputs.items():
-                b = others.get(field)
-                if b is not None and not same_bits(a, b):
-                    return facts, other, a, b
+        """The innermost module, in the order of the calls, whose output differs, with both outputs.
+
+        Where the divergence belongs to the whole step, that of its first such micro-step.
+        """
+        whole = self.first.micro_step is None
+        for micro in range(min(self.micro_steps)) if whole else (self.micro,):
+            for facts, other in self.modules:
+                outputs, others = self.outputs(facts.name, micro)
+                for field, a in outputs.items():
+                    b = others.get(field)
+                    if other is not None and b is not None and not same_bits(a, b):
+                        return facts, other, a, b
         return None
+
+    @cached_property
+    def others_say_otherwise(self) -> bool:
+        """Whether calls without a graph, of a teacher or a target network, gave something else."""
+        sides = [run.history.keys for run in (self.legacy, self.migrated)]
+        apart = {
+            key.field
+            for key in sides[0]
+            if key.phase == "evaluation" and key in sides[1] and sides[0][key][0] != sides[1][key][0]
+        }
+        return "outputs" in apart and "count" not in apart
 
 
 def read_runs(a: Trace, b: Trace, step: int) -> tuple[Run, Run]:

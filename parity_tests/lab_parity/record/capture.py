@@ -22,6 +22,7 @@ from lab_parity.record.capture_file import (
     write_capture,
 )
 from lab_parity.record.forward_calls import watch_forwards
+from lab_parity.record.held import held_numbers
 from lab_parity.record.modes import facts_beside
 from lab_parity.record.naming import buffers, modules
 from lab_parity.record.phases.batch import tensors_in
@@ -83,6 +84,9 @@ class Capture:
         self._leaves |= {id(parameter): parameter for parameter in module.parameters() if parameter.is_leaf}
         self._open = KeptForward(self._states(), buffers={id(buffer): clone(buffer) for _, buffer in buffers(module)})
         self._window.modes.append(self._open.modes)
+        for part in module.modules():
+            if id(part) not in self._window.held:
+                self._window.held[id(part)] = held_numbers(part)
         self._arguments(self._open, args)
         return self._open
 
@@ -125,8 +129,8 @@ class Capture:
                 self._window.tensors[Key5(phase, micro, f"call {place} argument {where}", "", "before")] = tensor
             self._window.calls += [(micro, call) for call in forward.calls]
 
-    def before_update(self, view: OptimizerView, again: bool) -> None:
-        """The optimizer is about to change the parameters.
+    def before_update(self, optimizers: Sequence[Any], view: OptimizerView, again: bool) -> None:
+        """The optimizer, the last one of `optimizers` with those inside before it, is about to change the parameters.
 
         `again`: it may have been about to do so once before in this step; then other gradients are known now.
         """
@@ -135,6 +139,7 @@ class Capture:
             self._window.before = {key: tensor for key, tensor in before.items() if key.phase != "grad"}
             self._window.before |= _gradients(view)
             rows, texts = hyper_rows(view)
+            self._window.held.setdefault(None, held_numbers(*optimizers))
             self._window.hyper = {row.key.name: json.loads(texts[row.digest]) for row in rows}
 
     def finish(self, optimizer: Any, micro_steps: int, view: OptimizerView) -> Finished:
@@ -185,16 +190,19 @@ class Capture:
                 tensors[Key5("buffer", -1, name, "", "before")] = window.buffers[id(buffer)]
         tensors |= self._left_behind(view)
         paths = {id(module): name for root in view.roots for name, module in modules(root)}
-        outputs, facts = _name_calls(window.calls, paths)
+        outputs, facts = _name_calls(window.calls, paths, window.held)
         called = {module.name for module in facts}
         facts += [
-            ModuleFacts(name, type(module).__name__, module.extra_repr(), module.training, False)
+            _facts(name, module, held=window.held.get(id(module), "{}"))
             for root in view.roots
             for name, module in modules(root)
             if module._buffers and name not in called
         ]
-        facts += facts_beside(window.modes, paths)
-        return CapturedStep(self._current(), "", kind, micro_steps, window.hyper, facts, tensors | outputs)
+        facts += facts_beside(window.modes, paths, window.held)
+        return CapturedStep(
+            self._current(), "", kind, micro_steps, window.hyper, facts, tensors | outputs,
+            held=window.held.get(None, "{}"),
+        )  # fmt: skip
 
     def _left_behind(self, view: OptimizerView) -> dict[Key5, Tensor]:
         """What a run needs to go on from here."""
@@ -224,8 +232,13 @@ class Capture:
                 self._window.gradients[micro, number, moment] = clone(leaf.grad)
 
 
+def _facts(name: str, module: nn.Module, held: str) -> ModuleFacts:
+    """Of a module that is not called in the step."""
+    return ModuleFacts(name, type(module).__name__, module.extra_repr(), module.training, False, held=held)
+
+
 def _name_calls(
-    calls: Sequence[tuple[int, Call]], names: Mapping[int, str]
+    calls: Sequence[tuple[int, Call]], names: Mapping[int, str], held: Mapping[int | None, str]
 ) -> tuple[dict[Key5, Tensor], list[ModuleFacts]]:
     """The modules' outputs under their names, in the order in which they came, and what else is known."""
     seen: dict[tuple[int, str], int] = {}
@@ -239,7 +252,8 @@ def _name_calls(
         for where, output in call.outputs.items():
             outputs[Key5("module", micro, name, f"{number}.{where}", "after")] = output
         kind = type(call.module).__name__
-        facts.setdefault(ModuleFacts(name, kind, call.module.extra_repr(), call.training))
+        numbers = held.get(id(call.module), "{}")
+        facts.setdefault(ModuleFacts(name, kind, call.module.extra_repr(), call.training, held=numbers))
     return outputs, list(facts)
 
 

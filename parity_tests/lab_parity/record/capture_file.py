@@ -60,7 +60,8 @@ class Key5(NamedTuple):
 class ModuleFacts:
     """One module: its class, its settings in words (`extra_repr`), its mode; `called` in a call that was training.
 
-    `beside`: called beside the training, or of no model of the step's optimizer; see record/modes.py.
+    `beside`: called beside the training, or of no model of the step's optimizer; see record/modes.py. `held`: the
+    numbers that it held before the step's first call (JSON; see record/held.py).
     """
 
     name: str
@@ -69,11 +70,15 @@ class ModuleFacts:
     training: bool
     called: bool = True
     beside: bool = False
+    held: str = "{}"
 
 
 @attrs.frozen(slots=True, eq=False)
 class CapturedStep:
-    """One captured step. `hyper` is by parameter; `optimizer` is the label that the trace gives, `kind` the class."""
+    """One captured step. `hyper` is by parameter; `optimizer` is the label that the trace gives, `kind` the class.
+
+    `held` are the numbers that the optimizer's object held before the update (JSON; see record/held.py).
+    """
 
     step: int
     optimizer: str
@@ -83,6 +88,7 @@ class CapturedStep:
     modules: Sequence[ModuleFacts]
     tensors: Mapping[Key5, Tensor]
     notes: Sequence[str] = ()
+    held: str = "{}"
 
 
 def kind_of(optimizer: Any) -> str:
@@ -134,6 +140,7 @@ def write_capture(path: Path, captured: CapturedStep) -> None:
     head = {
         "version": VERSION, "step": captured.step, "optimizer": captured.optimizer, "kind": captured.kind,
         "micro_steps": captured.micro_steps, "hyper": captured.hyper, "notes": list(captured.notes),
+        "held": captured.held,
         "modules": [attrs.asdict(module) for module in captured.modules],
     }  # fmt: skip
     tensors = {json.dumps(key): tensor for key, tensor in captured.tensors.items()}
@@ -152,7 +159,7 @@ def read_capture(path: Path) -> CapturedStep:
             raise TraceError(f"{path}: capture version {head['version']}, this program reads version {VERSION}.")
         return CapturedStep(
             int(head["step"]), str(head["optimizer"]), str(head["kind"]), int(head["micro_steps"]), head["hyper"],
-            [ModuleFacts(**facts) for facts in head["modules"]], tensors, head["notes"],
+            [ModuleFacts(**facts) for facts in head["modules"]], tensors, head["notes"], head.get("held", "{}"),
         )  # fmt: skip
     except FileNotFoundError:
         raise TraceError(f"{path}: no such capture. Make it with: lab-migrate record --capture step=K") from None

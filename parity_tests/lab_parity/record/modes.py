@@ -28,7 +28,7 @@ class Modes:
         self.seen.setdefault((id(module), module.training), module)
 
 
-def facts_beside(calls: Iterable[Modes], paths: Mapping[int, str]) -> list[ModuleFacts]:
+def facts_beside(calls: Iterable[Modes], paths: Mapping[int, str], held: Mapping[int | None, str]) -> list[ModuleFacts]:
     """What was called beside the training, or belongs to no model of the step's optimizer; `paths` name the latter's.
 
     Others are named by their paths in the outermost module that was called.
@@ -47,7 +47,9 @@ def facts_beside(calls: Iterable[Modes], paths: Mapping[int, str]) -> list[Modul
     }
     names = {**own, **paths}
     found = [
-        ModuleFacts(names[number], type(module).__name__, module.extra_repr(), training, False, True)
+        ModuleFacts(
+            names[number], type(module).__name__, module.extra_repr(), training, False, True, held.get(number, "{}")
+        )
         for (number, training), module in seen.items()
         if number in names
     ]

@@ -227,7 +227,7 @@ class Recorder:
         update.hyper, update.texts = ([], {}) if by_hand else hyper_rows(view)
         update.gradients = gradients
         update.schedules |= self._calls.schedules([update.optimizer, *update.inside])
-        self._capture.before_update(view, again)
+        self._capture.before_update([*update.inside, update.optimizer], view, again)
 
     def _end(self, update: Update) -> None:
         if not self._active():

@@ -40,7 +40,8 @@ class Window:
 
     `values` are the parameters at the first backward pass, `moved` those that are others at a later one. `modes` are
     those of the outermost calls, the first one of all that had no graph. `earlier` are gradients of leaves that the
-    optimizers which have stepped since the last backward pass do not have.
+    optimizers which have stepped since the last backward pass do not have. `held` are the numbers that modules, by id,
+    and None for the optimizer, held at first.
     """
 
     tensors: dict[Key5, Tensor] = attrs.field(factory=dict)
@@ -54,12 +55,14 @@ class Window:
     moved: dict[tuple[int, int], Tensor] = attrs.field(factory=dict)
     modes: list[Modes] = attrs.field(factory=lambda: [Modes()])
     earlier: dict[tuple[int, int, str], Tensor] = attrs.field(factory=dict)
+    held: dict[int | None, str] = attrs.field(factory=dict)
 
     def goes_on(self, later: Window, micro: int) -> None:
         """What `later` has seen belongs to this step, too, behind its first `micro` backward passes."""
         for key, tensor in later.tensors.items():
             self.tensors[key._replace(micro=key.micro + micro) if key.micro >= 0 else key] = tensor
         self.buffers = later.buffers | self.buffers
+        self.held = later.held | self.held
         for (number, leaf, moment), gradient in later.gradients.items():
             self.gradients[number + micro, leaf, moment] = gradient
         self.calls += [(number + micro, call) for number, call in later.calls]

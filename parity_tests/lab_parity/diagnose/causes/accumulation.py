@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 from lab_parity.diagnose.cause import Cause
-from lab_parity.diagnose.gradients import added, same_backward, scaled
+from lab_parity.diagnose.gradients import added, overflows, same_backward, scaled
 from lab_parity.diagnose.scene import Run, Scene
 from lab_parity.diagnose.words import number, times
 
@@ -80,7 +80,9 @@ def _before(scene: Scene) -> tuple[int, int] | None:
 
 
 def _overflows(scene: Scene) -> bool:
-    """Whether one side's loss is not finite: what a scaler makes of it is no accumulation."""
+    """Whether one side's loss or gradients are not finite: what a scaler makes of it is no accumulation."""
+    if scene.first.phase == "loss" and any(overflows(run, scene.micro) for run in (scene.legacy, scene.migrated)):
+        return True
     values = [value for value in (scene.first.a, scene.first.b) if value is not None]
     return scene.first.phase == "loss" and len({math.isfinite(value) for value in values}) > 1
 

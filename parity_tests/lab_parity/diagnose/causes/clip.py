@@ -16,6 +16,7 @@ from lab_parity.diagnose.words import number
 
 PHASES = ("grad", "clip")
 _SAME = 1e-6
+_FOUND = ("clip", "total_norm")
 
 
 def find(scene: Scene) -> Iterator[Cause]:
@@ -23,6 +24,7 @@ def find(scene: Scene) -> Iterator[Cause]:
     if scene.first.phase == "clip":
         yield from _asked(scene)
         return
+    yield from _scaled_when_clipped(scene)
     if not scene.captured:
         return
     yield from _between_micro_steps(scene)
@@ -90,6 +92,32 @@ def _asked(scene: Scene) -> Iterator[Cause]:
             read=True,
             evidence=("read from both traces",),
         )
+
+
+def _scaled_when_clipped(scene: Scene) -> Iterator[Cause]:
+    """The norm that torch's function found is a power of two of the other side's: the loss scale was still in it."""
+    norms = [
+        {key.name: value for key, (_, value) in run.history.keys.items() if (key.phase, key.field) == _FOUND}
+        for run in (scene.legacy, scene.migrated)
+    ]
+    for name, a in norms[0].items():
+        b = norms[1].get(name, 0.0)
+        if not (math.isfinite(a) and math.isfinite(b) and a > 0 and b > 0):
+            continue
+        power = math.log2(b / a)
+        if abs(power) < 2 or abs(power - round(power)) > 1e-4:
+            continue
+        early, late = ("migrated", "legacy") if power > 0 else ("legacy", "migrated")
+        yield Cause(
+            "clip",
+            f"{name} meets gradients that are 2^{abs(round(power))} times as large in the {early} run as in the {late} "
+            "one: there it clips them before the loss scale is taken out of them.",
+            "order of clipping and unscaling (scaler.unscale_ before clip_grad_norm_)",
+            size=2.0 ** round(power),
+            read=True,
+            evidence=(f"the norms that it found: {number(a)} against {number(b)}, in both traces",),
+        )
+        return
 
 
 def _form(run: Run, micro_steps: int, factor: float = 1.0) -> Clip | None:

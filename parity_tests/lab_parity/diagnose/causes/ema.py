@@ -26,6 +26,7 @@ def find(scene: Scene) -> Iterator[Cause]:
     (a, own), (b, other) = fits[0], fits[1]
     names = tuple(pair.name for pair in scene.pairs("ema", "after") if not pair.a.equal(pair.b))
     if own.share > 1e-3 or other.share > 1e-3:
+        yield from _two_parts(scene, step, names)
         return
     said = f"keeps {number(b)} of its old value after step {step - 1} instead of {number(a)}"
     if abs(b - 1) < 1e-6 or abs(a - 1) < 1e-6:
@@ -46,6 +47,33 @@ def find(scene: Scene) -> Iterator[Cause]:
         affected=names,
         evidence=(f"the legacy average follows the same rule with {number(a)}: {own.sentence()}",),
     )
+
+
+def _two_parts(scene: Scene, step: int, names: tuple[str, ...]) -> Iterator[Cause]:
+    """Old and new part are no whole on one side: `q.mul_(0.9).add_(p, alpha=0.01)`."""
+    parts = [_parts(run) for run in (scene.legacy, scene.migrated)]
+    if any(fit.share > 1e-3 for fit in parts):
+        return
+    (a, new_a), (b, new_b) = (fit.coefficients for fit in parts)
+    yield Cause(
+        "ema",
+        f"After step {step - 1} the average of the parameters keeps {number(b)} of its old value and takes in "
+        f"{number(new_b)} of them, in the legacy run {number(a)} and {number(new_a)}.",
+        "decay of the moving average: the parts of old and new",
+        parts[1],
+        b,
+        2,
+        affected=names,
+        evidence=(f"the legacy average follows that rule: {parts[0].sentence()}",),
+    )
+
+
+def _parts(run: Run) -> Fit:
+    """average = d · average before + e · parameter."""
+    new, old, values = run.tensors("ema", "after"), run.own_past("ema", "after"), run.own_past("param", "after")
+    names = [name for name in new if name in old and name in values and new[name].is_floating_point()]
+    columns = [[flat(side[name]) for name in names] for side in (old, values)]
+    return least_squares([flat(new[name]) for name in names], columns, [gradient_noise(new[name]) for name in names])
 
 
 def _decay(run: Run) -> tuple[float, Fit] | None:

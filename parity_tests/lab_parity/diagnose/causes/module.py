@@ -8,15 +8,21 @@ from collections.abc import Collection, Iterator
 from torch import nn
 
 from lab_parity.diagnose.cause import Cause
+from lab_parity.diagnose.held import around
 from lab_parity.diagnose.scene import Scene, same_bits
 from lab_parity.listing import some_of
 from lab_parity.record.capture_file import ModuleFacts
 
-PHASES = ("loss", "forward", "grad")
+PHASES = ("loss", "forward", "grad", "buffer")
 
 
 def find(scene: Scene) -> Iterator[Cause]:
     """Read from each called module's class and `extra_repr`; else the first one whose output differs is named."""
+    if scene.first.phase == "buffer":
+        parted = next((pair.name for pair in scene.pairs("buffer", "after") if not same_bits(pair.a, pair.b)), None)
+        if parted is not None:
+            yield from _held(scene, parted.rpartition(".")[0], f"the buffer {parted}")
+        return
     found = scene.first_module
     for a, b in scene.modules:
         if b is None or not _is_another(a, b) or _says_the_same(scene, a.name):
@@ -32,8 +38,9 @@ def find(scene: Scene) -> Iterator[Cause]:
             evidence=("class and settings of the called modules, read on both sides",),
         )
         return
-    if found is None or scene.first.phase == "grad":
+    if found is None:
         return
+    yield from _held(scene, found[0].name, f"the output of {found[0].name or 'the model itself'} ({found[0].kind})")
     given = [set(run.tensors("batch", "before", scene.micro)) for run in (scene.legacy, scene.migrated)]
     alone = sorted(given[0] ^ given[1])
     if alone and _calls(given[0]) == _calls(given[1]):
@@ -63,6 +70,23 @@ def find(scene: Scene) -> Iterator[Cause]:
         affected=(a.name,),
         evidence=("same class, settings and mode on both sides",),
     )
+
+
+def _held(scene: Scene, module: str, what: str) -> Iterator[Cause]:
+    """Numbers that the module, or the innermost one around it, holds otherwise: an attribute need not act on it."""
+    for facts, apart in around(scene, module):
+        said = "; ".join(one.sentence() for one in apart[:3]) + "; …" * (len(apart) > 3)
+        name = facts.name if not facts.name.startswith("..") else ""
+        yield Cause(
+            "module",
+            f"{name or 'The model'} ({facts.kind}) holds other numbers: {said}. The first that differs is {what}.",
+            ", ".join(f"{name}.{one.name}".removeprefix(".") for one in apart[:3]),
+            size=float(apart[0].b) if isinstance(apart[0].b, (int, float)) else None,
+            freedom=4,
+            affected=(facts.name,),
+            evidence=("attributes of the modules, read on both sides before the step's first call",),
+        )
+        return
 
 
 def _calls(given: Collection[str]) -> set[str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from lab_parity.diagnose.cause import Cause
 from lab_parity.diagnose.gradients import scaled
+from lab_parity.diagnose.held import everybody
 from lab_parity.diagnose.scene import Scene
 from lab_parity.diagnose.words import number
 
@@ -21,23 +22,14 @@ def find(scene: Scene) -> Iterator[Cause]:
     losses = [run.tensors("loss", "after", scene.micro) for run in (scene.legacy, scene.migrated)]
     values = [float(next(iter(side.values()))) if side else float("nan") for side in losses]
     said = "the loss function, or its targets"
-    if _others_say_otherwise(scene):
+    if scene.others_say_otherwise:
         said = "its targets, since what models say without a graph differs, or the loss function"
+    held = [f"{facts.name or facts.kind} holds {apart[0].sentence()}" for facts, apart in everybody(scene)]
     yield Cause(
         "objective",
         f"The outputs of all {len(scene.modules)} called modules agree, the loss does not ({number(values[0])} against "
         f"{number(values[1])}), and the gradients are no multiple: {said}.",
         "the loss: its terms, their weights, label smoothing, masking, targets",
         freedom=3,
-        evidence=("outputs compared bit by bit on both sides",),
+        evidence=("outputs compared bit by bit on both sides", *held[:2]),
     )
-
-
-def _others_say_otherwise(scene: Scene) -> bool:
-    """Whether calls without a graph, of a teacher or a target network, gave something else."""
-    sides = [run.history.keys for run in (scene.legacy, scene.migrated)]
-    found = {
-        key.field: [side[key][0] for side in sides] for key in sides[0] if key.phase == "evaluation" and key in sides[1]
-    }
-    apart = {field for field, (a, b) in found.items() if a != b}
-    return "outputs" in apart and "count" not in apart

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from lab_parity.diagnose.cause import Cause
+from lab_parity.diagnose.gradients import left_behind, same_backward
 from lab_parity.diagnose.scene import Scene
 
 PHASES = ("config", "batch", "forward", "loss", "grad", "param")
@@ -30,8 +31,16 @@ def find(scene: Scene) -> Iterator[Cause]:
     for pair in scene.pairs(phase, moment, micro):
         if pair.a.dtype != pair.b.dtype or not torch.equal(pair.a, pair.b):
             words = {"param": "the parameter", "grad": "the gradient of"}.get(phase, "the batch tensor")
+            if phase == "grad" and _as_left(scene, pair.name):
+                return
             yield from _tensor(f"{words} {pair.name}", pair.name, pair.a, pair.b)
             return
+
+
+def _as_left(scene: Scene, name: str) -> bool:
+    """Whether the backward passes left the gradient rounded on both sides (autocast): no update has rounded it."""
+    raw = left_behind(scene.legacy, scene.micro_steps[0]).get(name)
+    return same_backward(scene) and raw is not None and any(_fits(raw, lower) > _MOST for lower in _LOWER)
 
 
 def _tensor(what: str, name: str, a: Tensor, b: Tensor) -> Iterator[Cause]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from lab_parity.diagnose.cause import Cause
 from lab_parity.diagnose.fit import Fit
-from lab_parity.diagnose.gradients import proportional, same_backward, scaled
+from lab_parity.diagnose.gradients import overflows, proportional, same_backward, scaled
 from lab_parity.diagnose.scene import Scene, same_bits
 from lab_parity.diagnose.words import times
 
@@ -21,13 +21,15 @@ def find(scene: Scene) -> Iterator[Cause]:
     """Fitted on the gradients of the backward pass whose loss differs, or on those that the update saw."""
     found = scaled(scene)
     if found is None:
+        yield from _overflow(scene)
         return
     ratio, fit = found
     if scene.first.phase == "loss":
-        if _undone(scene):
+        same = _undone(scene)
+        if same:
             yield _cause(
                 f"The loss is {times(ratio)} the legacy one, and so are the gradients of its backward pass; the update "
-                "sees the same ones: a loss scale that is undone (or clipped away) before it.",
+                f"sees the same ones{same}: a loss scale that is undone (or clipped away) before it.",
                 "scale of the loss, as of a GradScaler",
                 ratio,
                 fit,
@@ -58,13 +60,34 @@ def find(scene: Scene) -> Iterator[Cause]:
     )
 
 
-def _undone(scene: Scene) -> bool:
-    """Whether the update sees what it sees on the legacy side."""
+def _overflow(scene: Scene) -> Iterator[Cause]:
+    """A power of two in the loss makes one side's gradients infinite: nothing is left to fit, the step is skipped."""
+    pairs = scene.pairs("loss", "after", scene.micro)
+    if scene.first.phase != "loss" or not pairs or not pairs[0].a.isfinite().all() or not bool(pairs[0].a.any()):
+        return
+    ratio = float(pairs[0].b) / float(pairs[0].a) if pairs[0].a.numel() == 1 else 0.0
+    sides = [overflows(run, scene.micro) for run in (scene.legacy, scene.migrated)]
+    if ratio <= 0 or not math.isfinite(ratio) or not math.log2(ratio).is_integer() or ratio == 1 or not any(sides):
+        return
+    side = "migrated" if sides[1] else "legacy"
+    yield Cause(
+        "scale",
+        f"The loss is {times(ratio)} the legacy one (2^{round(math.log2(ratio))}), and the gradients of the {side} run "
+        "are not finite with it: a scaler skips such a step.",
+        "scale of the loss, as a GradScaler's first one",
+        size=ratio,
+        read=True,
+        evidence=("losses and gradients of the backward pass, captured on both sides",),
+    )
+
+
+def _undone(scene: Scene) -> str:
+    """How far the update sees what it sees on the legacy side; nothing where it does not."""
     pairs = scene.pairs("grad", "before")
-    if not pairs or all(same_bits(pair.a, pair.b) for pair in pairs):
-        return bool(pairs)
+    if pairs and all(same_bits(pair.a, pair.b) for pair in pairs):
+        return ", bit by bit"
     real = [pair for pair in pairs if pair.a.is_floating_point()]
-    return abs(proportional(real)[0] - 1) < _NEAR if real else False
+    return ", but for rounding" if real and abs(proportional(real)[0] - 1) < _NEAR else ""
 
 
 def _counts(scene: Scene) -> dict[int, str]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lab_parity.diagnose.cause import Cause
+from lab_parity.diagnose.held import held_apart
 from lab_parity.diagnose.parameters import which
 from lab_parity.diagnose.scene import Scene
 
-PHASES = ("loss", "forward", "optimizer")
+PHASES = ("loss", "forward", "optimizer", "param")
 _OF_THE_UPDATE = {
     "lr",
     "betas",
@@ -25,9 +26,11 @@ _OF_THE_UPDATE = {
 
 def find(scene: Scene) -> Iterator[Cause]:
     """Read from both sides. It explains a loss where the update has evaluated it before; then nothing goes first."""
-    evaluated = scene.first.phase != "optimizer"
+    evaluated = scene.first.phase not in ("optimizer", "param")
     if evaluated and scene.micro < 1:
         return
+    if not scene.settings:
+        yield from _held(scene)
     for setting in scene.settings:
         if setting.name in _OF_THE_UPDATE:
             continue
@@ -43,3 +46,22 @@ def find(scene: Scene) -> Iterator[Cause]:
             affected=setting.parameters,
             evidence=("the optimizer's settings, read on both sides",),
         )
+
+
+def _held(scene: Scene) -> Iterator[Cause]:
+    """What no parameter group tells: numbers in the optimizer's attributes."""
+    if scene.legacy.now is None or scene.migrated.now is None or scene.first.phase not in ("optimizer", "param"):
+        return
+    apart = held_apart(scene.legacy.now.held, scene.migrated.now.held)
+    if not apart:
+        return
+    said = "; ".join(one.sentence() for one in apart[:3]) + "; …" * (len(apart) > 3)
+    yield Cause(
+        "setting",
+        f"The optimizer ({scene.legacy.now.kind.rpartition('.')[2]}) holds other numbers: {said}.",
+        ", ".join(one.name for one in apart[:3]),
+        size=float(apart[0].b) if isinstance(apart[0].b, (int, float)) else None,
+        freedom=4,
+        read=True,
+        evidence=("attributes of the optimizer's object, read on both sides before the update",),
+    )

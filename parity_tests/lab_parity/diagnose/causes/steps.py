@@ -17,9 +17,12 @@ def find(scene: Scene) -> Iterator[Cause]:
     if a != b and scene.first.step == min(a, b) and all(end is not None and end.status == "finished" for end in ends):
         more = f"{abs(b - a)} step{'s' * (abs(b - a) > 1)} {'more' if b > a else 'fewer'}"
         off = " (a loop that counts to N inclusively, or stops one early)" if abs(b - a) == 1 else ""
+        agree = f"all {min(a, b)} before agree{off}"
+        if not min(a, b):
+            agree = "it makes none that moves anything: gradients zeroed right before it, or a scaler that skips each"
         yield Cause(
             "steps",
-            f"The migrated run takes {more} than the legacy one ({b} against {a}); all {min(a, b)} before agree{off}.",
+            f"The migrated run takes {more} than the legacy one ({b} against {a}); {agree}.",
             "number of steps or epochs",
             size=float(b - a),
             evidence=("both runs finished by themselves",),
