@@ -5,6 +5,7 @@ Shown beside a verdict, and no part of it: times, paths and progress differ betw
 
 from __future__ import annotations
 
+import os
 import re
 import zipfile
 from pathlib import Path
@@ -20,7 +21,7 @@ LARGEST_TEXT, LARGEST_CHECKPOINT = 1 << 24, 1 << 28
 SHOWN = 3
 _WIDTH = 60
 #: Numbers, and the blanks that a number of another width leaves before it.
-_DIGITS = re.compile(r"[ ]*\d+")
+_DIGITS = re.compile(r"([ ]*\d+)")
 
 
 @attrs.frozen
@@ -59,12 +60,20 @@ def _printed(legacy: Effects, migrated: Effects) -> str:
     longest = max(len(one), len(other))
     padded = [(*lines, *[None] * (longest - len(lines))) for lines in (one, other)]
     apart = [number for number, (a, b) in enumerate(zip(*padded, strict=True)) if a != b]
-    masked = [[_DIGITS.sub("0", line or "") for line in lines] for lines in padded]
-    numbers = ", in numbers only" if len(one) == len(other) and masked[0] == masked[1] else ""
-    number = apart[0]
+    # Where each line has its time, one of other words is what there is to look at.
+    words = [at for at in apart if _masked(padded[0][at]) != _masked(padded[1][at])]
+    many = f"{len(apart)} of {_counted(longest, 'line')} differ"
+    if not words:
+        many += ", in numbers only"
+    elif len(words) < len(apart):
+        many += f", {len(words)} of them in more than numbers"
+    number = (words or apart)[0]
     a, b = _side_by_side(padded[0][number], padded[1][number])
-    many = f"{len(apart)} of {_counted(longest, 'line')} differ{numbers}"
     return f"printed: {many}, first line {number + 1}: {a} against {b}"
+
+
+def _masked(line: str | None) -> str | None:
+    return None if line is None else _DIGITS.sub("0", line)
 
 
 def _written(legacy: Effects, migrated: Effects) -> str:
@@ -126,20 +135,31 @@ def _without_numbers(path: Path) -> str | None:
 
 
 def _side_by_side(one: str | None, other: str | None) -> tuple[str, str]:
-    """Both lines, cut to what surrounds the first character that differs."""
-    if one is None or other is None:
-        start = 0
-    else:
-        start = next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), 0)
-    left = max(start - _WIDTH // 2, 0)
+    """Both lines, cut to what surrounds the first character that differs, in words before numbers."""
+    starts = (0, 0) if one is None or other is None else _apart(one, other)
 
-    def cut(line: str | None) -> str:
+    def cut(line: str | None, start: int) -> str:
         if line is None:
             return "nothing"
+        left = max(start - _WIDTH // 2, 0)
         text = line[left : left + _WIDTH]
         return repr("…" * (left > 0) + text + "…" * (left + _WIDTH < len(line)))
 
-    return cut(one), cut(other)
+    return cut(one, starts[0]), cut(other, starts[1])
+
+
+def _apart(one: str, other: str) -> tuple[int, int]:
+    """Where two lines part: at their first other word, or where all words are the same, at their first other number."""
+    numbers: tuple[int, int] | None = None
+    at = (0, 0)
+    for place, (a, b) in enumerate(zip(_DIGITS.split(one), _DIGITS.split(other), strict=False)):
+        if a != b and place % 2:
+            numbers = numbers or at
+        elif a != b:
+            same = len(os.path.commonprefix([a, b]))
+            return at[0] + same, at[1] + same
+        at = at[0] + len(a), at[1] + len(b)
+    return numbers or at
 
 
 def _counted(number: int, noun: str) -> str:

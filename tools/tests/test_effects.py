@@ -46,7 +46,18 @@ def test_the_first_line_that_differs_is_shown(tmp_path: Path) -> None:
     """With how many do; a missing line differs, too."""
     legacy = effects_of(*ran(tmp_path / "a", "epoch 1\nloss 1.5\nsaved\n"))
     migrated = effects_of(*ran(tmp_path / "b", "epoch 1\nloss 1.6\n"))
-    assert told(legacy, migrated) == ["printed: 2 of 3 lines differ, first line 2: 'loss 1.5' against 'loss 1.6'"]
+    assert told(legacy, migrated) == [
+        "printed: 2 of 3 lines differ, 1 of them in more than numbers, first line 3: 'saved' against nothing"
+    ]
+
+
+def test_where_each_line_has_its_time_the_one_of_other_words_is_shown_where_they_part(tmp_path: Path) -> None:
+    """Which is what there is to look at; the times differ between two runs of one program, too."""
+    legacy = effects_of(*ran(tmp_path / "a", f"12:30:01 start\n12:30:02 {'-' * 70} loss 1 saved\n12:30:04 end\n"))
+    migrated = effects_of(*ran(tmp_path / "b", f"12:30:07 start\n12:30:08 {'-' * 70} loss 1 kept\n12:30:11 end\n"))
+    (said,) = told(legacy, migrated)
+    assert said.startswith("printed: 3 of 3 lines differ, 1 of them in more than numbers, first line 2: '…---")
+    assert "loss 1 saved' against '…" in said and said.endswith("loss 1 kept'")
 
 
 def test_lines_that_differ_in_their_numbers_only_are_told_so_and_cut_to_where_they_differ(tmp_path: Path) -> None:
