@@ -13,22 +13,26 @@ from lab_migrate.analysis.scopes import Names, names_in
 
 _SUPPRESSING = ("suppress", "raises", "catch", "ignore")
 _BY_NAME = ("eval", "exec", "locals", "vars", "dir", "globals")
+_OF_AN_OBJECT = ("vars", "dir")
 
 
-def carried_names(loop: ast.For | ast.While, around: list[ast.stmt]) -> set[str]:
+def carried_names(loop: ast.For | ast.While, around: list[ast.stmt], in_function: bool = False) -> set[str]:
     """Names assigned in a loop (its target included) that outlive one iteration.
 
     `around` is the code of the scope that the loop stands in; names mentioned there outside the loop's body count.
     """
     names = body_names(loop)
     bound = (names.assigned | names.deleted) - names.globals_ - names.nonlocals
-    if _reads_by_name(loop, around):
+    if _reads_by_name(loop, around, in_function):
         return bound
     return bound & (read_first(loop) | names.captured | mentioned_outside(loop, around))
 
 
-def _reads_by_name(loop: ast.For | ast.While, around: list[ast.stmt]) -> bool:
-    """Whether code beside the loop asks for names by their text; in the body that is refused."""
+def _reads_by_name(loop: ast.For | ast.While, around: list[ast.stmt], in_function: bool) -> bool:
+    """Whether code beside the loop asks for names by their text; in the body that is refused.
+
+    Locals of a function are in no module and in no object: `vars(args)` and `globals()` do not see them.
+    """
     inside = {id(statement) for statement in loop.body}
     queue: list[ast.AST] = list(around)
     while queue:
@@ -36,7 +40,9 @@ def _reads_by_name(loop: ast.For | ast.While, around: list[ast.stmt]) -> bool:
         if id(node) in inside:
             continue
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _BY_NAME:
-            return True
+            elsewhere = node.func.id == "globals" or (node.func.id in _OF_AN_OBJECT and node.args)
+            if not (in_function and elsewhere):
+                return True
         queue += ast.iter_child_nodes(node)
     return False
 

@@ -54,7 +54,7 @@ class Level:
     def __attrs_post_init__(self) -> None:
         self.jumps = jumps_of(self.loop.body, self.outlined)
         around = self.inside.loop.body if self.inside else self._scope_body
-        carried = carried_names(self.loop, around)
+        carried = carried_names(self.loop, around, not isinstance(self.function.node, ast.Module))
         names = body_names(self.loop)
         if self.inside is not None:
             carried |= (names.assigned | names.deleted) & self.inside.carried

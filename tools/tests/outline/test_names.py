@@ -84,6 +84,16 @@ PROGRAMS = {
             loss_of(x, y).backward(); optimizer.step()
         print({name: value for name, value in globals().items() if name == "width"})
     """,
+    "a global of a function that is asked for by its text": """
+        import sys
+        def main():
+            global width
+            for x, y in loader:
+                width = x.shape[1]
+                loss_of(x, y).backward(); optimizer.step()
+            print(globals()["width"], vars(loader)["batch_size"], vars(sys.modules[__name__]).get("width"))
+        main()
+    """,
     "one line each": """
         for x, y in loader: loss_of(x, y).backward(); optimizer.step(); optimizer.zero_grad()
     """,
@@ -142,3 +152,15 @@ PROGRAMS = {
 def test_outlined_names_are_the_originals(same: Same, name: str) -> None:
     """Whatever kind of scope they live in."""
     same(PROGRAMS[name])
+
+
+def test_an_object_that_is_asked_for_its_names_claims_none_of_the_loops(same: Same) -> None:
+    """`vars(args)` and `globals()` do not see a function's locals: they stay those of the body."""
+    text = """
+        def main(args):
+            print(vars(args)["lr"], "lr" in dir(args), "main" in globals())
+            for x, y in loader:
+                loss = loss_of(x, y); loss.backward(); optimizer.step()
+        main(type("Args", (), {"__init__": lambda self: setattr(self, "lr", 1)})())
+    """
+    assert "nonlocal" not in same(text)
