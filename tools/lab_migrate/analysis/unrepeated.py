@@ -17,7 +17,7 @@ from lab_migrate.analysis.sources import Project
 from lab_migrate.analysis.symbols import Function, dotted
 from lab_migrate.analysis.test_files import is_test
 
-__all__ = ["Unrepeated", "unrepeated_steps"]
+__all__ = ["Unrepeated", "unrepeated_steps", "unseen_update"]
 
 _TRANSFORMS = frozenset(
     f"{package}.{name}" for package in ("torch.func", "functorch") for name in ("grad", "grad_and_value", "vjp")
@@ -52,6 +52,43 @@ def unrepeated_steps(
     steps = any(event.kind == STEP for function in functions for event in events_of(function))
     found = list(_backward_passes(functions, graph)) if steps else []
     return sorted(found or _transforms(functions))
+
+
+def unseen_update(project: Project, graph: CallGraph, files: Collection[str]) -> Unrepeated | None:
+    """The backward pass that these files repeat, where nothing in them steps: the code itself, or a library, updates."""
+    functions = [function for function in project.functions if function.path in files]
+    if any(event.kind == STEP for function in functions for event in events_of(function)):
+        return None
+    for function in functions:
+        event = next((event for event in events_of(function) if event.kind == BACKWARD), None)
+        if event is not None and _is_repeated(function, graph):
+            return Unrepeated(
+                function.path,
+                event.line,
+                "a backward pass is repeated, and no optimizer's step: what sets the parameters otherwise (the code "
+                "itself, scipy) is not followed, and gradients of inputs train nothing",
+                "keep this program as it is, or let an optimizer of torch's step a module's parameters",
+            )
+    return None
+
+
+def _is_repeated(function: Function, graph: CallGraph) -> bool:
+    """Whether a loop calls it, or what calls or holds it, however far up."""
+    seen: set[int] = set()
+    queue = [function]
+    while queue:
+        one = queue.pop()
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        if one.parent is not None:
+            queue.append(one.parent)
+        for call in graph.callers_of(one):
+            loops = (node for node in call.caller.own if isinstance(node, ast.For | ast.While))
+            if any(call.node is node for loop in loops for node in ast.walk(loop)):
+                return True
+            queue.append(call.caller)
+    return False
 
 
 def _backward_passes(functions: list[Function], graph: CallGraph) -> Iterator[Unrepeated]:

@@ -12,9 +12,9 @@ from pathlib import Path
 import attrs
 import libcst as cst
 
-from lab_migrate.analysis import read_project
+from lab_migrate.analysis import CallGraph, read_project
 from lab_migrate.analysis.reached import reached_from
-from lab_migrate.analysis.unrepeated import unrepeated_steps
+from lab_migrate.analysis.unrepeated import unrepeated_steps, unseen_update
 from lab_migrate.convert.rule import Edit, NewFile, Proposal, Rule, Source, all_rules
 from lab_migrate.errors import UsageError
 from lab_migrate.findings import Finding, Status
@@ -231,7 +231,11 @@ def _nothing(root: Path, entry: str | None, migrated: Sequence[str], labs: Seque
             "import Trainer from legacy_lab, make it and train it in one file: trainer = Trainer(…), trainer.train(…)",
         )]  # fmt: skip
     project = read_project(root)
-    places = unrepeated_steps(project, files=reached_from(project, entry) if entry else None)
+    reached = reached_from(project, entry) if entry else None
+    places = unrepeated_steps(project, files=reached)
+    if not places and reached is not None:
+        unseen = unseen_update(project, CallGraph(project), reached)
+        places = [unseen] if unseen is not None else []
     if places:
         return [
             Finding(

@@ -12,6 +12,7 @@ from lab_migrate.analysis import CallGraph, Module, Project, TrainingLoop, Unrea
 from lab_migrate.analysis.reached import reached_from
 from lab_migrate.analysis.symbols import Function
 from lab_migrate.analysis.test_files import is_test
+from lab_migrate.analysis.unrepeated import unseen_update
 from lab_migrate.convert.engine import apply
 from lab_migrate.convert.rule import Edit, Rule, all_rules
 from lab_migrate.findings import Finding, Status
@@ -51,7 +52,7 @@ def outline(
     every = find_loops(project, graph)
     seen = {id(loop.owner) for loop in every}
     every += [loop for loop in declared_loops(project, declared, graph) if id(loop.owner) not in seen]
-    wanted, findings = _wanted(project, entry, every)
+    wanted, findings = _wanted(project, entry, every, graph)
     done = {path for path in wanted if _is_outlined(project.modules[path])}
     wanted = wanted - set(without)
     loops = [
@@ -225,13 +226,17 @@ def _is_outlined(module: Module) -> bool:
     )
 
 
-def _wanted(project: Project, entry: str | None, loops: list[TrainingLoop]) -> tuple[set[str], list[Finding]]:
+def _wanted(
+    project: Project, entry: str | None, loops: list[TrainingLoop], graph: CallGraph
+) -> tuple[set[str], list[Finding]]:
     """The files to convert. Where an entry's imports lead to no loop, something finds its classes at run time."""
     if entry is None:
         return {path for path, module in project.modules.items() if not is_test(path, module)}, []
     reached = reached_from(project, entry)
     if any(loop.path in reached for loop in loops) or any(_is_outlined(project.modules[path]) for path in reached):
         return reached, []
+    if unseen_update(project, graph, reached) is not None:
+        return reached, []  # another file's training is not what this one does
     package = entry.split("/")[0] + "/" if "/" in entry else ""
     near = {path for path, module in project.modules.items() if path.startswith(package) and not is_test(path, module)}
     found = sorted({loop.path for loop in loops if loop.path in near})

@@ -94,3 +94,42 @@ def test_a_gradient_of_an_input_is_no_training(project: Make) -> None:
     found = scan_project(project({"attack.py": _ATTACK}))
     assert found.unrepeated == ()
     assert found.effort.size == "nothing to migrate"
+
+
+_SET_BY_SCIPY = """\
+import scipy.optimize
+import torch
+
+def fitted(net, x):
+    def loss_and_gradient(flat):
+        torch.nn.utils.vector_to_parameters(torch.as_tensor(flat), net.parameters())
+        loss = net(x).mean()
+        loss.backward()
+        return loss.item(), torch.cat([one.grad.flatten() for one in net.parameters()]).numpy()
+    return scipy.optimize.fmin_l_bfgs_b(loss_and_gradient, [0.0, 0.0, 0.0])
+
+def main(net):
+    for x in torch.randn(3, 4, 2):
+        fitted(net, x)
+"""
+
+_BESIDE = """\
+import torch
+
+def main(net, optimizer):
+    for x in torch.randn(3, 4, 2):
+        net(x).mean().backward()
+        optimizer.step()
+"""
+
+
+@pytest.mark.parametrize(("source", "line"), [(_SET_BY_SCIPY, 8), (_ATTACK, 5)], ids=["scipy", "attack"])
+def test_an_entry_that_takes_gradients_itself_is_not_taken_for_another_training(
+    project: Make, source: str, line: int
+) -> None:
+    """A registry may name the training of another file; not where this one repeats a backward pass without a step."""
+    made = convert_project(project({"entry.py": source, "train.py": _BESIDE}), entry="entry.py")
+    (finding,) = made.findings
+    assert not made.changes
+    assert (finding.code, finding.place) == ("LM002", f"entry.py:{line}:0")
+    assert "no optimizer's step" in finding.message
