@@ -23,7 +23,7 @@ from lab_migrate.idiomatic.autocast import is_untouched
 from lab_migrate.idiomatic.frame import Frame
 from lab_migrate.idiomatic.nest import Nest, in_inner_loop
 from lab_migrate.idiomatic.precision import Precision, precision_of
-from lab_migrate.idiomatic.quiet import is_quiet
+from lab_migrate.idiomatic.quiet import adds_number, is_quiet
 from lab_migrate.idiomatic.refused import ManualOptimizationError
 from lab_migrate.idiomatic.roles import Roles, is_torchs
 from lab_migrate.idiomatic.scaled import Scaled
@@ -214,7 +214,7 @@ class _Sorter:
             self.found.schedules.append(schedule)
 
     def _is_lightnings(self, schedule: str) -> bool:
-        return is_torchs(self.roles.made[schedule], self.nest.base, self.graph)
+        return is_torchs(self.roles.made[schedule], self.graph)
 
     def _may_come_earlier(self, node: ast.stmt) -> bool:
         """Whether a statement after backward or step computes the same before them."""
@@ -224,6 +224,10 @@ class _Sorter:
             return False  # the error leaves the weights as they are there
         if self.found.tail or self._reads_after_schedule(node) or not is_quiet(node, self.frame, self.roles):
             return False
+        counts = [one for one in own_nodes([node]) if isinstance(one, ast.AugAssign) and not adds_number(one)]
+        counted = {one.target.id for one in counts if isinstance(one.target, ast.Name)}
+        if any(isinstance(one, ast.Name) and one.id in counted for part in self.found.step for one in ast.walk(part)):
+            return False  # a tensor that changes in place, and that the loss may be made from
         made = {
             one.id for part in self.found.step for one in ast.walk(part) if isinstance(one, ast.Name) and _binds(one)
         }

@@ -6,7 +6,7 @@ import ast
 
 import attrs
 
-from lab_migrate.analysis.events import events_in
+from lab_migrate.analysis.events import ZERO, events_in
 from lab_migrate.analysis.symbols import dotted, own_nodes
 from lab_migrate.idiomatic.bars import BARS, Bar, bar_named
 from lab_migrate.idiomatic.frame import Frame
@@ -65,7 +65,7 @@ def batches_of(frame: Frame, node: ast.stmt) -> Batches:
         else:
             break
         source = source.args[0]
-    if not dotted(source):
+    if not frame.entry(source):
         made = isinstance(source, ast.Call) and dotted(source.func).rpartition(".")[2] == "DataLoader"
         which = "made anew in every epoch" if made else "which is no loader"
         raise NotIdiomaticError(
@@ -91,14 +91,28 @@ def validating(node: ast.stmt, frame: Frame) -> Batches | None:
     except NotIdiomaticError:
         return None
     inner = own_nodes(node.body)
-    if events_in(inner) or any(isinstance(one, ast.Return | ast.Yield | ast.Global | ast.Nonlocal) for one in inner):
+    if any(event.kind != ZERO for event in events_in(inner)) or any(
+        isinstance(one, ast.Return | ast.Yield | ast.Global | ast.Nonlocal) for one in inner
+    ):
         return None
     if any(isinstance(one, ast.Attribute) and one.attr in ("grad", "requires_grad", "requires_grad_") for one in inner):
         return None  # Lightning validates without gradients
     runs = any(isinstance(one, ast.Call) and isinstance(one.func, ast.Name | ast.Attribute) for one in inner)
-    loads = "load" in dotted(found.loader).lower() or "data" in dotted(found.loader).lower()
-    loads = loads or "load" in frame.canonical(found.loader).lower()
+    loads = any(word in ast.unparse(found.loader).lower() for word in ("load", "data"))
+    loads = loads or "load" in frame.entry(found.loader).lower()
     return found if runs and loads else None
+
+
+def without_no_grad(body: list[ast.stmt]) -> list[ast.stmt]:
+    """A validation's statements with those under `no_grad`, which Lightning validates under, in its place."""
+    found: list[ast.stmt] = []
+    for node in body:
+        call = node.items[0].context_expr if isinstance(node, ast.With) and len(node.items) == 1 else None
+        if isinstance(node, ast.With) and isinstance(call, ast.Call) and dotted(call.func) in _NO_GRAD:
+            found += without_no_grad(node.body)
+        else:
+            found.append(node)
+    return found
 
 
 def _is_int(node: ast.expr) -> bool:

@@ -171,6 +171,8 @@ class Bodies:
             if item is not None and not own and (not group or self._beside(item, group[-1])):
                 group.append(item)
                 continue
+            if text and group and _blank_above(group[0]):
+                text += "\n"
             text += self._group(hook, group, indent)
             group = []
             if item is not None and item.line is not None:
@@ -259,6 +261,12 @@ def _line_above(frame: Frame, node: ast.stmt) -> int:
     while line >= 1 and frame.module.lines[line - 1].lstrip().startswith(b"#"):
         line -= 1
     return line
+
+
+def _blank_above(item: Item) -> bool:
+    """Whether a blank line sets a statement, with the comments above it, off from what comes before."""
+    line = _line_above(item.frame, item.node)
+    return line >= 1 and not item.frame.module.lines[line - 1].strip()
 
 
 def _is_called_batch(target: ast.expr) -> bool:

@@ -10,9 +10,10 @@ from lab_migrate.analysis.symbols import dotted, own_nodes
 from lab_migrate.idiomatic.hooks import Hooks
 from lab_migrate.idiomatic.late import changed_late
 from lab_migrate.idiomatic.layout import method, relaid
+from lab_migrate.idiomatic.made import Made
 from lab_migrate.idiomatic.nest import Nest
 from lab_migrate.idiomatic.places import Places
-from lab_migrate.idiomatic.roles import Made, Roles
+from lab_migrate.idiomatic.roles import Roles
 from lab_migrate.idiomatic.text import Replace, rewritten
 
 

@@ -16,10 +16,10 @@ from lab_migrate.analysis.symbols import Function, dotted, own_nodes
 from lab_migrate.idiomatic.configure import is_plain, read_by_functions
 from lab_migrate.idiomatic.layout import method, relaid
 from lab_migrate.idiomatic.loaders import is_data_loader
+from lab_migrate.idiomatic.made import Made, made_by
 from lab_migrate.idiomatic.nest import Nest
 from lab_migrate.idiomatic.reach import reached
 from lab_migrate.idiomatic.reserved import RESERVED
-from lab_migrate.idiomatic.roles import Made, made_by
 from lab_migrate.idiomatic.text import rewritten
 
 #: Calls in a loader's arguments that may as well run later.
@@ -64,7 +64,7 @@ def data_module(nest: Nest, graph: CallGraph, model: str) -> DataModule | None:
         return None
     made: list[Made] = []
     for loop in (nest.train, nest.validation):
-        name = loop.frame.canonical(loop.loader)
+        name = loop.frame.entry(loop.loader)
         found = made_by(name, nest.base) if name and ":" not in name else None
         if found is None or not _moves(name, found, nest, graph):
             return None

@@ -10,8 +10,8 @@ from lab_migrate.analysis.symbols import dotted
 from lab_migrate.convert.rule import Edit
 from lab_migrate.idiomatic.accelerator import cuda_conditions
 from lab_migrate.idiomatic.elsewhere import runs_after, runs_before
+from lab_migrate.idiomatic.made import made_by
 from lab_migrate.idiomatic.moves import is_device
-from lab_migrate.idiomatic.roles import made_by
 from lab_migrate.idiomatic.write import Writer
 
 

@@ -124,10 +124,10 @@ def _epochs(nest: Nest, graph: CallGraph) -> list[ast.stmt]:
         call = item.node.value if isinstance(item.node, ast.Expr) else None
         if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "set_epoch":
             told[item.frame.canonical(call.func.value)] = item
-    loader = nest.train.frame.canonical(nest.train.loader)
+    loader = nest.train.frame.entry(nest.train.loader)
     known = {f"{loader}.sampler"}
     for loop in filter(None, (nest.train, nest.validation)):
-        makings = makings_of(loop.frame.canonical(loop.loader), nest, graph)
+        makings = makings_of(loop.frame.entry(loop.loader), nest, graph)
         if not makings:
             raise _refused(
                 nest, loop.node, "where its loader is made, and whether by a DistributedSampler, cannot be told"

@@ -62,15 +62,15 @@ def _makes_nothing(call: ast.Call, nest: Nest) -> bool:
 
 
 def _refuse(item: Item, loop: Batches, roles: Roles, graph: CallGraph) -> None:
-    loader = f"{loop.frame.canonical(loop.loader)}."
+    loader = loop.frame.entry(loop.loader)
     for node in own_nodes([item.node]):
         if not isinstance(node, ast.Call):
             continue
-        if item.frame.canonical(node.func).startswith(loader):
+        if _belongs(node.func, item.frame, loader):
             raise NotIdiomaticError(
                 "LM304", item.frame.module.path, item.node,
-                f"{dotted(node.func).lower()}() tells the loader of the epoch: Lightning has asked it for its iterator "
-                "by then",
+                f"{ast.unparse(node.func).lower()}() tells the loader of the epoch: Lightning has asked it for its "
+                "iterator by then",
                 "let the loader's iterator do it, or keep the faithful way",
             )  # fmt: skip
     found = reached([item.node], item.frame, graph, lambda node, within: _draws(node, within, item.frame, roles))
@@ -81,6 +81,15 @@ def _refuse(item: Item, loop: Batches, roles: Roles, graph: CallGraph) -> None:
             f"{name}() before the batches: Lightning has asked the loader for its iterator by then",
             "draw after the batches, or keep the faithful way",
         )  # fmt: skip
+
+
+def _belongs(func: ast.expr, frame: Frame, loader: str) -> bool:
+    """Whether a method is the loader's, or that of a part of it."""
+    while isinstance(func, ast.Attribute):
+        func = func.value
+        if frame.entry(func) == loader:
+            return True
+    return False
 
 
 def _draws(node: ast.AST, within: Function, frame: Frame, roles: Roles) -> bool:

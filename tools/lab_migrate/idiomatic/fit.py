@@ -32,9 +32,9 @@ def fit_lines(writer: Writer, indent: str, module_name: str, trainer_name: str) 
             lines += _call(writer, f"{name} = {writer.data.name}(", list(writer.data.parameters), indent)
             made = name
         lines.append(f"{trainer_name}.fit({module_name}, datamodule={made})")
-    loaders = [writer.nest.train.frame.canonical(writer.nest.train.loader)]
+    loaders = [writer.nest.train.frame.entry(writer.nest.train.loader)]
     if writer.nest.validation is not None:
-        loaders.append(writer.nest.validation.frame.canonical(writer.nest.validation.loader))
+        loaders.append(writer.nest.validation.frame.entry(writer.nest.validation.loader))
     if writer.data is None:
         lines.append(f"{trainer_name}.fit({', '.join([module_name, *loaders])})")
     if writer.hooks.modes.left:

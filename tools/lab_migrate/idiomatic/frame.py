@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 from collections.abc import Callable
 from functools import cached_property
 
@@ -50,6 +51,19 @@ class Frame:
         if head in self.bound:
             return f"{self.function.qualified}:{name}"
         return name
+
+    def entry(self, node: ast.expr) -> str:
+        """`canonical`, also of an entry by a text: `loaders["train"]`."""
+        if (
+            isinstance(node, ast.Subscript)
+            and isinstance(node.slice, ast.Constant)
+            and isinstance(node.slice.value, str)
+        ):
+            of = self.entry(node.value)
+            return f"{of}[{json.dumps(node.slice.value, ensure_ascii=False)}]" if of else ""
+        if isinstance(node, ast.Name) and node.id in self.arguments and self.base is not None:
+            return self.base.entry(self.arguments[node.id])
+        return self.canonical(node)
 
     def in_base(self, node: ast.expr) -> str | None:
         """An expression's text as the base frame would write it; None where it has names of this function alone."""

@@ -10,6 +10,7 @@ import attrs
 from lab_migrate.analysis import CallGraph
 from lab_migrate.analysis.symbols import Function, dotted, own_nodes
 from lab_migrate.idiomatic.batch import Automatic, automatic
+from lab_migrate.idiomatic.batches import without_no_grad
 from lab_migrate.idiomatic.clip import trainer_clip
 from lab_migrate.idiomatic.draws import refuse_early_draws
 from lab_migrate.idiomatic.frame import Frame, Item
@@ -105,6 +106,9 @@ def hooks_of(nest: Nest, roles: Roles, graph: CallGraph) -> Hooks:
         dropped |= {id(node) for node in loop.body if moves.is_identity(node)}
     if sorted_batch is not None:
         dropped |= {id(item.node) for item in nest.before if _zeroes(item)} | sorted_batch.dropped
+        if nest.validation is not None:
+            validation = [Item(nest.validation.frame, node) for node in nest.validation.body]
+            dropped |= {id(item.node) for item in validation if _zeroes(item)}
         step = [Item(nest.train.frame, node) for node in sorted_batch.step]
         tail = [Item(nest.train.frame, node) for node in sorted_batch.tail]
     else:
@@ -129,10 +133,12 @@ def hooks_of(nest: Nest, roles: Roles, graph: CallGraph) -> Hooks:
         body = nest.validation.body
         if sorted_batch is not None and sorted_batch.precision is not None:
             body = sorted_batch.precision.body(body)
-        items[VALIDATE] = [Item(frame, node) for node in body]
+        items[VALIDATE] = [Item(frame, node) for node in without_no_grad(body)]
         if nest.validation.drawn is not None and not nest.validation.drawn.is_silent:
             items[VALIDATE].append(nest.validation.drawn.moved_on())
-        items[VALIDATION_END] = [item for item in nest.after if item.frame is frame is not nest.base]
+        items[VALIDATION_END] = [
+            item for item in nest.after if item.frame is frame is not nest.base or item.node.lineno in nest.phased
+        ]
         refuse_gradients_in_validation([*items[VALIDATION_START], *items[VALIDATION_END]], graph)
     ended = items.get(VALIDATION_END, [])
     items[EPOCH_END] = [item for item in nest.after if item not in ended]
@@ -165,14 +171,14 @@ def _epoch_schedules(nest: Nest, roles: Roles, sorted_batch: Automatic, graph: C
             assert isinstance(item.node, ast.Expr)
             assert isinstance(item.node.value, ast.Call)
             plain = not item.node.value.args and not item.node.value.keywords and steps[name] == 1
-            if not plain or name in sorted_batch.schedules or not is_torchs(roles.made[name], nest.base, graph):
+            if not plain or name in sorted_batch.schedules or not is_torchs(roles.made[name], graph):
                 return []
             found.append(name)
         elif not found and _reads_rate(item.frame, item.node, roles, graph):
             return []
     for node in [*sorted_batch.tail, *(nest.validation.body if nest.validation else [])] if found else ():
         frame = nest.train.frame if node in sorted_batch.tail else nest.validation.frame  # type: ignore[union-attr]
-        if _reads_rate(frame, node, roles, graph):
+        if not _zeroes(Item(frame, node)) and _reads_rate(frame, node, roles, graph):
             return []
     return found
 

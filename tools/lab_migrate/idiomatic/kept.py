@@ -17,9 +17,10 @@ from lab_migrate.analysis.symbols import Class, dotted, own_nodes
 from lab_migrate.idiomatic.configure import schedules_of
 from lab_migrate.idiomatic.hooks import Hooks
 from lab_migrate.idiomatic.layout import method
+from lab_migrate.idiomatic.made import made_by
 from lab_migrate.idiomatic.nest import Nest
 from lab_migrate.idiomatic.places import Places
-from lab_migrate.idiomatic.roles import Roles, made_by, nodes_of
+from lab_migrate.idiomatic.roles import Roles, nodes_of
 
 #: Where the generator of the CPU lies in a checkpoint.
 RANDOM = "rng_state"

@@ -13,10 +13,10 @@ from lab_migrate.analysis import CallGraph
 from lab_migrate.analysis.symbols import Function, dotted
 from lab_migrate.findings import Finding, Status
 from lab_migrate.idiomatic.batches import Batches
+from lab_migrate.idiomatic.made import Made
 from lab_migrate.idiomatic.makings import Making, makings_of
 from lab_migrate.idiomatic.nest import Nest
 from lab_migrate.idiomatic.refused import NotIdiomaticError
-from lab_migrate.idiomatic.roles import Made
 
 _POSITIONAL = ("dataset", "batch_size", "shuffle", "sampler", "batch_sampler")
 _SAMPLERS = ("RandomSampler", "SequentialSampler", "SubsetRandomSampler", "WeightedRandomSampler", "BatchSampler")
@@ -24,7 +24,7 @@ _SAMPLERS = ("RandomSampler", "SequentialSampler", "SubsetRandomSampler", "Weigh
 
 def check_loader(loop: Batches, nest: Nest, graph: CallGraph, *, distributed: bool = False) -> list[Finding]:
     """What to say about a loop's loader. Raises `NotIdiomaticError` where the batches would differ."""
-    name = loop.frame.canonical(loop.loader)
+    name = loop.frame.entry(loop.loader)
     for value in _values(name, nest):
         if isinstance(value, ast.List | ast.Tuple | ast.Dict | ast.ListComp | ast.DictComp | ast.GeneratorExp) or (
             isinstance(value, ast.Call) and dotted(value.func) in ("list", "tuple", "dict", "iter", "zip", "map")

@@ -10,6 +10,7 @@ import ast
 import attrs
 
 from lab_migrate.analysis import CallGraph
+from lab_migrate.analysis.calls import Call
 from lab_migrate.analysis.symbols import Function, dotted
 from lab_migrate.idiomatic.nest import Nest
 
@@ -48,12 +49,63 @@ def makings_of(name: str, nest: Nest, graph: CallGraph) -> list[Making]:
     if not name or ":" in name:
         return []
     function = nest.base.function
+    if name.endswith("]"):
+        return _entry(name, nest, graph)
     found = _assigned(name, function, graph, DEEPEST)
     if found is None and "." not in name and name not in nest.base.bound:
         found = _assigned(name, function.module.symbols.top, graph, DEEPEST)
     if found is None and "." in name:
         found = _attribute(name, function, graph)
+    if found is None and name in function.parameters:
+        found = _given(name, function, graph, DEEPEST)
     return found or []
+
+
+def _entry(name: str, nest: Nest, graph: CallGraph) -> list[Making]:
+    """The makings of `loaders["train"]`, where the dictionary is written out, or by a function that returns one."""
+    node = ast.parse(name, mode="eval").body
+    assert isinstance(node, ast.Subscript)
+    assert isinstance(node.slice, ast.Constant)
+    function, of = nest.base.function, dotted(node.value)
+    top = function.module.symbols.top
+    owner = function if of in nest.base.bound else top
+    found: list[Making] = []
+    stores = 0
+    for one in owner.own:
+        if isinstance(one, ast.Assign) and any(dotted(target) == of for target in one.targets):
+            made = _of_entry(one.value, node.slice.value, owner, graph)
+            if not made:
+                return []
+            found += made
+        if isinstance(one, ast.Name) and one.id == of and not isinstance(one.ctx, ast.Load):
+            stores += 1
+        # `loaders["train"] = …` gives it another.
+        if isinstance(one, ast.Subscript) and not isinstance(one.ctx, ast.Load) and dotted(one.value) == of:
+            return []
+    return found if stores == 1 else []
+
+
+def _of_entry(value: ast.expr, key: object, owner: Function, graph: CallGraph) -> list[Making]:
+    if isinstance(value, ast.Dict):
+        places = [at for at, one in enumerate(value.keys) if isinstance(one, ast.Constant) and one.value == key]
+        return _made(value.values[places[0]], None, owner, graph, DEEPEST) if len(places) == 1 else []
+    if isinstance(value, ast.DictComp):
+        return _made(value.value, None, owner, graph, DEEPEST)
+    if isinstance(value, ast.Call) and dotted(value.func) == "dict" and not value.args:
+        return next((_made(word.value, None, owner, graph, DEEPEST) for word in value.keywords if word.arg == key), [])
+    targets = [target for call in graph.calls_of(owner) if call.node is value for target in call.targets]
+    found: list[Making] = []
+    for target in targets:
+        for node in target.own:
+            if isinstance(node, ast.Return) and node.value is not None:
+                returned = node.value
+                if isinstance(returned, ast.Name):
+                    returned = next(iter(target.assigned.get(returned.id, [])), returned)
+                made = _of_entry(returned, key, target, graph)
+                if not made:
+                    return []
+                found += made
+    return found
 
 
 def _attribute(name: str, function: Function, graph: CallGraph) -> list[Making]:
@@ -63,8 +115,48 @@ def _attribute(name: str, function: Function, graph: CallGraph) -> list[Making]:
     classes = [function.cls] if function.cls is not None and function.parameters[:1] == [head] else list(known)
     found: list[Making] = []
     for method in classes[0].methods.values() if len(classes) == 1 else ():
-        found += _assigned(f"{(method.parameters or [''])[0]}.{attribute}", method, graph, DEEPEST) or []
+        made = _assigned(f"{(method.parameters or [''])[0]}.{attribute}", method, graph, DEEPEST)
+        if made is not None and not made:
+            return []
+        found += made or []
     return found
+
+
+def _given(name: str, function: Function, graph: CallGraph, depth: int) -> list[Making]:
+    """The makings of a parameter: of what every call of the function gives it."""
+    callers = graph.callers_of(function) if depth else []
+    found: list[Making] = []
+    for call in callers:
+        value = argument_of(call, function, name)
+        made = _made(value, None, call.caller, graph, depth - 1) if value is not None else []
+        if not made:
+            return []
+        found += made
+    return found
+
+
+def argument_of(call: Call, function: Function, name: str) -> ast.expr | None:
+    """What a call gives a function's parameter; None where that cannot be told."""
+    node = call.node
+    if not call.direct or not isinstance(node, ast.Call) or any(isinstance(arg, ast.Starred) for arg in node.args):
+        return None
+    if any(word.arg is None for word in node.keywords):
+        return None
+    positional = function.parameters[1:] if function.cls is not None and not function.is_static else function.parameters
+    given = dict(zip(positional, node.args, strict=False)) | {
+        word.arg: word.value for word in node.keywords if word.arg
+    }
+    return given.get(name)
+
+
+def _named(name: str, owner: Function, graph: CallGraph, depth: int) -> list[Making]:
+    """The makings of a name of a function: its own, its parameter's, or the file's."""
+    found = _assigned(name, owner, graph, depth)
+    if found is None and name in owner.parameters:
+        return _given(name, owner, graph, depth)
+    if found is None:
+        found = _assigned(name, owner.module.symbols.top, graph, depth)
+    return found or []
 
 
 def _assigned(name: str, owner: Function, graph: CallGraph, depth: int) -> list[Making] | None:
@@ -95,7 +187,7 @@ def _made(value: ast.expr, at: int | None, owner: Function, graph: CallGraph, de
         both = [_made(one, at, owner, graph, depth) for one in (value.body, value.orelse)]
         return [*both[0], *both[1]] if all(both) else []
     if isinstance(value, ast.Name) and at is None and depth:
-        return _assigned(value.id, owner, graph, depth - 1) or []
+        return _named(value.id, owner, graph, depth - 1)
     if not isinstance(value, ast.Call):
         return []
     targets = [target for call in graph.calls_of(owner) if call.node is value for target in call.targets]

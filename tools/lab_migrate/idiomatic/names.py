@@ -73,9 +73,7 @@ def names_of(
             found.exported.append(name)
         elif not exposed:
             continue
-        elif exposed == {TAIL} and name in flows[TRAIN].sure and not any(
-            name in flow.stored for hook, flow in flows.items() if hook not in (TRAIN, TAIL)
-        ):  # fmt: skip
+        elif exposed == {TAIL} and name in flows[TRAIN].sure:
             found.passed.append(name)
             continue
         found.carried[name] = _attribute(name, found, taken)

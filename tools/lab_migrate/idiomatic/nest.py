@@ -10,6 +10,7 @@ becomes: before, the batches' loop, between, the validation's loop, after.
 from __future__ import annotations
 
 import ast
+from collections.abc import Collection
 
 import attrs
 
@@ -52,6 +53,8 @@ class Nest:
     calls: list[tuple[Call, Frame]]
     #: Set where one loop pulls its batches and counts steps; it is then `epochs` and the training's loop at once.
     steps: Steps | None = None
+    #: Lines that stood in a loop over the phases of an epoch.
+    phased: Collection[int] = ()
     #: Statements that are read as others, by their `id`.
     read_as: dict[int, ast.stmt] = attrs.field(factory=dict)
 

@@ -9,13 +9,14 @@ from lab_migrate.analysis.symbols import dotted, own_nodes
 from lab_migrate.idiomatic.batches import Batches
 from lab_migrate.idiomatic.frame import Frame, Item
 from lab_migrate.idiomatic.hooks import Hooks
+from lab_migrate.idiomatic.made import Made
 from lab_migrate.idiomatic.mentions import targets_of
 from lab_migrate.idiomatic.moves import Moves
 from lab_migrate.idiomatic.names import TAIL, TRAIN, VALIDATE, Names, names_of, read_after_of
 from lab_migrate.idiomatic.nest import Nest
 from lab_migrate.idiomatic.refused import NotIdiomaticError
 from lab_migrate.idiomatic.reserved import RESERVED
-from lab_migrate.idiomatic.roles import Made, Roles
+from lab_migrate.idiomatic.roles import Roles
 from lab_migrate.idiomatic.short_names import short_names
 from lab_migrate.idiomatic.text import Replace, rewritten
 
@@ -100,7 +101,7 @@ class Places:
         """What stands for a name of this frame; None where it stays."""
         name = dotted(node)
         if not name:
-            return None
+            return self.fixed.get(frame.entry(node)) if isinstance(node, ast.Subscript) else None
         head, _, rest = name.partition(".")
         canonical = frame.canonical(name)
         if not canonical and head in frame.arguments and frame.base is not None:
@@ -176,7 +177,7 @@ class Places:
         return {self._loader(loop) for loop in self.loops()}
 
     def _loader(self, loop: Batches) -> str:
-        name = loop.frame.canonical(loop.loader)
+        name = loop.frame.entry(loop.loader)
         if not name or ":" in name:
             raise NotIdiomaticError(
                 "LM304", loop.frame.module.path, loop.node, "its loader is made inside the epoch",

@@ -17,8 +17,9 @@ from lab_migrate.analysis.symbols import own_nodes
 from lab_migrate.idiomatic.autocast import Autocast, autocasts, full_name, is_autocast, is_untouched
 from lab_migrate.idiomatic.frame import Frame
 from lab_migrate.idiomatic.limits import is_constant
+from lab_migrate.idiomatic.made import Made, made_by
 from lab_migrate.idiomatic.nest import Nest
-from lab_migrate.idiomatic.roles import Made, Roles, made_by
+from lab_migrate.idiomatic.roles import Roles
 from lab_migrate.idiomatic.weights import used_twice
 
 _SCALERS = ("torch.amp.GradScaler", "torch.cuda.amp.GradScaler")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Collection
 
 import attrs
 
-from lab_migrate.analysis import CallGraph, Module, Project, TrainingLoop
+from lab_migrate.analysis import CallGraph, Module, Project, TrainingLoop, find_loops
 from lab_migrate.convert.engine import apply
 from lab_migrate.convert.rule import Edit
 from lab_migrate.findings import Finding
@@ -20,6 +21,7 @@ from lab_migrate.idiomatic.imports import import_edit, lightning_name
 from lab_migrate.idiomatic.loaders import check_loader
 from lab_migrate.idiomatic.modes import without_rebinding
 from lab_migrate.idiomatic.own_step import own_step, refuse_no_optimizer, takes_closure
+from lab_migrate.idiomatic.phases import edits_between, unrolled
 from lab_migrate.idiomatic.processes import refuse_processes
 from lab_migrate.idiomatic.reading import find_nest
 from lab_migrate.idiomatic.refused import NotIdiomaticError
@@ -58,7 +60,7 @@ def rewrite(project: Project, graph: CallGraph, loops: Collection[TrainingLoop])
     for path in sorted({loop.path for loop in loops}):
         here = [loop for loop in loops if loop.path == path]
         try:
-            made, said = _file(project.modules[path], here, graph)
+            made, said = _written_out(project, path, here, graph)
         except NotIdiomaticError as error:
             error.file = path
             refused.append(error)
@@ -73,6 +75,29 @@ def rewrite(project: Project, graph: CallGraph, loops: Collection[TrainingLoop])
     return Rewriting(edits, files, tuple(findings), tuple(refused), tuple(done))
 
 
+def _written_out(
+    project: Project, path: str, loops: list[TrainingLoop], graph: CallGraph
+) -> tuple[list[Edit], list[Finding]]:
+    """Edits of a file; where phases are looped over, those of the text without these loops, as edits of its own."""
+    module = project.modules[path]
+    flat = unrolled(module, loops)
+    if flat is None:
+        return _file(module, loops, graph)
+    inner = Module(path, flat.text, ast.parse(flat.text))
+    project = attrs.evolve(project, modules={**project.modules, path: inner})
+    graph = CallGraph(project)
+    lines = {loop.line for loop in loops}
+    again = [loop for loop in find_loops(project, graph) if loop.path == path and flat.line(loop.line) in lines]
+    try:
+        edits, findings = _file(inner, again, graph, flat.phased)
+    except NotIdiomaticError as error:
+        if error.path == path:
+            error.line = flat.line(error.line)
+        raise
+    findings = [attrs.evolve(one, line=flat.line(one.line)) if one.path == path else one for one in findings]
+    return edits_between(module.text, apply(inner.text, edits, path)), findings
+
+
 def _unforeseen(path: str, loop: TrainingLoop, error: Exception) -> NotIdiomaticError:
     return NotIdiomaticError(
         "LM306", path, loop.node, f"its pattern is not foreseen ({type(error).__name__}: {error})",
@@ -80,7 +105,9 @@ def _unforeseen(path: str, loop: TrainingLoop, error: Exception) -> NotIdiomatic
     )  # fmt: skip
 
 
-def _file(module: Module, loops: list[TrainingLoop], graph: CallGraph) -> tuple[list[Edit], list[Finding]]:
+def _file(
+    module: Module, loops: list[TrainingLoop], graph: CallGraph, phased: Collection[int] = ()
+) -> tuple[list[Edit], list[Finding]]:
     if len(loops) > 1:
         raise NotIdiomaticError(
             "LM302", module.path, loops[1].node, f"the file trains in {len(loops)} loops",
@@ -97,12 +124,13 @@ def _file(module: Module, loops: list[TrainingLoop], graph: CallGraph) -> tuple[
                 "move the update into the step() of a torch.optim.Optimizer, or keep the faithful way",
             )  # fmt: skip
         nest = find_nest(loop, graph)
+        nest.phased = phased
         if nest.base.module is not module:
             raise NotIdiomaticError(
                 "LM302", module.path, loop.node, "the epochs are counted in another file",
                 "keep the faithful way, or move the loop over epochs into this file",
             )  # fmt: skip
-        roles = roles_of(nest)
+        roles = roles_of(nest, graph)
         # What is only called by the name of a model is a guess.
         roles.models = models_given(roles.optimizers, nest, graph) or roles.models
         if len(roles.optimizers) == 1:

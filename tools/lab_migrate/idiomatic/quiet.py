@@ -18,6 +18,11 @@ _METHODS = set(
     min ne numel numpy permute reset_timer reshape set_description set_postfix set_postfix_str size squeeze sum t to
     tolist topk transpose type unsqueeze update values view view_as warning write""".split()  # noqa: SIM905
 )
+#: Functions of torch that only compute, from what they are given.
+_OF_TORCH = set(
+    """abs argmax argmin eq exp log max mean min round sigmoid softmax sqrt stack sum topk
+    where""".split()  # noqa: SIM905
+)
 _MODULES = {"math", "time", "np", "numpy", "wandb", "logging", "logger"}
 
 
@@ -34,7 +39,7 @@ def is_quiet(node: ast.stmt, frame: Frame, roles: Roles) -> bool:
             return False
         if isinstance(one, ast.FunctionDef | ast.ClassDef | ast.Lambda | ast.Delete | ast.Import | ast.ImportFrom):
             return False
-        if isinstance(one, ast.AugAssign) and not _adds_number(one):
+        if isinstance(one, ast.AugAssign) and not adds_number(one) and not adds_count(one):
             return False
     return True
 
@@ -45,10 +50,11 @@ def is_quiet_call(call: ast.Call) -> bool:
         return call.func.id in _BUILTINS
     if not isinstance(call.func, ast.Attribute):
         return False
-    return call.func.attr in _METHODS or dotted(call.func).partition(".")[0] in _MODULES
+    head, _, rest = dotted(call.func).partition(".")
+    return call.func.attr in _METHODS or head in _MODULES or (head == "torch" and rest in _OF_TORCH)
 
 
-def _adds_number(node: ast.AugAssign) -> bool:
+def adds_number(node: ast.AugAssign) -> bool:
     """`x += …` changes a tensor in place where x is one; then its value is one too, which `.item()` tells apart."""
     value = node.value
     if isinstance(node.target, ast.Attribute | ast.Subscript):
@@ -61,3 +67,15 @@ def _adds_number(node: ast.AugAssign) -> bool:
         or (isinstance(call.func, ast.Name) and call.func.id in ("len", "int", "float"))
         for call in calls
     )
+
+
+def adds_count(node: ast.AugAssign) -> bool:
+    """`right += (out == y).sum()`, `right += torch.sum(out == y)`: whole numbers, in a tensor that changes in place."""
+    value = node.value
+    if not isinstance(node.target, ast.Name) or not isinstance(value, ast.Call):
+        return False
+    given = value.func.value if isinstance(value.func, ast.Attribute) and not value.args else None
+    if dotted(value.func) == "torch.sum" and len(value.args) == 1 and not value.keywords:
+        given = value.args[0]
+    called = value.func.attr if isinstance(value.func, ast.Attribute) else ""
+    return called == "sum" and isinstance(given, ast.Compare)

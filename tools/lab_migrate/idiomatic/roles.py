@@ -14,7 +14,9 @@ from lab_migrate.analysis.events import Event
 from lab_migrate.analysis.sources import Module
 from lab_migrate.analysis.symbols import Function, dotted, own_nodes
 from lab_migrate.idiomatic.frame import Frame
+from lab_migrate.idiomatic.made import Made, made_by
 from lab_migrate.idiomatic.nest import Nest
+from lab_migrate.idiomatic.schedules import schedules_given
 from lab_migrate.idiomatic.wrapper import Wrapper
 
 _MODEL_NAME = re.compile(r"(^|_)(model|net|network)(_|$)|(Model|Net|net)$")
@@ -22,15 +24,6 @@ if TYPE_CHECKING:
     from lab_migrate.idiomatic.distributed import Distributed
 
 _MODEL_METHODS = ("parameters", "named_parameters", "eval", "train", "zero_grad")
-
-
-@attrs.frozen(eq=False)
-class Made:
-    """Where an object was made: the statement, and the function (or file) that it stands in."""
-
-    owner: Function
-    statement: ast.Assign
-    call: ast.Call
 
 
 @attrs.define(eq=False)
@@ -50,7 +43,7 @@ class Roles:
     without_closure: bool = False
 
 
-def roles_of(nest: Nest) -> Roles:
+def roles_of(nest: Nest, graph: CallGraph) -> Roles:
     """Read the roles off the code of the nest and of what comes before it in the base frame."""
     steps = [reach.event for reach in nest.training.step if reach.direct]
     stepped = dict.fromkeys(nest.train.frame.canonical(_stepped(step)) for step in steps)
@@ -77,9 +70,9 @@ def roles_of(nest: Nest) -> Roles:
     hard = hard or any(_moves_to_cuda(node) for node in nest.base.function.own)
     for found in made.values():
         devices += _devices_in(found.owner, nest.base)
-    for name, found in _schedules(nest.base, optimizers):
+    for name, found in [*_schedules(nest.base, optimizers), *schedules_given(nest, optimizers, graph)]:
         schedules.append(name)
-        made[name] = found
+        made.setdefault(name, found)
     return Roles(
         optimizers, list(dict.fromkeys(models)), list(dict.fromkeys(schedules)),
         [name for name in dict.fromkeys(devices) if name], hard, made,
@@ -122,24 +115,6 @@ def nodes_of(nest: Nest) -> Iterator[tuple[Frame, ast.AST]]:
             yield loop.frame, node
 
 
-def made_by(name: str, base: Frame) -> Made | None:
-    """The one assignment that makes what the base frame knows by a plain name."""
-    found: list[Made] = []
-    top = base.module.symbols.top
-    for owner in [base.function, *([top] if top is not base.function else [])]:
-        if owner is top and name in base.bound and not base.is_script:
-            continue
-        for node in owner.own:
-            if isinstance(node, ast.Assign) and len(node.targets) == 1 and dotted(node.targets[0]) == name:
-                if isinstance(node.value, ast.Call):
-                    found.append(Made(owner, node, node.value))
-                else:
-                    return None
-        if found:
-            break
-    return found[0] if len(found) == 1 else None
-
-
 def _is_schedule(name: str, base: Frame) -> bool:
     """Whether what steps under a name of any kind was made by one of torch's schedules."""
     found = made_by(name, base)
@@ -148,9 +123,9 @@ def _is_schedule(name: str, base: Frame) -> bool:
     return _full(found.call.func, found.owner.module).startswith("torch.optim.lr_scheduler.")
 
 
-def is_torchs(made: Made, base: Frame, graph: CallGraph) -> bool:
+def is_torchs(made: Made, graph: CallGraph) -> bool:
     """Whether what was made is one of PyTorch's schedules, perhaps by a function that returns one."""
-    if _full(made.call.func, base.module).startswith("torch.optim."):
+    if _full(made.call.func, made.owner.module).startswith("torch.optim."):
         return True
     makers = graph.targets(made.owner, made.call.func)
     returned = [

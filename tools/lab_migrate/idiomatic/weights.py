@@ -10,8 +10,8 @@ import ast
 
 from lab_migrate.analysis import CallGraph
 from lab_migrate.analysis.symbols import Class, Function, dotted
+from lab_migrate.idiomatic.made import made_by
 from lab_migrate.idiomatic.nest import Nest
-from lab_migrate.idiomatic.roles import made_by
 
 #: Layers of torch.nn that use their own weights once, or have none.
 _LAYERS = frozenset(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 
 from lab_migrate.analysis import CallGraph
-from lab_migrate.analysis.symbols import dotted, own_nodes
+from lab_migrate.analysis.symbols import own_nodes
 from lab_migrate.idiomatic.batches import Batches
 from lab_migrate.idiomatic.bodies import Bodies
 from lab_migrate.idiomatic.configure import Configure, moved_makers
@@ -13,10 +13,11 @@ from lab_migrate.idiomatic.datamodule import DataModule
 from lab_migrate.idiomatic.hooks import ORDER, Hooks
 from lab_migrate.idiomatic.kept import Kept, kept_of
 from lab_migrate.idiomatic.layout import is_literal, method, unit_of
+from lab_migrate.idiomatic.makings import makings_of
 from lab_migrate.idiomatic.names import Names
 from lab_migrate.idiomatic.nest import Nest
 from lab_migrate.idiomatic.places import Places
-from lab_migrate.idiomatic.roles import Roles, made_by
+from lab_migrate.idiomatic.roles import Roles
 
 
 class Writer:
@@ -37,7 +38,7 @@ class Writer:
     ) -> None:
         self.nest, self.roles, self.hooks = nest, roles, hooks
         self.name, self.lightning, self.data = name, module, data
-        self.base = nest.base
+        self.base, self.graph = nest.base, graph
         self.unit = unit_of(nest)
         self.moved = moved_makers(nest, roles, hooks, graph)
         self.places = Places(nest, roles, hooks, self.moved)
@@ -90,10 +91,10 @@ class Writer:
             if isinstance(node, ast.Call)
         }
         for name in called & set(self.names.captured):
-            made = made_by(name, self.base)
-            maker = dotted(made.call.func).rpartition(".")[2] if made is not None else ""
+            makings = makings_of(name, self.nest, self.graph)
+            are_losses = bool(makings) and all(making.maker.endswith("Loss") for making in makings)
             nested = any(one.name == name for one in self.base.module.symbols.functions)
-            if not maker.endswith("Loss") and not nested:
+            if not are_losses and not nested:
                 return True
         return False
 

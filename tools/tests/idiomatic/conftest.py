@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,5 +30,36 @@ def same() -> Callable[..., str]:
         again = rewritten(after.text)
         assert again.text == after.text, "rewriting twice changed something"
         return after.text
+
+    return check
+
+
+@pytest.fixture
+def resumes(tmp_path: Path) -> Callable[..., None]:
+    """`resumes(text)`: a rewritten training goes on from Lightning's checkpoint of each epoch as if it had not stopped.
+
+    Steps, what is printed, and the generators.
+    """
+
+    def check(text: str) -> None:
+        every = tmp_path / "every"
+        saving = "callbacks=[ModelCheckpoint({!r}, filename='{{epoch}}', save_top_k=-1, save_on_train_epoch_end=True)]"
+        text = text.replace("enable_checkpointing=False", saving.format(str(every)))
+        text = "from lightning.pytorch.callbacks import ModelCheckpoint\n" + text
+        full = run(text)
+        assert not full.error
+        (at,) = set(re.findall(r"trainer\w*\.fit\(lit.*\)", text))
+        checkpoints = sorted(every.glob("epoch=*.ckpt"))[:-1]
+        assert checkpoints
+        for checkpoint in checkpoints:
+            again = text.replace(at, f"{at[:-1]}, ckpt_path={str(checkpoint)!r})")
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "The dirpath has changed")
+                resumed = run(again.replace(repr(str(every)), repr(str(tmp_path / checkpoint.stem))))
+            assert not resumed.error, text
+            assert 0 < len(resumed.steps) < len(full.steps)
+            assert resumed.steps == full.steps[-len(resumed.steps) :], text
+            assert full.printed.endswith(resumed.printed), text
+            assert resumed.rng == full.rng, text
 
     return check

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
-from idiomatic_programs import program, rewritten, run
+from idiomatic_programs import program, rewritten
 
 COUNTED = """\
 def warm_up(optimizer):
@@ -54,24 +54,12 @@ PROGRAMS = {
 }  # fmt: skip
 
 
-@pytest.mark.filterwarnings("ignore:Checkpoint directory")
 @pytest.mark.parametrize("body", PROGRAMS.values(), ids=PROGRAMS)
-def test_a_training_resumes_between_epochs(body: str, tmp_path: Path) -> None:
+def test_a_training_resumes_between_epochs(body: str, resumes: Callable[..., None]) -> None:
     """Counters, best values, schedules, averages and the generator go on; the rest is Lightning's."""
     after = rewritten(program(body))
     assert "LM301" in after.codes, after.messages
-    saving = "callbacks=[ModelCheckpoint({!r}, filename='{{epoch}}', save_top_k=-1, save_on_train_epoch_end=True)]"
-    text = after.text.replace("enable_checkpointing=False", saving.format(str(tmp_path)))
-    text = "from lightning.pytorch.callbacks import ModelCheckpoint\n" + text
-    full = run(text)
-    assert not full.error
-    (at,) = set(re.findall(r"trainer\.fit\(.*\)", text))
-    checkpoint = str(tmp_path / "epoch=1.ckpt")
-    resumed = run(text.replace(at, f"{at[:-1]}, ckpt_path={checkpoint!r})"))
-    assert not resumed.error, text
-    assert resumed.steps == full.steps[len(full.steps) // 2 :], text
-    assert full.printed.endswith(resumed.printed), text
-    assert resumed.rng == full.rng
+    resumes(after.text)
 
 
 def test_what_no_checkpoint_holds_is_said() -> None:
