@@ -24,6 +24,12 @@ def detached(net: nn.Sequential, x: Tensor) -> Tensor:
     return (net[1](net[0](x)) + net[0](x).detach()).square().mean()
 
 
+def steep(net: nn.Sequential, x: Tensor) -> Tensor:
+    """Of next to no value, and large gradients."""
+    made = net(x).mean()
+    return 0.1 * made.square() + 1e4 * (made - made.detach())
+
+
 def clip_late(net: nn.Sequential, optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler) -> None:
     """As torch's documentation has it."""
     scaler.unscale_(optimizer)
@@ -73,7 +79,7 @@ def test_gradients_that_are_clipped_with_the_scale_in_them_are_not_called_rounde
 
 def test_a_first_scale_that_overflows_is_a_scale(tmp_path: Path) -> None:
     """The steps that it skips were called accumulation."""
-    found = cause(tmp_path, scale=(1024.0, 2.0**127), size=30.0)
+    found = cause(tmp_path, loss=(steep, steep), scale=(1024.0, 2.0**127))
     assert (found.name, found.size) == ("scale", 2.0**117)
 
 
