@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import enum
 
 import attrs
+
+
+def shown(node: ast.AST, most: int = 60) -> str:
+    """A piece of code in one line of a message; where it was cut, it ends with `…`."""
+    text = " ".join(ast.unparse(node).split())
+    return text if len(text) <= most else f"{text[: most - 1].rstrip()}…"
 
 
 class Status(enum.StrEnum):

@@ -15,6 +15,7 @@ import attrs
 
 from lab_migrate.analysis.calls import Call, CallGraph
 from lab_migrate.analysis.events import BACKWARD, STEP, ZERO, Event, events_in, events_of, handed_over
+from lab_migrate.analysis.not_run import constants_of, not_run
 from lab_migrate.analysis.sources import Project, read_project
 from lab_migrate.analysis.symbols import Class, Function, dotted, own_nodes
 from lab_migrate.analysis.test_files import is_test
@@ -130,6 +131,7 @@ class _Search:
         self.graph = graph
         self._reach: dict[str, dict[int, tuple[Call, Function] | Event]] = {}
         self._exposed: dict[int, frozenset[str]] = {}
+        self._partly: dict[tuple[int, frozenset[int]], frozenset[str]] = {}
         self._found: dict[int, list[TrainingLoop]] = {}
 
     def loops_of(self, function: Function) -> list[TrainingLoop]:
@@ -276,8 +278,20 @@ class _Search:
             kinds.add(STEP)
         for call in self._calls(function, nodes):
             for target in call.targets:
-                kinds |= self.exposed(target)
+                kinds |= self._exposed_by(call, target)
         return kinds
+
+    def _exposed_by(self, call: Call, target: Function) -> frozenset[str]:
+        """What a function exposes where this call runs it: `step(batch, train=False)` trains nothing."""
+        whole = self.exposed(target)
+        missing = not_run(target.body, constants_of(self.graph, call, target)) if whole else set()
+        key = (id(target), frozenset(missing))
+        if missing and key not in self._partly:
+            self._partly[key] = frozenset()
+            missing |= {id(node) for one in self._found[id(target)] for node in own_nodes([one.node])}
+            nodes = [node for node in target.own if id(node) not in missing]
+            self._partly[key] = frozenset(self._kinds(target, nodes)) & whole
+        return self._partly[key] if missing else whole
 
     def _handed_over(self, function: Function, nodes: list[ast.AST]) -> list[Event]:
         """Events that an installed package makes with a loss and an optimizer of this code."""
@@ -298,7 +312,7 @@ class _Search:
         events = {id(event.node) for event in events_in(nodes)}
         for call in self._calls(function, nodes):
             for target in call.targets:
-                found = self._find(target, kind) if kind in self.exposed(target) else None
+                found = self._find(target, kind) if kind in self._exposed_by(call, target) else None
                 if found is None or id(found[0].node) in seen:
                     continue
                 if found[0].by_hand and id(call.node) in events:

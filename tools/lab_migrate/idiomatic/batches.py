@@ -8,6 +8,7 @@ import attrs
 
 from lab_migrate.analysis.events import ZERO, events_in
 from lab_migrate.analysis.symbols import dotted, own_nodes
+from lab_migrate.findings import shown
 from lab_migrate.idiomatic.bars import BARS, Bar, bar_named
 from lab_migrate.idiomatic.frame import Frame
 from lab_migrate.idiomatic.refused import NotIdiomaticError, no_nest
@@ -69,7 +70,7 @@ def batches_of(frame: Frame, node: ast.stmt) -> Batches:
         made = isinstance(source, ast.Call) and dotted(source.func).rpartition(".")[2] == "DataLoader"
         which = "made anew in every epoch" if made else "which is no loader"
         raise NotIdiomaticError(
-            "LM304", frame.module.path, node, f"its batches come from {ast.unparse(source)[:60]}, {which}",
+            "LM304", frame.module.path, node, f"its batches come from {shown(source)}, {which}",
             "iterate over a DataLoader that has a name",
         )  # fmt: skip
     return Batches(frame, node, source, target, index, start, bar, drawn=drawn)

@@ -6,6 +6,7 @@ import ast
 
 from lab_migrate.analysis.calls import Call
 from lab_migrate.analysis.symbols import Function, dotted
+from lab_migrate.findings import shown
 from lab_migrate.idiomatic.frame import Frame
 from lab_migrate.idiomatic.refused import no_nest
 
@@ -61,7 +62,7 @@ def _refuse_decorators(function: Function, known: frozenset[str]) -> None:
     for decorator in getattr(function.node, "decorator_list", []):
         head, dot, rest = dotted(decorator.func if isinstance(decorator, ast.Call) else decorator).partition(".")
         if f"{imports.get(head, head)}{dot}{rest}" not in known:
-            raise no_nest(function, decorator, f"{function.qualified} is wrapped by @{ast.unparse(decorator)[:60]}")
+            raise no_nest(function, decorator, f"{function.qualified} is wrapped by @{shown(decorator)}")
 
 
 def refuse_other_mentions(call: Call) -> None:

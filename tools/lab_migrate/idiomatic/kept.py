@@ -82,7 +82,7 @@ class _Reader:
         automatic = hooks.automatic
         self.is_manual = automatic is None
         imports = self.base.module.symbols.imports
-        self._knows_numpy = any(full.partition(".")[0] == "numpy" for full in imports.values())
+        self._numpys = {name for name, full in imports.items() if full.partition(".")[0] == "numpy"}
         scaler = automatic.precision.scaler if automatic is not None and automatic.precision is not None else ""
         self.lightnings = {*roles.optimizers, *roles.models, *schedules_of(hooks), scaler, *places.fixed}
 
@@ -112,10 +112,18 @@ class _Reader:
         if values and all(map(_is_plain, values)) and not any(self._is_object(value) for value in later):
             key = self._key(key)
             self.found.values[key] = self._text(name)
-            if self._knows_numpy and any(map(_is_float, values)):
+            if self._numpys and (any(map(_is_float, values)) or any(map(self._is_numpys, later))):
                 self.found.floats.add(key)
         elif name not in self.found.lost:
             self.found.lost.append(name)
+
+    def _is_numpys(self, value: ast.expr, far: int = 1) -> bool:
+        """A number that numpy computes, there or where a name of it is assigned: `best = np.mean(losses)`."""
+        if isinstance(value, ast.Call) and dotted(value.func) in ("int", "len", "float"):
+            return False
+        names = [node.id for node in ast.walk(value) if isinstance(node, ast.Name)]
+        made = [one for name in names for one in self.base.function.assigned.get(name, [])] if far else []
+        return not self._numpys.isdisjoint(names) or any(self._is_numpys(one, far - 1) for one in made)
 
     def _assigned(self, name: str) -> list[ast.expr]:
         inside = {id(node) for node in ast.walk(self.nest.epochs)}

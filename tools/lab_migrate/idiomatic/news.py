@@ -10,6 +10,7 @@ import ast
 
 from lab_migrate.analysis import CallGraph
 from lab_migrate.analysis.symbols import own_nodes
+from lab_migrate.findings import shown
 from lab_migrate.idiomatic.batches import Batches
 from lab_migrate.idiomatic.frame import Item
 from lab_migrate.idiomatic.makings import Making, makings_of
@@ -44,7 +45,7 @@ def refuse_late_news(item: Item, loop: Batches, nest: Nest, graph: CallGraph) ->
             if item.frame.canonical(_root(part)) in names and not _is_length(node):
                 raise NotIdiomaticError(
                     "LM304", item.frame.module.path, item.node,
-                    f"{ast.unparse(part)[:60]} before the batches: the loader's workers have been started by then",
+                    f"{shown(part)} before the batches: the loader's workers have been started by then",
                     "tell the data set at the end of the epoch before, or keep the faithful way",
                 )  # fmt: skip
 

@@ -16,6 +16,7 @@ import attrs
 
 from lab_migrate.analysis.calls import CallGraph
 from lab_migrate.analysis.symbols import Class, Function, dotted, own_nodes
+from lab_migrate.findings import shown
 from lab_migrate.outline.nest import Plan
 
 __all__ = ["Read", "reads_at_its_beginning"]
@@ -62,8 +63,7 @@ class Read:
     @property
     def text(self) -> str:
         """It, shortened, and where it is."""
-        text = ast.unparse(self.node).splitlines()[0]
-        return f"{text if len(text) <= 50 else text[:47] + '…'} (line {getattr(self.node, 'lineno', 0)})"
+        return f"{shown(self.node, 48)} (line {getattr(self.node, 'lineno', 0)})"
 
 
 def reads_at_its_beginning(

@@ -48,6 +48,10 @@ PROGRAMS = {
         between="", batch="", after="scheduler.step(total)"),
     "manual optimization": COUNTED.format(
         schedule=EPOCH, between="print(model.inner.bias.grad.sum()); ", batch="", after="scheduler.step()"),
+    "a best value that numpy computes": "import numpy as np\n" + COUNTED.format(
+        schedule=EPOCH, between="", batch="",
+        after="scheduler.step()\n        least = np.min([best, loss.item()])\n        best = least",
+    ).replace('float("inf")', "1000000"),
     "a script": re.sub(r"^    ", "", COUNTED.format(
         schedule="torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.5)", between="", batch="",
         after="scheduler.step()").split("def main():\n")[1].removesuffix("main()\n"), flags=re.M),
