@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import libcst as cst
 import libcst.matchers as m
@@ -39,11 +39,25 @@ def moved(module: str) -> str | None:
 
 def modules(source: Source) -> Iterator[cst.ClassDef]:
     """The classes of a file that are LightningModules by their bases (or by a base of this file that is one)."""
+    return _classes(source, lambda base: base.endswith("LightningModule"))
+
+
+def callbacks(source: Source) -> Iterator[cst.ClassDef]:
+    """Those that are callbacks: `Callback` itself, or one of Lightning's own that a class extends."""
+    return _classes(source, lambda base: base.endswith(".Callback") or base.startswith(f"{PACKAGE}.callbacks."))
+
+
+def data_modules(source: Source) -> Iterator[cst.ClassDef]:
+    """Those that are LightningDataModules."""
+    return _classes(source, lambda base: base.endswith("LightningDataModule"))
+
+
+def _classes(source: Source, is_base: Callable[[str], bool]) -> Iterator[cst.ClassDef]:
     found: set[str] = set()
     for node in m.findall(source.module, m.ClassDef()):
         assert isinstance(node, cst.ClassDef)
         bases = [source.qualified(base.value) for base in node.bases]
-        if any((base.startswith(PACKAGE) and base.endswith("LightningModule")) or base in found for base in bases):
+        if any((base.startswith(PACKAGE) and is_base(base)) or base in found for base in bases):
             found.add(node.name.value)
             yield node
 

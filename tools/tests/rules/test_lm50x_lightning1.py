@@ -1,4 +1,4 @@
-"""LM501 to LM504: modules and trainers of Lightning 1.x."""
+"""LM501 to LM505: modules and trainers of Lightning 1.x."""
 
 from __future__ import annotations
 
@@ -100,6 +100,10 @@ def test_what_has_no_equal_is_left_to_a_person(tmp_path: Path, line: str, code: 
         ("def training_step(self, batch, batch_idx, optimizer_idx): pass", "LM504"),
         ("def training_step_end(self, outputs): pass", "LM504"),
         ("def on_epoch_end(self): pass", "LM504"),
+        ("def on_train_epoch_end(self, outputs): pass", "LM505"),
+        ("def optimizer_step(self, e, b, o, closure, on_tpu, using_lbfgs): pass", "LM505"),
+        ("def configure(self, args):\n    self.hparams = args", "LM505"),
+        ("def __init__(self, args):\n    self.hparams = {**args}", "LM505"),
     ],
 )  # fmt: skip
 def test_a_hook_that_cannot_be_moved_is_refused(tmp_path: Path, methods: str, code: str) -> None:
@@ -108,6 +112,87 @@ def test_a_hook_that_cannot_be_moved_is_refused(tmp_path: Path, methods: str, co
     text = f"import pytorch_lightning as pl\nclass Net(pl.LightningModule):\n{body}\n"
     _, conversion = converted(tmp_path, text)
     assert code in [one.code for one in conversion.findings if one.status == Status.MANUAL]
+
+
+@pytest.mark.parametrize(
+    ("base", "method", "code"),
+    [
+        ("Callback", "def on_pretrain_routine_start(self, trainer, pl_module): pass", "LM504"),
+        ("callbacks.ModelCheckpoint", "def on_epoch_end(self, trainer, pl_module): pass", "LM504"),
+        ("Callback", "def on_save_checkpoint(self, trainer, pl_module, checkpoint): return {'count': 1}", "LM504"),
+        ("Callback", "def on_load_checkpoint(self, trainer, pl_module, callback_state): pass", "LM504"),
+        ("Callback", "def on_train_epoch_end(self, trainer, pl_module, outputs): pass", "LM505"),
+        ("LightningDataModule", "def on_train_dataloader(self): pass", "LM504"),
+    ],
+)
+def test_hooks_of_callbacks_and_data_modules_are_said_too(tmp_path: Path, base: str, method: str, code: str) -> None:
+    """Lightning 2 never called a callback's hook of that name, and nothing said so."""
+    text = f"import pytorch_lightning as pl\nclass Mine(pl.{base}):\n    {method}\n"
+    _, conversion = converted(tmp_path, text)
+    assert [one.code for one in conversion.findings if one.status == Status.MANUAL] == [code]
+
+
+def test_hooks_that_are_as_they_were_are_left_alone(tmp_path: Path) -> None:
+    """Whose parameters Lightning 2 still gives, or that have a default already."""
+    text = """
+        import pytorch_lightning as pl
+        class Mine(pl.Callback):
+            def on_save_checkpoint(self, trainer, pl_module, checkpoint):
+                checkpoint["mine"] = 1
+                return None
+            def on_load_checkpoint(self, trainer, pl_module, checkpoint): pass
+            def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx, dataloader_idx=0): pass
+            def on_validation_batch_end(self, trainer, pl_module, outputs, batch, batch_idx, dataloader_idx): pass
+        class Net(pl.LightningModule):
+            def __init__(self, args):
+                args.hparams = args
+    """
+    _, conversion = converted(tmp_path, text)
+    assert {one.code for one in conversion.findings} == {"LM501"}
+
+
+GIVEN = """
+import argparse
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback
+
+
+class Net(pl.LightningModule):
+    def __init__(self, args):
+        super().__init__()
+        self.hparams = args
+        self.body = torch.nn.Linear(4, self.hparams.width)
+
+    def training_step(self, batch, batch_idx):
+        return self.body(batch).square().mean()
+
+    def on_train_batch_start(self, batch, batch_idx, dataloader_idx):
+        print("begins", batch_idx, dataloader_idx)
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+class Shows(Callback):
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx, dataloader_idx):
+        print("ends", batch_idx, dataloader_idx, pl_module.hparams.width)
+
+
+trainer = pl.Trainer(max_epochs=1, callbacks=[Shows()], logger=False, enable_progress_bar=False)
+trainer.fit(Net(argparse.Namespace(width=2)), torch.utils.data.DataLoader(torch.randn(4, 4), batch_size=2))
+"""
+
+
+def test_what_was_given_to_a_hook_has_a_default(tmp_path: Path) -> None:
+    """And hyperparameters that were assigned are saved: the program runs."""
+    _, conversion = converted(tmp_path, GIVEN)
+    assert [one.code for one in conversion.findings].count("LM505") == 3
+    assert not conversion.needs_hand
+    ran = subprocess.run([sys.executable, "train.py"], cwd=tmp_path, capture_output=True, text=True, timeout=240)
+    assert ran.returncode == 0, ran.stderr
+    lines = [line for line in ran.stdout.splitlines() if line.startswith(("begins", "ends"))]
+    assert lines == ["begins 0 0", "ends 0 0 2", "begins 1 0", "ends 1 0 2"]
 
 
 def test_names_that_only_resemble_lightning_1_are_left_alone(tmp_path: Path) -> None:

@@ -1,8 +1,9 @@
 """What Lightning 2 calls differently, or no more
 
 Hooks and arguments that a person has to move: several optimizers under automatic optimization (`optimizer_idx`),
-`training_step_end`, `on_pretrain_routine_start`, `Trainer.from_argparse_args`, `trainer.fit(train_dataloader=…)`.
-Lightning 2 would never call such a hook, or stop with an error; nothing is guessed.
+`training_step_end`, `on_pretrain_routine_start`, what a callback's `on_save_checkpoint` returns,
+`Trainer.from_argparse_args`, `trainer.fit(train_dataloader=…)`. Lightning 2 would never call such a hook (of a module,
+a data module or a callback), call it with something else, or stop with an error; nothing is guessed.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import libcst as cst
 import libcst.matchers as m
 
-from lab_migrate.convert.lightning1 import concerns, methods, modules, parameters
+from lab_migrate.convert.lightning1 import callbacks, concerns, data_modules, methods, modules, parameters
 from lab_migrate.convert.rule import Proposal, Source
 from lab_migrate.findings import Finding, Status
 
@@ -32,6 +33,10 @@ HOOKS = {
     "on_hpc_load": "write on_load_checkpoint",
     "tbptt_split_batch": "split the batch in training_step, under manual optimization",
     "get_progress_bar_dict": "write a ProgressBar's get_metrics",
+    "on_init_start": "write setup",
+    "on_init_end": "write setup",
+    "on_configure_sharded_model": "write setup",
+    "on_keyboard_interrupt": "write on_exception",
 }
 INDEXED = (
     "training_step",
@@ -39,6 +44,7 @@ INDEXED = (
     "on_before_optimizer_step",
     "configure_gradient_clipping",
     "toggle_optimizer",
+    "lr_scheduler_step",
 )
 CALLS = {
     "from_argparse_args": "pass the arguments yourself, or use LightningCLI",
@@ -51,13 +57,15 @@ def propose(source: Source) -> Proposal:
     if not concerns(source):
         return Proposal()
     findings: list[Finding] = []
-    for cls in modules(source):
+    for cls in (*modules(source), *callbacks(source), *data_modules(source)):
         for name, method in methods(cls).items():
             if name in HOOKS:
                 findings.append(_said(source, method, f"Lightning 2 never calls {name}", HOOKS[name]))
             elif name in INDEXED and "optimizer_idx" in parameters(method):
                 step = "use manual optimization: self.automatic_optimization = False, and self.optimizers()"
                 findings.append(_said(source, method, f"{name} gets no optimizer_idx in Lightning 2", step))
+    for cls in callbacks(source):
+        findings += _of_checkpoints(source, methods(cls))
     for call in m.findall(source.module, m.Call()):
         assert isinstance(call, cst.Call)
         if isinstance(call.func, cst.Attribute) and call.func.attr.value in CALLS:
@@ -70,6 +78,19 @@ def propose(source: Source) -> Proposal:
             and isinstance(call.func, cst.Attribute) and call.func.attr.value in ("fit", "test", "validate")
         ]  # fmt: skip
     return Proposal(findings=tuple(findings))
+
+
+def _of_checkpoints(source: Source, own: dict[str, cst.FunctionDef]) -> list[Finding]:
+    """A callback's state: what a hook returned in Lightning 1, and was given back by another."""
+    found: list[Finding] = []
+    saves, loads = own.get("on_save_checkpoint"), own.get("on_load_checkpoint")
+    if saves is not None and m.findall(saves.body, m.Return(value=m.OneOf(~m.Name("None")))):
+        message = "what a callback's on_save_checkpoint returns is not saved in Lightning 2"
+        found.append(_said(source, saves, message, "return it from state_dict(self)"))
+    if loads is not None and any(name.endswith("state") for name in parameters(loads)):
+        message = "a callback's on_load_checkpoint is given the whole checkpoint in Lightning 2"
+        found.append(_said(source, loads, message, "write load_state_dict(self, state_dict)"))
+    return found
 
 
 def _said(source: Source, node: cst.CSTNode, message: str, step: str) -> Finding:
