@@ -13,6 +13,7 @@ from typing import NoReturn
 
 import attrs
 
+from lab_parity.environment import RECORDED_VARIABLE
 from lab_parity.plant import start_planting
 from lab_parity.record import Recorder
 from lab_parity.record.capture_file import refuse_existing
@@ -53,6 +54,8 @@ def recording_environment(
     operations: int | None = None,
     transplant: tuple[str | os.PathLike[str], bool] | None = None,
     environment: Mapping[str, str] | None = None,
+    command: Sequence[str] = (),
+    folder: str | os.PathLike[str] = ".",
 ) -> dict[str, str]:
     """Variables that make a subprocess (and the ranks that it starts) record itself to `path`.
 
@@ -64,6 +67,8 @@ def recording_environment(
     program is ended on the spot, with exit code 0. `scope` says how much is recorded. `operations` is a step of which
     every operation is written beside the trace (see record/operations.py). `transplant` is another run's trace, whose
     state the program is given after each captured step, and whether it is given the gradients before it, too.
+
+    `command` and `folder`, where given, are written into the trace, so that it can be made again.
 
     Raises FileExistsError when `path`, or a captured step of it, exists.
     """
@@ -77,13 +82,16 @@ def recording_environment(
         _ROOT: os.pathsep.join(dict.fromkeys([str(package.parent), *_folders_of_what_we_import()])),
         "PYTHONPATH": os.pathsep.join([str(package / "bootstrap"), *([before] if before else [])]),
     }
+    source = None if transplant is None else [str(Path(transplant[0]).absolute()), transplant[1]]
+    recorded = {"command": list(command), "folder": str(Path(folder).absolute()), "plant": plant, "source": source}
     wanted = {
+        RECORDED_VARIABLE: json.dumps(recorded) if command else "",
         _PLANT: plant or "",
         _CAPTURE: ",".join(str(step) for step in sorted(capture)),
         _STATES: ",".join(str(step) for step in sorted(states)),
         _UNTIL: "" if until is None else str(until),
         _OPERATIONS: "" if operations is None else str(operations),
-        _TRANSPLANT: "" if transplant is None else json.dumps([str(Path(transplant[0]).absolute()), transplant[1]]),
+        _TRANSPLANT: "" if source is None else json.dumps(source),
         _SCOPE: "" if scope is None else json.dumps(attrs.asdict(scope)),
     }
     return variables | {name: value for name, value in wanted.items() if value}

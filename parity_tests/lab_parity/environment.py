@@ -10,8 +10,12 @@ from importlib import metadata
 
 import torch
 
-__all__ = ["describe_environment"]
+__all__ = ["RECORDED", "RECORDED_VARIABLE", "describe_environment"]
 
+RECORDED = "recorded"
+"""The fact that says how `lab-migrate record` was called: JSON, see activate.py."""
+
+RECORDED_VARIABLE = "LAB_PARITY_RECORDED"
 _PACKAGES = ("torch", "lightning", "pytorch-lightning", "numpy", "lab-migrate")
 _VARIABLES = ("PYTHONHASHSEED", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "CUBLAS_WORKSPACE_CONFIG", "WORLD_SIZE", "RANK")
 
@@ -35,6 +39,8 @@ def describe_environment() -> dict[str, str]:
         "command": shlex.join(getattr(sys, "orig_argv", sys.argv)),
         "folder": os.getcwd(),
     }
+    if RECORDED_VARIABLE in os.environ:
+        facts[RECORDED] = os.environ[RECORDED_VARIABLE]
     return facts
 
 

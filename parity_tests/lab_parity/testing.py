@@ -21,6 +21,7 @@ import torch
 
 from lab_parity.compare import compare
 from lab_parity.diagnose import Cause, diagnose
+from lab_parity.diagnose.wanted import wanted_steps
 from lab_parity.drill import Drill, drill_down
 from lab_parity.record import UpdateSite, record
 from lab_parity.report.plain import failure_text
@@ -100,7 +101,7 @@ def explain(
         return None, None
     step = verdict.first.step
     again = [
-        recorded(side, folder / f"again-{name}.trace", sites, range(max(step - 1, 0), step + 1), step)
+        recorded(side, folder / f"again-{name}.trace", sites, wanted_steps(traces[0], step), step)
         if callable(side)
         else trace
         for side, trace, name in zip(sides, traces, "ab", strict=True)

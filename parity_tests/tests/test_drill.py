@@ -187,3 +187,62 @@ def test_operations_of_another_step_or_none_are_an_error(tmp_path: Path) -> None
     (tmp_path / "b.json").write_text("{}")
     with pytest.raises(lab_parity.TraceError, match=r"b\.json"):
         read_operations(tmp_path / "b.json")
+
+
+def small(loss: Callable[[Tensor, nn.Module], Tensor], net: Callable[[], nn.Module]) -> Callable[[], object]:
+    """One step of a plain loop."""
+
+    def train() -> None:
+        torch.manual_seed(0)
+        model = net()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        loss(torch.randn(5, 3, 4), model).backward()
+        optimizer.step()
+
+    return train
+
+
+def between(tmp_path: Path, legacy: Callable[[], object], migrated: Callable[[], object]) -> Drill:
+    """The first operation that differs in step 0 of two such loops."""
+    for name, side in (("a", legacy), ("b", migrated)):
+        with lab_parity.record(tmp_path / f"{name}.trace", operations=0):
+            side()
+    a, b = (lab_parity.read(tmp_path / f"{name}.trace") for name in "ab")
+    first = lab_parity.compare(a, b).first
+    assert first is not None
+    found = drill_down((a, b), first)
+    assert found is not None
+    return found
+
+
+def test_a_setting_that_one_side_leaves_at_its_default_is_named(tmp_path: Path) -> None:
+    """It was said that inputs and settings are the same: an unbiased deviation against a biased one."""
+    linear = lambda: nn.Linear(4, 4)  # noqa: E731
+    a = small(lambda x, net: net(x).add(net(x), alpha=2).mean(), linear)
+    b = small(lambda x, net: net(x).add(net(x)).mean(), linear)
+    found = between(tmp_path, a, b)
+    assert found.what == "aten.add.Tensor with alpha 2 against its default"
+
+
+def test_what_one_side_does_behind_the_others_last_operation_is_its_own(tmp_path: Path) -> None:
+    """The legacy loss is a value that both have: it was told as an operation that differs."""
+    linear = lambda: nn.Linear(4, 4)  # noqa: E731
+    found = between(
+        tmp_path, small(lambda x, net: net(x).mean(), linear), small(lambda x, net: net(x).mean() * 3, linear)
+    )
+    assert (found.legacy, found.what) == (None, "only the migrated run computes aten.mul.Tensor(other=3) there")
+
+
+def test_the_workspace_of_a_recurrent_kernel_is_no_result(tmp_path: Path) -> None:
+    """Parts of it are never written, and two equal calls were said to differ."""
+
+    def loss(x: Tensor, net: nn.Module, detach: bool) -> Tensor:
+        said, (state, _) = net(x)
+        made: Tensor = said.square().mean() + (state.detach() if detach else state).square().mean()
+        return made
+
+    lstm = lambda: nn.LSTM(4, 4)  # noqa: E731
+    found = between(
+        tmp_path, small(lambda x, net: loss(x, net, False), lstm), small(lambda x, net: loss(x, net, True), lstm)
+    )
+    assert "same inputs and settings" not in found.what

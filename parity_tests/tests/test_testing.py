@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import random
 from pathlib import Path
@@ -156,3 +157,26 @@ def test_a_long_difference_is_cut() -> None:
         assert_same_bits(a, b)
     assert len(str(failure.value).splitlines()) == 12
     assert "and 2989 more" in str(failure.value)
+
+
+def test_a_failure_names_what_became_of_an_average_since_its_optimizers_own_last_step() -> None:
+    """Several optimizers take turns: the step before was another's, and the cause was unknown."""
+
+    def train(kept: float) -> None:
+        torch.manual_seed(0)
+        nets = [torch.nn.Linear(3, 3), torch.nn.Linear(3, 3)]
+        optimizers = [torch.optim.SGD(net.parameters(), lr=0.1) for net in nets]
+        average = copy.deepcopy(nets[0])
+        for step in range(6):
+            net, optimizer = nets[step % 2], optimizers[step % 2]
+            optimizer.zero_grad()
+            net(torch.randn(4, 3)).square().mean().backward()
+            optimizer.step()
+            if step % 2 == 0:
+                with torch.no_grad():
+                    for mine, old in zip(net.parameters(), average.parameters(), strict=True):
+                        old.mul_(0.9).add_(mine, alpha=kept)
+
+    with pytest.raises(TrainingsDifferError, match=r"keeps 0\.9 of its old value and takes in 0\.0[09]") as said:
+        assert_same_training(lambda: train(0.1), lambda: train(0.01))
+    assert "[ema, " in str(said.value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lab_migrate.commands.diagnose import explained
+from lab_migrate.explaining import explained
 from lab_parity import Verdict, read
 
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 import attrs
 
 from lab_migrate.commands.compare import verdict_on
-from lab_migrate.commands.diagnose import drilled, explained
 from lab_migrate.convert import Conversion, convert_project
 from lab_migrate.errors import UsageError
+from lab_migrate.explaining import explained_by_reruns
 from lab_migrate.findings import Status
 from lab_migrate.ladder import Rungs, climb
 from lab_migrate.project import copy_project
@@ -22,7 +22,6 @@ from lab_migrate.repeats import with_seed
 from lab_parity import Cause, ParityError, Scope, Verdict, read
 from lab_parity.diagnose.every import Found, every_cause
 from lab_parity.drill import Drill
-from lab_parity.trace import Step
 
 #: One thread, and a fixed hash seed: what makes two CPU runs comparable bitwise. A user's own values win.
 PINNED = {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
@@ -171,39 +170,17 @@ def _as_it_ran(project: Path, ran: Path, entry: str) -> Conversion:
 
 def _explained(proof: Proof, say: Callable[[str], None]) -> Proof:
     """With the cause and the first operation that differs."""
-    assert proof.verdict.first is not None
-    step = proof.verdict.first.step
-    # An optimizer's own last step tells what became of an average since.
-    own = _own_step_before(proof.legacy, step)
-    steps = sorted({own, max(step - 1, 0), step})
 
-    def again(where: str, **options: Any) -> tuple[Path, Path]:
+    def again(where: str, steps: Collection[int], until: int, operations: int | None) -> tuple[Path, Path]:
         made = []
         for side, words in SIDES.items():
-            say(f"training {words}, again up to step {step}")
-            made.append(proof.runs.record(side, where, steps=steps, until=step, **options))
+            say(f"training {words}, again up to step {until}")
+            made.append(proof.runs.record(side, where, steps=steps, until=until, operations=operations))
+        say("looking for the cause")
         return made[0], made[1]
 
-    captures = again("again", operations=step)
-    say("looking for the cause")
-    try:
-        _, cause = explained(proof.legacy, proof.migrated, captures, proof.verdict)
-        return attrs.evolve(proof, cause=cause, drill=drilled(captures, proof.verdict))
-    except UsageError:  # under the eye that sees operations a compiled program runs another way
-        _, cause = explained(proof.legacy, proof.migrated, again("once-more"), proof.verdict)
-        return attrs.evolve(proof, cause=cause)
-
-
-def _own_step_before(trace: Path, step: int) -> int:
-    """The last step before one that the same optimizer took, or else the one before."""
-    own: dict[str, int] = {}
-    for item in read(trace).steps():
-        if not isinstance(item, Step):
-            break
-        if item.step >= step:
-            return own.get(item.optimizer, max(step - 1, 0))
-        own[item.optimizer] = item.step
-    return max(step - 1, 0)
+    found = explained_by_reruns(proof.legacy, proof.migrated, proof.verdict, again)
+    return attrs.evolve(proof, cause=found.cause, drill=found.drill)
 
 
 def _all_causes(proof: Proof, first: int, say: Callable[[str], None]) -> list[Found]:

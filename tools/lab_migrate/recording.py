@@ -65,6 +65,8 @@ def record_command(
                 operations=operations,
                 transplant=transplant,
                 environment=environment,
+                command=command,
+                folder=cwd or Path.cwd(),
             )
         )
         done = subprocess.run(

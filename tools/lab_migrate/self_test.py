@@ -8,8 +8,8 @@ from pathlib import Path
 import attrs
 
 from lab_migrate.commands.compare import verdict_on
-from lab_migrate.commands.diagnose import explained
 from lab_migrate.errors import UsageError
+from lab_migrate.explaining import explained
 from lab_migrate.proving import Proof
 from lab_migrate.recording import steps_in
 from lab_parity.plant import PLANTED, causes_of, fault_names

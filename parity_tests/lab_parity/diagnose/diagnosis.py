@@ -96,7 +96,7 @@ def _unknown(scene: Scene, tried: list[Cause]) -> Cause:
     if not scene.captured:
         sentence = f"No cause found at {where}: its tensors were not captured."
         step = scene.first.step
-        advice = f"record both sides with --capture step={max(step - 1, 0)}-{step}"
+        advice = f"diagnose --rerun, or record both sides with --capture step={max(step - 1, 0)}-{step}"
         return Cause("unknown", sentence, advice)
     said = tuple(f"tried {cause.name}: {cause.fit.sentence()}" for cause in tried[:_OTHERS] if cause.fit is not None)
     sentence = f"No cause found at {where}: none of the {len(cause_names())} known ones explains the difference."

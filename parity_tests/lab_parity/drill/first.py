@@ -24,6 +24,7 @@ __all__ = ["Drill", "drill_down"]
 
 _SHOWN = 3
 _FEW = 3
+_DEFAULT = "its default"
 
 
 @attrs.frozen(slots=True)
@@ -95,7 +96,12 @@ class _Side:
                     self._made.setdefault(value, place)
 
     def first_of(self, value: str, shared: set[str]) -> Operation | None:
-        """The earliest operation behind a value that made something new of shared values alone."""
+        """The earliest operation behind a value that made something new of shared values alone.
+
+        None for a shared value: this side stops short of what the other one does to it.
+        """
+        if value in shared:
+            return None
         waiting, seen, roots = [value], {value}, []
         while waiting:
             place = self._made.get(waiting.pop())
@@ -156,7 +162,12 @@ def _difference(a: Operation | None, b: Operation | None) -> str:
         return f"only the {'migrated' if a is None else 'legacy'} run computes {_call(there)} there"
     if a.name != b.name:
         return f"{_call(a)} against {_call(b)}"
-    settings = [(name, x, y) for (name, x), (_, y) in zip(a.settings, b.settings, strict=False) if x != y]
+    mine, other = dict(a.settings), dict(b.settings)
+    settings = [
+        (name, mine.get(name, _DEFAULT), other.get(name, _DEFAULT))
+        for name in {**mine, **other}
+        if mine.get(name) != other.get(name)
+    ]
     if settings:
         return f"{a.name} with {', '.join(f'{name} {x} against {y}' for name, x, y in settings[:_SHOWN])}"
     if a.inputs == b.inputs:

@@ -123,7 +123,7 @@ class _Mode(TorchDispatchMode):  # type: ignore[no-untyped-call]
             found = list(_tensors(value))
             written += found if writes else []
             if not (writes and (argument.is_out or plain.startswith(_OVERWRITING))):
-                inputs += [_digest(tensor) for tensor in found]
+                inputs += [_digest(tensor) for tensor in found if _is_value(func, tensor)]
             if not found and not isinstance(value, torch.Generator):
                 settings.append((argument.name, repr(value)[:120]))
         state = _state_of(func, args, named)
@@ -143,7 +143,7 @@ class _Mode(TorchDispatchMode):  # type: ignore[no-untyped-call]
         outputs: list[str] = []
         if not plain.startswith(_UNSET):
             try:
-                outputs = [_digest(tensor) for tensor in (*_tensors(result), *written)]
+                outputs = [_digest(tensor) for tensor in (*_tensors(result), *written) if _is_value(func, tensor)]
             except TypeError:
                 return  # a tensor without bytes of its own
         if random:
@@ -187,6 +187,11 @@ def _tensors(value: Any) -> Iterator[Tensor]:
     elif isinstance(value, (list, tuple)):
         for part in value:
             yield from _tensors(part)
+
+
+def _is_value(func: Any, tensor: Tensor) -> bool:
+    """False for a recurrent kernel's workspace, parts of which nobody has ever written."""
+    return not ("rnn" in func.overloadpacket.__name__ and tensor.dtype == torch.uint8)
 
 
 def _digest(tensor: Tensor) -> str:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from lab_migrate.commands.compare import verdict_on
 from lab_migrate.commands.options import JsonOption
 from lab_migrate.errors import UsageError
+from lab_migrate.explaining import drilled, explained, explained_by_reruns, recorded_again
 from lab_migrate.output import console, print_json
-from lab_parity import Cause, ParityError, Verdict, compare, read
-from lab_parity import diagnose as name_the_cause
-from lab_parity.drill import Drill, drill_down
-from lab_parity.record.operations import operations_path
+from lab_parity import Cause, Verdict
+from lab_parity.drill import Drill
 from lab_parity.report.cause import render_cause, render_drill
 from lab_parity.report.terminal import render
 
@@ -29,6 +30,10 @@ def diagnose(
             show_default=False,
         ),
     ] = None,
+    rerun: Annotated[
+        bool,
+        typer.Option("--rerun", help="Run both recorded commands again, in their folders, up to the first difference."),
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Compare two traces and name the cause of their first difference, with what it explains of it.
@@ -36,11 +41,18 @@ def diagnose(
     Example: lab-migrate diagnose legacy.trace migrated.trace
 
     Most causes need full tensors of the first differing step K and the one before, and the first operation that
-    differs needs all of K's, made by: lab-migrate record --capture step=J,K --operations K.
-    `lab-migrate parity` makes them by itself. Exit code 0 identical, 1 diverged, 3 inconclusive.
+    differs needs all of K's. --rerun makes both, by running the two programs again, which writes what they write
+    (checkpoints, logs) once more; or record them yourself: lab-migrate record --capture step=J,K --operations K.
+
+    Exit code 0 identical, 1 diverged, 3 inconclusive.
     """
-    verdict, cause = explained(legacy, migrated, captures)
-    drill = drilled(captures or (legacy, migrated), verdict)
+    if rerun and captures is not None:
+        raise UsageError("diagnose: expected one of --rerun (run both again) and --captures (of reruns that are there)")
+    if rerun:
+        verdict, cause, drill = _rerun(legacy, migrated)
+    else:
+        verdict, cause = explained(legacy, migrated, captures)
+        drill = drilled(captures or (legacy, migrated), verdict)
     if json:
         said = {name: found.to_dict() if found is not None else None for name, found in
                 (("cause", cause), ("first_operation", drill))}  # fmt: skip
@@ -54,25 +66,8 @@ def diagnose(
     raise typer.Exit(verdict.exit_code)
 
 
-def drilled(traces: tuple[Path, Path], verdict: Verdict) -> Drill | None:
-    """The first operation that differs, where the operations of that step lie beside both traces.
-
-    Raises `UsageError` for files that are damaged.
-    """
-    if verdict.first is None or not all(operations_path(path, verdict.first.step).exists() for path in traces):
-        return None
-    try:
-        return drill_down((read(traces[0]), read(traces[1])), verdict.first)
-    except ParityError as error:
-        raise UsageError(str(error)) from error
-
-
-def explained(
-    legacy: Path, migrated: Path, captures: tuple[Path, Path] | None = None, verdict: Verdict | None = None
-) -> tuple[Verdict, Cause | None]:
-    """The verdict and the cause. Raises `UsageError` for files that are no traces or not of one run."""
-    try:
-        verdict = verdict or compare(legacy, migrated)
-        return verdict, name_the_cause(legacy, migrated, captures, verdict)
-    except (ParityError, FileNotFoundError) as error:
-        raise UsageError(str(error)) from error
+def _rerun(legacy: Path, migrated: Path) -> tuple[Verdict, Cause | None, Drill | None]:
+    verdict = verdict_on(legacy, migrated)
+    with tempfile.TemporaryDirectory(prefix="lab-migrate-") as work:
+        again = recorded_again(legacy, migrated, Path(work), lambda text: typer.echo(text, err=True))
+        return verdict, *explained_by_reruns(legacy, migrated, verdict, again)

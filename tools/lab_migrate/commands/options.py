@@ -62,6 +62,11 @@ def captured_steps(text: str | None, option: str = "--capture") -> list[int]:
     if text is None:
         return []
     match = re.fullmatch(r"step=(\d+(?:-\d+)?(?:,\d+(?:-\d+)?)*)", text)
+    if text == "on-divergence":
+        raise UsageError(
+            f"{option} on-divergence: where two runs part is known when both are recorded; record them without it, and "
+            "let `lab-migrate diagnose LEGACY MIGRATED --rerun` run both again up to there"
+        )
     if match is None:
         raise UsageError(f"{option}: expected step=K, step=K-L or step=K,L with steps from 0, found {text!r}")
     steps: set[int] = set()
