@@ -5,7 +5,6 @@ Shown beside a verdict, and no part of it: times, paths and progress differ betw
 
 from __future__ import annotations
 
-import os
 import re
 import zipfile
 from pathlib import Path
@@ -156,7 +155,7 @@ def _apart(one: str, other: str) -> tuple[int, int]:
         if a != b and place % 2:
             numbers = numbers or at
         elif a != b:
-            same = len(os.path.commonprefix([a, b]))
+            same = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
             return at[0] + same, at[1] + same
         at = at[0] + len(a), at[1] + len(b)
     return numbers or at

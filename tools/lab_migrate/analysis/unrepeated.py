@@ -55,7 +55,7 @@ def unrepeated_steps(
 
 
 def unseen_update(project: Project, graph: CallGraph, files: Collection[str]) -> Unrepeated | None:
-    """The backward pass that these files repeat, where nothing in them steps: the code itself, or a library, updates."""
+    """The backward pass that these files repeat, where nothing in them steps: the code, or a library, updates."""
     functions = [function for function in project.functions if function.path in files]
     if any(event.kind == STEP for function in functions for event in events_of(function)):
         return None
