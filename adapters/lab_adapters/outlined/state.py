@@ -286,7 +286,7 @@ def _known(objects: Mapping[str, Any], path: str, kind: str, kinds: Mapping[str,
     if path not in objects:
         raise KeyError(
             f"checkpoint: {kind} {path}: expected it in the loop's scope, found {', '.join(objects) or 'none'}; where "
-            "the training itself makes it on its way, resume from a checkpoint before that"
+            "the training itself makes it on its way, make it before the loop, or resume from a checkpoint before that"
         )
     name = type(objects[path]).__name__
     if kinds.get(path, name) != name:

@@ -120,24 +120,21 @@ def convert_project(
     findings: list[Finding] = []
     migrated: list[str] = []
     labs: list[str] = []
+    texts: dict[str, str] = {}
+    proposed: dict[str, list[Proposal]] = {}
     for file in python_files(root):
         path = file.relative_to(root).as_posix()
         try:
-            text = read_source(file)
+            text = texts[path] = read_source(file)
             if _MIGRATED.search(text):
                 migrated.append(path)
             if "legacy_lab" in text:
                 parse_source(text)  # what Python cannot read is not converted, even where LibCST can
                 labs.append(path)
-            proposals = _proposals(Source(path, text), rules)
+            proposed[path] = [one for one in _proposals(Source(path, text), rules) if one != Proposal()]
         except (cst.ParserSyntaxError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
             findings.append(_skipped(path, error))
-            continue
-        findings += [finding for proposal in proposals for finding in proposal.findings]
-        edits = [edit for proposal in proposals for edit in proposal.edits]
-        if edits:
-            changes.append(FileChange(path, text, apply(text, edits, path)))
-        changes += _added(root, [new for proposal in proposals for new in proposal.new_files])
+    outlined: dict[str, tuple[Edit, ...]] = {}
     if not labs and any(rule.code == OUTLINING for rule in rules):
         # Outlining knows rules and edits, so it cannot be imported before them.
         from lab_migrate.convert.tiers import convert_by_tier
@@ -146,12 +143,22 @@ def convert_project(
         project, refusing = read_project(root), [rule for rule in rules if rule.refuse]
         outlining = convert_by_tier(project, entry, refusing, tier, target)
         copies = outline_installed(project, entry, profiles_for(root), packages, refusing)
-        for path in sorted({*outlining.edits, *copies.edits}):
-            text = project.modules[path].text
-            both = [*copies.edits.get(path, ()), *outlining.edits.get(path, ())]
-            changes.append(FileChange(path, text, apply(text, both, path)))
+        for path in {*outlining.edits, *copies.edits}:
+            texts[path] = project.modules[path].text
+            outlined[path] = (*copies.edits.get(path, ()), *outlining.edits.get(path, ()))
         changes += _added(root, copies.files)
         findings += [*outlining.findings, *copies.findings]
+        reached = reached_from(project, entry) if entry is not None else set(proposed)
+        if not reached.isdisjoint(outlined) and not any(proposed.get(path) for path in reached):
+            # What another entry of the repository is written with is none of this one's.
+            proposed.clear()
+    for path in sorted({*proposed, *outlined}):
+        own = [_beside(one, texts[path], outlined.get(path, ())) for one in proposed.get(path, ())]
+        findings += [finding for one in own for finding in one.findings]
+        edits = [*(edit for one in own for edit in one.edits), *outlined.get(path, ())]
+        if edits:
+            changes.append(FileChange(path, texts[path], apply(texts[path], edits, path)))
+        changes += _added(root, [new for one in own for new in one.new_files])
     if not changes and all(finding.code == "LM203" and finding.status is Status.REVIEW for finding in findings):
         outlines = any(rule.code == OUTLINING for rule in rules)
         findings += _nothing(root, entry, migrated, labs) if outlines or not (only or skip) else [_left_out(entry)]
@@ -191,6 +198,21 @@ def apply(text: str, edits: Iterable[Edit], path: str) -> str:
 
 def _proposals(source: Source, rules: Sequence[Rule]) -> list[Proposal]:
     return [rule.propose(source) for rule in rules if rule.propose is not None]
+
+
+def _beside(proposal: Proposal, text: str, edits: Sequence[Edit]) -> Proposal:
+    """A rule's proposal where a loop is converted in the same file; what lies in the loop's own change is only said."""
+    free = [one for one in proposal.edits if all(one.end <= other.start or one.start >= other.end for other in edits)]
+    data = text.encode()
+    left = {data.count(b"\n", 0, one.start) + 1 for one in proposal.edits if one not in free}
+
+    def said(finding: Finding) -> Finding:
+        message = f"left as it is, since its loop is rewritten: {finding.message}"
+        step = finding.next_step or "change this line by hand"
+        return attrs.evolve(finding, status=Status.MANUAL, message=message, next_step=step)
+
+    findings = [said(one) if one.line in left and one.status is not Status.MANUAL else one for one in proposal.findings]
+    return attrs.evolve(proposal, edits=tuple(free), findings=tuple(findings))
 
 
 def _added(root: Path, new_files: Sequence[NewFile]) -> list[FileChange]:

@@ -10,7 +10,7 @@ import attrs
 
 from lab_migrate.analysis import CallGraph, Module, Project, TrainingLoop, Unread, declared_loops, find_loops
 from lab_migrate.analysis.reached import reached_from
-from lab_migrate.analysis.symbols import Function
+from lab_migrate.analysis.symbols import Function, dotted
 from lab_migrate.analysis.test_files import is_test
 from lab_migrate.analysis.unrepeated import unseen_update
 from lab_migrate.convert.engine import apply
@@ -226,6 +226,17 @@ def _is_outlined(module: Module) -> bool:
     )
 
 
+def _has_trainer(module: Module) -> bool:
+    """Whether a file makes a Trainer of Lightning's: its training is that one."""
+    imports = module.symbols.imports
+    for node in ast.walk(module.tree):
+        head, dot, rest = dotted(node.func).partition(".") if isinstance(node, ast.Call) else ("", "", "")
+        full = f"{imports.get(head, '')}{dot}{rest}"
+        if full.startswith(("pytorch_lightning.", "lightning.")) and ".Trainer" in full:
+            return True
+    return False
+
+
 def _wanted(
     project: Project, entry: str | None, loops: list[TrainingLoop], graph: CallGraph
 ) -> tuple[set[str], list[Finding]]:
@@ -235,7 +246,7 @@ def _wanted(
     reached = reached_from(project, entry)
     if any(loop.path in reached for loop in loops) or any(_is_outlined(project.modules[path]) for path in reached):
         return reached, []
-    if unseen_update(project, graph, reached) is not None:
+    if unseen_update(project, graph, reached) is not None or any(_has_trainer(project.modules[one]) for one in reached):
         return reached, []  # another file's training is not what this one does
     package = entry.split("/")[0] + "/" if "/" in entry else ""
     near = {path for path, module in project.modules.items() if path.startswith(package) and not is_test(path, module)}

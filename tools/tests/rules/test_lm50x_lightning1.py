@@ -195,6 +195,51 @@ def test_what_was_given_to_a_hook_has_a_default(tmp_path: Path) -> None:
     assert lines == ["begins 0 0", "ends 0 0 2", "begins 1 0", "ends 1 0 2"]
 
 
+LOOP = """
+import torch
+from pytorch_lightning import seed_everything
+
+seed_everything(3)
+model = torch.nn.Linear(2, 1)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+for x in torch.randn(4, 2):
+    optimizer.zero_grad()
+    model(x).pow(2).mean().backward()
+    optimizer.step()
+"""
+
+
+def test_a_file_with_a_loop_of_its_own_has_both_changes(tmp_path: Path) -> None:
+    """The import was said to be rewritten, and the loop's change written over it."""
+    after, conversion = converted(tmp_path, LOOP)
+    assert [change.path for change in conversion.changes] == ["train.py"]
+    assert "from lightning.pytorch import seed_everything" in after
+    assert "outlined.fit(" in after
+
+
+def test_what_lies_in_a_loop_that_is_rewritten_is_said(tmp_path: Path) -> None:
+    """The idiomatic way writes the loop anew; no line is changed in two ways at once."""
+    loop = "loader = torch.utils.data.DataLoader(torch.randn(4, 2))\nfor epoch in range(2):\n  for x in loader:"
+    text = LOOP.replace("for x in torch.randn(4, 2):", f"{loop}\n    from pytorch_lightning import utilities")
+    (tmp_path / "train.py").write_text(text.lstrip())
+    conversion = convert_project(tmp_path, tier="idiomatic")
+    (change,) = conversion.changes
+    assert "from lightning.pytorch import seed_everything" in change.after
+    assert "from pytorch_lightning import utilities" in change.after
+    said = {(one.line, one.status) for one in conversion.findings if one.code == "LM501"}
+    assert said == {(2, Status.REVIEW), (10, Status.MANUAL)}
+
+
+def test_what_another_entry_is_written_with_is_left_alone(tmp_path: Path) -> None:
+    """A repository with a training of its own beside one by Lightning 1.x; without an entry, both are converted."""
+    (tmp_path / "own.py").write_text(LOOP.replace("from pytorch_lightning", "from mine"))
+    (tmp_path / "mine.py").write_text("seed_everything = print\n")
+    (tmp_path / "other.py").write_text(PROGRAM.lstrip())
+    assert [change.path for change in convert_project(tmp_path, entry="own.py").changes] == ["own.py"]
+    assert [change.path for change in convert_project(tmp_path).changes] == ["other.py", "own.py"]
+    assert [change.path for change in convert_project(tmp_path, entry="other.py").changes] == ["other.py"]
+
+
 def test_names_that_only_resemble_lightning_1_are_left_alone(tmp_path: Path) -> None:
     """Another Trainer, a class that is no LightningModule, a comment."""
     text = """
