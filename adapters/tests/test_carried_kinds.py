@@ -245,12 +245,23 @@ def moving(norm: torch.nn.BatchNorm1d) -> float:
 
 
 def test_what_a_functions_own_name_has_got_from_the_training_is_said(checkpoint: Any) -> None:
-    """A module that a closure makes when it is first asked for is in no place that the resumed run has."""
-    checkpoint.written_at(3, lambda: trained(lazily(lambda: torch.nn.BatchNorm1d(2), moving)))
-    with pytest.warns(
-        UserWarning, match=r"resume: factor\.made\.[a-z_]+, .*: the checkpoint has a value, and the prog"
-    ):
-        checkpoint.resumed(lambda: trained(lazily(lambda: torch.nn.BatchNorm1d(2), moving)))
+    """A layer of a class without a name, which a closure makes when it is first asked for."""
+
+    def normed() -> torch.nn.Module:
+        return torch.nn.utils.parametrizations.weight_norm(torch.nn.Linear(2, 2))
+
+    def asked(layer: torch.nn.Module) -> float:
+        layer.asked = getattr(layer, "asked", 0.0) + 1
+        return float(layer.asked)
+
+    checkpoint.written_at(3, lambda: trained(lazily(normed, asked)))
+    with pytest.warns(UserWarning, match=r"resume: factor\.made\.[a-z_.0-9]+, .*: the checkpoint has a value"):
+        checkpoint.resumed(lambda: trained(lazily(normed, asked)))
+
+
+def test_a_layer_that_a_closure_has_made_goes_on(checkpoint: Any) -> None:
+    """With what it has averaged."""
+    resumes(checkpoint, lambda: trained(lazily(lambda: torch.nn.BatchNorm1d(2), moving)))
 
 
 def test_a_dictionary_that_the_training_makes_keeps_its_attributes(checkpoint: Any) -> None:

@@ -160,8 +160,8 @@ def test_objects_that_the_training_makes_are_carried(checkpoint: Any, name: str)
     resumes(checkpoint, lambda: trained(MADE[name]()))
 
 
-def test_an_object_of_a_library_in_place_of_another_is_said(checkpoint: Any) -> None:
-    """No checkpoint holds it."""
+def test_a_layer_of_a_library_in_place_of_another_goes_on(checkpoint: Any) -> None:
+    """It is made of its parts."""
 
     def run() -> list[str]:
         activation: torch.nn.Module = torch.nn.ReLU()
@@ -173,9 +173,7 @@ def test_an_object_of_a_library_in_place_of_another_is_said(checkpoint: Any) -> 
 
         return trained(factor)
 
-    checkpoint.written_at(3, run)
-    with pytest.warns(UserWarning, match=r"resume: factor\.activation: Tanh are not kept"):
-        checkpoint.resumed(run)
+    resumes(checkpoint, run)
 
 
 def test_an_iterator_that_nothing_can_stand_for_is_said(checkpoint: Any) -> None:

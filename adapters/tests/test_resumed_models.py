@@ -108,7 +108,7 @@ def test_a_hook_that_the_training_put_on_is_missed(checkpoint: Any) -> None:
         checkpoint.resumed(lambda: hooked("of a module", puts_on=True))
 
 
-def test_a_model_that_the_training_grew_is_refused(checkpoint: Any) -> None:
+def test_a_model_that_grew_by_a_class_without_a_name_is_refused(checkpoint: Any) -> None:
     """The program makes it as it was at first; the error says from where to resume."""
 
     def run() -> None:
@@ -117,7 +117,7 @@ def test_a_model_that_the_training_grew_is_refused(checkpoint: Any) -> None:
 
         def training_step(number: int) -> None:
             if number == 1:
-                model.append(torch.nn.Linear(2, 2))
+                model.append(torch.nn.utils.parametrizations.weight_norm(torch.nn.Linear(2, 2)))
                 optimizer.add_param_group({"params": list(model[1].parameters())})
             model(torch.ones(1, 2)).sum().backward()
             optimizer.step()

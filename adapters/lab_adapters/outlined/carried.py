@@ -17,19 +17,21 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from torch import Tensor
+from torch.nn import Module
 
 from lab_adapters.outlined.forms import PLAIN
 from lab_adapters.outlined.iterators import Replayed, is_raw, outer_first
 from lab_adapters.outlined.known import Known
-from lab_adapters.outlined.marks import mark, of_container, of_object
+from lab_adapters.outlined.marks import TensorMark, mark, of_container, of_object
 from lab_adapters.outlined.names import names_of
 from lab_adapters.outlined.packing import MISSING, Packing, where
 from lab_adapters.outlined.slot import Slot
 from lab_adapters.outlined.slots import Walk, slots
 from lab_adapters.outlined.stale import tensors_in
+from lab_adapters.outlined.structures import homes_of, packed_structure, structure_of
 from lab_adapters.outlined.unpacking import Unpacking
 
-__all__ = ["Carried", "unbound"]
+__all__ = ["Carried", "put", "unbound"]
 
 #: Of a place that several tensors share, at most so many times their own bytes are kept.
 _SHARED = 4
@@ -47,8 +49,13 @@ class Carried:
         #: Which containers the names held when the innermost loop began, by identity.
         self._held: dict[str, int] = {}
         self._known = Known()
-        #: How `state` found what it found.
+        #: Which tensors and children the models' parts had when the training began, by the parts' paths.
+        self._structures: dict[str, Any] = {}
+        #: How `state` found what it found, and what tells the tensors among it.
         self.walk = Walk()
+        self.told: dict[int, dict[str, Any]] = {}
+        #: The models' parts that have others by then.
+        self.structures: dict[str, Any] = {}
 
     def remember(self, bodies: list[Any], depth: int = 0, trained: bool = False) -> None:
         """Take what names that are new hold now as what they held before.
@@ -69,7 +76,8 @@ class Carried:
                 self._before[slot.path] = mark(slot.get())
                 if depth:
                     self._bound[slot.path] = depth
-        self._known.note(walk.owners)
+        if self._known.note(walk.owners):
+            self._structures = self._structures_of(walk)
 
     def iterate(self, depth: int) -> None:
         """An iteration of a loop inside `depth` others begins: what its first one bound, a resumed run may not have."""
@@ -106,8 +114,10 @@ class Carried:
             _shared(tensors_in([value for _, value, _ in changed])),
             self.was_there,
             functools.partial(self.walk.containers.path_of, has_changed={path for path, _, _ in changed}.__contains__),
+            by_parts=True,
+            homes={id(tensor): home for home, tensor in homes_of(self._parts_of(self.walk)).items()},
         )
-        state = {}
+        state: dict[str, Any] = {}
         # What an object holds comes before the containers that hold the object: it has a place of its own.
         for path, value, before in reversed(changed):
             if value is MISSING:
@@ -133,7 +143,21 @@ class Carried:
             slot = unbound(path, bodies, self.walk.owners)
             if slot is not None and slot.get() is MISSING:
                 state[path] = {"kind": "deleted", "value": None}
+        self.structures = {
+            path: packed
+            for path, one in self._structures_of(self.walk).items()
+            if path in self._structures and self._structures[path] != one
+            if (packed := packed_structure(self.walk.owners[path], packing)) is not None
+        }
+        self.told = _told(found, packing.numbers(), self._before)
         return state
+
+    def _structures_of(self, walk: Walk) -> dict[str, Any]:
+        """Path -> structure of the models' parts that were there."""
+        return {path: structure_of(one, self._known.path_of) for path, one in self._parts_of(walk).items()}
+
+    def _parts_of(self, walk: Walk) -> dict[str, Module]:
+        return {path: one for path, one in walk.owners.items() if isinstance(one, Module) and self.was_there(one)}
 
     def was_there(self, value: Any) -> bool:
         """Whether a run that goes on has an object, too."""
@@ -155,16 +179,17 @@ class Carried:
         tensors: Mapping[str, Tensor] | None = None,
         loaders: Mapping[str, Any] | None = None,
         functions: Collection[str] = (),
+        given: Mapping[int, Tensor] | None = None,
     ) -> list[str]:
         """Put it back; containers, objects, and tensors that were there before the loop keep their identity.
 
         Returns the paths at which there is nothing to put it. `functions` are the paths of those that led to it: what
-        one leads to that is not there yet, the loop binds anew.
+        one leads to that is not there yet, the loop binds anew. `given` are tensors that were made before.
         """
         nowhere: dict[str, Any] = {}
         there, walk = self.places_of(bodies, state)
         owners = walk.owners
-        unpacking = Unpacking(tensors or {}, loaders or {}, owners, walk.containers.there)
+        unpacking = Unpacking(tensors or {}, loaders or {}, owners, walk.containers.there, given=given or {})
         # Iterators first: passing over items changes the datasets and generators that they draw from.
         held = {path: slot.get() for path, slot in there.items() if _is_iterator(state.get(path))}
         order = outer_first({path: one for path, one in held.items() if isinstance(one, Replayed)})
@@ -172,7 +197,7 @@ class Carried:
         for path in [*order, *sorted(others, key=lambda path: not _is_iterator(state[path]))]:
             slot = there.get(path) or unbound(path, bodies, owners)
             value = unpacking.unpack(state[path], slot.get() if slot is not None else None, path)
-            if not _put(slot, value):
+            if not put(slot, value):
                 nowhere[path] = value
         made = [f"{path}{mark}" for path in (*unpacking.built, *unpacking.warned) for mark in ".["]
         bound = [f"{path}." for path in functions if path not in owners]
@@ -181,7 +206,7 @@ class Carried:
             return []
         # What was put on the way may have places of its own: an attribute of a dictionary, say.
         there, walk = self.places_of(bodies, {})
-        return [path for path in left if not _put(there.get(path) or unbound(path, bodies, walk.owners), left[path])]
+        return [path for path in left if not put(there.get(path) or unbound(path, bodies, walk.owners), left[path])]
 
     def restore_below(self, bodies: list[Any], state: dict[str, Any], owner: Any) -> None:
         """Put back only the plain values of one object and of what it holds."""
@@ -196,7 +221,19 @@ class Carried:
                 slot.put(unpacking.unpack(packed, slot.get(), path))
 
 
-def _put(slot: Slot | None, value: Any) -> bool:
+def _told(
+    found: list[tuple[Slot, Any]], numbers: Mapping[int, int], before: Mapping[str, Any]
+) -> dict[int, dict[str, Any]]:
+    """What tells tensors to a run that goes on: the slot where each is still, else its number."""
+    told: dict[int, dict[str, Any]] = {identity: {"number": number} for identity, number in numbers.items()}
+    for slot, value in found:
+        then = before.get(slot.path)
+        if isinstance(then, TensorMark) and then.ref() is value:
+            told[id(value)] = {"slot": slot.path}
+    return told
+
+
+def put(slot: Slot | None, value: Any) -> bool:
     """Whether there is a place: what cannot be assigned has none, like what has no name."""
     try:
         if slot is not None and value is MISSING:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import torch
@@ -12,6 +12,7 @@ from lab_adapters.outlined.carried import Carried
 from lab_adapters.outlined.flow import Raised, Step, Steps, answer_state
 from lab_adapters.outlined.found import Found, find, scope_of
 from lab_adapters.outlined.held import held_by, put_held
+from lab_adapters.outlined.made_late import make_late
 from lab_adapters.outlined.places import Places
 from lab_adapters.outlined.signals import Signals
 from lab_adapters.outlined.stale import Watched, tensors_in
@@ -69,6 +70,21 @@ class Driver:
         """
         return find(self.scope(), *map(scope_of, self.places.bodies)).called_as(self.found)
 
+    def make_late(self, state: Mapping[str, Any], only: Collection[str] | None = None) -> set[str]:
+        """Make of its parts what the training had made by then, and this run has not; `only` what these paths hold.
+
+        Returns the names of the models' tensors that wait to be loaded. Raises `KeyError` where the loop's names do not
+        lead to them.
+        """
+        structures = state.get("structures", {}) if only is None else {}
+        made = make_late(self.carried, self.places.bodies, state.get("carried", {}), structures, only)
+        if missing := made and made - tensors_of(self.found_now()).keys():
+            raise KeyError(
+                f"checkpoint: expected {', '.join(sorted(missing))[:200]} in the loop's scope, found no such model; "
+                "resume from a checkpoint before the training itself makes it"
+            )
+        return made
+
     def state(self) -> dict[str, Any]:
         """What a checkpoint holds besides the models' own states and the generators."""
         over = None if self.places.running else self.places.over
@@ -87,6 +103,7 @@ class Driver:
         return {"rates": rates_of(found)}
 
     def _put_beginning(self, states: dict[str, Any]) -> None:
+        self.make_late(states.get("kept", {}))
         found = self.found_now()
         if "kept" in states:
             put_kept(found, self.carried, self.places.bodies, states["kept"])

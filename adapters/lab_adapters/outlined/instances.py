@@ -17,8 +17,9 @@ import torch
 from lab_adapters.outlined.kinds import container_kind, name_of
 from lab_adapters.outlined.names import holds_what_is_given, is_own_class, is_own_function
 
-__all__ = ["attributes_of", "is_plain", "named", "put_attributes", "slots_of"]
+__all__ = ["attributes_of", "is_plain", "named", "put_attributes", "simply_made", "slots_of"]
 
+_NAMED = (type, types.FunctionType, types.BuiltinFunctionType)
 _OWN_WAY = ("__reduce__", "__reduce_ex__", "__copy__", "__deepcopy__", "__getnewargs__", "__getnewargs_ex__")
 _NOT_PLAIN = (torch.nn.Module, torch.optim.Optimizer, torch.Tensor, BaseException, type)
 
@@ -26,10 +27,14 @@ _NOT_PLAIN = (torch.nn.Module, torch.optim.Optimizer, torch.Tensor, BaseExceptio
 def is_plain(value: Any) -> bool:
     """Whether it is nothing but its attributes, or its entries and attributes."""
     cls: Any = type(value)
-    own_way = any(getattr(cls, name, None) is not getattr(object, name, None) for name in _OWN_WAY)
-    simple = cls.__new__ is object.__new__ and not own_way
     known = is_own_class(cls) or holds_what_is_given(cls)
-    return known and not isinstance(value, _NOT_PLAIN) and (simple or container_kind(value) is not None)
+    return known and not isinstance(value, _NOT_PLAIN) and (simply_made(cls) or container_kind(value) is not None)
+
+
+def simply_made(cls: Any) -> bool:
+    """Whether Python would copy its objects as what they hold."""
+    own_way = any(getattr(cls, name, None) is not getattr(object, name, None) for name in _OWN_WAY)
+    return cls.__new__ is object.__new__ and not own_way
 
 
 def attributes_of(value: Any) -> dict[str, Any]:
@@ -54,18 +59,23 @@ def put_attributes(made: Any, attributes: Mapping[str, Any]) -> None:
         object.__setattr__(made, name, value)
 
 
-def named(name: str, known: Iterable[Any] = ()) -> Any:
-    """The program's class or function of this name: one of the known classes, or of a module that is imported."""
+def named(name: str, known: Iterable[Any] = (), libraries: bool = False) -> Any:
+    """The program's class or function of this name: one of the known classes, or of a module that is imported.
+
+    Those of `libraries`, too, where they are asked for.
+    """
     for one in known:
         if isinstance(one, type) and name_of(one) == name:
             return one
-    module, _, rest = name.partition(":")[0].rpartition(".")
+    # A function of torch's C++ is there by its own name only.
+    module, _, rest = name.replace("._VariableFunctionsClass.", ".").partition(":")[0].rpartition(".")
     while module:
         found: Any = sys.modules.get(module)
         for part in rest.split(".") if found is not None else ():
             found = vars(found).get(part) if hasattr(found, "__dict__") else None
-        found = found if isinstance(found, type | types.FunctionType) and name_of(found) == name else None
-        if found is not None and _is_programs(found):
+            found = found.__func__ if isinstance(found, staticmethod) else found
+        found = found if isinstance(found, _NAMED) and name_of(found) == name else None
+        if found is not None and (libraries or _is_programs(found)):
             return found
         module, _, head = module.rpartition(".")
         rest = f"{head}.{rest}"
@@ -74,5 +84,7 @@ def named(name: str, known: Iterable[Any] = ()) -> Any:
 
 def _is_programs(found: Any) -> bool:
     """Whether it is one of the program's, or what such an object is made of."""
+    if isinstance(found, types.BuiltinFunctionType):
+        return False
     own = is_own_class(found) if isinstance(found, type) else is_own_function(found)
     return own or holds_what_is_given(found)

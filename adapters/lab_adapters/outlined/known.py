@@ -28,10 +28,10 @@ class Known:
         """The paths of those of them that are known, and their identities."""
         return {path: id(value) for value in values if (path := self.path_of(value)) is not None}
 
-    def note(self, owners: Mapping[str, Any]) -> None:
-        """A loop begins: know those that are there when the outermost does."""
+    def note(self, owners: Mapping[str, Any]) -> bool:
+        """A loop begins: know those that are there when the outermost does, which is then true."""
         if self._noted:
-            return
+            return False
         self._noted = True
         for path, owner in owners.items():
             try:
@@ -40,6 +40,7 @@ class Known:
                 # Held for good, which is only for what lives as long as the program.
                 there = functools.partial(_itself, owner)
             self._paths[id(owner)] = (there, path)
+        return True
 
 
 def _itself(owner: Any) -> Any:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import Module, Parameter
 
-__all__ = ["layers_of", "put_apart", "put_layers"]
+__all__ = ["fits", "layers_of", "put_apart", "put_layers"]
 
 
 def layers_of(model: Module) -> dict[str, Any]:
@@ -30,6 +30,12 @@ def layers_of(model: Module) -> dict[str, Any]:
 def put_layers(model: Module, state: dict[str, Any]) -> None:
     """Load what `layers_of` gave. Raises `RuntimeError` where the model has other layers."""
     Module.load_state_dict(model, state)
+
+
+def fits(model: Module, state: Mapping[str, Any]) -> bool:
+    """Whether the model has just the layers, in their shapes, that `layers_of` gave."""
+    shapes = ({key: getattr(one, "shape", None) for key, one in each.items()} for each in (layers_of(model), state))
+    return next(shapes) == next(shapes)
 
 
 def put_apart(loaded: Iterable[tuple[Module, Mapping[str, Any]]]) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import attrs
 import lightning.pytorch as pl
 
 from lab_adapters.generators import generator_states, set_generator_states
@@ -62,8 +63,11 @@ class OutlinedModule(pl.LightningModule):
         return models_of(self.driver.found_now())
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
-        """Load the models. Raises `KeyError` for a model that the loop no longer has, or that the file lacks."""
-        put_models(self.driver.found_now(), state_dict)
+        """Load the models. Raises `KeyError` for a model that the file lacks.
+
+        One that has had other layers by then gets them, and is loaded, where the training goes on.
+        """
+        put_models(self.driver.found_now(), state_dict, as_they_are=True)
         return Keys([], [])
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -95,6 +99,7 @@ class OutlinedModule(pl.LightningModule):
         self.driver.places.resume = Resume(
             state["places"],
             lambda: self._restore(state, models),
+            lambda paths: self._make(state, models, paths),
             lambda owner: self.driver.carried.restore_below(self.driver.places.bodies, state["carried"], owner),
             state["carried"],
             answer_of(state.get("ended")),
@@ -102,8 +107,17 @@ class OutlinedModule(pl.LightningModule):
         )
         resume_at(checkpoint, self.trainer, checkpoint["global_step"], state["batches"])
 
+    def _make(self, state: dict[str, Any], models: dict[str, Any], paths: Collection[str]) -> None:
+        """What the training had made, of these paths, with the models as the checkpoint has them."""
+        if made := self.driver.make_late(state, paths):
+            found = self.driver.found_now()
+            late = {path for path in found.modules if any(name.startswith(f"{path}.") for name in made)}
+            modules = {path: model for path, model in found.modules.items() if path in late}
+            put_models(attrs.evolve(found, modules=modules), models)
+
     def _restore(self, state: dict[str, Any], models: dict[str, Any]) -> list[str]:
         """Everything, at the place where the checkpoint was written; the generators last. Returns what has no place."""
+        self.driver.make_late(state)
         found = self.driver.found_now()
         put_models(found, models)
         nowhere = put_state(found, self.driver.carried, self.driver.places.bodies, state)

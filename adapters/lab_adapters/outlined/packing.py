@@ -12,7 +12,7 @@ from __future__ import annotations
 import functools
 import io
 from collections import defaultdict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import attrs
@@ -27,8 +27,9 @@ from lab_adapters.outlined.iterators import Replayed, is_raw
 from lab_adapters.outlined.kinds import FED, LARGE, container_kind, entries_of, is_builtin, leaves_of, name_of
 from lab_adapters.outlined.marks import TensorMark
 from lab_adapters.outlined.own_generators import GENERATORS, generator_state
+from lab_adapters.outlined.parts import described, parts_of
 
-__all__ = ["MISSING", "Packing"]
+__all__ = ["MISSING", "Packing", "every"]
 
 #: A container with more entries is data, such as a cache of a data set, if its tensors take more bytes.
 MANY, MOST_BYTES = 10_000, 2**30
@@ -58,6 +59,12 @@ class Packing:
     stands_at: Callable[[Any], str | None] = lambda value: None
     #: Classes of what had no plain form in the value that was packed last.
     left: list[str] = attrs.field(factory=list)
+    #: Whether models, optimizers and schedules that a run that goes on does not have are kept by their parts, too.
+    by_parts: bool = False
+    #: Where tensors lie in models' parts that a run that goes on has, by identity.
+    homes: Mapping[int, str] = attrs.field(factory=dict)
+    #: How many of them the value in hand is a part of.
+    _within: int = 0
     #: Tensors and containers that were packed: their identities and numbers.
     _seen: dict[int, int] = attrs.field(factory=dict)
     _storages: dict[int, int] = attrs.field(factory=dict)
@@ -75,6 +82,10 @@ class Packing:
         """The value's plain form; of what has none, its class. `before` is its mark when the loop began, if any."""
         self.left, self._last, self._depth = [], [], 0
         return self._pack(value, before)
+
+    def numbers(self) -> dict[int, int]:
+        """What was packed, by identity, and the numbers under which it is met again."""
+        return dict(self._seen)
 
     def forget(self) -> None:
         """What was packed last is not kept: what it held is met anew elsewhere."""
@@ -169,7 +180,7 @@ class Packing:
         made: dict[str, Any] = {"kind": "object", "value": path, "class": name_of(value), "moved": moved}
         if self.was_there(value) and path is not None:
             return made
-        if named(made["class"]) is value:
+        if named(made["class"], libraries=self._within > 0) is value:
             return {**made, "itself": True}
         if type(value) is functools.partial and self._depth <= DEEPEST:
             made["number"] = self._number(value)
@@ -177,14 +188,19 @@ class Packing:
             made["partial"] = [self._pack(inner, None) for inner in (value.func, value.args, value.keywords)]
             self._depth -= 1
             return made
-        if not is_plain(value) or self._depth > DEEPEST:
+        parts = parts_of(value) if self.by_parts else None
+        if (parts is None and not is_plain(value)) or self._depth > DEEPEST:
             self.left.append(type(value).__name__)
             return made
         self._depth += 1
+        self._within += parts is not None
         made["number"] = self._number(value)
-        made["attributes"] = [[name, self._pack(inner, None)] for name, inner in attributes_of(value).items()]
+        made["attributes"] = [
+            [name, self._pack(inner, None)] for name, inner in (parts or attributes_of(value)).items()
+        ]
+        self._within -= parts is not None
         self._depth -= 1
-        return made
+        return made if parts is None else {**made, "parts": True}
 
     def _iterator(self, value: Replayed) -> Any:
         loader = self.loaders.get(id(value.loader)) if value.loader is not None else None
@@ -196,7 +212,9 @@ class Packing:
 
     def _tensor(self, value: Tensor, before: Any) -> Any:
         if id(value) in self.names:
-            return {"kind": "of a model", "value": self.names[id(value)]}
+            told = described(value) if self.by_parts else None
+            more = {"told": told, "home": self.homes.get(id(value))} if told is not None else {}
+            return {"kind": "of a model", "value": self.names[id(value)], **more}
         if id(value) in self._seen:
             return {"kind": "again", "value": self._seen[id(value)]}
         number = self._number(value)
@@ -213,6 +231,7 @@ class Packing:
             "number": number,
             "stays": stays,
             "requires_grad": value.is_leaf and value.requires_grad,
+            "parameter": isinstance(value, torch.nn.Parameter),
             "graph": value.grad_fn is not None,
             "grad": grad.detach().clone() if grad is not None else None,
             **shares,
@@ -231,6 +250,16 @@ class Packing:
         all_of_it = torch.empty(0, dtype=torch.uint8, device=value.device).set_(value.untyped_storage())
         stored = {"bytes": all_of_it.clone(), "device": str(value.device)} if first else {}
         return {"kind": "view", "value": number, "dtype": value.dtype, **layout, **stored}
+
+
+def every(packed: Any) -> Iterator[dict[str, Any]]:
+    """Each of the packed values that one, or a list of them, holds, and itself."""
+    if isinstance(packed, dict) and "kind" in packed:
+        yield packed
+        packed = [packed.get(name) for name in ("value", "attributes", "partial")]
+    if isinstance(packed, list):
+        for one in packed:
+            yield from every(one)
 
 
 def where(value: Tensor) -> int | None:

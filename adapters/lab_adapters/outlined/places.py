@@ -275,10 +275,13 @@ class Places:
 
     def put_back(self, states: dict[str, Any]) -> None:
         """Make them so again."""
+        held = states.get("held", {})
+        if self.resume is not None:
+            self.resume.make(held)
         if "kept" in states or "rates" in states:
             self.put_beginning(states)
         set_generator_states(states)
-        self.put(states.get("held", {}))
+        self.put(held)
 
     def require_resumed(self) -> None:
         """Raises `ValueError` where a program has ended before it came to where it was to go on."""

@@ -257,6 +257,8 @@ class Walk:
     def _of_module(self, path: str, module: torch.nn.Module) -> Iterator[Slot]:
         """Its mode, attributes, hooks and buffers that it does not save, through all its parts."""
         for name, part in module.named_modules(prefix=path):
+            # One that was there keeps its path where the training has put another in its place.
+            name = name if part is module else self._free(name, part)
             self._seen.add(id(part))
             self.owners[name] = part
             own = vars(part)

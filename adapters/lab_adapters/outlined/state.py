@@ -6,6 +6,7 @@ in the host's memory, since the epoch's batches go on changing it.
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar
@@ -22,9 +23,12 @@ from lab_adapters.outlined.groups import grouped, put_groups
 from lab_adapters.outlined.held import is_small, say_not_seen
 from lab_adapters.outlined.hooks import hooks_of, put_hooks
 from lab_adapters.outlined.in_place import in_place
-from lab_adapters.outlined.layers import layers_of, put_apart, put_layers
+from lab_adapters.outlined.layers import fits, layers_of, put_apart, put_layers
 from lab_adapters.outlined.names import is_foreign
+from lab_adapters.outlined.packing import every
+from lab_adapters.outlined.slot import Slot
 from lab_adapters.outlined.state_dicts import copied, storable, stored
+from lab_adapters.outlined.tensors import tensor_of
 
 __all__ = [
     "kept_of",
@@ -57,8 +61,11 @@ def models_of(found: Found) -> dict[str, Any]:
     return {f"{path}.{key}": value for path, model in found.modules.items() for key, value in layers_of(model).items()}
 
 
-def put_models(found: Found, state: Mapping[str, Any]) -> None:
-    """Load them. Raises `KeyError` for a model that the state lacks, or has with other layers."""
+def put_models(found: Found, state: Mapping[str, Any], as_they_are: bool = False) -> None:
+    """Load them; `as_they_are` those whose layers are the state's. Raises `KeyError` for a model that the state lacks.
+
+    And for one that it has with other layers.
+    """
     own: dict[str, dict[str, Any]] = {path: {} for path in found.modules}
     for key, value in state.items():
         # A model that another one holds beside its parts (`self.others = [net]`) has a longer path.
@@ -69,6 +76,8 @@ def put_models(found: Found, state: Mapping[str, Any]) -> None:
     for path, model in found.modules.items():
         if not own[path] and layers_of(model):
             raise KeyError(f"checkpoint: expected the model {path}, found {', '.join(sorted(state))[:200]}")
+        if as_they_are and not fits(model, own[path]):
+            continue
         try:
             put_layers(model, own[path])
         except RuntimeError as error:
@@ -82,10 +91,13 @@ def put_models(found: Found, state: Mapping[str, Any]) -> None:
 def state_of(found: Found, carried: Carried, bodies: list[Any], also: Collection[str] = ()) -> dict[str, Any]:
     """All but the models' own states and the generators. `also` are paths of what is carried in any case."""
     tensors = {**_saved_by(_states(found)), **tensors_of(found)}
+    kept = carried.state(bodies, tensors, found.loaders, also)
     return {
         "optimizers": {path: storable(optimizer.state_dict()) for path, optimizer in found.optimizers.items()},
         "stepped": _stepped(found),
-        "groups": grouped(found.optimizers, {id(tensor): name for name, tensor in tensors_of(found).items()}),
+        "groups": grouped(
+            found.optimizers, {id(tensor): name for name, tensor in tensors_of(found).items()}, carried.told
+        ),
         "others": {path: _stored_by(other) for path, other in found.others.items()},
         "kinds": {path: type(one).__name__ for path, one in {**found.optimizers, **found.others}.items()},
         "grads": {
@@ -100,7 +112,8 @@ def state_of(found: Found, carried: Carried, bodies: list[Any], also: Collection
             for name, parameter in model.named_parameters()
         },
         "hooks": hooks_of(found),
-        "carried": carried.state(bodies, tensors, found.loaders, also),
+        "carried": kept,
+        "structures": carried.structures,
         "functions": sorted(carried.walk.through),
         "not seen": carried.walk.ended_at,
     }
@@ -108,7 +121,9 @@ def state_of(found: Found, carried: Carried, bodies: list[Any], also: Collection
 
 def put_state(found: Found, carried: Carried, bodies: list[Any], state: dict[str, Any]) -> list[str]:
     """Put it back; the paths of carried values that have no place. Raises `KeyError` where something else has none."""
-    put_groups(found.optimizers, state.get("groups", {}), tensors_of(found))
+    made: dict[int, Tensor] = {}
+    lookup = _tensors_told(carried, bodies, state["carried"], made)
+    put_groups(found.optimizers, state.get("groups", {}), tensors_of(found), lookup)
     saved = {}
     with in_place(found.optimizers.values()):
         for kind, objects in (("optimizers", found.optimizers), ("others", found.others)):
@@ -134,7 +149,36 @@ def put_state(found: Found, carried: Carried, bodies: list[Any], state: dict[str
         {**_saved_by(saved), **_saved_by(_states(found)), **tensors},
         found.loaders,
         state.get("functions", ()),
+        made,
     )
+
+
+def _tensors_told(
+    carried: Carried, bodies: list[Any], state: Mapping[str, Any], made: dict[int, Tensor]
+) -> Callable[[dict[str, Any]], Tensor | None]:
+    """Finds the tensor that stands in a slot, or makes, in `made`, the one of a number."""
+
+    @functools.cache
+    def there() -> dict[str, Slot]:
+        return carried.places_of(bodies, state)[0]
+
+    @functools.cache
+    def numbered() -> dict[int, dict[str, Any]]:
+        return {one["number"]: one for one in every(list(state.values())) if one["kind"] == "tensor"}
+
+    def find(told: dict[str, Any]) -> Tensor | None:
+        if "slot" in told:
+            slot = there().get(told["slot"])
+            value = slot.get() if slot is not None else None
+            return value if isinstance(value, Tensor) else None
+        number = told.get("number")
+        if number is None:
+            return None
+        if number in numbered() and number not in made:
+            made[number] = tensor_of(numbered()[number], None, "")
+        return made.get(number)
+
+    return find
 
 
 def tensors_of(found: Found) -> dict[str, Tensor]:

@@ -27,7 +27,10 @@ def tensor_of(packed: dict[str, Any], target: Any, name: str) -> Tensor:
             made = at_home(value.clone(), packed.get("device", "cpu"))
         if isinstance(target, Tensor) and type(target) not in (Tensor, torch.nn.Parameter):
             made = made.as_subclass(type(target))
-        made.requires_grad_(packed["requires_grad"] or value.requires_grad)
+        wanted = packed["requires_grad"] or value.requires_grad
+        if packed.get("parameter") and type(made) is Tensor and made.is_leaf:
+            made = torch.nn.Parameter(made, wanted)
+        made.requires_grad_(wanted)
     grad = packed["grad"]
     if made.is_leaf:
         made.grad = grad.to(made.device) if grad is not None else None

@@ -22,6 +22,7 @@ from lab_adapters.outlined.iterators import Replayed, lost, replay
 from lab_adapters.outlined.kinds import FACTORIES, container_kind, filled, name_of
 from lab_adapters.outlined.own_generators import generator_like, put_generator
 from lab_adapters.outlined.packing import MISSING
+from lab_adapters.outlined.parts import blank_of, is_as_told, made_of
 from lab_adapters.outlined.state_dicts import at_home
 from lab_adapters.outlined.tensors import tensor_of
 
@@ -39,6 +40,12 @@ class Unpacking:
     loaders: Mapping[str, Any] = attrs.field(factory=dict)
     objects: Mapping[str, Any] = attrs.field(factory=dict)
     containers: Mapping[str, Any] = attrs.field(factory=dict)
+    #: While models are made of their parts: the tensors among them, by the models' names for them.
+    blanks: dict[str, Tensor] | None = None
+    #: Packed values by their numbers, of what may be met again before it was met first.
+    numbered: Mapping[int, Any] = attrs.field(factory=dict)
+    #: Tensors that were made of packed ones before, by their numbers.
+    given: Mapping[int, Tensor] = attrs.field(factory=dict)
     _made: dict[int, Any] = attrs.field(factory=dict)
     #: Containers of the program's that are filled already: each is one of the checkpoint's only.
     _filled: set[int] = attrs.field(factory=set)
@@ -67,6 +74,8 @@ class Unpacking:
             made = self._unpack({**packed, "bound": False}, target, name)
         if not self._left:
             return made
+        if self.blanks is not None:
+            return MISSING
         self.warned.append(name)
         what = ", ".join(sorted(set(self._left))[:4])
         if isinstance(packed["value"], list | int) and packed["kind"] != "object":
@@ -84,6 +93,8 @@ class Unpacking:
             return packed
         kind, value = packed["kind"], packed["value"]
         if kind in ("of a model", "view of a model"):
+            if self.blanks is not None:
+                return self._of_parts(packed, target)
             if value not in self.tensors:
                 raise KeyError(
                     f"checkpoint: expected the model's tensor {value}, found {', '.join(self.tensors)[:200]}"
@@ -91,6 +102,8 @@ class Unpacking:
             base = self.tensors[value]
             return base if kind == "of a model" else self._view(packed, base.detach())
         if kind == "again":
+            if value not in self._made and value in self.numbered:
+                return self._unpack(self.numbered[value], target, "")
             if value not in self._made:
                 self._left.append("what another name has")
             return self._made.get(value, target)
@@ -134,6 +147,15 @@ class Unpacking:
             return self._form(packed, target)
         return self._object(packed, target) if kind == "object" else self._container(packed, target)
 
+    def _of_parts(self, packed: dict[str, Any], target: Any) -> Any:
+        """A tensor of a model that is made of its parts now and loaded next, or of a part that is there."""
+        if "told" not in packed:
+            return target
+        there = self.tensors.get(packed["home"] or "")
+        if is_as_told(there, packed["told"]):
+            return there
+        return self.blanks.setdefault(packed["value"], blank_of(packed["told"])) if self.blanks is not None else target
+
     def _missed(self, what: str, target: Any) -> Any:
         """What the training has opened or made, and this run has not."""
         self._left.append(what)
@@ -162,7 +184,7 @@ class Unpacking:
         known = packed["value"] in self.objects
         if same and (known or "attributes" not in packed):
             return self._with_attributes(same[0], packed)
-        cls = named(packed["class"], self.objects.values())
+        cls = named(packed["class"], self.objects.values(), libraries=bool(packed.keys() & {"parts", "itself"}))
         if cls is not None and packed.get("itself"):
             return cls
         if cls is None or "attributes" not in packed:
@@ -177,10 +199,16 @@ class Unpacking:
             self._made[packed["number"]] = made
             there = attributes_of(made)
             kept = {name: self._unpack(inner, there.get(name), "") for name, inner in packed["attributes"]}
-            put_attributes(made, {name: value for name, value in kept.items() if value is not there.get(name, packed)})
+            if packed.get("parts") and not there:
+                made_of(made, kept)
+            else:
+                new = {name: value for name, value in kept.items() if value is not there.get(name, packed)}
+                put_attributes(made, new)
         return made
 
     def _iterator(self, packed: dict[str, Any], target: Any, name: str) -> Any:
+        if self.blanks is not None:
+            return target
         state, path = packed["value"], packed["loader"]
         if path is not None:
             if path not in self.loaders:
@@ -245,7 +273,8 @@ class Unpacking:
         return self._unpack(packed, like, "")
 
     def _tensor(self, packed: dict[str, Any], target: Any) -> Tensor:
-        made = self._made[packed["number"]] = tensor_of(packed, target, self._name)
+        given = self.given.get(packed["number"])
+        made = self._made[packed["number"]] = given if given is not None else tensor_of(packed, target, self._name)
         if (lies := packed.get("lies")) is not None:
             # What was made of a copy of it moves to where it is.
             self._storages[lies] = made

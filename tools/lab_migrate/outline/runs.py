@@ -18,12 +18,13 @@ _FROM_LIBRARY = re.compile(r"(^|\.)(optim|optimizers?)\.([A-Z]\w*)$")
 def trains_anew(function: Function, loop: ast.For | ast.While) -> bool:
     """Whether every iteration of a loop around a training makes its optimizer.
 
-    One that is made before the loop and only sometimes again (`if epoch == 5: optimizer = …`) goes on being trained.
+    One whose name is bound before the loop, if only to None, or which an object holds, and that is made sometimes
+    (`if epoch == 5: optimizer = …`) goes on being trained.
     """
     inside = {id(node) for node in own_nodes(loop.body)}
-    before = {target for node in function.own if id(node) not in inside for target in _made(node)}
+    before = {target for node in function.own if id(node) not in inside for target in _bound(node)}
     found = {target for node in own_nodes(loop.body) for target in _made(node)}
-    return any(target not in before or _always(loop.body, target) for target in found)
+    return any(_always(loop.body, target) or not ("." in target or target in before) for target in found)
 
 
 def _made(node: ast.AST) -> Iterator[str]:
@@ -36,6 +37,12 @@ def _made(node: ast.AST) -> Iterator[str]:
         of_itself = bool(target) and maker.startswith(f"{target}.")
         if target and (makes or (_NAMED.match(target.rpartition(".")[2]) and not of_itself)):
             yield target
+
+
+def _bound(node: ast.AST) -> Iterator[str]:
+    """What a statement gives a value to."""
+    if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
+        yield from map(dotted, node.targets if isinstance(node, ast.Assign) else [node.target])
 
 
 def _always(body: Sequence[ast.stmt], target: str) -> bool:

@@ -258,10 +258,11 @@ def test_it_is_one_training_and_goes_on_from_anywhere(name: str, tmp_path: Path)
     for file in saving.files[::2]:
         resumed, said = under(after, ckpt_path=str(file))
         assert not said, (file.name, said)
-        _require_the_end_of(whole, resumed)
+        require_the_end_of(whole, resumed)
 
 
-def _require_the_end_of(whole: Outcome, resumed: Outcome) -> None:
+def require_the_end_of(whole: Outcome, resumed: Outcome) -> None:
+    """That a resumed program went on as the whole one did."""
     assert resumed.error == whole.error == ""
     assert len(resumed.steps) < len(whole.steps)
     assert resumed.steps == whole.steps[len(whole.steps) - len(resumed.steps) :]

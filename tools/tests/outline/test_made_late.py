@@ -1,0 +1,406 @@
+"""What a training makes on its way is made again where a resumed program has it not: models, optimizers, layers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+from outline_programs import outlined_text, run
+from test_deep_nests import SaveAll, require_the_end_of
+from test_generated_resumes import under
+
+PROGRAMS = {
+    "an average of the weights and its schedule, from some epoch on": """
+        import torch, copy
+        from torch import nn
+        from torch.optim.swa_utils import AveragedModel, SWALR
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.25), nn.Linear(8, 2))
+        opt = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+        data = torch.utils.data.TensorDataset(torch.randn(12, 4), torch.randint(0, 2, (12,)))
+        loader = torch.utils.data.DataLoader(data, batch_size=4, shuffle=True)
+        swa = None
+        for epoch in range(5):
+            if epoch == 2:
+                swa = AveragedModel(model)
+                sched = SWALR(opt, swa_lr=0.05, anneal_epochs=2)
+            for x, y in loader:
+                opt.zero_grad()
+                loss = nn.functional.cross_entropy(model(x), y)
+                loss.backward()
+                opt.step()
+            if swa is not None:
+                swa.update_parameters(model)
+                sched.step()
+            print(epoch, loss.item(), opt.param_groups[0]["lr"])
+        print(sum(p.sum().item() for p in swa.parameters()), swa.n_averaged)
+    """,
+    "an optimizer of all layers, and its schedule, once they are unfrozen": """
+        import torch, copy
+        from torch import nn
+        torch.manual_seed(0)
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.body = nn.Linear(4, 8)
+                self.head = nn.Linear(8, 2)
+            def forward(self, x):
+                return self.head(torch.relu(self.body(x)))
+        model = Net()
+        model.body.requires_grad_(False)
+        opt = torch.optim.Adam(model.head.parameters(), lr=0.1)
+        data = torch.utils.data.TensorDataset(torch.randn(12, 4), torch.randint(0, 2, (12,)))
+        loader = torch.utils.data.DataLoader(data, batch_size=4, shuffle=True)
+        for epoch in range(4):
+            if epoch == 2:
+                model.body.requires_grad_(True)
+                opt = torch.optim.Adam(model.parameters(), lr=0.01)
+                sched = torch.optim.lr_scheduler.StepLR(opt, 1, 0.5)
+            for x, y in loader:
+                opt.zero_grad()
+                loss = nn.functional.cross_entropy(model(x), y)
+                loss.backward()
+                opt.step()
+            if epoch >= 2:
+                sched.step()
+            print(epoch, loss.item(), opt.param_groups[0]["lr"])
+    """,
+    "a program's own average, with a copy of the model, from some step on": """
+        import torch, copy
+        from torch import nn
+        class EMA:
+            def __init__(self, model, decay):
+                self.decay = decay
+                self.shadow = {n: p.detach().clone() for n, p in model.named_parameters()}
+                self.model = copy.deepcopy(model).eval()
+            def update(self, model):
+                for n, p in model.named_parameters():
+                    self.shadow[n].mul_(self.decay).add_(p.detach(), alpha=1 - self.decay)
+                for a, b in zip(self.model.parameters(), model.parameters()):
+                    a.data.lerp_(b.data, 0.1)
+        class Trainer:
+            def __init__(self):
+                torch.manual_seed(0)
+                self.model = nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.25), nn.Linear(8, 2))
+                self.opt = torch.optim.AdamW(self.model.parameters(), lr=0.1)
+                data = torch.utils.data.TensorDataset(torch.randn(12, 4), torch.randint(0, 2, (12,)))
+                self.loader = torch.utils.data.DataLoader(data, batch_size=4, shuffle=True)
+                self.ema = None
+                self.step = 0
+            def fit(self):
+                for epoch in range(4):
+                    for x, y in self.loader:
+                        if self.step == 5:
+                            self.ema = EMA(self.model, 0.9)
+                        self.opt.zero_grad()
+                        loss = nn.functional.cross_entropy(self.model(x), y)
+                        if self.ema:
+                            loss = loss + (self.ema.model(x) - self.model(x)).pow(2).mean()
+                        loss.backward()
+                        self.opt.step()
+                        self.step += 1
+                        if self.ema:
+                            self.ema.update(self.model)
+                    print(epoch, loss.item())
+                print(sum(v.sum().item() for v in self.ema.shadow.values()))
+        Trainer().fit()
+    """,
+    "teachers that are copies of the model after each epoch": """
+        import torch, copy
+        from torch import nn
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.25), nn.Linear(8, 2))
+        opt = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+        data = torch.utils.data.TensorDataset(torch.randn(12, 4), torch.randint(0, 2, (12,)))
+        loader = torch.utils.data.DataLoader(data, batch_size=4, shuffle=True)
+        snapshots = []
+        for epoch in range(4):
+            for x, y in loader:
+                opt.zero_grad()
+                loss = nn.functional.cross_entropy(model(x), y)
+                for teacher in snapshots:
+                    with torch.no_grad():
+                        target = teacher(x)
+                    loss = loss + 0.1 * (model(x) - target).pow(2).mean()
+                loss.backward()
+                opt.step()
+            snapshots.append(copy.deepcopy(model).eval())
+            snapshots = snapshots[-2:]
+            print(epoch, loss.item(), len(snapshots))
+    """,
+    "the best model, which the training goes back to": """
+        import torch, copy
+        from torch import nn
+        class Best:
+            def __init__(self):
+                self.loss, self.model, self.opt, self.history = 1e9, None, None, []
+            def update(self, loss, model, opt):
+                self.history.append((loss, copy.deepcopy(model)))
+                if loss < self.loss:
+                    self.loss, self.model, self.opt = loss, copy.deepcopy(model), copy.deepcopy(opt.state_dict())
+                elif len(self.history) % 3 == 0:
+                    model.load_state_dict(self.model.state_dict())
+                    opt.load_state_dict(self.opt)
+        class Trainer:
+            def __init__(self):
+                torch.manual_seed(1)
+                self.model = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Dropout(0.3), nn.Linear(8, 2))
+                self.opt = torch.optim.Adam(self.model.parameters(), lr=0.3)
+                self.data = torch.utils.data.TensorDataset(torch.randn(12, 4), torch.randint(0, 2, (12,)))
+                self.loader = torch.utils.data.DataLoader(self.data, batch_size=4, shuffle=True)
+                self.best = Best()
+            def train_epoch(self):
+                total = 0
+                self.model.train()
+                for x, y in self.loader:
+                    self.opt.zero_grad()
+                    loss = nn.functional.cross_entropy(self.model(x), y)
+                    loss.backward()
+                    self.opt.step()
+                    total += loss.item()
+                return total
+            def evaluate(self):
+                m = self.best.model or self.model
+                m.eval()
+                with torch.no_grad():
+                    return sum(nn.functional.cross_entropy(m(x), y).item() for x, y in self.loader)
+            def fit(self):
+                for epoch in range(5):
+                    total = self.train_epoch()
+                    self.best.update(total, self.model, self.opt)
+                    print(epoch, total, self.evaluate(), len(self.best.history))
+        Trainer().fit()
+    """,
+    "a discriminator, its optimizer and schedules in a chain, a recurrent model's average and twin": """
+        import torch, copy
+        from torch import nn
+        from torch.optim.lr_scheduler import LinearLR, SequentialLR, StepLR
+        from torch.optim.swa_utils import AveragedModel
+        torch.manual_seed(0)
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.rnn = nn.LSTM(4, 6, 1, batch_first=True)
+                self.head = nn.Linear(6, 2)
+                self.act = torch.tanh
+            def forward(self, x):
+                return self.head(self.act(self.rnn(x[:, None])[0][:, 0]))
+        def main():
+            model = Net()
+            disc = opt_d = sched = ema = None
+            opt = torch.optim.Adam(model.parameters(), lr=0.01)
+            data = torch.utils.data.TensorDataset(torch.randn(12, 4), torch.randint(0, 2, (12,)))
+            loader = torch.utils.data.DataLoader(data, batch_size=4, shuffle=True)
+            step = 0
+            for epoch in range(4):
+                for x, y in loader:
+                    if step == 4:
+                        disc = nn.Sequential(nn.Linear(2, 3), nn.LeakyReLU(0.2), nn.Linear(3, 1))
+                        opt_d = torch.optim.RMSprop(disc.parameters(), 1e-2)
+                        parts = [LinearLR(opt_d, 0.1, 1, 2), StepLR(opt_d, 1)]
+                        sched = SequentialLR(opt_d, parts, [2])
+                        ema = AveragedModel(model)
+                        twin = copy.deepcopy(model)
+                    opt.zero_grad()
+                    out = model(x)
+                    loss = nn.functional.cross_entropy(out, y)
+                    if disc is not None:
+                        loss = loss - disc(out).mean()
+                    loss.backward()
+                    opt.step()
+                    if disc is not None:
+                        opt_d.zero_grad()
+                        disc(out.detach()).pow(2).mean().backward()
+                        opt_d.step()
+                        sched.step()
+                        ema.update_parameters(model)
+                    step += 1
+                print(epoch, loss.item())
+            print(sum(p.sum() for p in ema.parameters()), sum(p.sum() for p in twin.parameters()))
+        main()
+    """,
+    "points that the training makes more of, and their moments": """
+        import torch
+        from torch import nn
+        class Gaussians:
+            def __init__(self, n):
+                self._xyz = nn.Parameter(torch.randn(n, 3))
+                self._color = nn.Parameter(torch.rand(n, 3))
+                self.accum = torch.zeros(n)
+            def setup(self):
+                xyz = {"params": [self._xyz], "lr": 1e-2, "name": "xyz"}
+                color = {"params": [self._color], "lr": 1e-3, "name": "color"}
+                self.optimizer = torch.optim.Adam([xyz, color], lr=0.0, eps=1e-15)
+            def cat(self, new):
+                for group in self.optimizer.param_groups:
+                    extension = new[group["name"]]
+                    stored = self.optimizer.state.get(group["params"][0], None)
+                    if stored is not None:
+                        stored["exp_avg"] = torch.cat((stored["exp_avg"], torch.zeros_like(extension)))
+                        stored["exp_avg_sq"] = torch.cat((stored["exp_avg_sq"], torch.zeros_like(extension)))
+                        del self.optimizer.state[group["params"][0]]
+                    group["params"][0] = nn.Parameter(torch.cat((group["params"][0], extension)).requires_grad_(True))
+                    if stored is not None:
+                        self.optimizer.state[group["params"][0]] = stored
+                    setattr(self, "_" + group["name"], group["params"][0])
+                self.accum = torch.zeros(len(self._xyz))
+            def densify(self):
+                mask = self.accum > self.accum.mean()
+                xyz = self._xyz.detach()[mask] + 0.01 * torch.randn(int(mask.sum()), 3)
+                self.cat({"xyz": xyz, "color": self._color.detach()[mask]})
+            def add_stats(self):
+                self.accum += self._xyz.grad.norm(dim=-1)
+        def render(g, view):
+            w = torch.exp(-(g._xyz - view).pow(2).sum(-1, keepdim=True))
+            return (w * torch.sigmoid(g._color)).sum(0) / (1e-3 + w.sum())
+        def training(iterations):
+            torch.manual_seed(0)
+            g = Gaussians(6)
+            g.setup()
+            views = torch.randn(8, 3)
+            targets = torch.rand(8, 3)
+            stack = None
+            ema = 0.0
+            for iteration in range(1, iterations + 1):
+                if not stack:
+                    stack = torch.randperm(8).tolist()
+                i = stack.pop()
+                loss = (render(g, views[i]) - targets[i]).abs().mean()
+                loss.backward()
+                with torch.no_grad():
+                    ema = 0.4 * loss.item() + 0.6 * ema
+                    g.add_stats()
+                    if iteration % 5 == 0:
+                        g.densify()
+                    g.optimizer.step()
+                    g.optimizer.zero_grad(set_to_none=True)
+            print(ema, len(g._xyz), g._xyz.sum().item())
+        training(14)
+    """,
+    "a field of features that is sampled up, with an optimizer anew": """
+        import torch
+        from torch import nn
+        torch.manual_seed(0)
+        class Field(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.plane = nn.Parameter(0.1 * torch.randn(1, 2, 4, 4))
+                self.lines = nn.ParameterList([nn.Parameter(torch.randn(1, 2, 4)) for _ in range(2)])
+                self.out = nn.Linear(2, 1)
+            def upsample(self, n):
+                self.plane = nn.Parameter(nn.functional.interpolate(self.plane.data, size=(n, n), mode="bilinear"))
+                for i in range(2):
+                    self.lines[i] = nn.Parameter(nn.functional.interpolate(self.lines[i].data, size=n, mode="linear"))
+            def forward(self, xy):
+                f = nn.functional.grid_sample(self.plane, xy[None, None], align_corners=True)[0, :, 0].T
+                return self.out(f) + sum(line.mean() for line in self.lines)
+        def groups(model, lr):
+            grids = {"params": [model.plane, *model.lines], "lr": lr}
+            return [grids, {"params": model.out.parameters(), "lr": lr / 10}]
+        model = Field()
+        optimizer = torch.optim.Adam(groups(model, 0.02), betas=(0.9, 0.99))
+        factor = 0.9
+        for it in range(12):
+            xy = torch.rand(16, 2) * 2 - 1
+            loss = (model(xy)[:, 0] - xy.prod(1)).pow(2).mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            for group in optimizer.param_groups:
+                group["lr"] *= factor
+            if it in (3, 7):
+                model.upsample(4 + it)
+                optimizer = torch.optim.Adam(groups(model, 0.02 * factor ** it), betas=(0.9, 0.99))
+        print(loss.item())
+    """,
+    "a model that gets more layers": """
+        import torch
+        from torch import nn
+        torch.manual_seed(0)
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.layers = nn.ModuleList([nn.Linear(4, 4)])
+                self.head = nn.Linear(4, 2)
+            def grow(self):
+                self.layers.append(nn.Linear(4, 4))
+            def forward(self, x):
+                for layer in self.layers:
+                    x = torch.relu(layer(x))
+                return self.head(x)
+        model = Net()
+        opt = torch.optim.Adam(model.parameters(), lr=0.01)
+        data = torch.utils.data.TensorDataset(torch.randn(12, 4), torch.randint(0, 2, (12,)))
+        loader = torch.utils.data.DataLoader(data, batch_size=4, shuffle=True)
+        step = 0
+        for epoch in range(4):
+            for x, y in loader:
+                if step in (4, 8):
+                    model.grow()
+                    opt.add_param_group({"params": model.layers[-1].parameters()})
+                opt.zero_grad()
+                loss = nn.functional.cross_entropy(model(x), y)
+                loss.backward()
+                opt.step()
+                step += 1
+            print(epoch, loss.item())
+    """,
+    "a generator that grows, and keeps what it puts others in place of": """
+        import torch
+        from torch import nn
+        torch.manual_seed(0)
+        class G(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.blocks = nn.ModuleList([nn.Linear(4, 4)])
+                self.to_rgb = nn.Linear(4, 2)
+                self.alpha = 1.0
+            def grow(self):
+                self.blocks.append(nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.LeakyReLU(0.2)))
+                self.old = self.to_rgb
+                self.to_rgb = nn.Linear(4, 2)
+                self.alpha = 0.0
+            def forward(self, z):
+                for b in self.blocks[:-1]:
+                    z = b(z)
+                new = self.to_rgb(self.blocks[-1](z))
+                return new if self.alpha >= 1 else (1 - self.alpha) * self.old(z) + self.alpha * new
+        class Trainer:
+            def __init__(self):
+                self.g = G()
+                self.opt = torch.optim.Adam(self.g.parameters(), 1e-2)
+                self.data = torch.utils.data.TensorDataset(torch.randn(12, 4), torch.randn(12, 2))
+            def run(self):
+                for stage in range(3):
+                    if stage:
+                        self.g.grow()
+                        self.opt = torch.optim.Adam(self.g.parameters(), 1e-2)
+                    loader = torch.utils.data.DataLoader(self.data, batch_size=4, shuffle=True)
+                    for x, y in loader:
+                        self.g.alpha = min(1.0, self.g.alpha + 0.4)
+                        loss = (self.g(x) - y).pow(2).mean()
+                        self.opt.zero_grad()
+                        loss.backward()
+                        nn.utils.clip_grad_norm_(self.g.parameters(), 0.5)
+                        self.opt.step()
+                    print(stage, loss.item())
+        Trainer().run()
+    """,
+}
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+@pytest.mark.filterwarnings("ignore")
+def test_it_goes_on_from_anywhere(name: str, tmp_path: Path) -> None:
+    """From each checkpoint to the same steps, prints and generators, without a word."""
+    text = dedent(PROGRAMS[name])
+    after, codes = outlined_text(text)
+    assert "LM201" in codes
+    saving = SaveAll(tmp_path)
+    whole, _ = under(after, callbacks=[saving])
+    assert whole == run(text)
+    for file in saving.files[1::3]:
+        resumed, said = under(after, ckpt_path=str(file))
+        assert not said, (file.name, said)
+        require_the_end_of(whole, resumed)
