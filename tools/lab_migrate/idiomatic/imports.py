@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 
 from lab_migrate.analysis.sources import Module
 from lab_migrate.convert.rule import Edit
@@ -31,6 +32,11 @@ def import_edit(module: Module, name: str, edits: list[Edit]) -> Edit:
     lines += [f"from {home} import {used}" for used, home in _OF_LIGHTNING.items() if f"{used}(" in written]
     if "os.environ" in written and "os" not in module.symbols.imports:
         lines.insert(0, "import os")
+    known = set(module.symbols.imports.values())
+    if "random.getstate()" in written and "random" not in known:
+        lines.insert(0, "import random")
+    if re.search(r"\bnp\.(random\.get_state|generic)\b", written) and "numpy" not in known:
+        lines.append("import numpy as np")
     text = newline.join(lines)
     first_edit = min(edit.start for edit in edits)
     imports = [

@@ -1,8 +1,9 @@
 """What a checkpoint of Lightning's has to hold besides modules, optimizers and the schedules that Lightning steps.
 
-Lightning saves those by itself. A best value, a counter, a schedule or a scaler that the legacy lines step, an average
-that is no part of the LightningModule, and the generator that shuffles would begin anew in a resumed training, in
-silence: `on_save_checkpoint` and `on_load_checkpoint` keep them. What no plain value or `state_dict` holds is said.
+Lightning saves those by itself. A best value, a counter, a list that the loop fills, an object of the project's that
+counts, a schedule or a scaler that the legacy lines step, an average that is no part of the LightningModule, and the
+generators would begin anew in a resumed training, in silence: `on_save_checkpoint` and `on_load_checkpoint` keep them.
+What no plain value or `state_dict` holds is said, with the reason.
 """
 
 from __future__ import annotations
@@ -15,56 +16,57 @@ from lab_migrate.analysis import CallGraph
 from lab_migrate.analysis.events import ZERO, events_in
 from lab_migrate.analysis.symbols import Class, dotted, own_nodes
 from lab_migrate.idiomatic.configure import schedules_of
+from lab_migrate.idiomatic.generators import KEYS, Generators, generators_of
 from lab_migrate.idiomatic.hooks import Hooks
 from lab_migrate.idiomatic.layout import method
 from lab_migrate.idiomatic.made import made_by
+from lab_migrate.idiomatic.makings import makings_of
 from lab_migrate.idiomatic.nest import Nest
+from lab_migrate.idiomatic.objects import changing
 from lab_migrate.idiomatic.places import Places
+from lab_migrate.idiomatic.plain import Kind, Values
 from lab_migrate.idiomatic.roles import Roles, nodes_of
 
-#: Where the generator of the CPU lies in a checkpoint.
-RANDOM = "rng_state"
 #: What Lightning keeps under these keys itself.
 _LIGHTNINGS = {
     "epoch", "global_step", "state_dict", "loops", "callbacks", "optimizer_states", "lr_schedulers", "hparams_name",
-    "hyper_parameters", "datamodule_hyper_parameters", "MixedPrecision", RANDOM,
+    "hyper_parameters", "datamodule_hyper_parameters", "MixedPrecision", *KEYS,
 }  # fmt: skip
 _NUMBERS = {"float", "int", "len", "min", "max", "list", "dict", "set", "tuple", "bool", "str"}
 _TENSORS = ("tensor", "zeros", "ones", "full", "state_dict", "item", "get")
 _MUTATES = {"append", "extend", "insert", "add", "update", "pop", "popleft", "appendleft", "clear", "remove"}
+#: Methods by which an object of somebody else's goes on.
+_GOES_ON = {"step", "update", "update_parameters", "apply_shadow"}
+#: How a container is kept, and filled again in its place: other code may have it under another name.
+_CONTAINERS = {
+    "list": ("{text}", "{text}[:] = {saved}"),
+    "dict": ("{text}", "{text}.update({saved})"),
+    "set": ("{text}", "{text}.update({saved})"),
+    "defaultdict": ("dict({text})", "{text}.update({saved})"),
+    "deque": ("list({text})", "{text}.extend({saved})"),
+}
 
 
 @attrs.define(eq=False)
 class Kept:
-    """Keys of the checkpoint with what stands for them in a hook: plain `values`, and objects with a `state_dict`.
+    """Lines of the two hooks, by the keys of the checkpoint. `lost` are the legacy names of what begins anew."""
 
-    `floats` are values that numpy may have computed, whose own type torch does not load with `weights_only=True`.
-    `lost` are the legacy names of what begins anew.
-    """
-
-    values: dict[str, str] = attrs.field(factory=dict)
-    states: dict[str, str] = attrs.field(factory=dict)
-    floats: set[str] = attrs.field(factory=set)
+    saved: dict[str, list[str]] = attrs.field(factory=dict)
+    loaded: dict[str, list[str]] = attrs.field(factory=dict)
     lost: list[str] = attrs.field(factory=list)
-    random: bool = False
+
+    def keep(self, key: str, saved: str | list[str], loaded: str | list[str]) -> None:
+        """Under a key."""
+        self.saved[key] = [saved] if isinstance(saved, str) else saved
+        self.loaded[key] = [loaded] if isinstance(loaded, str) else loaded
 
     def source(self, unit: str) -> list[str]:
         """The two hooks; none where Lightning's checkpoint has all."""
-        saved = [
-            f'checkpoint["{key}"] = {f"float({text})" if key in self.floats else text}'
-            for key, text in self.values.items()
-        ]
-        saved += [f'checkpoint["{key}"] = {text}.state_dict()' for key, text in self.states.items()]
-        loaded = [f'{text} = checkpoint["{key}"]' for key, text in self.values.items()]
-        loaded += [f'{text}.load_state_dict(checkpoint["{key}"])' for key, text in self.states.items()]
-        if self.random:
-            saved.append(f'checkpoint["{RANDOM}"] = torch.get_rng_state()')
-            loaded.append(f'torch.set_rng_state(checkpoint["{RANDOM}"].cpu())')
-        if not saved:
+        if not self.saved:
             return []
         return [
-            method(unit, "on_save_checkpoint", "self, checkpoint", saved),
-            method(unit, "on_load_checkpoint", "self, checkpoint", loaded),
+            method(unit, hook, "self, checkpoint", [line for each in lines.values() for line in each])
+            for hook, lines in (("on_save_checkpoint", self.saved), ("on_load_checkpoint", self.loaded))
         ]
 
 
@@ -79,12 +81,12 @@ class _Reader:
         self.base = nest.base
         self.found = Kept()
         self.seen: set[str] = set()
+        self.values = Values(nest, graph)
         automatic = hooks.automatic
         self.is_manual = automatic is None
-        imports = self.base.module.symbols.imports
-        self._numpys = {name for name, full in imports.items() if full.partition(".")[0] == "numpy"}
         scaler = automatic.precision.scaler if automatic is not None and automatic.precision is not None else ""
         self.lightnings = {*roles.optimizers, *roles.models, *schedules_of(hooks), scaler, *places.fixed}
+        self.generators: Generators = generators_of(nest, roles, graph)
 
     def read(self) -> Kept:
         for name in self.places.names.initial:
@@ -93,37 +95,41 @@ class _Reader:
             if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
                 self._attribute(frame.canonical(node))
             elif isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store):
-                self._filled(frame.canonical(node.value))
+                self._filled(frame.canonical(_root(node)))
             elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _MUTATES:
-                inner = node.func.value
-                self._filled(frame.canonical(inner.value if isinstance(inner, ast.Subscript) else inner))
+                self._filled(frame.canonical(_root(node.func.value)))
             if isinstance(node, ast.Name | ast.Attribute):
                 self._object(frame.canonical(node))
+        for frame, node in nodes_of(self.nest):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _GOES_ON:
+                self._unknown(frame.canonical(node.func.value))
         if self.is_manual and not any(_zeroes(node) for node in self.nest.train.body):
             self.found.lost.append("the gradients of batches that wait for the next epoch's step")
-        # In several processes each has its own generator, and one file the first one's.
-        imports = self.base.module.symbols.imports
-        self.found.random = self.roles.distributed is None and imports.get("torch") == "torch"
+        self.found.lost += self.generators.lost
+        for key, (saved, loaded) in self.generators.lines.items():
+            self.found.keep(key, saved, loaded)
         return self.found
 
     def _value(self, name: str, key: str, values: list[ast.expr]) -> None:
         """A name or attribute that the loop gives other values."""
         later = self._made(name)
         if values and all(map(_is_plain, values)) and not any(self._is_object(value) for value in later):
+            text = self._text(name)
+            kind = self.values.assigned(name)
+            saved = text
+            if kind is not Kind.PLAIN and any(map(_is_float, values)):
+                saved = f"float({text})"
+            elif (number := self.generators.numpy) and self._may_be_numpys(kind, values):
+                saved = f"{text}.item() if isinstance({text}, {number}.generic) else {text}"
             key = self._key(key)
-            self.found.values[key] = self._text(name)
-            if self._numpys and (any(map(_is_float, values)) or any(map(self._is_numpys, later))):
-                self.found.floats.add(key)
+            self.found.keep(key, f'checkpoint["{key}"] = {saved}', f'{text} = checkpoint["{key}"]')
         elif name not in self.found.lost:
-            self.found.lost.append(name)
+            self._lose(name, "what it is given is no plain value")
 
-    def _is_numpys(self, value: ast.expr, far: int = 1) -> bool:
-        """A number that numpy computes, there or where a name of it is assigned: `best = np.mean(losses)`."""
-        if isinstance(value, ast.Call) and dotted(value.func) in ("int", "len", "float"):
-            return False
-        names = [node.id for node in ast.walk(value) if isinstance(node, ast.Name)]
-        made = [one for name in names for one in self.base.function.assigned.get(name, [])] if far else []
-        return not self._numpys.isdisjoint(names) or any(self._is_numpys(one, far - 1) for one in made)
+    def _may_be_numpys(self, kind: Kind, values: list[ast.expr]) -> bool:
+        """Whether what begins as a whole number, or as nothing, may become a number of numpy's."""
+        imported = "numpy" in self.base.module.symbols.imports.values()
+        return kind is Kind.NUMBER or (kind is Kind.UNKNOWN and imported and all(map(_is_int, values)))
 
     def _assigned(self, name: str) -> list[ast.expr]:
         inside = {id(node) for node in ast.walk(self.nest.epochs)}
@@ -146,7 +152,7 @@ class _Reader:
             self._value(name, attribute, made)
 
     def _filled(self, name: str) -> None:
-        """A list or dictionary that comes from outside and that the loop fills; it is shared with what reads it."""
+        """A list or dictionary that comes from outside and that the loop fills."""
         if not name or ":" in name or name in self.seen or name in self.places.names.carried:
             return
         made = self._made(name)
@@ -158,35 +164,64 @@ class _Reader:
         # One that each epoch begins anew is none that outlives it.
         if any(id(value) in again for value in made):
             return
-        if any(isinstance(value, ast.List | ast.Dict | ast.Set) for value in made):
-            self.seen.add(name)
-            self.found.lost.append(name)
+        containers = {_container(value) for value in made}
+        if not containers - {""}:
+            return
+        self.seen.add(name)
+        kinds = {self.values.entries(name), *(self.values.kind(value, self.base) for value in made if _holds(value))}
+        container = containers.pop() if len(containers) == 1 else ""
+        text, key, number = self._text(name), self._key(name.rpartition(".")[2]), self.generators.numpy
+        if container == "list" and Kind.UNKNOWN not in kinds and Kind.NUMBER in kinds and number:
+            entries = f"    value.item() if isinstance(value, {number}.generic) else value for value in {text}"
+            self.found.keep(key, [f'checkpoint["{key}"] = [', entries, "]"], f'{text}[:] = checkpoint["{key}"]')
+            return
+        if not container or kinds != {Kind.PLAIN}:
+            self._lose(name, "it may hold more than numbers and tensors")
+            return
+        saves, loads = _CONTAINERS[container]
+        saved = f'checkpoint["{key}"] = {saves.format(text=text)}'
+        self.found.keep(key, saved, loads.format(text=text, saved=f'checkpoint["{key}"]'))
 
     def _object(self, name: str) -> None:
         """A schedule, scaler or average with a `state_dict`, or an object of the project's that changes itself."""
         if not name or ":" in name or name in self.seen or name in self.lightnings:
             return
-        made = [value for value in self._made(name) if isinstance(value, ast.Call)]
-        if len(made) != 1 or name in self.places.names.carried or _is_plain(made[0]):
+        calls = [value for value in self._made(name) if isinstance(value, ast.Call)]
+        if len(calls) != 1:
+            makings = makings_of(name, self.nest, self.graph)
+            calls = [makings[0].call] if len({making.maker for making in makings}) == 1 else []
+        if len(calls) != 1 or name in self.places.names.carried or _is_plain(calls[0]):
             return
         self.seen.add(name)
-        maker = self._full(made[0].func)
+        maker = self._full(name, calls[0])
         is_part = name in self.places.names.captured
-        is_schedule = name in self.roles.schedules and not self.graph.types(self.base.function, made[0])
+        is_schedule = name in self.roles.schedules and not self.graph.types(self.base.function, calls[0])
         if maker.startswith("torch.optim.") or maker.endswith("GradScaler") or is_schedule:
             if not (maker.endswith("AveragedModel") and is_part):
                 self._state(name)
-        elif maker == "copy.deepcopy" and made[0].args and self._copies_model(made[0]):
+        elif maker == "copy.deepcopy" and calls[0].args and self._copies_model(calls[0]):
             if not is_part:
                 self._state(name)
         else:
             self._own(name, is_part)
 
+    def _unknown(self, name: str) -> None:
+        """What steps or is updated in the loop, and is made where nobody can see it."""
+        if not name or ":" in name or name in self.seen or name in self.lightnings or name in self.found.lost:
+            return
+        if name in self.places.names.carried or self._made(name) or name in self.base.module.symbols.imports:
+            return
+        if name in self.places.names.captured or (name in self.base.function.parameters):
+            self.seen.add(name)
+            self._lose(name, "where it is made cannot be told")
+
     def _state(self, name: str) -> None:
-        self.found.states[self._key(name.rpartition(".")[2])] = self._text(name)
+        key, text = self._key(name.rpartition(".")[2]), self._text(name)
+        saved = f'checkpoint["{key}"] = {text}.state_dict()'
+        self.found.keep(key, saved, f'{text}.load_state_dict(checkpoint["{key}"])')
 
     def _key(self, key: str) -> str:
-        while key in _LIGHTNINGS or key in self.found.values or key in self.found.states:
+        while key in _LIGHTNINGS or key in self.found.saved:
             key += "_"
         return key
 
@@ -195,8 +230,33 @@ class _Reader:
         if any(self._is_module(cls) for cls in classes):
             if not is_part:
                 self._state(name)
-        elif any(_changes_itself(cls) for cls in classes) and name != "self":
-            self.found.lost.append(name)
+            return
+        changes = changing(name, classes, self.nest, self.graph, self.values) if name != "self" else None
+        if changes is None:
+            return
+        methods = [
+            self.graph.find_method(cls, method) for cls in classes for method in ("state_dict", "load_state_dict")
+        ]
+        number = self.generators.numpy if changes.numbers else ""
+        if all(methods):
+            self._state(name)
+        elif changes.why or (changes.numbers and not number):
+            self._lose(name, changes.why or "what it holds may be numpy's")
+        else:
+            key, text = self._key(name.rpartition(".")[2]), self._text(name)
+            names = ", ".join(f'"{one}"' for one in changes.attributes)
+            value = f"value.item() if isinstance(value, {number}.generic) else value" if number else "value"
+            saved = [
+                f'checkpoint["{key}"] = {{',
+                f"    name: {value}",
+                f"    for name, value in vars({text}).items()",
+                f"    if name in ({names},)" if len(changes.attributes) == 1 else f"    if name in ({names})",
+                "}",
+            ]
+            self.found.keep(key, saved, f'vars({text}).update(checkpoint["{key}"])')
+
+    def _lose(self, name: str, why: str) -> None:
+        self.found.lost.append(f"{name} ({why})")
 
     def _is_module(self, cls: Class) -> bool:
         return any(base.rpartition(".")[2] == "Module" for one in self.graph.lineage(cls) for base in one.bases)
@@ -224,24 +284,42 @@ class _Reader:
         if name in self.base.function.assigned:
             return self.base.function.assigned[name]
         made = made_by(name, self.base)
+        if made is None and name not in self.base.bound:
+            return self.base.module.symbols.top.assigned.get(name, [])
         return [made.call] if made is not None else []
 
-    def _full(self, func: ast.expr) -> str:
-        head, dot, rest = dotted(func).partition(".")
-        return f"{self.base.module.symbols.imports.get(head, head)}{dot}{rest}"
+    def _full(self, name: str, call: ast.Call) -> str:
+        """The full name of what an object is made by."""
+        made = next((one.maker for one in makings_of(name, self.nest, self.graph) if one.call is call), "")
+        head, dot, rest = dotted(call.func).partition(".")
+        return made or f"{self.base.module.symbols.imports.get(head, head)}{dot}{rest}"
 
     def _text(self, name: str) -> str:
         return self.places.said(self.base, ast.parse(name, mode="eval").body) or name
 
 
-def _changes_itself(cls: Class) -> bool:
-    """Whether methods other than `__init__` assign attributes."""
-    return any(
-        isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and dotted(node).startswith("self.")
-        for name, function in cls.methods.items()
-        if name != "__init__"
-        for node in function.own
-    )
+def _container(value: ast.expr) -> str:
+    """Which container an expression makes: the name of its type; empty where it makes none."""
+    if isinstance(value, ast.List | ast.ListComp):
+        return "list"
+    if isinstance(value, ast.Dict | ast.DictComp):
+        return "dict"
+    if isinstance(value, ast.Set | ast.SetComp):
+        return "set"
+    last = dotted(value.func).rpartition(".")[2] if isinstance(value, ast.Call) else ""
+    return last if last in _CONTAINERS else ""
+
+
+def _holds(value: ast.expr) -> bool:
+    """Whether a container that is made holds something from the beginning."""
+    return not isinstance(value, ast.Call)
+
+
+def _root(node: ast.expr) -> ast.expr:
+    """`history` of `history["loss"][0]`."""
+    while isinstance(node, ast.Subscript):
+        node = node.value
+    return node
 
 
 def _zeroes(node: ast.stmt) -> bool:
@@ -249,6 +327,11 @@ def _zeroes(node: ast.stmt) -> bool:
     return not isinstance(node, ast.If | ast.For | ast.While | ast.Try) and any(
         event.kind == ZERO for event in events_in(own_nodes([node]))
     )
+
+
+def _is_int(value: ast.expr) -> bool:
+    """A whole number or nothing, which is another thing later."""
+    return isinstance(value, ast.Constant) and (value.value is None or type(value.value) is int)
 
 
 def _is_float(value: ast.expr) -> bool:

@@ -1,0 +1,154 @@
+"""Objects of the project's own that the training changes: which of their attributes a checkpoint has to hold.
+
+class EarlyStopping:                            checkpoint["stop"] = {name: value of counter, best}
+    def __call__(self, loss):
+        self.counter, self.best = …             vars(self.stop).update(checkpoint["stop"])
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+import attrs
+
+from lab_migrate.analysis import CallGraph
+from lab_migrate.analysis.symbols import Class, Function, dotted
+from lab_migrate.idiomatic.frame import Frame
+from lab_migrate.idiomatic.nest import Nest
+from lab_migrate.idiomatic.plain import Kind, Values, arguments_of
+from lab_migrate.idiomatic.roles import nodes_of
+
+__all__ = ["Changing", "changing"]
+
+_MUTATES = {
+    "append", "extend", "insert", "add", "update", "pop", "popleft", "appendleft", "clear", "remove", "step",
+    "load_state_dict", "reset", "setdefault",
+}  # fmt: skip
+#: How many calls of its own methods are followed.
+_DEEPEST = 4
+
+
+@attrs.frozen
+class Changing:
+    """The attributes of an object that the training changes; `numbers` where one may be a number of numpy's.
+
+    `why` says what of them no checkpoint holds; empty where it holds all.
+    """
+
+    attributes: tuple[str, ...]
+    numbers: bool = False
+    why: str = ""
+
+
+def changing(name: str, classes: tuple[Class, ...], nest: Nest, graph: CallGraph, values: Values) -> Changing | None:
+    """What the training changes of the object that the base frame knows by this name; None where it changes nothing."""
+    if len(classes) != 1:
+        return Changing((), why="which class it is of cannot be told") if classes else None
+    reading = _Reading(classes[0], graph)
+    handed_on = False
+    for frame, node in nodes_of(nest):
+        for target, value in _stored(node):
+            if isinstance(target, ast.Attribute) and frame.canonical(target.value) == name:
+                reading.stores.setdefault(target.attr, []).append((value, frame))
+        if isinstance(node, ast.Call):
+            method = reading.method(_method_called(node, name, frame))
+            if method is not None:
+                reading.calls(method, node, frame)
+            given = [*node.args, *(word.value for word in node.keywords)]
+            handed_on = handed_on or any(frame.canonical(one) == name for one in given)
+    if handed_on:
+        reading.anything()
+    if not reading.stores:
+        return None
+    numbers = False
+    for attribute, stored in reading.stores.items():
+        kinds = [values.kind(value, frame) if value is not None else Kind.UNKNOWN for value, frame in stored]
+        first = [
+            values.kind(value, values.called(method))
+            for one in graph.lineage(classes[0])
+            for method, value in one.attributes.get(attribute, [])
+            if method.name == "__init__"
+        ]
+        if Kind.UNKNOWN in [*kinds, *first]:
+            return Changing(tuple(reading.stores), why=f"its {attribute} may be more than numbers and tensors")
+        numbers = numbers or Kind.NUMBER in [*kinds, *first]
+    if any("__slots__" in one.attributes or one.node.decorator_list for one in graph.lineage(classes[0])):
+        return Changing(tuple(reading.stores), why="it may have no __dict__")
+    return Changing(tuple(reading.stores), numbers)
+
+
+def _method_called(call: ast.Call, name: str, frame: Frame) -> str:
+    """The method of the object that a call runs."""
+    if frame.canonical(call.func) == name:
+        return "__call__"
+    if isinstance(call.func, ast.Attribute) and frame.canonical(call.func.value) == name:
+        return call.func.attr
+    return ""
+
+
+@attrs.define(eq=False)
+class _Reading:
+    """What the methods that are called store: attribute -> values, with the frames that they are of."""
+
+    cls: Class
+    graph: CallGraph
+    stores: dict[str, list[tuple[ast.expr | None, Frame]]] = attrs.field(factory=dict)
+    seen: list[tuple[Function, ast.Call]] = attrs.field(factory=list)
+
+    def method(self, name: str) -> Function | None:
+        return self.graph.find_method(self.cls, name) if name else None
+
+    def anything(self) -> None:
+        """Somebody else may call any of its methods."""
+        for one in self.graph.lineage(self.cls):
+            for method in one.methods.values():
+                if method.name != "__init__":
+                    self._stores_of(method, Frame(method), 0)
+
+    def calls(self, method: Function, call: ast.Call, frame: Frame, depth: int = 0) -> None:
+        if depth > _DEEPEST or any(method is one and call is node for one, node in self.seen):
+            return
+        self.seen.append((method, call))
+        self._stores_of(method, Frame(method, frame, arguments_of(method, call)), depth)
+
+    def _stores_of(self, method: Function, inner: Frame, depth: int) -> None:
+        this = method.parameters[0] if method.parameters and not method.is_static else ""
+        for node in method.own:
+            for target, value in _stored(node):
+                if isinstance(target, ast.Attribute) and dotted(target.value) == this:
+                    self.stores.setdefault(target.attr, []).append((value, inner))
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                of = dotted(node.func.value)
+                if of == this and (own := self.method(node.func.attr)) is not None:
+                    self.calls(own, node, inner, depth + 1)
+                elif of.startswith(f"{this}.") and (node.func.attr in _MUTATES or node.func.attr.endswith("_")):
+                    attribute = of.partition(".")[2].partition(".")[0]
+                    given = [*node.args] if node.func.attr in ("append", "add", "appendleft") else [None]
+                    self.stores.setdefault(attribute, []).extend((one, inner) for one in given)
+
+
+def _stored(node: ast.AST) -> Iterator[tuple[ast.expr, ast.expr | None]]:
+    """Targets of an assignment with their values; an entry's is its container's."""
+    pairs: list[tuple[ast.expr, ast.expr | None]] = []
+    if isinstance(node, ast.Assign):
+        pairs = [(target, node.value) for target in node.targets]
+    elif isinstance(node, ast.AugAssign | ast.AnnAssign):
+        pairs = [(node.target, node.value)]
+    elif isinstance(node, ast.For):
+        pairs = [(node.target, None)]
+    elif isinstance(node, ast.withitem) and node.optional_vars is not None:
+        pairs = [(node.optional_vars, None)]
+    for target, value in pairs:
+        if isinstance(target, ast.Tuple | ast.List):
+            several = isinstance(value, ast.Tuple | ast.List) and len(value.elts) == len(target.elts)
+            parts = value.elts if several and isinstance(value, ast.Tuple | ast.List) else [value] * len(target.elts)
+            yield from ((_root(one), part) for one, part in zip(target.elts, parts, strict=True))
+        else:
+            yield _root(target), value
+
+
+def _root(node: ast.expr) -> ast.expr:
+    while isinstance(node, ast.Subscript):
+        node = node.value
+    return node
