@@ -114,3 +114,42 @@ def test_each_code_is_one_rule() -> None:
     """`--only LM203` has to mean one thing."""
     codes = [rule.code for rule in all_rules()]
     assert len(codes) == len(set(codes))
+
+
+LOOP = """\
+import torch
+
+model = torch.nn.Linear(2, 1)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(torch.ones(8, 2)), batch_size=2)
+for epoch in range(2):
+    for (x,) in loader:
+        optimizer.zero_grad()
+        model(x).sum().backward()
+        optimizer.step()
+"""
+
+
+@pytest.mark.parametrize("tier", ["idiomatic", "auto"])
+def test_the_rule_of_the_idiomatic_tier_alone_rewrites(project: Make, tier: str) -> None:
+    """`--only LM301` asks for a LightningModule, and for nothing in its place."""
+    root = project({"train.py": LOOP, "other.py": LOOP.replace("in loader:", "in iter(loader):")})
+    conversion = convert_project(root, only=["LM301"], tier=tier)
+    assert [change.path for change in conversion.changes] == ["train.py"]
+    assert "LightningModule" in conversion.changes[0].after
+    assert "lab_adapters" in convert_project(root, only=["LM201"], tier="auto").changes[0].after
+
+
+@pytest.mark.parametrize(
+    ("only", "tier", "says"),
+    [
+        ("LM301", "faithful", "leave LM201 in, or ask for --tier idiomatic, which is what LM301 does"),
+        ("LM201", "idiomatic", "leave LM301 in, or ask for --tier faithful, which is what LM201 does"),
+        ("LM303", "auto", "leave LM301 and LM201 in"),
+    ],
+)
+def test_a_tier_whose_rule_is_left_out_says_what_it_needs(project: Make, only: str, tier: str, says: str) -> None:
+    """Nothing is converted by another way than the one that was asked for."""
+    conversion = convert_project(project({"train.py": LOOP}), only=[only], tier=tier)
+    assert not conversion.changes
+    assert [finding.next_step for finding in conversion.findings] == [says]

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from lab_migrate.commands.options import JsonOption, LevelOption, MarginOption, NoiseOption, SeedsOption
 from lab_migrate.convert import Conversion, all_rules, convert_project
+from lab_migrate.convert.engine import BY_TIER, chosen_rules
 from lab_migrate.errors import UsageError
 from lab_migrate.handover import Handover, hand_over
 from lab_migrate.ladder import Rungs
@@ -129,16 +130,19 @@ def convert(
     if not json:
         _print(conversion)
     proof = None
+    may_step_down = tier == "auto" and any(
+        rule.code == BY_TIER["faithful"] for rule in chosen_rules(level, only or (), skip or ())
+    )
     if out is not None:
         conversion.write(out)
         why = None
         if verify is not None and conversion.changes:
             try:
                 proof = _verified(project, out, verify, verify_steps, rungs)
-                if tier == "auto" and _steps_down(conversion, proof):
+                if may_step_down and _steps_down(conversion, proof):
                     why = objection_to(proof.verdict.rung), render(proof.verdict)
             except RunFailedError as error:
-                if tier != "auto" or error.side != "migrated" or not _is_rewritten(conversion):
+                if not may_step_down or error.side != "migrated" or not _is_rewritten(conversion):
                     raise
                 why = "fails", Text(str(error))
         if why is not None:

@@ -6,7 +6,7 @@ import ast
 import difflib
 import re
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 import attrs
@@ -24,6 +24,8 @@ from lab_migrate.project import copy_project, encode_source, parse_source, pytho
 LEVELS = ("L1", "L2", "L3")
 #: The rule that outlines training loops; it works on the project as a whole.
 OUTLINING = "LM201"
+#: The rules by which each tier converts loops.
+BY_TIER = {"idiomatic": "LM301", "faithful": OUTLINING}
 #: What a converted file imports.
 _MIGRATED = re.compile(r"^[ \t]*(?:from|import)[ \t]+lab_(?:adapters|bridge)\b", re.MULTILINE)
 
@@ -135,14 +137,16 @@ def convert_project(
         except (cst.ParserSyntaxError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
             findings.append(_skipped(path, error))
     outlined: dict[str, tuple[Edit, ...]] = {}
-    if not labs and any(rule.code == OUTLINING for rule in rules):
+    asked = _tier_of(tier, target, {rule.code for rule in rules})
+    if not labs and asked:
         # Outlining knows rules and edits, so it cannot be imported before them.
         from lab_migrate.convert.tiers import convert_by_tier
         from lab_migrate.outline import outline_installed
 
         project, refusing = read_project(root), [rule for rule in rules if rule.refuse]
-        outlining = convert_by_tier(project, entry, refusing, tier, target)
-        copies = outline_installed(project, entry, profiles_for(root), packages, refusing)
+        outlining = convert_by_tier(project, entry, refusing, asked, target)
+        installed = {"LM240", OUTLINING} & {rule.code for rule in rules}
+        copies = outline_installed(project, entry, profiles_for(root) if installed else (), packages, refusing)
         for path in {*outlining.edits, *copies.edits}:
             texts[path] = project.modules[path].text
             outlined[path] = (*copies.edits.get(path, ()), *outlining.edits.get(path, ()))
@@ -160,8 +164,8 @@ def convert_project(
             changes.append(FileChange(path, texts[path], apply(texts[path], edits, path)))
         changes += _added(root, [new for one in own for new in one.new_files])
     if not changes and all(finding.code == "LM203" and finding.status is Status.REVIEW for finding in findings):
-        outlines = any(rule.code == OUTLINING for rule in rules)
-        findings += _nothing(root, entry, migrated, labs) if outlines or not (only or skip) else [_left_out(entry)]
+        left_out = not asked and bool(only or skip)
+        findings += [_left_out(entry, tier, target, rules)] if left_out else _nothing(root, entry, migrated, labs)
     return Conversion(root, level, tuple(changes), tuple(sorted(findings)))
 
 
@@ -230,11 +234,26 @@ def _skipped(path: str, error: Exception) -> Finding:
     )
 
 
-def _left_out(entry: str | None) -> Finding:
+def _tier_of(tier: str, target: str, codes: Collection[str]) -> str:
+    """By which tier loops are converted where only the rules with these codes may work; empty where by none."""
+    if target == "fabric":
+        return tier if {"LM310", OUTLINING} & set(codes) else ""
+    if tier == "auto":
+        ways = [way for way, code in BY_TIER.items() if code in codes]
+        return tier if len(ways) == len(BY_TIER) else next(iter(ways), "")
+    # What is no tier is said where they are known.
+    return tier if BY_TIER.get(tier, OUTLINING) in codes else ""
+
+
+def _left_out(entry: str | None, tier: str, target: str, rules: Sequence[Rule]) -> Finding:
+    every = " and ".join(BY_TIER.values()) if tier == "auto" else OUTLINING
+    needed = "LM310" if target == "fabric" else BY_TIER.get(tier, every)
+    codes = {rule.code for rule in rules}
+    other = next((way for way, code in BY_TIER.items() if code in codes and target != "fabric"), "")
     return Finding(
         entry or ".", 0, 0, "LM002", Status.UNSUPPORTED,
-        f"nothing to convert: --only or --skip leaves out {OUTLINING}, by which training loops are converted",
-        f"leave {OUTLINING} in",
+        f"nothing to convert: --only or --skip leaves out {needed}, by which training loops are converted",
+        f"leave {needed} in" + (f", or ask for --tier {other}, which is what {BY_TIER[other]} does" if other else ""),
     )  # fmt: skip
 
 
