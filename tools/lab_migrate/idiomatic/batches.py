@@ -36,6 +36,11 @@ class Batches:
     drawn: Bar | None = None
 
     @property
+    def is_counted(self) -> bool:
+        """Whether it only counts, in a `range(…)`, and its body makes the batches."""
+        return isinstance(self.loader, ast.Call)
+
+    @property
     def body(self) -> list[ast.stmt]:
         """What is done with each batch."""
         return [node for node in self.node.body if not any(node is pull for pull in self.pulls)]
@@ -66,7 +71,7 @@ def batches_of(frame: Frame, node: ast.stmt) -> Batches:
         else:
             break
         source = source.args[0]
-    if not frame.entry(source):
+    if not frame.entry(source) and not is_range(source):
         made = isinstance(source, ast.Call) and dotted(source.func).rpartition(".")[2] == "DataLoader"
         which = "made anew in every epoch" if made else "which is no loader"
         raise NotIdiomaticError(
@@ -74,6 +79,11 @@ def batches_of(frame: Frame, node: ast.stmt) -> Batches:
             "iterate over a DataLoader that has a name",
         )  # fmt: skip
     return Batches(frame, node, source, target, index, start, bar, drawn=drawn)
+
+
+def is_range(source: ast.expr) -> bool:
+    """`range(…)`, as it is written in the file."""
+    return isinstance(source, ast.Call) and dotted(source.func) == "range" and not source.keywords
 
 
 def validating(node: ast.stmt, frame: Frame) -> Batches | None:
@@ -90,6 +100,8 @@ def validating(node: ast.stmt, frame: Frame) -> Batches | None:
     try:
         found = batches_of(frame, node)
     except NotIdiomaticError:
+        return None
+    if found.is_counted:
         return None
     inner = own_nodes(node.body)
     if any(event.kind != ZERO for event in events_in(inner)) or any(

@@ -30,10 +30,10 @@ def refuse_early_draws(nest: Nest, roles: Roles, dropped: Collection[int], graph
     phases: list[tuple[list[Item], Batches | None]] = [(nest.before, nest.train), (nest.between, nest.validation)]
     for items, loop in phases:
         for item in items:
-            if loop is not None and id(item.node) not in dropped:
+            if loop is not None and not loop.is_counted and id(item.node) not in dropped:
                 _refuse(item, loop, roles, graph)
                 refuse_late_news(item, loop, nest, graph)
-    if nest.steps is not None:
+    if nest.steps is not None and nest.train.pulls:
         pull = nest.train.pulls[0]
         for node in nest.train.node.body[: nest.train.node.body.index(pull)]:
             _refuse(Item(nest.base, node), nest.train, roles, graph)

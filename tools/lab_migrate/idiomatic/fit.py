@@ -32,7 +32,8 @@ def fit_lines(writer: Writer, indent: str, module_name: str, trainer_name: str) 
             lines += _call(writer, f"{name} = {writer.data.name}(", list(writer.data.parameters), indent)
             made = name
         lines.append(f"{trainer_name}.fit({module_name}, datamodule={made})")
-    loaders = [writer.nest.train.frame.entry(writer.nest.train.loader)]
+    train = writer.nest.train
+    loaders = [(train.frame.in_base(train.loader) or "") if train.is_counted else train.frame.entry(train.loader)]
     if writer.nest.validation is not None:
         loaders.append(writer.nest.validation.frame.entry(writer.nest.validation.loader))
     if writer.data is None:
@@ -114,6 +115,8 @@ def _settings(writer: Writer) -> list[str]:
 
 def _steps(writer: Writer, steps: Steps) -> str:
     """How long a training without epochs is."""
+    if writer.nest.train.is_counted:
+        return "max_epochs=1"
     if steps.stop is None:
         return "max_epochs=-1"
     source = writer.base.module.source

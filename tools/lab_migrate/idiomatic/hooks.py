@@ -92,7 +92,7 @@ def hooks_of(nest: Nest, roles: Roles, graph: CallGraph) -> Hooks:
             "LM302", nest.base.module.path, nest.epochs, f"it trains in several processes, and {manual.reason}",
             "keep the faithful way, which leaves processes and wrapper as they are",
         )  # fmt: skip
-    if nest.steps is not None and manual is not None:
+    if nest.steps is not None and manual is not None and not nest.train.is_counted:
         raise refuse_counted_by_batches(nest, manual.reason)
     train_limit = limit_of(nest.train) if nest.steps is None else None
     validation_limit = limit_of(nest.validation) if nest.validation else None

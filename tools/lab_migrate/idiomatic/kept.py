@@ -105,6 +105,8 @@ class _Reader:
                 self._unknown(frame.canonical(node.func.value))
         if self.is_manual and not any(_zeroes(node) for node in self.nest.train.body):
             self.found.lost.append("the gradients of batches that wait for the next epoch's step")
+        if self.nest.steps is not None and self.nest.train.is_counted and not self.nest.train.index:
+            self.found.lost.append(f"the place in {ast.unparse(self.nest.train.loader)}")
         self.found.lost += self.generators.lost
         for key, (saved, loaded) in self.generators.lines.items():
             self.found.keep(key, saved, loaded)

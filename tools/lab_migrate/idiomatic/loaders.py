@@ -24,6 +24,8 @@ _SAMPLERS = ("RandomSampler", "SequentialSampler", "SubsetRandomSampler", "Weigh
 
 def check_loader(loop: Batches, nest: Nest, graph: CallGraph, *, distributed: bool = False) -> list[Finding]:
     """What to say about a loop's loader. Raises `NotIdiomaticError` where the batches would differ."""
+    if loop.is_counted:
+        return []
     name = loop.frame.entry(loop.loader)
     for value in _values(name, nest):
         if isinstance(value, ast.List | ast.Tuple | ast.Dict | ast.ListComp | ast.DictComp | ast.GeneratorExp) or (

@@ -163,7 +163,8 @@ class Places:
         else:
             fixed |= short_names(self.roles.optimizers, self.base.module.symbols.imports)
         fixed |= dict.fromkeys(self.roles.devices, "self.device")
-        fixed[self._loader(self.nest.train)] = "self.trainer.train_dataloader"
+        if not self.nest.train.is_counted:
+            fixed[self._loader(self.nest.train)] = "self.trainer.train_dataloader"
         if self.nest.validation is not None:
             fixed.setdefault(self._loader(self.nest.validation), "self.trainer.val_dataloaders")
         fixed[self.base.canonical(self.nest.epoch)] = self.epoch_text() or self.nest.epoch
@@ -174,7 +175,7 @@ class Places:
 
     def loaders(self) -> set[str]:
         """The batches' loaders, by the names of the base frame."""
-        return {self._loader(loop) for loop in self.loops()}
+        return {self._loader(loop) for loop in self.loops() if not loop.is_counted}
 
     def _loader(self, loop: Batches) -> str:
         name = loop.frame.entry(loop.loader)

@@ -12,6 +12,7 @@ from lab_migrate.analysis.symbols import Function, dotted, own_nodes
 from lab_migrate.idiomatic.bars import BARS, bar_around
 from lab_migrate.idiomatic.batches import Batches, batches_of, validating
 from lab_migrate.idiomatic.called import frame_of, refuse_other_mentions, returns_early
+from lab_migrate.idiomatic.counted import counted_nest, refuse_other_counts, stands_alone
 from lab_migrate.idiomatic.frame import Frame, Item
 from lab_migrate.idiomatic.group import spawned
 from lab_migrate.idiomatic.nest import Nest, in_inner_loop
@@ -25,6 +26,9 @@ def find_nest(training: TrainingLoop, graph: CallGraph) -> Nest:
     if pulls_batches(loop):
         _not_handed_on(owner, graph)
         return step_nest(training, graph)
+    if stands_alone(training, graph):
+        _not_handed_on(owner, graph)
+        return counted_nest(training)
     if not isinstance(loop, ast.For):
         raise no_nest(owner, loop, "its batches come from no `for` over a loader")
     if training.around:
@@ -111,6 +115,8 @@ class _Reader:
                     after.append(item)
         if train is None:
             raise no_nest(self.base.function, epochs, "the batches' loop is not a plain statement of the epoch")
+        if train.is_counted:
+            refuse_other_counts(train, [*before, *between, *after])
         _bars_of_their_own(train, validation, before, between, after)
         if validation is None:
             after, between = between, []

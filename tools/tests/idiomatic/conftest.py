@@ -38,18 +38,23 @@ def same() -> Callable[..., str]:
 def resumes(tmp_path: Path) -> Callable[..., None]:
     """`resumes(text)`: a rewritten training goes on from Lightning's checkpoint of each epoch as if it had not stopped.
 
-    Steps, what is printed, and the generators.
+    Steps, what is printed, and the generators. `within`: from checkpoints within its one epoch.
     """
 
-    def check(text: str) -> None:
+    def check(text: str, within: bool = False) -> None:
         every = tmp_path / "every"
-        saving = "callbacks=[ModelCheckpoint({!r}, filename='{{epoch}}', save_top_k=-1, save_on_train_epoch_end=True)]"
+        when = "every_n_train_steps=3" if within else "save_on_train_epoch_end=True"
+        saving = (
+            "callbacks=[ModelCheckpoint({!r}, filename='epoch={{step}}', auto_insert_metric_name=False, save_top_k=-1,"
+        )
+        saving += f" {when})]"
         text = text.replace("enable_checkpointing=False", saving.format(str(every)))
         text = "from lightning.pytorch.callbacks import ModelCheckpoint\n" + text
         full = run(text)
         assert not full.error
         (at,) = set(re.findall(r"trainer\w*\.fit\(lit.*\)", text))
-        checkpoints = sorted(every.glob("epoch=*.ckpt"))[:-1]
+        checkpoints = sorted(every.glob("epoch=*.ckpt"), key=lambda path: int(path.stem.partition("=")[2]))
+        checkpoints = checkpoints if within else checkpoints[:-1]
         assert checkpoints
         for checkpoint in checkpoints:
             again = text.replace(at, f"{at[:-1]}, ckpt_path={str(checkpoint)!r})")
