@@ -23,6 +23,7 @@ from lab_parity.compare import compare
 from lab_parity.diagnose import Cause, diagnose
 from lab_parity.diagnose.wanted import wanted_steps
 from lab_parity.drill import Drill, drill_down
+from lab_parity.errors import ParityError
 from lab_parity.record import UpdateSite, record
 from lab_parity.report.plain import failure_text
 from lab_parity.structures import difference
@@ -100,15 +101,27 @@ def explain(
     if verdict.first is None:
         return None, None
     step = verdict.first.step
-    again = [
-        recorded(side, folder / f"again-{name}.trace", sites, wanted_steps(traces[0], step), step)
-        if callable(side)
-        else trace
-        for side, trace, name in zip(sides, traces, "ab", strict=True)
-    ]
-    cause = diagnose(*traces, captures=(again[0], again[1]), verdict=verdict)
-    drill = drill_down((again[0], again[1]), verdict.first) if all(callable(side) for side in sides) else None
-    return cause, drill
+
+    def again(where: str, operations: int | None) -> tuple[Trace, Trace]:
+        made = [
+            recorded(side, folder / f"{where}-{name}.trace", sites, wanted_steps(traces[0], step), operations)
+            if callable(side)
+            else trace
+            for side, trace, name in zip(sides, traces, "ab", strict=True)
+        ]
+        return made[0], made[1]
+
+    captures = again("again", step)
+    try:
+        cause = diagnose(*traces, captures=captures, verdict=verdict)
+    except ParityError:  # under the eye that sees operations a compiled program runs another way
+        pass
+    else:
+        return cause, drill_down(captures, verdict.first) if all(callable(side) for side in sides) else None
+    try:
+        return diagnose(*traces, captures=again("once-more", None), verdict=verdict), None
+    except ParityError as error:
+        return Cause("unknown", f"No cause found: {error}.", ""), None
 
 
 @contextmanager

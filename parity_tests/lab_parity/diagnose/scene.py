@@ -265,4 +265,5 @@ def _canonical(captured: CapturedStep, side: Side, labels: Mapping[str, str]) ->
     modules = [attrs.evolve(facts, name=side.module(optimizer, facts.name)) for facts in captured.modules]
     hyper = {side.name(optimizer, name): values for name, values in captured.hyper.items()}
     tensors = {named(key): tensor for key, tensor in captured.tensors.items()}
-    return attrs.evolve(captured, optimizer=optimizer, tensors=tensors, modules=modules, hyper=hyper)
+    sparse = [side.name(optimizer, name) for name in captured.sparse]
+    return attrs.evolve(captured, optimizer=optimizer, tensors=tensors, modules=modules, hyper=hyper, sparse=sparse)

@@ -25,6 +25,7 @@ __all__ = ["Drill", "drill_down"]
 _SHOWN = 3
 _FEW = 3
 _DEFAULT = "its default"
+_USUAL = "in the usual order"
 
 
 @attrs.frozen(slots=True)
@@ -164,7 +165,7 @@ def _difference(a: Operation | None, b: Operation | None) -> str:
         return f"{_call(a)} against {_call(b)}"
     mine, other = dict(a.settings), dict(b.settings)
     settings = [
-        (name, mine.get(name, _DEFAULT), other.get(name, _DEFAULT))
+        (name, mine.get(name, _absent(name)), other.get(name, _absent(name)))
         for name in {**mine, **other}
         if mine.get(name) != other.get(name)
     ]
@@ -173,6 +174,10 @@ def _difference(a: Operation | None, b: Operation | None) -> str:
     if a.inputs == b.inputs:
         return f"{a.name}, with the same inputs and settings and another result: kernel, threads or nondeterminism"
     return f"{a.name}, with other inputs that each side has, but in another place"
+
+
+def _absent(name: str) -> str:
+    return _USUAL if name.startswith("memory of ") else _DEFAULT
 
 
 def _call(operation: Operation) -> str:

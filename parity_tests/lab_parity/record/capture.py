@@ -23,6 +23,7 @@ from lab_parity.record.capture_file import (
 )
 from lab_parity.record.forward_calls import watch_forwards
 from lab_parity.record.held import held_numbers
+from lab_parity.record.layout import layout_of
 from lab_parity.record.modes import facts_beside
 from lab_parity.record.naming import buffers, modules
 from lab_parity.record.phases.batch import tensors_in
@@ -139,7 +140,9 @@ class Capture:
             self._window.before = {key: tensor for key, tensor in before.items() if key.phase != "grad"}
             self._window.before |= _gradients(view)
             rows, texts = hyper_rows(view)
-            self._window.held.setdefault(None, held_numbers(*optimizers))
+            self._window.sparse = [name for name, tensor in _found(view) if layout_of(tensor) == "sparse"]
+            if not again:
+                self._window.held[None] = held_numbers(*optimizers)
             self._window.hyper = {row.key.name: json.loads(texts[row.digest]) for row in rows}
 
     def finish(self, optimizer: Any, micro_steps: int, view: OptimizerView) -> Finished:
@@ -201,7 +204,7 @@ class Capture:
         facts += facts_beside(window.modes, paths, window.held)
         return CapturedStep(
             self._current(), "", kind, micro_steps, window.hyper, facts, tensors | outputs,
-            held=window.held.get(None, "{}"),
+            held=window.held.get(None, "{}"), sparse=window.sparse,
         )  # fmt: skip
 
     def _left_behind(self, view: OptimizerView) -> dict[Key5, Tensor]:
@@ -223,8 +226,9 @@ class Capture:
         (self._open.modes if self._open is not None else self._window.modes[0]).see(module)
         if self._open is None:
             return
-        outputs = {where: clone(tensor) for where, tensor in tensors_in(rest[1])}
-        self._open.calls.append(Call(module, module.training, outputs))
+        made = list(tensors_in(rest[1]))
+        layout = next(filter(None, (layout_of(tensor) for _, tensor in made)), "")
+        self._open.calls.append(Call(module, module.training, {where: clone(one) for where, one in made}, layout))
 
     def _see_gradients(self, micro: int, moment: str) -> None:
         for number, leaf in self._leaves.items():
@@ -253,7 +257,9 @@ def _name_calls(
             outputs[Key5("module", micro, name, f"{number}.{where}", "after")] = output
         kind = type(call.module).__name__
         numbers = held.get(id(call.module), "{}")
-        facts.setdefault(ModuleFacts(name, kind, call.module.extra_repr(), call.training, held=numbers))
+        facts.setdefault(
+            ModuleFacts(name, kind, call.module.extra_repr(), call.training, held=numbers, layout=call.layout)
+        )
     return outputs, list(facts)
 
 
@@ -269,9 +275,10 @@ def _update_tensors(view: OptimizerView, moment: str) -> dict[Key5, Tensor]:
 
 
 def _gradients(view: OptimizerView) -> dict[Key5, Tensor]:
-    found = {name: view.gradient(parameter) for name, parameter in view.parameters()}
-    return {
-        Key5("grad", -1, name, "", "before"): clone(gradient)
-        for name, gradient in found.items()
-        if gradient is not None
-    }
+    return {Key5("grad", -1, name, "", "before"): clone(gradient) for name, gradient in _found(view)}
+
+
+def _found(view: OptimizerView) -> list[tuple[str, Tensor]]:
+    """The gradients that there are."""
+    found = ((name, view.gradient(parameter)) for name, parameter in view.parameters())
+    return [(name, gradient) for name, gradient in found if gradient is not None]

@@ -61,7 +61,8 @@ class ModuleFacts:
     """One module: its class, its settings in words (`extra_repr`), its mode; `called` in a call that was training.
 
     `beside`: called beside the training, or of no model of the step's optimizer; see record/modes.py. `held`: the
-    numbers that it held before the step's first call (JSON; see record/held.py).
+    numbers that it held before the step's first call (JSON; see record/held.py). `layout`:
+    how its outputs lie in memory (see record/layout.py).
     """
 
     name: str
@@ -71,13 +72,15 @@ class ModuleFacts:
     called: bool = True
     beside: bool = False
     held: str = "{}"
+    layout: str = ""
 
 
 @attrs.frozen(slots=True, eq=False)
 class CapturedStep:
     """One captured step. `hyper` is by parameter; `optimizer` is the label that the trace gives, `kind` the class.
 
-    `held` are the numbers that the optimizer's object held before the update (JSON; see record/held.py).
+    `held` are the numbers that the optimizer's object held before the update (JSON; see record/held.py), `sparse` the
+    parameters whose gradients were sparse.
     """
 
     step: int
@@ -89,6 +92,7 @@ class CapturedStep:
     tensors: Mapping[Key5, Tensor]
     notes: Sequence[str] = ()
     held: str = "{}"
+    sparse: Sequence[str] = ()
 
 
 def kind_of(optimizer: Any) -> str:
@@ -140,7 +144,7 @@ def write_capture(path: Path, captured: CapturedStep) -> None:
     head = {
         "version": VERSION, "step": captured.step, "optimizer": captured.optimizer, "kind": captured.kind,
         "micro_steps": captured.micro_steps, "hyper": captured.hyper, "notes": list(captured.notes),
-        "held": captured.held,
+        "held": captured.held, "sparse": list(captured.sparse),
         "modules": [attrs.asdict(module) for module in captured.modules],
     }  # fmt: skip
     tensors = {json.dumps(key): tensor for key, tensor in captured.tensors.items()}
@@ -159,7 +163,8 @@ def read_capture(path: Path) -> CapturedStep:
             raise TraceError(f"{path}: capture version {head['version']}, this program reads version {VERSION}.")
         return CapturedStep(
             int(head["step"]), str(head["optimizer"]), str(head["kind"]), int(head["micro_steps"]), head["hyper"],
-            [ModuleFacts(**facts) for facts in head["modules"]], tensors, head["notes"], head.get("held", "{}"),
+            [ModuleFacts(**facts) for facts in head["modules"]], tensors, head["notes"],
+            head.get("held", "{}"), head.get("sparse", ()),
         )  # fmt: skip
     except FileNotFoundError:
         raise TraceError(f"{path}: no such capture. Make it with: lab-migrate record --capture step=K") from None

@@ -25,6 +25,8 @@ def held_numbers(*holders: Any) -> str:
             if not owner.__module__.startswith(("torch.", "builtins")):
                 held |= owner.__dict__
         held |= getattr(holder, "__dict__", {})
+        for group in getattr(holder, "param_groups", [])[:1]:  # which of torch's kernels update, and their last bits
+            held |= {flag: bool(group[flag]) for flag in ("fused", "foreach") if flag in group}
     found = {
         name: value
         for name, value in sorted(held.items())

@@ -22,6 +22,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from lab_parity.digest import digest_tensor
 from lab_parity.errors import TraceError
+from lab_parity.record.layout import layout_of
 
 __all__ = ["Operation", "Operations", "operations_path", "read_operations"]
 
@@ -124,6 +125,7 @@ class _Mode(TorchDispatchMode):  # type: ignore[no-untyped-call]
             written += found if writes else []
             if not (writes and (argument.is_out or plain.startswith(_OVERWRITING))):
                 inputs += [_digest(tensor) for tensor in found if _is_value(func, tensor)]
+            settings += [(f"memory of {argument.name}", way) for way in map(layout_of, found) if way]
             if not found and not isinstance(value, torch.Generator):
                 settings.append((argument.name, repr(value)[:120]))
         state = _state_of(func, args, named)

@@ -21,6 +21,7 @@ class Call:
     module: nn.Module
     training: bool
     outputs: dict[str, Tensor]
+    layout: str
 
 
 @attrs.define(slots=True, eq=False)
@@ -41,7 +42,7 @@ class Window:
     `values` are the parameters at the first backward pass, `moved` those that are others at a later one. `modes` are
     those of the outermost calls, the first one of all that had no graph. `earlier` are gradients of leaves that the
     optimizers which have stepped since the last backward pass do not have. `held` are the numbers that modules, by id,
-    and None for the optimizer, held at first.
+    and None for the optimizer, held at first; `sparse` the parameters whose gradients the update finds sparse.
     """
 
     tensors: dict[Key5, Tensor] = attrs.field(factory=dict)
@@ -56,6 +57,7 @@ class Window:
     modes: list[Modes] = attrs.field(factory=lambda: [Modes()])
     earlier: dict[tuple[int, int, str], Tensor] = attrs.field(factory=dict)
     held: dict[int | None, str] = attrs.field(factory=dict)
+    sparse: list[str] = attrs.field(factory=list)
 
     def goes_on(self, later: Window, micro: int) -> None:
         """What `later` has seen belongs to this step, too, behind its first `micro` backward passes."""

@@ -41,7 +41,8 @@ def find(scene: Scene) -> Iterator[Cause]:
         "backward",
         f"The outputs of all {len(scene.modules)} called modules and the loss agree, and the gradients of "
         f"{which(parted, common)} do not{rest}: {said}.",
-        "detach() or no_grad() on the way, a straight-through estimator, a hook on gradients, terms of the loss",
+        "detach() or no_grad() on the way, a straight-through estimator, a hook on gradients, terms of the loss, "
+        "gradient checkpointing that draws anew",
         freedom=7,
         affected=tuple(parted),
         evidence=("outputs, losses and gradients compared bit by bit on both sides",),
