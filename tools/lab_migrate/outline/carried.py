@@ -31,10 +31,11 @@ def carried_names(loop: ast.For | ast.While, around: list[ast.stmt], in_function
 def _reads_by_name(loop: ast.For | ast.While, around: list[ast.stmt], in_function: bool) -> bool:
     """Whether code beside the loop asks for names by their text; in the body that is refused.
 
-    Locals of a function are in no module and in no object: `vars(args)` and `globals()` do not see them.
+    Locals of a function are in no module and in no object: `vars(args)` and `globals()` do not see them. Before the
+    loop they have no value: `save_config(locals())` sees what was there by then.
     """
     inside = {id(statement) for statement in loop.body}
-    queue: list[ast.AST] = list(around)
+    queue: list[ast.AST] = [node for node in around if not (in_function and (node.end_lineno or 0) < loop.lineno)]
     while queue:
         node = queue.pop()
         if id(node) in inside:

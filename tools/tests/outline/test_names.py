@@ -154,6 +154,34 @@ def test_outlined_names_are_the_originals(same: Same, name: str) -> None:
     same(PROGRAMS[name])
 
 
+def test_locals_that_are_asked_for_before_the_loop_are_those_of_then(same: Same) -> None:
+    """`logger.save_config(locals())` at the head of a training claims no names of its loops."""
+    text = """
+        def main(rate=0.1, momentum=0.0):
+            print(sorted(locals().items()), sorted(vars()), eval("rate"))
+            for epoch in range(2):
+                for x, y in loader:
+                    loss = loss_of(x, y); loss.backward(); optimizer.step()
+        main()
+    """
+    assert "nonlocal" not in same(text)
+
+
+def test_locals_that_are_asked_for_in_a_loop_around_are_those_of_the_iteration_before(same: Same) -> None:
+    """Where that loop is the program's own, since it is not repeated by a training."""
+    same(
+        """
+        def main():
+            for lr in (0.1, 0.2):
+                print(sorted(set(locals()) & {"x", "y", "loss", "lr"}))
+                optimizer = torch.optim.SGD(model.parameters(), lr)
+                for x, y in loader:
+                    loss = loss_of(x, y); loss.backward(); optimizer.step()
+        main()
+        """
+    )
+
+
 def test_an_object_that_is_asked_for_its_names_claims_none_of_the_loops(same: Same) -> None:
     """`vars(args)` and `globals()` do not see a function's locals: they stay those of the body."""
     text = """
