@@ -19,8 +19,8 @@ LARGEST = 1 << 30
 LARGEST_TEXT, LARGEST_CHECKPOINT = 1 << 24, 1 << 28
 SHOWN = 3
 _WIDTH = 60
-#: Numbers, and the blanks that a number of another width leaves before it.
-_DIGITS = re.compile(r"([ ]*\d+)")
+#: Numbers, addresses of objects too, and the blanks that a number of another width leaves before it.
+_DIGITS = re.compile(r"([ ]*(?:0x[0-9a-f]+|\d+))")
 
 
 @attrs.frozen

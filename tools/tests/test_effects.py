@@ -62,7 +62,12 @@ def test_where_each_line_has_its_time_the_one_of_other_words_is_shown_where_they
 
 
 def test_lines_that_differ_in_their_numbers_only_are_told_so_and_cut_to_where_they_differ(tmp_path: Path) -> None:
-    """As times and paths of temporary folders do."""
+    """As times, paths of temporary folders and addresses of objects do."""
+    legacy, migrated = (
+        effects_of(*ran(tmp_path / side, f"<function f at {at}>\n"))
+        for side, at in (("c", "0x7f2d305bb6a0"), ("d", "0x7fd99840"))
+    )
+    assert told(legacy, migrated)[0].startswith("printed: 1 of 1 line differ, in numbers only")
     legacy = effects_of(*ran(tmp_path / "a", "=" * 200 + " took  3 s\nend\n"))
     migrated = effects_of(*ran(tmp_path / "b", "=" * 200 + " took 14 s\nend\n"))
     said = told(legacy, migrated)[0]

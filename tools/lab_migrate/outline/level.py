@@ -129,6 +129,9 @@ class Level:
             bound = set(self.function.parameters) | {arg.arg for arg in (node.args.vararg, node.args.kwarg) if arg}
             body = self.function.body
         bound |= _bound_outside(self.outlined, body)
+        for node in own_nodes(body):  # a loop before this one has claimed what both assign
+            if id(node) in self.outlined and (node.end_lineno or 0) < self.loop.lineno:
+                bound |= names_in([node]).assigned
         return [name for name in wanted if name not in bound]
 
     @property

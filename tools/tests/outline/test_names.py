@@ -182,6 +182,23 @@ def test_locals_that_are_asked_for_in_a_loop_around_are_those_of_the_iteration_b
     )
 
 
+def test_a_name_of_several_loops_is_claimed_once(same: Same) -> None:
+    """By the first of them, in a branch as well."""
+    text = """
+        def main():
+            for epoch in range(2):
+                if epoch:
+                    for x, y in loader:
+                        loss = loss_of(x, y); loss.backward(); optimizer.step()
+                for x, y in loader:
+                    loss = loss_of(x, y); loss.backward(); optimizer.step()
+            for x, y in loader:
+                loss = loss_of(x, y); loss.backward(); optimizer.step()
+        main()
+    """
+    assert same(text).count("loss: object") == 1
+
+
 def test_an_object_that_is_asked_for_its_names_claims_none_of_the_loops(same: Same) -> None:
     """`vars(args)` and `globals()` do not see a function's locals: they stay those of the body."""
     text = """
