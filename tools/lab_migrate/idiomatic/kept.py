@@ -81,6 +81,8 @@ class _Reader:
         self.base = nest.base
         self.found = Kept()
         self.seen: set[str] = set()
+        #: What a condition makes, and may be None.
+        self.maybe: set[str] = set()
         self.values = Values(nest, graph)
         automatic = hooks.automatic
         self.is_manual = automatic is None
@@ -188,7 +190,12 @@ class _Reader:
         """A schedule, scaler or average with a `state_dict`, or an object of the project's that changes itself."""
         if not name or ":" in name or name in self.seen or name in self.lightnings:
             return
-        calls = [value for value in self._made(name) if isinstance(value, ast.Call)]
+        choices = [choice for value in self._made(name) for choice in _choices(value)]
+        calls = [choice for choice in choices if isinstance(choice, ast.Call)]
+        if len(calls) < len(choices) or any(self._is_conditional(name, call) for call in calls):
+            self.maybe.add(name)
+        if len(calls) > 1 and all(_has_state(self._full(name, call)) for call in calls):
+            calls = calls[:1]
         if len(calls) != 1:
             makings = makings_of(name, self.nest, self.graph)
             calls = [makings[0].call] if len({making.maker for making in makings}) == 1 else []
@@ -198,7 +205,7 @@ class _Reader:
         maker = self._full(name, calls[0])
         is_part = name in self.places.names.captured
         is_schedule = name in self.roles.schedules and not self.graph.types(self.base.function, calls[0])
-        if maker.startswith("torch.optim.") or maker.endswith("GradScaler") or is_schedule:
+        if _has_state(maker) or is_schedule:
             if not (maker.endswith("AveragedModel") and is_part):
                 self._state(name)
         elif maker == "copy.deepcopy" and calls[0].args and self._copies_model(calls[0]):
@@ -220,7 +227,27 @@ class _Reader:
     def _state(self, name: str) -> None:
         key, text = self._key(name.rpartition(".")[2]), self._text(name)
         saved = f'checkpoint["{key}"] = {text}.state_dict()'
-        self.found.keep(key, saved, f'{text}.load_state_dict(checkpoint["{key}"])')
+        self._keep(name, key, [saved], f'{text}.load_state_dict(checkpoint["{key}"])')
+
+    def _keep(self, name: str, key: str, saved: list[str], loaded: str) -> None:
+        """Where the object may be None, if it is not."""
+        text = self._text(name)
+        asked = [f"if {text} is not None:"] if name in self.maybe else []
+        indent = "    " if asked else ""
+        self.found.keep(key, [*asked, *(indent + line for line in saved)], [*asked, indent + loaded])
+
+    def _is_conditional(self, name: str, made: ast.Call) -> bool:
+        """Whether the call is under an `if` that the epochs are not under, so that None may stand in its place."""
+        cls, attribute = self.base.function.cls, name.removeprefix("self.")
+        owners = [self.base.function]
+        if cls is not None and name.startswith("self."):
+            owners += [owner for owner, _ in cls.attributes.get(attribute, [])]
+        conditions = (node for owner in owners for node in owner.own if isinstance(node, ast.If))
+        parts = (list(ast.walk(condition)) for condition in conditions)
+        return any(
+            any(part is made for part in inside) and not any(part is self.nest.epochs for part in inside)
+            for inside in parts
+        )
 
     def _key(self, key: str) -> str:
         while key in _LIGHTNINGS or key in self.found.saved:
@@ -255,7 +282,7 @@ class _Reader:
                 f"    if name in ({names},)" if len(changes.attributes) == 1 else f"    if name in ({names})",
                 "}",
             ]
-            self.found.keep(key, saved, f'vars({text}).update(checkpoint["{key}"])')
+            self._keep(name, key, saved, f'vars({text}).update(checkpoint["{key}"])')
 
     def _lose(self, name: str, why: str) -> None:
         self.found.lost.append(f"{name} ({why})")
@@ -329,6 +356,18 @@ def _zeroes(node: ast.stmt) -> bool:
     return not isinstance(node, ast.If | ast.For | ast.While | ast.Try) and any(
         event.kind == ZERO for event in events_in(own_nodes([node]))
     )
+
+
+def _choices(value: ast.expr) -> list[ast.expr]:
+    """What a value may be: both of `EMA(model) if args.ema else None`."""
+    if isinstance(value, ast.IfExp):
+        return [*_choices(value.body), *_choices(value.orelse)]
+    return [value]
+
+
+def _has_state(maker: str) -> bool:
+    """Whether what it makes is one of torch's objects that have a `state_dict`."""
+    return maker.startswith("torch.optim.") or maker.endswith("GradScaler")
 
 
 def _is_int(value: ast.expr) -> bool:

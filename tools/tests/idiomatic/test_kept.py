@@ -66,6 +66,46 @@ def test_a_training_resumes_between_epochs(body: str, resumes: Callable[..., Non
     resumes(after.text)
 
 
+OPTIONAL = """\
+def main({given}):
+    model = Net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    loader = DataLoader(data, batch_size=4, shuffle=True)
+    {made}
+    for epoch in range(4):
+        for x, y in loader:
+            optimizer.zero_grad()
+            loss = F.cross_entropy(model(x), y)
+            loss.backward()
+            optimizer.step()
+        if plateau:
+            plateau.step(loss.item())
+        print(epoch, optimizer.param_groups[0]["lr"])
+
+
+main()
+"""
+PLATEAU = "torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, patience=0, threshold=1.0)"
+OPTIONS = {
+    "made under a condition": ("lower={}", f"plateau = None\n    if lower:\n        plateau = {PLATEAU}"),
+    "one or none": ("lower={}", f"plateau = {PLATEAU} if lower else None"),
+    "one of two": ("lower={}", f"plateau = {PLATEAU} if lower else {PLATEAU.replace('patience=0', 'patience=9')}"),
+}
+
+
+@pytest.mark.parametrize("lower", [True, False])
+@pytest.mark.parametrize("option", OPTIONS)
+def test_an_object_that_may_be_none_goes_on_where_there_is_one(
+    option: str, lower: bool, resumes: Callable[..., None]
+) -> None:
+    """`EMA(model) if args.ema else None`; where there is none, a checkpoint is written all the same."""
+    given, made = OPTIONS[option]
+    after = rewritten(program(OPTIONAL.format(given=given.format(lower), made=made)))
+    assert "LM301" in after.codes, after.messages
+    assert ("if self.plateau is not None:" in after.text) == (option != "one of two")
+    resumes(after.text)
+
+
 CHANGING = """\
 import random
 from collections import defaultdict, deque
