@@ -15,6 +15,7 @@ import attrs
 
 from lab_migrate.analysis.calls import Call, CallGraph
 from lab_migrate.analysis.events import BACKWARD, STEP, ZERO, Event, events_in, events_of, handed_over
+from lab_migrate.analysis.gradients_off import GradientsOff
 from lab_migrate.analysis.not_run import constants_of, not_run
 from lab_migrate.analysis.sources import Project, read_project
 from lab_migrate.analysis.symbols import Class, Function, dotted, own_nodes
@@ -129,6 +130,7 @@ class _Search:
 
     def __init__(self, graph: CallGraph) -> None:
         self.graph = graph
+        self._off = GradientsOff(graph)
         self._reach: dict[str, dict[int, tuple[Call, Function] | Event]] = {}
         self._exposed: dict[int, frozenset[str]] = {}
         self._partly: dict[tuple[int, frozenset[int]], frozenset[str]] = {}
@@ -277,8 +279,8 @@ class _Search:
         if BACKWARD in kinds and any(True for _ in self._hooked()):
             kinds.add(STEP)
         for call in self._calls(function, nodes):
-            for target in call.targets:
-                kinds |= self._exposed_by(call, target)
+            exposed = {kind for target in call.targets for kind in self._exposed_by(call, target)}
+            kinds |= exposed - {BACKWARD} if BACKWARD in exposed and self._off.at(call) else exposed
         return kinds
 
     def _exposed_by(self, call: Call, target: Function) -> frozenset[str]:
@@ -311,6 +313,8 @@ class _Search:
         seen: set[int] = set()
         events = {id(event.node) for event in events_in(nodes)}
         for call in self._calls(function, nodes):
+            if kind == BACKWARD and self._off.at(call):
+                continue
             for target in call.targets:
                 found = self._find(target, kind) if kind in self._exposed_by(call, target) else None
                 if found is None or id(found[0].node) in seen:

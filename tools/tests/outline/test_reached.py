@@ -494,3 +494,57 @@ def test_that_each_epoch_is_a_training_of_its_own_is_said(tmp_path: Path, decora
     (tmp_path / "train.py").write_text(EPOCHS.replace("{decorator}", decorator))
     (message,) = [one.message for one in convert_project(tmp_path, entry="train.py").findings if one.code == "LM201"]
     assert ("each iteration of the loop at train.py:23 is a training of its own" in message) is said
+
+
+SHARED = """import torch
+
+
+class Handler:
+    def __init__(self, model, optimizer):
+        self.model, self.optimizer = model, optimizer
+
+    def step(self, batch, done=None):
+        loss = self.model(batch).sum()
+        if loss.requires_grad:
+            loss.backward()
+            self.optimizer.step()
+        {inside}
+
+
+def train(handler, loader):
+    for epoch in range(3):
+        for batch in loader:
+            handler.step(batch)
+
+
+{decorator}
+def evaluate(handler, loader):
+    {around}
+        for batch in loader:
+            handler.step(batch)
+
+
+model = torch.nn.Linear(2, 1)
+handler = Handler(model, torch.optim.SGD(model.parameters(), 0.1))
+train(handler, torch.ones(2, 4, 2))
+evaluate(handler, torch.ones(2, 4, 2))
+"""
+
+
+@pytest.mark.parametrize(
+    ("decorator", "around", "inside", "trains"),
+    [
+        ("", "if True:", "", True),
+        ("", "with torch.no_grad():", "", False),
+        ("@torch.inference_mode()", "if True:", "", False),
+        ("@torch.no_grad()", "if True:", "with torch.enable_grad(): self.model(batch).sum().backward()", True),
+        ("", "with torch.no_grad():", "torch.set_grad_enabled(True)", True),
+    ],
+)
+def test_a_loop_that_takes_no_gradients_is_no_training(
+    project: Make, decorator: str, around: str, inside: str, trains: bool
+) -> None:
+    """Though it shares its steps with the training; unless what it calls takes gradients again."""
+    source = SHARED.format(decorator=decorator, around=around, inside=inside)
+    found = convert_project(project({"train.py": source})).findings
+    assert [one.line for one in found if one.code == "LM201"] == ([18, 25] if trains else [18])
