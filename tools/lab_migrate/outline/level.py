@@ -129,9 +129,9 @@ class Level:
             bound = set(self.function.parameters) | {arg.arg for arg in (node.args.vararg, node.args.kwarg) if arg}
             body = self.function.body
         bound |= _bound_outside(self.outlined, body)
-        for node in own_nodes(body):  # a loop before this one has claimed what both assign
-            if id(node) in self.outlined and (node.end_lineno or 0) < self.loop.lineno:
-                bound |= names_in([node]).assigned
+        for other in own_nodes(body):  # a loop before this one has claimed what both assign
+            if isinstance(other, ast.For | ast.While) and id(other) in self.outlined:
+                bound |= names_in([other]).assigned if (other.end_lineno or 0) < self.loop.lineno else set()
         return [name for name in wanted if name not in bound]
 
     @property
