@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-__all__ = ["borrows", "is_optimizer", "saves_itself"]
+__all__ = ["is_optimizer", "saves_itself"]
 
 _MADE = ("defaults", "_optimizer_load_state_dict_pre_hooks")
 
@@ -21,12 +21,8 @@ def is_optimizer(value: Any) -> bool:
     return isinstance(value, torch.optim.Optimizer) and all(hasattr(value, name) for name in _MADE)
 
 
-def borrows(value: Any) -> bool:
-    """Whether it was not made, and has groups all the same: its attributes are all that there is of it."""
-    return isinstance(value, torch.optim.Optimizer) and not is_optimizer(value) and hasattr(value, "param_groups")
-
-
 def saves_itself(value: Any) -> bool:
-    """Whether it is saved by its own `state_dict`."""
-    methods = ("state_dict", "load_state_dict")
-    return all(callable(getattr(type(value), name, None)) for name in methods) and not borrows(value)
+    """Whether it is saved by its own `state_dict`; of one that was not made and has groups, the attributes are."""
+    if isinstance(value, torch.optim.Optimizer) and not is_optimizer(value) and hasattr(value, "param_groups"):
+        return False
+    return all(callable(getattr(type(value), name, None)) for name in ("state_dict", "load_state_dict"))

@@ -24,7 +24,7 @@ from lab_adapters.outlined.instances import slots_of
 from lab_adapters.outlined.iterators import Replayed, is_raw
 from lab_adapters.outlined.kinds import FED, LARGE, entries_of, is_builtin
 from lab_adapters.outlined.known import Known
-from lab_adapters.outlined.made import borrows, is_optimizer, saves_itself
+from lab_adapters.outlined.made import is_optimizer, saves_itself
 from lab_adapters.outlined.names import is_foreign, is_own_class, is_own_function, used_by
 from lab_adapters.outlined.own_generators import GENERATORS
 from lab_adapters.outlined.packing import MISSING
@@ -185,7 +185,7 @@ class Walk:
         elif isinstance(value, DataLoader):
             for name in ("dataset", "sampler", "batch_sampler", "collate_fn", "generator"):
                 yield self._noted(Slot(f"{path}.{name}", vars(value), name))
-        elif borrows(value) or not is_foreign(value):
+        elif not is_foreign(value):
             yield from self._of_object(path, value)
         elif saves_itself(value):
             self._hooks(path, _own(value))
