@@ -7,7 +7,7 @@ the batches are then others.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from lab_migrate.scan.inventory import Evidence
 from lab_migrate.scan.syntax import SourceFile, last_name, raw_name
@@ -19,16 +19,29 @@ _ARGUMENTS = ("sampler", "batch_sampler")
 
 def find(file: SourceFile) -> Iterator[Evidence]:
     """Classes that derive from a sampler; samplers that are built."""
-    for cls in file.every(ast.ClassDef):
-        assert isinstance(cls, ast.ClassDef)
-        if any(last_name(base).endswith("Sampler") for base in cls.bases):
-            yield file.evidence(cls)
-    own = {cls.name for cls in file.every(ast.ClassDef) if isinstance(cls, ast.ClassDef)}
+    classes = {cls.name: cls for cls in file.every(ast.ClassDef) if isinstance(cls, ast.ClassDef)}
+    own = [name for name in classes if _orders(name, classes)]
+    for name in own:
+        if _bases(classes[name]):
+            yield file.evidence(classes[name])
     for name in file.called():
         if name.endswith("Sampler") and name[0].isupper():
             for call in file.calls(name):
                 if file.name(call.func).startswith("torch.") or name in own or _samples(file, call):
                     yield file.evidence(call)
+
+
+def _orders(name: str, classes: Mapping[str, ast.ClassDef], below: tuple[str, ...] = ()) -> bool:
+    """Whether a loader could iterate over it: a sampler of noise or of timesteps is called, and decides on no order."""
+    if name not in classes:
+        return True  # torch's, or another file's
+    if any(isinstance(node, ast.FunctionDef) and node.name == "__iter__" for node in classes[name].body):
+        return True
+    return any(_orders(base, classes, (*below, name)) for base in _bases(classes[name]) if base not in (*below, name))
+
+
+def _bases(cls: ast.ClassDef) -> list[str]:
+    return [name for base in cls.bases if (name := last_name(base)).endswith("Sampler")]
 
 
 def _samples(file: SourceFile, call: ast.Call) -> bool:

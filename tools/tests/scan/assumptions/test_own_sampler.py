@@ -9,6 +9,14 @@ import pytest
 NAME = "own_sampler"
 REFUSED = [
     (
+        "samplers of noise and of timesteps",
+        "class NoiseSampler:\n    def __call__(self, sigma): pass\n"
+        "class ScheduleSampler(ABC):\n    def sample(self, n): pass\n"
+        "class UniformSampler(ScheduleSampler):\n    pass\n"
+        "class OneSampler(OtherSampler): pass\nclass OtherSampler(OneSampler): pass\n"
+        "noise_sampler = NoiseSampler()\nt = UniformSampler()\n",
+    ),
+    (
         "what samples something else",
         "from resample import UniformSampler\nself.schedule_sampler = UniformSampler(diffusion)\n",
     ),
@@ -28,6 +36,10 @@ s = optuna.TPESampler()
     ),
 ]
 SHOWN = [
+    (
+        "one that derives from nothing, and is iterated over",
+        "class Grouped:\n    pass\nclass GroupedSampler:\n    def __iter__(self): pass\ns = GroupedSampler(d)  # !\n",
+    ),
     (
         "one of the project's that a loader is given",
         "from samplers import Subset, RASampler\ns = RASampler(d)  # !\n"
