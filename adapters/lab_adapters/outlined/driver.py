@@ -70,20 +70,17 @@ class Driver:
         """
         return find(self.scope(), *map(scope_of, self.places.bodies)).called_as(self.found)
 
-    def make_late(self, state: Mapping[str, Any], only: Collection[str] | None = None) -> set[str]:
-        """Make of its parts what the training had made by then, and this run has not; `only` what these paths hold.
+    def make_late(self, state: Mapping[str, Any], only: Mapping[str, Any] | None = None) -> set[str]:
+        """Make of its parts what the training had made by then, and this run has not; `only` what these hold.
 
-        Returns the names of the models' tensors that wait to be loaded. Raises `KeyError` where the loop's names do not
-        lead to them.
+        Returns the names of the models' tensors that wait to be loaded.
         """
         structures = state.get("structures", {}) if only is None else {}
-        made = make_late(self.carried, self.places.bodies, state.get("carried", {}), structures, only)
-        if missing := made and made - tensors_of(self.found_now()).keys():
-            raise KeyError(
-                f"checkpoint: expected {', '.join(sorted(missing))[:200]} in the loop's scope, found no such model; "
-                "resume from a checkpoint before the training itself makes it"
-            )
-        return made
+
+        def reached() -> Collection[str]:
+            return tensors_of(self.found_now()).keys()
+
+        return make_late(self.carried, self.places.bodies, state.get("carried", {}), structures, reached, only)
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint holds besides the models' own states and the generators."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from torch import Tensor
@@ -12,6 +12,7 @@ from lab_adapters.outlined.carried import Carried, put, unbound
 from lab_adapters.outlined.instances import attributes_of
 from lab_adapters.outlined.kinds import container_kind, entries_of, name_of
 from lab_adapters.outlined.packing import MISSING, every
+from lab_adapters.outlined.parts import is_of_parts
 from lab_adapters.outlined.structures import homes_of, put_structure
 from lab_adapters.outlined.unpacking import Unpacking
 
@@ -23,12 +24,15 @@ def make_late(
     bodies: list[Any],
     state: Mapping[str, Any],
     structures: Mapping[str, Any],
-    only: Collection[str] | None = None,
+    reached: Callable[[], Collection[str]],
+    only: Mapping[str, Any] | None = None,
 ) -> set[str]:
     """Make the models, optimizers and schedules that carried values hold and the program lacks, and put them there.
 
     Their tensors have no numbers yet: the names of those by which a model's state has them are returned. `structures`
-    are the tensors and children of parts that are there; `only` the paths of the values, of all without.
+    are the tensors and children of parts that are there, `reached` tells the names of all tensors that can be loaded.
+    `only` are values of an earlier time, of which those that are the same objects are made, as far as that goes. Raises
+    `KeyError` where the loop's names do not lead to a model that would have been loaded.
     """
     if only is not None and not only:
         return set()
@@ -37,7 +41,8 @@ def make_late(
     wanted = {
         path: packed
         for path, packed in state.items()
-        if (only is None or path in only) and any("parts" in one for one in _met(packed, numbered))
+        if (only is None or (path in only and _is_the_same(only[path], packed)))
+        and any("parts" in one for one in _met(packed, numbered))
     }
     if not wanted and not structures:
         return set()
@@ -49,13 +54,35 @@ def make_late(
     for path, structure in structures.items():
         if isinstance(part := walk.owners.get(path), Module):
             put_structure(part, structure, unpacking.unpack)
+    before = []
     for path, packed in wanted.items():
         slot = there.get(path) or unbound(path, bodies, walk.owners)
-        if slot is not None and _lacks(packed, slot.get(), numbered):
+        if slot is not None and _lacks(packed, slot.get(), numbered, carried.was_there):
             value = unpacking.unpack(packed, slot.get(), path)
             if value is not MISSING:
+                before.append((slot, slot.get()))
                 put(slot, value)
-    return set(blanks)
+    for path, packed in state.items() if only is None else ():
+        # What is there, and known by another name by then, must be found when the models are loaded.
+        one = walk.owners.get(packed["value"]) if isinstance(packed, dict) and packed["kind"] == "object" else None
+        if is_of_parts(one) and "attributes" not in packed and path in there and there[path].get() is not one:
+            put(there[path], one)
+    missing = blanks and blanks.keys() - set(reached())
+    if missing and only is None:
+        raise KeyError(
+            f"checkpoint: expected {', '.join(sorted(missing))[:200]} in the loop's scope, found no such model; "
+            "resume from a checkpoint before the training itself makes it"
+        )
+    for slot, value in before if missing else ():
+        put(slot, value)
+    return set() if missing else set(blanks)
+
+
+def _is_the_same(earlier: Any, packed: Any) -> bool:
+    """Whether an object was that of then, by its class and path; containers are."""
+    kinds = {one["kind"] if isinstance(one, dict) else "" for one in (earlier, packed)}
+    told = ("class", "value")
+    return "object" not in kinds or (kinds == {"object"} and all(earlier[name] == packed[name] for name in told))
 
 
 def _met(packed: Any, numbered: Mapping[int, Any]) -> Iterator[dict[str, Any]]:
@@ -70,21 +97,31 @@ def _met(packed: Any, numbered: Mapping[int, Any]) -> Iterator[dict[str, Any]]:
                 left.append(numbered[one["value"]])
 
 
-def _lacks(packed: Any, there: Any, numbered: Mapping[int, Any], seen: frozenset[int] = frozenset()) -> bool:
-    """Whether a model, an optimizer or a schedule that the packed value holds is not where it was."""
+def _lacks(
+    packed: Any,
+    there: Any,
+    numbered: Mapping[int, Any],
+    was_there: Callable[[Any], bool],
+    seen: frozenset[int] = frozenset(),
+) -> bool:
+    """Whether a model, an optimizer or a schedule that the packed value holds is not where it was.
+
+    What the program has made before the training is another one.
+    """
     if not isinstance(packed, dict):
         return False
     if packed["kind"] == "again":
         number = packed["value"]
         if number in seen or number not in numbered:
             return False
-        return _lacks(numbered[number], there, numbered, seen | {number})
+        return _lacks(numbered[number], there, numbered, was_there, seen | {number})
     if packed["kind"] == "object":
         same = there is not None and name_of(there) == packed["class"]
         if "parts" in packed or not same:
+            same = same and not was_there(there)
             return not same and any("parts" in one for one in _met(packed, numbered))
         own = attributes_of(there)
-        return any(_lacks(inner, own.get(name), numbered, seen) for name, inner in packed.get("attributes", ()))
+        return any(_lacks(one, own.get(name), numbered, was_there, seen) for name, one in packed.get("attributes", ()))
     value = packed["value"]
     if not isinstance(value, list):
         return False
@@ -92,6 +129,6 @@ def _lacks(packed: Any, there: Any, numbered: Mapping[int, Any], seen: frozenset
     if packed["kind"] == "dict":
         known = dict(entries) if isinstance(there, dict) else {}
         pairs = [(inner, known.get(key) if isinstance(key, str | int) else None) for key, inner in value]
-        return any(_lacks(inner, one, numbered, seen) for inner, one in pairs)
+        return any(_lacks(inner, one, numbered, was_there, seen) for inner, one in pairs)
     entries += [None] * (len(value) - len(entries))
-    return any(_lacks(inner, one, numbered, seen) for inner, one in zip(value, entries, strict=False))
+    return any(_lacks(inner, one, numbered, was_there, seen) for inner, one in zip(value, entries, strict=False))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import attrs
@@ -99,7 +99,7 @@ class OutlinedModule(pl.LightningModule):
         self.driver.places.resume = Resume(
             state["places"],
             lambda: self._restore(state, models),
-            lambda paths: self._make(state, models, paths),
+            lambda held: self._make(state, models, held),
             lambda owner: self.driver.carried.restore_below(self.driver.places.bodies, state["carried"], owner),
             state["carried"],
             answer_of(state.get("ended")),
@@ -107,9 +107,9 @@ class OutlinedModule(pl.LightningModule):
         )
         resume_at(checkpoint, self.trainer, checkpoint["global_step"], state["batches"])
 
-    def _make(self, state: dict[str, Any], models: dict[str, Any], paths: Collection[str]) -> None:
-        """What the training had made, of these paths, with the models as the checkpoint has them."""
-        if made := self.driver.make_late(state, paths):
+    def _make(self, state: dict[str, Any], models: dict[str, Any], held: Mapping[str, Any]) -> None:
+        """What the training had made of what was held earlier, with the models as the checkpoint has them."""
+        if made := self.driver.make_late(state, held):
             found = self.driver.found_now()
             late = {path for path in found.modules if any(name.startswith(f"{path}.") for name in made)}
             modules = {path: model for path, model in found.modules.items() if path in late}

@@ -19,7 +19,7 @@ from torch.nn.parameter import is_lazy
 from lab_adapters.outlined.instances import attributes_of, put_attributes, simply_made
 from lab_adapters.outlined.state_dicts import at_home
 
-__all__ = ["blank_of", "described", "is_as_told", "made_of", "parts_of"]
+__all__ = ["blank_of", "described", "is_as_told", "is_of_parts", "made_of", "parts_of"]
 
 _KINDS = (torch.nn.Module, torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler, torch.amp.GradScaler)
 #: Of an optimizer its `state_dict` has the state, and a schedule has set the method.
@@ -27,9 +27,14 @@ _LEFT_OUT = {torch.optim.Optimizer: ("state", "step"), torch.nn.RNNBase: ("_flat
 _OWN_WAY = ("__getstate__", "__setstate__")
 
 
+def is_of_parts(value: Any) -> bool:
+    """Whether it is a model, an optimizer, a schedule or a scaler."""
+    return isinstance(value, _KINDS)
+
+
 def parts_of(value: Any) -> dict[str, Any] | None:
     """Its attributes; None of what is no model, optimizer or schedule, or has an own way to be copied."""
-    if not isinstance(value, _KINDS) or not simply_made(type(value)):
+    if not is_of_parts(value) or not simply_made(type(value)):
         return None
     ways = [way for way in (getattr(type(value), name, None) for name in _OWN_WAY) if way is not None]
     if not all(str(getattr(way, "__module__", None) or "torch").startswith("torch") for way in ways):

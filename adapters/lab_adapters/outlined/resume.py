@@ -27,8 +27,8 @@ class Resume:
 
     places: list[dict[str, Any]]
     restore: Callable[[], list[str]]
-    #: Makes what the training had made by then and is held at these paths: this run has it not.
-    make: Callable[[Collection[str]], None]
+    #: Makes what the training had made by then, and an earlier time held: this run has it not.
+    make: Callable[[Mapping[str, Any]], None]
     restore_object: Callable[[Any], None]
     carried: dict[str, Any] = attrs.field(factory=dict)
     #: What the innermost loop's body had answered, or how the outermost had ended.

@@ -387,6 +387,186 @@ PROGRAMS = {
                     print(stage, loss.item())
         Trainer().run()
     """,
+    "a head for each task, its optimizer, and the model before it": """
+        import torch, copy
+        from torch import nn
+        torch.manual_seed(0)
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.body = nn.Sequential(nn.Linear(4, 8), nn.ReLU())
+                self.heads = nn.ModuleDict()
+            def add(self, task):
+                self.heads[str(task)] = nn.Linear(8, 2)
+            def forward(self, x, task):
+                return self.heads[str(task)](self.body(x))
+        class Learner:
+            def __init__(self):
+                self.net = Net()
+                self.old, self.fisher, self.anchor = None, {}, {}
+                self.memory = []
+            def begin(self, task):
+                self.net.add(task)
+                self.optimizer = torch.optim.SGD(self.net.parameters(), lr=0.1, momentum=0.9)
+            def penalty(self):
+                named = [(n, p) for n, p in self.net.named_parameters() if n in self.fisher]
+                return sum((self.fisher[n] * (p - self.anchor[n]).pow(2)).sum() for n, p in named)
+            def step(self, x, y, task):
+                self.optimizer.zero_grad()
+                loss = nn.functional.cross_entropy(self.net(x, task), y) + self.penalty()
+                if self.old is not None:
+                    for t in self.old.heads:
+                        with torch.no_grad():
+                            soft = self.old(x, t).softmax(-1)
+                        loss = loss + nn.functional.kl_div(self.net(x, t).log_softmax(-1), soft, reduction="batchmean")
+                loss.backward()
+                self.optimizer.step()
+                return loss.item()
+            def end(self, loader, task):
+                self.fisher = {n: torch.zeros_like(p) for n, p in self.net.named_parameters()}
+                for x, y in loader:
+                    self.net.zero_grad()
+                    nn.functional.cross_entropy(self.net(x, task), y).backward()
+                    for n, p in self.net.named_parameters():
+                        if p.grad is not None:
+                            self.fisher[n] += p.grad.pow(2) / len(loader)
+                self.anchor = {n: p.detach().clone() for n, p in self.net.named_parameters()}
+                self.old = copy.deepcopy(self.net).eval()
+        def main():
+            learner = Learner()
+            datas = [torch.utils.data.TensorDataset(torch.randn(8, 4), torch.randint(0, 2, (8,))) for _ in range(3)]
+            for task, data in enumerate(datas):
+                loader = torch.utils.data.DataLoader(data, batch_size=4, shuffle=True)
+                learner.begin(task)
+                for epoch in range(2):
+                    for x, y in loader:
+                        loss = learner.step(x, y, task)
+                    print(task, epoch, loss)
+                learner.end(loader, task)
+        main()
+    """,
+    "a generator that a wider one takes the place of, and its average": """
+        import torch, copy
+        from torch import nn
+        from collections import deque
+        torch.manual_seed(0)
+        def widen(g, extra):
+            old = g[0]
+            new = nn.Linear(old.in_features, old.out_features + extra)
+            with torch.no_grad():
+                new.weight[:old.out_features] = old.weight
+                new.weight[old.out_features:] = 0
+            out = nn.Linear(old.out_features + extra, g[2].out_features)
+            with torch.no_grad():
+                out.weight[:, :old.out_features] = g[2].weight
+                out.bias.copy_(g[2].bias)
+            return nn.Sequential(new, nn.ReLU(), out)
+        class State:
+            pass
+        s = State()
+        s.g = nn.Sequential(nn.Linear(3, 5), nn.ReLU(), nn.Linear(5, 4))
+        s.d = nn.Sequential(nn.Linear(4, 6), nn.LeakyReLU(0.2), nn.Linear(6, 1))
+        s.opt_g = torch.optim.Adam(s.g.parameters(), 1e-2, betas=(0.0, 0.9))
+        s.opt_d = torch.optim.Adam(s.d.parameters(), 1e-2, betas=(0.0, 0.9))
+        s.ema = None
+        s.snapshots = deque(maxlen=2)
+        data = torch.randn(24, 4)
+        loader = torch.utils.data.DataLoader(data, batch_size=4, shuffle=True)
+        for epoch in range(3):
+            for i, real in enumerate(loader):
+                z = torch.randn(4, 3)
+                softplus = nn.functional.softplus
+                d_loss = softplus(s.d(s.g(z).detach())).mean() + softplus(-s.d(real)).mean()
+                s.opt_d.zero_grad(); d_loss.backward(); s.opt_d.step()
+                if i % 2 == 1:
+                    g_loss = nn.functional.softplus(-s.d(s.g(torch.randn(4, 3)))).mean()
+                    s.opt_g.zero_grad(); g_loss.backward(); s.opt_g.step()
+                    if s.ema is not None:
+                        with torch.no_grad():
+                            for p, q in zip(s.ema.parameters(), s.g.parameters()):
+                                p.lerp_(q, 0.1)
+                if epoch == 0 and i == 4:
+                    s.ema = copy.deepcopy(s.g).requires_grad_(False)
+                if i == 3:
+                    s.snapshots.append(copy.deepcopy(s.g).state_dict())
+                    s.snapshots.append(copy.deepcopy(s.d))
+            if epoch == 1:
+                s.g = widen(s.g, 2)
+                s.opt_g = torch.optim.Adam(s.g.parameters(), 1e-2, betas=(0.0, 0.9))
+                s.ema = copy.deepcopy(s.g).requires_grad_(False)
+            print(epoch, d_loss.item(), g_loss.item(), sum(p.sum().item() for p in s.ema.parameters()))
+    """,
+    "layers that are put around others": """
+        import torch
+        from torch import nn
+        torch.manual_seed(0)
+        class Lora(nn.Module):
+            def __init__(self, base, rank):
+                super().__init__()
+                self.base = base
+                self.a = nn.Parameter(torch.randn(rank, base.in_features) * 0.01)
+                self.b = nn.Parameter(torch.zeros(base.out_features, rank))
+            def forward(self, x):
+                return self.base(x) + x @ self.a.T @ self.b.T
+        def inject(model):
+            for name, child in list(model.named_children()):
+                if isinstance(child, nn.Linear):
+                    setattr(model, name, Lora(child, 2))
+                    child.requires_grad_(False)
+        class Trainer:
+            def __init__(self):
+                self.model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
+                self.opt = torch.optim.AdamW(self.model.parameters(), lr=0.01)
+                data = torch.utils.data.TensorDataset(torch.randn(12, 4), torch.randint(0, 2, (12,)))
+                self.loader = torch.utils.data.DataLoader(data, batch_size=4, shuffle=True)
+            def fit(self):
+                for epoch in range(4):
+                    if epoch == 1:
+                        inject(self.model)
+                        self.opt = torch.optim.AdamW([p for p in self.model.parameters() if p.requires_grad], lr=0.01)
+                    for x, y in self.loader:
+                        self.opt.zero_grad()
+                        loss = nn.functional.cross_entropy(self.model(x), y)
+                        loss.backward()
+                        nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+                        self.opt.step()
+                    print(epoch, loss.item(), sum(p.requires_grad for p in self.model.parameters()))
+        Trainer().fit()
+    """,
+    "a network and an optimizer more each epoch, and their copies": """
+        import torch, copy
+        from torch import nn
+        torch.manual_seed(0)
+        class Module(nn.Module):
+            def __init__(self, width):
+                super().__init__()
+                self.a = nn.Linear(4, width)
+                self.b = nn.Linear(width, 2, bias=False)
+                self.b.weight = nn.Parameter(self.b.weight.clone())
+                self.register_buffer("count", torch.zeros(()))
+                self.register_buffer("cache", torch.randn(3), persistent=False)
+                self.extra = {"w": self.a.weight}
+                self.fn = nn.functional.gelu
+            def forward(self, x):
+                self.count += 1
+                self.cache = self.cache * 0.9 + 0.01
+                return self.b(self.fn(self.a(x))) + self.extra["w"].sum() * self.cache.sum()
+        nets, opts, best = [], [], {}
+        data = torch.utils.data.TensorDataset(torch.randn(12, 4), torch.randint(0, 2, (12,)))
+        loader = torch.utils.data.DataLoader(data, batch_size=4, shuffle=True)
+        for epoch in range(4):
+            nets.append(Module(4 + epoch))
+            opts.append(torch.optim.Adam(nets[-1].parameters(), lr=1e-2))
+            for x, y in loader:
+                for net, opt in zip(nets, opts):
+                    opt.zero_grad()
+                    loss = nn.functional.cross_entropy(net(x), y)
+                    loss.backward()
+                    opt.step()
+            best[epoch] = (loss.item(), copy.deepcopy(nets[0]), copy.deepcopy(opts[0]))
+            print(epoch, loss.item())
+        print(sum(p.sum().item() for l, n, o in best.values() for p in n.parameters()), [len(o.state) for l, n, o in best.values()])
+    """,
 }
 
 
