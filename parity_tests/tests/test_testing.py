@@ -180,3 +180,26 @@ def test_a_failure_names_what_became_of_an_average_since_its_optimizers_own_last
     with pytest.raises(TrainingsDifferError, match=r"keeps 0\.9 of its old value and takes in 0\.0[09]") as said:
         assert_same_training(lambda: train(0.1), lambda: train(0.01))
     assert "[ema, " in str(said.value)
+
+
+def test_a_training_that_does_nothing_is_told_as_that_and_no_line_of_ours_is_shown() -> None:
+    """It was said to update with the same gradients since step -1; a call of the assertion's stood in the stack."""
+    with pytest.raises(TrainingsDifferError, match="3 steps fewer") as nothing:
+        assert_same_training(lambda: train_plainly(0.1), lambda: None)
+    assert "nothing is trained" in str(nothing.value)
+    assert "without a backward pass" not in str(nothing.value)
+    with pytest.raises(TrainingsDifferError, match="learning rate is") as faster:
+        assert_same_training(lambda: train_plainly(0.1), lambda: train_plainly(0.2))
+    assert "in train_plainly" in str(faster.value)
+    assert "testing.py:" not in str(faster.value).replace("test_testing.py:", "")
+
+
+def train_plainly(rate: float) -> None:
+    """Three steps."""
+    torch.manual_seed(0)
+    net = nn.Linear(3, 3)
+    optimizer = torch.optim.SGD(net.parameters(), lr=rate)
+    for _ in range(3):
+        optimizer.zero_grad()
+        net(torch.randn(4, 3)).square().mean().backward()
+        optimizer.step()

@@ -29,7 +29,9 @@ __all__ = ["Operation", "Operations", "operations_path", "read_operations"]
 _VERSION = "1"
 _DEPTH = 12
 _TORCH = os.path.dirname(os.path.abspath(torch.__file__)) + os.sep
-_OURS = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_RECORD = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_OURS = (_RECORD, os.path.join(os.path.dirname(_RECORD.rstrip(os.sep)), "testing.py"), "<frozen")
+"""The recorder, and what calls a training for an assertion: nothing of the program's."""
 _TELLING = tuple(_TORCH + part for part in ("optim", os.path.join("nn", "modules"), os.path.join("nn", "utils")))
 _DULL = (os.path.join(_TORCH, "nn", "modules", "module.py"), os.path.join(_TORCH, "optim", "optimizer.py"))
 _UNSET = ("empty", "new_empty", "resize_")
@@ -219,9 +221,7 @@ def _stack() -> tuple[str, ...]:
     while frame is not None and len(lines) < _DEPTH:
         name = frame.f_code.co_filename
         inside = name.startswith(_TORCH)
-        if not name.startswith((_OURS, "<frozen")) and (
-            not inside or (name.startswith(_TELLING) and name not in _DULL)
-        ):
+        if not name.startswith(_OURS) and (not inside or (name.startswith(_TELLING) and name not in _DULL)):
             short = "torch/" + name[len(_TORCH) :] if inside else os.path.relpath(name)
             lines.append(f"{short}:{frame.f_lineno} in {frame.f_code.co_name}")
         frame = frame.f_back

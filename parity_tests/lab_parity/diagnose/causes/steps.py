@@ -19,7 +19,9 @@ def find(scene: Scene) -> Iterator[Cause]:
         off = " (a loop that counts to N inclusively, or stops one early)" if abs(b - a) == 1 else ""
         agree = f"all {min(a, b)} before agree{off}"
         if not min(a, b):
-            agree = "it makes none that moves anything: gradients zeroed right before it, or a scaler that skips each"
+            agree = (
+                "nothing is trained, or by nothing that moves: gradients zeroed before each, a scaler that skips all"
+            )
         yield Cause(
             "steps",
             f"The migrated run takes {more} than the legacy one ({b} against {a}); {agree}.",

@@ -16,7 +16,8 @@ _MOST = 4
 def find(scene: Scene) -> Iterator[Cause]:
     """Predicts the migrated state by applying the legacy rule again."""
     counts = scene.micro_steps
-    if 0 in counts and any(counts):
+    there = [scene.first.step < len(run.history.steps) for run in (scene.legacy, scene.migrated)]
+    if 0 in counts and any(counts) and all(there):
         side = "migrated" if not counts[1] else "legacy"
         yield Cause(
             "updates",
