@@ -145,6 +145,9 @@ def _epochs(writer: Writer) -> str:
         return source(stop.left)
     if isinstance(stop, ast.BinOp) and isinstance(stop.op, ast.Add) and ast.dump(stop.left) == ast.dump(first):
         return source(stop.right)
+    numbers = [one.value if isinstance(one, ast.Constant) else None for one in (first, stop)]
+    if type(numbers[0]) is int and type(numbers[1]) is int:
+        return str(max(numbers[1] - numbers[0], 0))
     low = source(first) if isinstance(first, ast.Constant | ast.Name | ast.Attribute) else f"({source(first)})"
     return f"max({source(stop)} - {low}, 0)"
 

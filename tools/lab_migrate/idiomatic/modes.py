@@ -63,7 +63,10 @@ def modes_of(nest: Nest, roles: Roles, graph: CallGraph) -> Modes:
     evals = [item for item in nest.items if _mode(item, roles) == "eval"]
     trains = [item for item in nest.items if _mode(item, roles) == "train"]
     ours = [item for item in nest.between if _mode(item, roles) == "eval"]
-    every = sum(module.text.count(".eval(") for module in related(nest.base.module, graph.project))
+    every = sum(
+        module.text.count(".eval(") + module.text.count(".train(False)")
+        for module in related(nest.base.module, graph.project)
+    )
     single = len(roles.models) == 1
     if nest.validation is None:
         quiet = single and not every and not _handed_on(nest, roles) and _made_training(nest, roles, graph)
@@ -83,8 +86,11 @@ def _mode(item: Item, roles: Roles) -> str:
     node = item.node
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and isinstance(node.value.func, ast.Attribute):
         call = node.value
-        if not call.args and not call.keywords and item.frame.canonical(node.value.func.value) in roles.models:
-            return node.value.func.attr if node.value.func.attr in ("train", "eval") else ""
+        if not call.keywords and item.frame.canonical(node.value.func.value) in roles.models:
+            given = [one.value if isinstance(one, ast.Constant) else None for one in call.args]
+            if node.value.func.attr == "train" and given in ([], [True], [False]):
+                return "eval" if given == [False] else "train"
+            return "eval" if node.value.func.attr == "eval" and not given else ""
     return ""
 
 

@@ -21,11 +21,12 @@ import attrs
 import libcst as cst
 from libcst.metadata import MetadataWrapper, PositionProvider
 
-from lab_migrate.analysis import Function, Module, TrainingLoop
+from lab_migrate.analysis import CallGraph, Function, Module, TrainingLoop
 from lab_migrate.analysis.scopes import names_in
 from lab_migrate.analysis.symbols import own_nodes
 from lab_migrate.convert.rule import Edit
 from lab_migrate.idiomatic.aliases import without_aliases
+from lab_migrate.idiomatic.flags import Flagged, call_of, copies_of, flagged
 from lab_migrate.idiomatic.folding import UNKNOWN, constant_of, folded
 from lab_migrate.idiomatic.nest import in_inner_loop
 from lab_migrate.idiomatic.refused import no_nest
@@ -48,10 +49,18 @@ class Unrolled:
     text: str
     lines: tuple[int, ...]
     phased: frozenset[int]
+    flagged: Flagged | None = None
 
     def line(self, number: int) -> int:
         """The line of the file that a line of the text was."""
         return self.lines[min(number, len(self.lines)) - 1] if number > 0 else number
+
+    def said(self, message: str) -> str:
+        """A message with the names that the file has."""
+        if self.flagged is not None:
+            for _, name, _ in self.flagged.calls:
+                message = re.sub(rf"\b{name}\b", self.flagged.function.name, message)
+        return message
 
 
 @attrs.frozen(eq=False)
@@ -65,21 +74,26 @@ class _Phases:
     quote: str
 
 
-def unrolled(module: Module, loops: Collection[TrainingLoop]) -> Unrolled | None:
-    """The text with every loop over phases that stands around one of the trainings written out; None without one.
+def unrolled(module: Module, loops: Collection[TrainingLoop], graph: CallGraph) -> Unrolled | None:
+    """The text with every loop over phases that stands around one of the trainings written out, and every function that
+    a flag has train or validate; None where there is neither.
 
     Raises `NotIdiomaticError` where one leaves a phase early, or its name is known elsewhere.
     """
     found = list({id(one.node): one for loop in loops for one in _phases_around(loop)}.values())
-    if not found:
+    flags = flagged(module, loops, graph)
+    if not found and flags is None:
         return None
     for one in found:
         _refuse(one)
     wrapper = MetadataWrapper(cst.parse_module(module.text))
-    text, lines = _without_marks(wrapper.visit(_Unrolling(found, wrapper)).code)
+    unrolling = _Unrolling(found, flags, wrapper)
+    text, lines = _without_marks(wrapper.visit(unrolling).code)
+    if flags is not None and len(flags.calls) != unrolling.called:
+        return None
     within = [(one.node.lineno, one.node.end_lineno or one.node.lineno) for one in found]
     phased = {at for at, line in enumerate(lines, 1) if any(first <= line <= last for first, last in within)}
-    return Unrolled(text, tuple(lines), frozenset(phased))
+    return Unrolled(text, tuple(lines), frozenset(phased), flags)
 
 
 def edits_between(before: str, after: str) -> list[Edit]:
@@ -137,8 +151,9 @@ class _Unrolling(cst.CSTTransformer):
 
     METADATA_DEPENDENCIES = (PositionProvider,)
 
-    def __init__(self, found: Sequence[_Phases], wrapper: MetadataWrapper) -> None:
+    def __init__(self, found: Sequence[_Phases], flags: Flagged | None, wrapper: MetadataWrapper) -> None:
         super().__init__()
+        self.flags, self.called = flags, 0
         self.at = {(one.node.lineno, one.node.col_offset): one for one in found}
         self.places = wrapper.resolve(PositionProvider)
 
@@ -151,8 +166,20 @@ class _Unrolling(cst.CSTTransformer):
             phases = self.at.get((place.line, place.column)) if isinstance(original_node, cst.For) else None
             if phases is not None:
                 return _written_out(updated_node, phases)
-            return updated_node.with_changes(leading_lines=[*updated_node.leading_lines, mark])
+            marked = updated_node.with_changes(leading_lines=[*updated_node.leading_lines, mark])
+            return self._copied(marked, place.line) if isinstance(original_node, cst.FunctionDef) else marked
+        if isinstance(original_node, cst.Call) and self.flags is not None:
+            place = self.places[original_node].start
+            for call, name, values in self.flags.calls:
+                if (call.lineno, call.col_offset) == (place.line, place.column):
+                    self.called += 1
+                    return call_of(updated_node, name, values, self.flags.function)
         return updated_node
+
+    def _copied(self, node: cst.FunctionDef, line: int) -> cst.FunctionDef | cst.FlattenSentinel[cst.FunctionDef]:
+        if self.flags is None or line != getattr(self.flags.function.node, "lineno", 0):
+            return node
+        return cst.FlattenSentinel([*copies_of(node, self.flags), *([node] if self.flags.others else [])])
 
     def _is_superfluous(self, node: cst.SimpleStatementLine) -> bool:
         """Whether a line only names the phases for a loop over them."""

@@ -30,9 +30,22 @@ class Kind(enum.Enum):
 _ANYTHING = {"float", "int", "len", "str", "bool", "repr", "round", "format", "range"}
 _OF_ARGUMENTS = {"min", "max", "sum", "abs", "sorted", "list", "tuple", "dict", "set", "zip", "enumerate"}
 #: Methods that give plain values, and those of tensors (and of plain values) that give such again.
-_GIVES = {"item", "tolist", "get_last_lr", "state_dict", "format", "join", "size", "numel", "time", "perf_counter"}
+_GIVES = {
+    "clone",
+    "detach",
+    "item",
+    "tolist",
+    "get_last_lr",
+    "state_dict",
+    "format",
+    "join",
+    "size",
+    "numel",
+    "time",
+    "perf_counter",
+}
 _AGAIN = set(
-    """abs argmax argmin clone cpu cuda detach double eq exp float int log long max mean min norm pow sqrt square
+    """abs argmax argmin cpu cuda double eq exp float int log long max mean min norm pow sqrt square
     squeeze std sum t to topk unsqueeze view var get""".split()  # noqa: SIM905
 )
 _ENTRIES = {"append", "appendleft", "add", "extend", "insert", "update"}

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Collection
 
 import attrs
+from libcst import ParserSyntaxError
 
 from lab_migrate.analysis import CallGraph, Module, Project, TrainingLoop, find_loops
 from lab_migrate.convert.engine import apply
@@ -24,7 +25,7 @@ from lab_migrate.idiomatic.own_step import own_step, refuse_no_optimizer, takes_
 from lab_migrate.idiomatic.phases import edits_between, unrolled
 from lab_migrate.idiomatic.processes import refuse_processes
 from lab_migrate.idiomatic.reading import find_nest
-from lab_migrate.idiomatic.refused import NotIdiomaticError
+from lab_migrate.idiomatic.refused import NotIdiomaticError, no_nest
 from lab_migrate.idiomatic.roles import roles_of
 from lab_migrate.idiomatic.said import findings_of
 from lab_migrate.idiomatic.shared_lines import refuse_shared_lines
@@ -35,7 +36,8 @@ from lab_migrate.idiomatic.write import Writer
 
 #: What code that we have not met may raise in ours.
 _UNFORESEEN = (
-    AssertionError, AttributeError, LookupError, RecursionError, StopIteration, SyntaxError, TypeError, ValueError,
+    AssertionError, AttributeError, LookupError, ParserSyntaxError, RecursionError, StopIteration, SyntaxError, TypeError,
+    ValueError,
 )  # fmt: skip
 
 
@@ -80,7 +82,7 @@ def _written_out(
 ) -> tuple[list[Edit], list[Finding]]:
     """Edits of a file; where phases are looped over, those of the text without these loops, as edits of its own."""
     module = project.modules[path]
-    flat = unrolled(module, loops)
+    flat = unrolled(module, loops, graph)
     if flat is None:
         return _file(module, loops, graph)
     inner = Module(path, flat.text, ast.parse(flat.text))
@@ -88,13 +90,22 @@ def _written_out(
     graph = CallGraph(project)
     lines = {loop.line for loop in loops}
     again = [loop for loop in find_loops(project, graph) if loop.path == path and flat.line(loop.line) in lines]
+    if flat.flagged is not None:
+        left = flat.flagged.function.name
+        again = [loop for loop in again if loop.owner.name != left]
+        if flat.flagged.trains_elsewhere([loop.owner.name for loop in again]):
+            raise no_nest(loops[0].owner, loops[0].node, f"{left} trains where else it is called, too")
     try:
         edits, findings = _file(inner, again, graph, flat.phased)
     except NotIdiomaticError as error:
         if error.path == path:
             error.line = flat.line(error.line)
+        error.reason = flat.said(error.reason)
         raise
-    findings = [attrs.evolve(one, line=flat.line(one.line)) if one.path == path else one for one in findings]
+    findings = [
+        attrs.evolve(one, line=flat.line(one.line), message=flat.said(one.message)) if one.path == path else one
+        for one in findings
+    ]
     return edits_between(module.text, apply(inner.text, edits, path)), findings
 
 

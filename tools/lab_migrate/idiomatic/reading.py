@@ -159,7 +159,9 @@ class _Reader:
         if not found or len(found[0].targets) != 1:
             return None
         function = found[0].targets[0]
-        if function.path != self.base.function.path or function.cls is not None:
+        if function.path != self.base.function.path:
+            return None
+        if function.cls is not None and function.cls is not self.base.function.cls:
             return None
         if len(self.graph.callers_of(function)) != 1 or any(event for event in events_in(function.own)):
             return None
