@@ -14,7 +14,8 @@ import attrs
 
 from lab_migrate.analysis import CallGraph
 from lab_migrate.analysis.events import ZERO, events_in
-from lab_migrate.analysis.symbols import Class, dotted, own_nodes
+from lab_migrate.analysis.scopes import names_in
+from lab_migrate.analysis.symbols import Class, Function, dotted, own_nodes
 from lab_migrate.idiomatic.configure import schedules_of
 from lab_migrate.idiomatic.generators import KEYS, Generators, generators_of
 from lab_migrate.idiomatic.hooks import Hooks
@@ -25,6 +26,7 @@ from lab_migrate.idiomatic.nest import Nest
 from lab_migrate.idiomatic.objects import changing
 from lab_migrate.idiomatic.places import Places
 from lab_migrate.idiomatic.plain import Kind, Values
+from lab_migrate.idiomatic.reach import reached
 from lab_migrate.idiomatic.roles import Roles, nodes_of
 
 #: What Lightning keeps under these keys itself.
@@ -93,6 +95,7 @@ class _Reader:
     def read(self) -> Kept:
         for name in self.places.names.initial:
             self._value(name, self.places.names.carried[name], self._assigned(name))
+        self._globals()
         for frame, node in nodes_of(self.nest):
             if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
                 self._attribute(frame.canonical(node))
@@ -114,8 +117,30 @@ class _Reader:
             self.found.keep(key, saved, loaded)
         return self.found
 
-    def _value(self, name: str, key: str, values: list[ast.expr]) -> None:
-        """A name or attribute that the loop gives other values."""
+    def _globals(self) -> None:
+        """Names of the file that the loop, or a function that it calls, gives other values."""
+        stored = {node.id for _, node in nodes_of(self.nest) if isinstance(node, ast.Name)
+                  and isinstance(node.ctx, ast.Store)}  # fmt: skip
+        ours = self.places.shared & stored
+        for name in sorted(ours):
+            self._value(name, name, self.base.module.symbols.top.assigned.get(name, []), f"global {name}")
+
+        def does(node: ast.AST, within: Function) -> bool:
+            if isinstance(node, ast.Global) and not any(within is frame.function for frame in self.nest.frames):
+                assigned = names_in(within.body).assigned
+                for name in node.names:
+                    if name in assigned and name not in ours and within.name != "<module>":
+                        ours.add(name)
+                        self._lose(name, f"a global name that {within.qualified}() changes")
+            return False
+
+        parts = [(item.frame, [item.node]) for item in self.nest.items]
+        loops = [self.nest.train, *([self.nest.validation] if self.nest.validation is not None else [])]
+        for frame, body in [*parts, *((loop.frame, loop.body) for loop in loops)]:
+            reached(body, frame, self.graph, does)
+
+    def _value(self, name: str, key: str, values: list[ast.expr], declared: str = "") -> None:
+        """A name or attribute that the loop gives other values; `declared` stands above what gives it one."""
         later = self._made(name)
         if values and all(map(_is_plain, values)) and not any(self._is_object(value) for value in later):
             text = self._text(name)
@@ -126,7 +151,8 @@ class _Reader:
             elif (number := self.generators.numpy) and self._may_be_numpys(kind, values):
                 saved = f"{text}.item() if isinstance({text}, {number}.generic) else {text}"
             key = self._key(key)
-            self.found.keep(key, f'checkpoint["{key}"] = {saved}', f'{text} = checkpoint["{key}"]')
+            loaded = [*([declared] if declared else []), f'{text} = checkpoint["{key}"]']
+            self.found.keep(key, f'checkpoint["{key}"] = {saved}', loaded)
         elif name not in self.found.lost:
             self._lose(name, "what it is given is no plain value")
 

@@ -36,8 +36,8 @@ from lab_migrate.idiomatic.write import Writer
 
 #: What code that we have not met may raise in ours.
 _UNFORESEEN = (
-    AssertionError, AttributeError, LookupError, ParserSyntaxError, RecursionError, StopIteration, SyntaxError, TypeError,
-    ValueError,
+    AssertionError, AttributeError, LookupError, ParserSyntaxError, RecursionError, StopIteration, SyntaxError,
+    TypeError, ValueError,
 )  # fmt: skip
 
 

@@ -324,3 +324,45 @@ main()
     assert any("do not hold best_model (" in message for message in after.messages), after.messages
     assert 'checkpoint["best_model"]' not in after.text
     assert 'checkpoint["best"] = self.best' in after.text
+
+
+GLOBAL = """\
+best = 9.0
+count = 0
+
+
+def note(loss):
+    global count
+    count += 1
+    return loss
+
+
+def main():
+    global best
+    model = Net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    loader = DataLoader(data, batch_size=4, shuffle=True)
+    for epoch in range(4):
+        for x, y in loader:
+            optimizer.zero_grad()
+            loss = F.cross_entropy(model(x), y)
+            loss.backward()
+            optimizer.step()
+        is_best = loss.item() < best
+        best = min(best, loss.item())
+        print(epoch, is_best, best)
+
+
+main()
+"""
+
+
+def test_a_global_name_goes_on(same: Callable[..., str], resumes: Callable[..., None]) -> None:
+    """As `best_acc1` of PyTorch's example for ImageNet, which decides what is saved as the best."""
+    resumes(same(GLOBAL))
+
+
+def test_a_global_name_that_another_function_changes_is_said() -> None:
+    """It may be that of another file."""
+    after = rewritten(program(GLOBAL.replace("loss.item() < best", "note(loss.item()) < best")))
+    assert any("do not hold count (a global name that note() changes)" in one for one in after.messages), after.messages
