@@ -16,6 +16,7 @@ from lab_migrate.analysis import CallGraph
 from lab_migrate.analysis.events import ZERO, events_in
 from lab_migrate.analysis.scopes import names_in
 from lab_migrate.analysis.symbols import Class, Function, dotted, own_nodes
+from lab_migrate.idiomatic.beginnings import CONTAINERS, container_of, is_filled, is_float, is_int, is_plain, root_of
 from lab_migrate.idiomatic.configure import schedules_of
 from lab_migrate.idiomatic.generators import KEYS, Generators, generators_of
 from lab_migrate.idiomatic.hooks import Hooks
@@ -34,19 +35,9 @@ _LIGHTNINGS = {
     "epoch", "global_step", "state_dict", "loops", "callbacks", "optimizer_states", "lr_schedulers", "hparams_name",
     "hyper_parameters", "datamodule_hyper_parameters", "MixedPrecision", *KEYS,
 }  # fmt: skip
-_NUMBERS = {"float", "int", "len", "min", "max", "list", "dict", "set", "tuple", "bool", "str"}
-_TENSORS = ("tensor", "zeros", "ones", "full", "state_dict", "item", "get")
 _MUTATES = {"append", "extend", "insert", "add", "update", "pop", "popleft", "appendleft", "clear", "remove"}
 #: Methods by which an object of somebody else's goes on.
 _GOES_ON = {"step", "update", "update_parameters", "apply_shadow"}
-#: How a container is kept, and filled again in its place: other code may have it under another name.
-_CONTAINERS = {
-    "list": ("{text}", "{text}[:] = {saved}"),
-    "dict": ("{text}", "{text}.update({saved})"),
-    "set": ("{text}", "{text}.update({saved})"),
-    "defaultdict": ("dict({text})", "{text}.update({saved})"),
-    "deque": ("list({text})", "{text}.extend({saved})"),
-}
 
 
 @attrs.define(eq=False)
@@ -88,6 +79,7 @@ class _Reader:
         self.values = Values(nest, graph)
         automatic = hooks.automatic
         self.is_manual = automatic is None
+        self.zeroes = automatic is not None and automatic.zero is not None
         scaler = automatic.precision.scaler if automatic is not None and automatic.precision is not None else ""
         self.lightnings = {*roles.optimizers, *roles.models, *schedules_of(hooks), scaler, *places.fixed}
         self.generators: Generators = generators_of(nest, roles, graph)
@@ -100,9 +92,9 @@ class _Reader:
             if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
                 self._attribute(frame.canonical(node))
             elif isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store):
-                self._filled(frame.canonical(_root(node)))
+                self._filled(frame.canonical(root_of(node)))
             elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _MUTATES:
-                self._filled(frame.canonical(_root(node.func.value)))
+                self._filled(frame.canonical(root_of(node.func.value)))
             if isinstance(node, ast.Name | ast.Attribute):
                 self._object(frame.canonical(node))
         for frame, node in nodes_of(self.nest):
@@ -110,6 +102,8 @@ class _Reader:
                 self._unknown(frame.canonical(node.func.value))
         if self.is_manual and not any(_zeroes(node) for node in self.nest.train.body):
             self.found.lost.append("the gradients of batches that wait for the next epoch's step")
+        if self.zeroes:
+            self.found.lost.append("the zeroed gradients of parameters that a batch does not use")
         if self.nest.steps is not None and self.nest.train.is_counted and not self.nest.train.index:
             self.found.lost.append(f"the place in {ast.unparse(self.nest.train.loader)}")
         self.found.lost += self.generators.lost
@@ -142,11 +136,11 @@ class _Reader:
     def _value(self, name: str, key: str, values: list[ast.expr], declared: str = "") -> None:
         """A name or attribute that the loop gives other values; `declared` stands above what gives it one."""
         later = self._made(name)
-        if values and all(map(_is_plain, values)) and not any(self._is_object(value) for value in later):
+        if values and all(map(is_plain, values)) and not any(self._is_object(value) for value in later):
             text = self._text(name)
             kind = self.values.assigned(name)
             saved = text
-            if kind is not Kind.PLAIN and any(map(_is_float, values)):
+            if kind is not Kind.PLAIN and any(map(is_float, values)):
                 saved = f"float({text})"
             elif (number := self.generators.numpy) and self._may_be_numpys(kind, values):
                 saved = f"{text}.item() if isinstance({text}, {number}.generic) else {text}"
@@ -159,7 +153,7 @@ class _Reader:
     def _may_be_numpys(self, kind: Kind, values: list[ast.expr]) -> bool:
         """Whether what begins as a whole number, or as nothing, may become a number of numpy's."""
         imported = "numpy" in self.base.module.symbols.imports.values()
-        return kind is Kind.NUMBER or (kind is Kind.UNKNOWN and imported and all(map(_is_int, values)))
+        return kind is Kind.NUMBER or (kind is Kind.UNKNOWN and imported and all(map(is_int, values)))
 
     def _assigned(self, name: str) -> list[ast.expr]:
         inside = {id(node) for node in ast.walk(self.nest.epochs)}
@@ -194,11 +188,11 @@ class _Reader:
         # One that each epoch begins anew is none that outlives it.
         if any(id(value) in again for value in made):
             return
-        containers = {_container(value) for value in made}
+        containers = {container_of(value) for value in made}
         if not containers - {""}:
             return
         self.seen.add(name)
-        kinds = {self.values.entries(name), *(self.values.kind(value, self.base) for value in made if _holds(value))}
+        kinds = {self.values.entries(name), *(self.values.kind(value, self.base) for value in made if is_filled(value))}
         container = containers.pop() if len(containers) == 1 else ""
         text, key, number = self._text(name), self._key(name.rpartition(".")[2]), self.generators.numpy
         if container == "list" and Kind.UNKNOWN not in kinds and Kind.NUMBER in kinds and number:
@@ -208,7 +202,7 @@ class _Reader:
         if not container or kinds != {Kind.PLAIN}:
             self._lose(name, "it may hold more than numbers and tensors")
             return
-        saves, loads = _CONTAINERS[container]
+        saves, loads = CONTAINERS[container]
         saved = f'checkpoint["{key}"] = {saves.format(text=text)}'
         self.found.keep(key, saved, loads.format(text=text, saved=f'checkpoint["{key}"]'))
 
@@ -225,7 +219,7 @@ class _Reader:
         if len(calls) != 1:
             makings = makings_of(name, self.nest, self.graph)
             calls = [makings[0].call] if len({making.maker for making in makings}) == 1 else []
-        if len(calls) != 1 or name in self.places.names.carried or _is_plain(calls[0]):
+        if len(calls) != 1 or name in self.places.names.carried or is_plain(calls[0]):
             return
         self.seen.add(name)
         maker = self._full(name, calls[0])
@@ -353,30 +347,6 @@ class _Reader:
         return self.places.said(self.base, ast.parse(name, mode="eval").body) or name
 
 
-def _container(value: ast.expr) -> str:
-    """Which container an expression makes: the name of its type; empty where it makes none."""
-    if isinstance(value, ast.List | ast.ListComp):
-        return "list"
-    if isinstance(value, ast.Dict | ast.DictComp):
-        return "dict"
-    if isinstance(value, ast.Set | ast.SetComp):
-        return "set"
-    last = dotted(value.func).rpartition(".")[2] if isinstance(value, ast.Call) else ""
-    return last if last in _CONTAINERS else ""
-
-
-def _holds(value: ast.expr) -> bool:
-    """Whether a container that is made holds something from the beginning."""
-    return not isinstance(value, ast.Call)
-
-
-def _root(node: ast.expr) -> ast.expr:
-    """`history` of `history["loss"][0]`."""
-    while isinstance(node, ast.Subscript):
-        node = node.value
-    return node
-
-
 def _zeroes(node: ast.stmt) -> bool:
     """Whether a statement of a batch zeroes gradients whatever happens."""
     return not isinstance(node, ast.If | ast.For | ast.While | ast.Try) and any(
@@ -394,35 +364,3 @@ def _choices(value: ast.expr) -> list[ast.expr]:
 def _has_state(maker: str) -> bool:
     """Whether what it makes is one of torch's objects that have a `state_dict`."""
     return maker.startswith("torch.optim.") or maker.endswith("GradScaler")
-
-
-def _is_int(value: ast.expr) -> bool:
-    """A whole number or nothing, which is another thing later."""
-    return isinstance(value, ast.Constant) and (value.value is None or type(value.value) is int)
-
-
-def _is_float(value: ast.expr) -> bool:
-    """A number that is no counter."""
-    inner = value.operand if isinstance(value, ast.UnaryOp) else value
-    if isinstance(inner, ast.Constant):
-        return isinstance(inner.value, float)
-    return dotted(inner).lower().endswith("inf") or (isinstance(inner, ast.Call) and dotted(inner.func) == "float")
-
-
-def _is_plain(value: ast.expr) -> bool:
-    """A number, a text, a tensor, or a container of such: what a checkpoint holds."""
-    if isinstance(value, ast.List | ast.Tuple | ast.Set):
-        return all(map(_is_plain, value.elts))
-    if isinstance(value, ast.Dict):
-        return all(map(_is_plain, value.values))
-    if isinstance(value, ast.UnaryOp):
-        return _is_plain(value.operand)
-    if isinstance(value, ast.BinOp):
-        return _is_plain(value.left) and _is_plain(value.right)
-    if isinstance(value, ast.Call):
-        last = dotted(value.func).rpartition(".")[2] or getattr(value.func, "attr", "")
-        copied = last == "deepcopy" and len(value.args) == 1 and _is_plain(value.args[0])
-        return copied or dotted(value.func) in _NUMBERS or last in _TENSORS
-    if isinstance(value, ast.Attribute):
-        return value.attr.lower() in ("inf", "infinity", "nan", "maxsize", "max") or "args" in dotted(value)
-    return isinstance(value, ast.Constant | ast.Subscript)

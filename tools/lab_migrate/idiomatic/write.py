@@ -68,9 +68,13 @@ class Writer:
         elif self._validates_with_others():
             (model,) = self.roles.models
             parts += ["", method(self.unit, "on_validation_model_eval", "self", [f"{self.places.fixed[model]}.eval()"])]
-        if self.nest.validation is not None and self.hooks.automatic is None:
-            line = "pass  # gradients may wait for the next epoch's step"
-            parts += ["", method(self.unit, "on_validation_model_zero_grad", "self", [line])]
+        why = ""
+        if self.hooks.automatic is None:
+            why = "gradients may wait for the next epoch's step"
+        elif self.hooks.automatic.zero is not None:
+            why = "Lightning would set gradients to None"
+        if self.nest.validation is not None and why:
+            parts += ["", method(self.unit, "on_validation_model_zero_grad", "self", [f"pass  # {why}"])]
         if self.hooks.own_batches:
             line = "return batch  # of a class of its own"
             parts += ["", method(self.unit, "transfer_batch_to_device", "self, batch, device, dataloader_idx", [line])]

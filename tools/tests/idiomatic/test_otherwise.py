@@ -368,3 +368,39 @@ def test_models_of_an_optimizer_of_unknown_make_are_not_told() -> None:
         after = rewritten(program(text))
         assert after.codes == ("LM302",)
         assert "which model trains cannot be told" in after.messages[0]
+
+
+def test_gradients_that_are_set_to_zero_stay_zero_through_a_validation(same: Callable[..., str]) -> None:
+    """Lightning makes them None before it validates: a parameter that a batch does not use would not decay then."""
+    after = same("""
+        class Two(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.a, self.b = nn.Linear(4, 2), nn.Linear(4, 2)
+                self.calls = 0
+
+            def forward(self, x):
+                self.calls += self.training
+                return self.a(x) + self.b(x) if self.training and self.calls % 6 == 0 else self.a(x)
+
+        def main():
+            model = Two()
+            optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, weight_decay=0.01)
+            loader, val_loader = DataLoader(data, batch_size=4, shuffle=True), DataLoader(data, batch_size=8)
+            for epoch in range(3):
+                model.train()
+                for x, y in loader:
+                    loss = F.cross_entropy(model(x), y)
+                    optimizer.zero_grad(set_to_none=False)
+                    loss.backward()
+                    optimizer.step()
+                model.eval()
+                total = 0
+                with torch.no_grad():
+                    for x, y in val_loader:
+                        total += F.cross_entropy(model(x), y).item()
+                print(epoch, total)
+
+        main()
+    """)
+    assert "def on_validation_model_zero_grad(self):" in after
