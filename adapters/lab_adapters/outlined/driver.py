@@ -12,6 +12,7 @@ from lab_adapters.outlined.carried import Carried
 from lab_adapters.outlined.flow import Raised, Step, Steps, answer_state
 from lab_adapters.outlined.found import Found, find, scope_of
 from lab_adapters.outlined.held import held_by, put_held
+from lab_adapters.outlined.instances import is_plain
 from lab_adapters.outlined.made_late import make_late
 from lab_adapters.outlined.places import Places
 from lab_adapters.outlined.signals import Signals
@@ -66,9 +67,15 @@ class Driver:
     def found_now(self) -> Found:
         """Looked for anew, since optimizers may come late; what was there before the loop keeps the path that it had.
 
-        A name that the loop itself binds (`def closure(): …`) may lead to it, too, and is not there on resume.
+        A name that the loop itself binds (`def closure(): …`) may lead to it, too, and is not there on resume. Nor is an
+        object that saves itself and that the training has made, such as a meter when its first value came: one that is
+        nothing but its attributes is carried as these.
         """
-        return find(self.scope(), *map(scope_of, self.places.bodies)).called_as(self.found)
+        found = find(self.scope(), *map(scope_of, self.places.bodies)).called_as(self.found)
+        found.others = {
+            path: one for path, one in found.others.items() if path in self.found.others or not is_plain(one)
+        }
+        return found
 
     def make_late(self, state: Mapping[str, Any], only: Mapping[str, Any] | None = None) -> set[str]:
         """Make of its parts what the training had made by then, and this run has not; `only` what these hold.

@@ -66,6 +66,46 @@ PROGRAMS = {
                 sched.step()
             print(epoch, loss.item(), opt.param_groups[0]["lr"])
     """,
+    "meters that save themselves, each made when its first value comes": """
+        import torch
+        from torch import nn
+        torch.manual_seed(0)
+        class Meter:
+            def __init__(self):
+                self.total, self.values = 0.0, []
+                self.mean = torch.zeros(())
+            def add(self, value):
+                self.total += value
+                self.values.append(value)
+                self.mean.lerp_(torch.tensor(value), 0.1)
+            def state_dict(self):
+                return {"mean": self.mean}
+            def load_state_dict(self, state):
+                self.mean.copy_(state["mean"])
+        class Manager:
+            def __init__(self):
+                self.meters = {}
+                self.last = None
+            def observe(self, name, value):
+                self.last = self.meters.setdefault(name, Meter())
+                self.last.add(value)
+        manager = Manager()
+        model = nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.25), nn.Linear(8, 2))
+        opt = torch.optim.Adam(model.parameters(), lr=0.1)
+        data = torch.utils.data.TensorDataset(torch.randn(12, 4), torch.randint(0, 2, (12,)))
+        loader = torch.utils.data.DataLoader(data, batch_size=4, shuffle=True)
+        for epoch in range(3):
+            for i, (x, y) in enumerate(loader):
+                opt.zero_grad()
+                loss = nn.functional.cross_entropy(model(x), y)
+                loss.backward()
+                opt.step()
+                manager.observe("loss", loss.item())
+                if epoch:
+                    manager.observe(i, loss.item())
+                one = manager.last
+                print(epoch, i, len(manager.meters), one.total, len(one.values), one.mean.item())
+    """,
     "a program's own average, with a copy of the model, from some step on": """
         import torch, copy
         from torch import nn
