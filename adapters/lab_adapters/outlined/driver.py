@@ -67,9 +67,9 @@ class Driver:
     def found_now(self) -> Found:
         """Looked for anew, since optimizers may come late; what was there before the loop keeps the path that it had.
 
-        A name that the loop itself binds (`def closure(): …`) may lead to it, too, and is not there on resume. Nor is an
-        object that saves itself and that the training has made, such as a meter when its first value came: one that is
-        nothing but its attributes is carried as these.
+        A name that the loop itself binds (`def closure(): …`) may lead to it, too, and is not there on resume. Nor is
+        an object that saves itself and that the training has made, such as a meter when its first value came: one that
+        is nothing but its attributes is carried as these.
         """
         found = find(self.scope(), *map(scope_of, self.places.bodies)).called_as(self.found)
         found.others = {

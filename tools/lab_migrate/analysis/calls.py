@@ -139,7 +139,7 @@ class CallGraph(FunctionValues):
             return self.methods_of(instance, "__call__")
         built = self._is_built_from_config(function, receiver)
         if (name in COMMON and not built) or name.startswith("__"):
-            return []
+            return self.methods_of(self.annotated(function, receiver), name)
         named = self._by_name.get(name, [])
         if not is_test(function.path, function.module):
             named = [method for method in named if not is_test(method.path, method.module)]

@@ -7,6 +7,8 @@ parameter's arguments at its call sites, what a builder returns); empty where no
 from __future__ import annotations
 
 import ast
+import contextlib
+from collections.abc import Iterator
 from functools import cached_property
 
 from lab_migrate.analysis.class_values import ClassValues
@@ -15,6 +17,8 @@ from lab_migrate.analysis.sources import Project
 from lab_migrate.analysis.symbols import Class, Function, dotted
 
 __all__ = ["Instances"]
+
+_ANY_OF = ("Optional", "Union", "Annotated")
 
 
 class Instances(ClassValues):
@@ -102,6 +106,49 @@ class Instances(ClassValues):
             if value is not None and not isinstance(value, ast.Starred):
                 found += self.types(caller, value, depth + 1)
         return found
+
+    def annotated(self, function: Function, value: ast.expr) -> tuple[Class, ...]:
+        """The classes that the annotation of a parameter names, or of one that an attribute is assigned."""
+        if isinstance(value, ast.Name):
+            owner = next((scope for scope in scopes(function) if value.id in scope.parameters), None)
+            arguments = getattr(owner.node, "args", None) if owner is not None else None
+            if owner is None or arguments is None:
+                return ()
+            every = (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)
+            given = next((one.annotation for one in every if one.arg == value.id), None)
+            return tuple(self._named_in(owner, given)) if given is not None else ()
+        if not isinstance(value, ast.Attribute):
+            return ()
+        return tuple(
+            cls
+            for owner in self.types(function, value.value)
+            for one in self.lineage(owner)
+            for method, assigned in one.attributes.get(value.attr, [])
+            if isinstance(assigned, ast.Name)
+            for cls in self.annotated(method, assigned)
+        )
+
+    def _named_in(self, function: Function, annotation: ast.expr) -> Iterator[Class]:
+        """Also in `Task | None`, `Optional[Task]` and text; a `list[Task]` is none."""
+        if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
+            with contextlib.suppress(SyntaxError):
+                yield from self._named_in(function, ast.parse(annotation.value, mode="eval").body)
+        elif isinstance(annotation, ast.BinOp):
+            yield from self._named_in(function, annotation.left)
+            yield from self._named_in(function, annotation.right)
+        elif isinstance(annotation, ast.Subscript):
+            if dotted(annotation.value).rpartition(".")[2] in _ANY_OF:
+                inner = annotation.slice
+                for one in inner.elts if isinstance(inner, ast.Tuple) else [inner]:
+                    yield from self._named_in(function, one)
+        elif isinstance(annotation, ast.Name | ast.Attribute):
+            found = (
+                self.lookup(function, annotation.id)
+                if isinstance(annotation, ast.Name)
+                else self.imported(function.module, self.full_name(function, annotation))
+            )
+            if isinstance(found, Class):
+                yield found
 
     @cached_property
     def sites_by_name(self) -> dict[str, list[tuple[Function, ast.Call]]]:

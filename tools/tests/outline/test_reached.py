@@ -548,3 +548,54 @@ def test_a_loop_that_takes_no_gradients_is_no_training(
     source = SHARED.format(decorator=decorator, around=around, inside=inside)
     found = convert_project(project({"train.py": source})).findings
     assert [one.line for one in found if one.code == "LM201"] == ([18, 25] if trains else [18])
+
+
+ANNOTATED = """import tasks
+from tasks import Task
+
+
+class Trainer:
+    def __init__(self, task: "Task | None" = None):
+        self.task = task
+
+    def train(self, task: {annotation}):
+        while not task.done():
+            {stepping}
+"""
+TASKS = """class Task:
+    def step(self):
+        self.train_step()
+
+    def done(self):
+        return self.steps > 3
+
+
+class Classification(Task):
+    def train_step(self):
+        self.loss().backward()
+        self.optimizer.step()
+
+
+def build(config):
+    return REGISTRY[config["name"]](config)
+"""
+
+
+@pytest.mark.parametrize(
+    ("annotation", "stepping", "trains"),
+    [
+        ("Task", "task.step()", True),
+        ("tasks.Task", "task.step()", True),
+        ("'Optional[Task]'", "task.step()", True),
+        ("object", "self.task.step()", True),
+        ("object", "task.step()", False),
+        ("list[Task]", "task.step()", False),
+    ],
+)
+def test_a_method_of_an_annotated_class_is_followed(
+    project: Make, annotation: str, stepping: str, trains: bool
+) -> None:
+    """Though its name says nothing, and what makes the object is chosen at run time."""
+    source = ANNOTATED.format(annotation=annotation, stepping=stepping)
+    found = convert_project(project({"train.py": source, "tasks.py": TASKS}), entry="train.py").findings
+    assert [one.line for one in found if one.code == "LM201"] == ([10] if trains else [])
