@@ -21,7 +21,7 @@ _KINDS = ("_parameters", "_buffers", "_modules")
 
 def structure_of(part: Module, path_of: Callable[[Any], str | None]) -> tuple[Any, ...]:
     """What tells whether a module's own tensors and children are those that it had, whatever their numbers."""
-    tensors = tuple((name, _shape(tensor)) for kind in _KINDS[:2] for name, tensor in vars(part)[kind].items())
+    tensors = tuple((name, _shape(tensor)) for kind in _KINDS[:2] for name, tensor in getattr(part, kind).items())
     children = tuple((name, path_of(child)) for name, child in part._modules.items())
     return tensors, frozenset(part._non_persistent_buffers_set), children
 
@@ -33,7 +33,7 @@ def homes_of(parts: Mapping[str, Any]) -> dict[str, Tensor]:
         for path, part in parts.items()
         if isinstance(part, Module)
         for kind in _KINDS[:2]
-        for name, tensor in vars(part)[kind].items()
+        for name, tensor in getattr(part, kind).items()
         if tensor is not None
     }
 
@@ -43,7 +43,7 @@ def packed_structure(part: Module, packing: Packing) -> dict[str, Any] | None:
     made: dict[str, Any] = {"not persistent": sorted(part._non_persistent_buffers_set)}
     for kind in _KINDS:
         made[kind] = []
-        for name, one in vars(part)[kind].items():
+        for name, one in getattr(part, kind).items():
             made[kind].append([name, packing.pack(one)])
             if packing.left:
                 packing.forget()
@@ -53,11 +53,11 @@ def packed_structure(part: Module, packing: Packing) -> dict[str, Any] | None:
 
 def put_structure(part: Module, packed: Mapping[str, Any], unpack: Callable[[Any, Any], Any]) -> None:
     """Give it to the module; `unpack` makes a tensor or a child of its plain form and of what stands there now."""
-    made = {kind: {name: unpack(one, vars(part)[kind].get(name)) for name, one in packed[kind]} for kind in _KINDS}
+    made = {kind: {name: unpack(one, getattr(part, kind).get(name)) for name, one in packed[kind]} for kind in _KINDS}
     if any(one is MISSING for entries in made.values() for one in entries.values()):
         return  # loading the model says which layers it lacks
     for kind, entries in made.items():
-        own = vars(part)[kind]
+        own = getattr(part, kind)
         own.clear()
         own.update(entries)
     part._non_persistent_buffers_set.clear()

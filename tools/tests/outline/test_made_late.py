@@ -66,6 +66,32 @@ PROGRAMS = {
                 sched.step()
             print(epoch, loss.item(), opt.param_groups[0]["lr"])
     """,
+    "a model behind a proxy that gives itself out as one": """
+        import torch
+        from torch import nn
+        torch.manual_seed(0)
+        class Wrapper:
+            def __init__(self, model):
+                self.model = model
+            @property
+            def __class__(self):
+                return self.model.__class__
+            def __getattr__(self, name):
+                return getattr(self.__dict__["model"], name)
+            def __call__(self, x):
+                return self.model(x) * 2
+        model = Wrapper(nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.25), nn.Linear(8, 2)))
+        opt = torch.optim.Adam(model.parameters(), lr=0.1)
+        data = torch.utils.data.TensorDataset(torch.randn(12, 4), torch.randint(0, 2, (12,)))
+        loader = torch.utils.data.DataLoader(data, batch_size=4, shuffle=True)
+        for epoch in range(3):
+            for x, y in loader:
+                opt.zero_grad()
+                loss = nn.functional.cross_entropy(model(x), y)
+                loss.backward()
+                opt.step()
+            print(epoch, loss.item())
+    """,
     "meters that save themselves, each made when its first value comes": """
         import torch
         from torch import nn
