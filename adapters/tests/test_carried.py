@@ -284,14 +284,14 @@ def test_an_object_that_the_loop_makes_when_it_first_needs_it_is_carried(checkpo
 
 
 def test_a_value_that_has_no_place_where_the_run_goes_on_is_said(checkpoint: Any) -> None:
-    """A layer of a class that torch makes on the way has no name: the resumed run makes a new one."""
+    """A layer of a class that is made on the way and has no name: the resumed run makes a new one."""
 
     def run() -> None:
         layer: torch.nn.Module | None = None
 
         def training_step(index: int) -> None:
             nonlocal layer
-            layer = layer or torch.nn.utils.parametrizations.weight_norm(torch.nn.Linear(2, 2))
+            layer = layer or type("Made", (torch.nn.Linear,), {})(2, 2)
             layer.scale = index / 10  # type: ignore[assignment]
 
         outlined.fit(training_step, range(5))

@@ -27,7 +27,7 @@ from lab_adapters.outlined.iterators import Replayed, is_raw
 from lab_adapters.outlined.kinds import FED, LARGE, container_kind, entries_of, is_builtin, leaves_of, name_of
 from lab_adapters.outlined.marks import TensorMark
 from lab_adapters.outlined.own_generators import GENERATORS, generator_state
-from lab_adapters.outlined.parts import described, parts_of
+from lab_adapters.outlined.parts import class_of, described, parts_of
 
 __all__ = ["MISSING", "Packing", "every"]
 
@@ -200,7 +200,7 @@ class Packing:
         ]
         self._within -= parts is not None
         self._depth -= 1
-        return made if parts is None else {**made, "parts": True}
+        return made if parts is None else {**made, "parts": name_of(class_of(value))}
 
     def _iterator(self, value: Replayed) -> Any:
         loader = self.loaders.get(id(value.loader)) if value.loader is not None else None

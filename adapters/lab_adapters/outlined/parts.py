@@ -15,15 +15,17 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn.parameter import is_lazy
+from torch.nn.utils import parametrize
 
 from lab_adapters.outlined.instances import attributes_of, put_attributes, simply_made
 from lab_adapters.outlined.state_dicts import at_home
 
-__all__ = ["blank_of", "described", "is_as_told", "is_of_parts", "made_of", "parts_of"]
+__all__ = ["blank_of", "class_of", "described", "is_as_told", "is_of_parts", "made_of", "parts_of"]
 
 _KINDS = (torch.nn.Module, torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler, torch.amp.GradScaler)
 #: Of an optimizer its `state_dict` has the state, and a schedule has set the method.
 _LEFT_OUT = {torch.optim.Optimizer: ("state", "step"), torch.nn.RNNBase: ("_flat_weight_refs",)}
+_OF_LOADING = "_load_state_dict_pre_hooks"
 _OWN_WAY = ("__getstate__", "__setstate__")
 
 
@@ -34,13 +36,26 @@ def is_of_parts(value: Any) -> bool:
 
 def parts_of(value: Any) -> dict[str, Any] | None:
     """Its attributes; None of what is no model, optimizer or schedule, or has an own way to be copied."""
-    if not is_of_parts(value) or not simply_made(type(value)):
+    cls = class_of(value)
+    if not is_of_parts(value) or not simply_made(cls):
         return None
-    ways = [way for way in (getattr(type(value), name, None) for name in _OWN_WAY) if way is not None]
+    ways = [way for way in (getattr(cls, name, None) for name in _OWN_WAY) if way is not None]
     if not all(str(getattr(way, "__module__", None) or "torch").startswith("torch") for way in ways):
         return None
     left_out = [name for kind, names in _LEFT_OUT.items() if isinstance(value, kind) for name in names]
+    if all(_is_torchs(hook) for hook in getattr(value, _OF_LOADING, {}).values()):
+        left_out.append(_OF_LOADING)
     return {name: part for name, part in attributes_of(value).items() if name not in left_out}
+
+
+def _is_torchs(hook: Any) -> bool:
+    """What torch has put on for files of its earlier versions."""
+    return str(getattr(getattr(hook, "hook", hook), "__module__", "")).startswith("torch.")
+
+
+def class_of(value: Any) -> type:
+    """What its class is made of, where torch has made the class on the spot (`torch.nn.utils.parametrizations`)."""
+    return type(value).__mro__[1] if parametrize.is_parametrized(value) else type(value)
 
 
 def made_of(made: Any, parts: Mapping[str, Any]) -> None:
@@ -51,6 +66,10 @@ def made_of(made: Any, parts: Mapping[str, Any]) -> None:
         made.__setstate__(dict(parts))
     else:
         put_attributes(made, parts)
+    if isinstance(made, torch.nn.Module) and parametrize.is_parametrized(made):
+        parametrize._inject_new_class(made)
+        for name in made.parametrizations:  # type: ignore[union-attr]
+            parametrize._inject_property(made, name)
 
 
 def described(tensor: Tensor) -> dict[str, Any] | None:

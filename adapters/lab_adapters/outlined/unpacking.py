@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import enum
 import functools
 import io
 import warnings
@@ -163,8 +164,11 @@ class Unpacking:
 
     def _form(self, packed: dict[str, Any], target: Any) -> Any:
         if packed["kind"] == "enum" and name_of(type(target)) != packed["class"]:
-            self._left.append(packed["class"])
-            return target
+            cls = named(packed["class"], self.objects.values(), libraries=True)
+            member = next(iter(cls), None) if isinstance(cls, enum.EnumMeta) else None
+            if member is None:
+                return self._missed(packed["class"], target)
+            return FORMS["enum"].read(packed["value"], member)
         return in_place(FORMS[packed["kind"]].read(packed["value"], target), target)
 
     def _object(self, packed: dict[str, Any], target: Any) -> Any:
@@ -184,7 +188,8 @@ class Unpacking:
         known = packed["value"] in self.objects
         if same and (known or "attributes" not in packed):
             return self._with_attributes(same[0], packed)
-        cls = named(packed["class"], self.objects.values(), libraries=bool(packed.keys() & {"parts", "itself"}))
+        name = packed.get("parts", packed["class"])
+        cls = named(name, self.objects.values(), libraries=bool(packed.keys() & {"parts", "itself"}))
         if cls is not None and packed.get("itself"):
             return cls
         if cls is None or "attributes" not in packed:
@@ -200,7 +205,8 @@ class Unpacking:
             there = attributes_of(made)
             kept = {name: self._unpack(inner, there.get(name), "") for name, inner in packed["attributes"]}
             if packed.get("parts") and not there:
-                made_of(made, kept)
+                if not self._left:
+                    made_of(made, kept)
             else:
                 new = {name: value for name, value in kept.items() if value is not there.get(name, packed)}
                 put_attributes(made, new)

@@ -320,6 +320,36 @@ PROGRAMS = {
             print(epoch, loss.item())
         print(sum(p.sum().item() for l, n, o in best.values() for p in n.parameters()))
     """,
+    "copies, and a layer in place of another, of classes that torch makes on the spot": """
+        import torch, copy
+        from torch import nn
+        from torch.nn.utils import parametrizations as new
+        torch.manual_seed(0)
+        first, second = new.spectral_norm(nn.Linear(4, 8)), new.weight_norm(nn.Linear(8, 8))
+        net = nn.Sequential(first, nn.ReLU(), second, nn.ReLU(), nn.Linear(8, 2))
+        opt = torch.optim.Adam(net.parameters(), 1e-2)
+        data = torch.utils.data.TensorDataset(torch.randn(12, 4), torch.randint(0, 2, (12,)))
+        loader = torch.utils.data.DataLoader(data, batch_size=4, shuffle=True)
+        teacher, lowest, best = None, 1e9, None
+        for epoch in range(4):
+            total = 0.0
+            for x, y in loader:
+                opt.zero_grad()
+                loss = nn.functional.cross_entropy(net(x), y)
+                if teacher is not None:
+                    loss = loss + (teacher(x).detach() - net(x)).pow(2).mean()
+                loss.backward()
+                opt.step()
+                total += loss.item()
+            if total < lowest:
+                lowest, best = total, copy.deepcopy(net)
+            if epoch == 0:
+                teacher = copy.deepcopy(net)
+                net[3] = nn.Sequential(nn.ReLU(), new.orthogonal(nn.Linear(8, 8)))
+                opt = torch.optim.Adam(net.parameters(), 1e-2)
+            print(epoch, total)
+        print(best(torch.ones(1, 4)), teacher(torch.ones(1, 4)))
+    """,
 }
 
 
