@@ -291,7 +291,7 @@ def test_a_value_that_has_no_place_where_the_run_goes_on_is_said(checkpoint: Any
 
         def training_step(index: int) -> None:
             nonlocal layer
-            layer = layer or type("Made", (torch.nn.Linear,), {})(2, 2)
+            layer = layer or type("Made", (torch.nn.Linear,), {"__module__": "torch.nn"})(2, 2)
             layer.scale = index / 10  # type: ignore[assignment]
 
         outlined.fit(training_step, range(5))

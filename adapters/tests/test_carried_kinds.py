@@ -248,7 +248,7 @@ def test_what_a_functions_own_name_has_got_from_the_training_is_said(checkpoint:
     """A layer of a class without a name, which a closure makes when it is first asked for."""
 
     def normed() -> torch.nn.Module:
-        made: torch.nn.Module = type("Made", (torch.nn.Linear,), {})(2, 2)
+        made: torch.nn.Module = type("Made", (torch.nn.Linear,), {"__module__": "torch.nn"})(2, 2)
         return made
 
     def asked(layer: torch.nn.Module) -> float:

@@ -117,7 +117,7 @@ def test_a_model_that_grew_by_a_class_without_a_name_is_refused(checkpoint: Any)
 
         def training_step(number: int) -> None:
             if number == 1:
-                model.append(type("Made", (torch.nn.Linear,), {})(2, 2))
+                model.append(type("Made", (torch.nn.Linear,), {"__module__": "torch.nn"})(2, 2))
                 optimizer.add_param_group({"params": list(model[1].parameters())})
             model(torch.ones(1, 2)).sum().backward()
             optimizer.step()
