@@ -21,6 +21,7 @@ import functools
 import importlib
 import os
 import pkgutil
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import ModuleType
@@ -94,7 +95,8 @@ class _Planted:
         self._depth = 0
         self._outermost: nn.Module | None = None
         self._modes: dict[nn.Module, bool] = {}
-        self._previous: tuple[Any, ...] | None = None
+        #: Of each model: a critic's batch is none that its generator could be called with.
+        self._previous: weakref.WeakKeyDictionary[nn.Module, tuple[Any, ...]] = weakref.WeakKeyDictionary()
         handles = [
             torch_optimizer.register_optimizer_step_pre_hook(self._before_step),
             torch_optimizer.register_optimizer_step_post_hook(self._after_step),
@@ -180,7 +182,9 @@ class _Planted:
         if torch.compiler.is_compiling() or self._outermost is not None or not module.training:
             return None
         self._outermost = module
-        previous, self._previous = self._previous, args
+        previous = self._previous.get(module)
+        if not any(isinstance(arg, torch.Tensor) and arg.grad_fn is not None for arg in args):  # its graph is used up
+            self._previous[module] = args
         if hasattr(self._fault, "change_module"):
             if self._step >= self._at:
                 self._modes = {part: part.training for part in module.modules()}
