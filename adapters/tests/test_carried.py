@@ -284,22 +284,21 @@ def test_an_object_that_the_loop_makes_when_it_first_needs_it_is_carried(checkpo
 
 
 def test_a_value_that_has_no_place_where_the_run_goes_on_is_said(checkpoint: Any) -> None:
-    """A layer of a class that is made on the way and has no name: the resumed run makes a new one."""
+    """A layer that holds a function without a name: the resumed run makes a new one."""
 
     def run() -> None:
         layer: torch.nn.Module | None = None
 
         def training_step(index: int) -> None:
             nonlocal layer
-            layer = layer or type("Made", (torch.nn.Linear,), {"__module__": "torch.nn"})(2, 2)
-            layer.scale = index / 10  # type: ignore[assignment]
+            layer = layer or torch.nn.Dropout(0.1)
+            layer.p = index / 10  # type: ignore[assignment]
+            layer.asked = lambda: index  # type: ignore[assignment]
 
         outlined.fit(training_step, range(5))
 
     checkpoint.written_at(3, run)
-    with pytest.warns(
-        UserWarning, match=r"resume: .*layer\.scale.*: the checkpoint has a value, and the program no such"
-    ):
+    with pytest.warns(UserWarning, match=r"resume: .*layer\.p.*: the checkpoint has a value, and the program no such"):
         checkpoint.resumed(run)
 
 
