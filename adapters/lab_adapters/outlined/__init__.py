@@ -15,9 +15,9 @@ legacy iterator when Lightning asks for it, and the code between two steps runs 
 """
 
 from lab_adapters.outlined.copies import use_copies
+from lab_adapters.outlined.epoch_beginnings import reads_models
 from lab_adapters.outlined.fits import fit, loop, plain, trainer_settings
 from lab_adapters.outlined.flow import BREAK, Return, call, endless, result, steps, while_
-from lab_adapters.outlined.state import reads_models
 
 __all__ = [
     "BREAK",

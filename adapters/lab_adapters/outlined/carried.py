@@ -25,13 +25,13 @@ from lab_adapters.outlined.known import Known
 from lab_adapters.outlined.marks import TensorMark, mark, of_container, of_object
 from lab_adapters.outlined.names import names_of
 from lab_adapters.outlined.packing import MISSING, Packing, where
-from lab_adapters.outlined.slot import Slot
+from lab_adapters.outlined.slot import Slot, put
 from lab_adapters.outlined.slots import Walk, slots
 from lab_adapters.outlined.stale import tensors_in
 from lab_adapters.outlined.structures import homes_of, packed_structure, structure_of
 from lab_adapters.outlined.unpacking import Unpacking
 
-__all__ = ["Carried", "put", "unbound"]
+__all__ = ["Carried", "unbound"]
 
 #: Of a place that several tensors share, at most so many times their own bytes are kept.
 _SHARED = 4
@@ -231,18 +231,6 @@ def _told(
         if isinstance(then, TensorMark) and then.ref() is value:
             told[id(value)] = {"slot": slot.path}
     return told
-
-
-def put(slot: Slot | None, value: Any) -> bool:
-    """Whether there is a place: what cannot be assigned has none, like what has no name."""
-    try:
-        if slot is not None and value is MISSING:
-            slot.delete()
-        elif slot is not None and value is not slot.get():
-            slot.put(value)
-    except (AttributeError, TypeError):
-        return False
-    return slot is not None
 
 
 def _places_of(bodies: list[Any], state: Mapping[str, Any], known: Known) -> tuple[dict[str, Slot], Walk]:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from lab_adapters.outlined.carried import Carried
+from lab_adapters.outlined.epoch_beginnings import kept_of, put_kept, put_rates, rates_of
 from lab_adapters.outlined.flow import Raised, Step, Steps, answer_state
 from lab_adapters.outlined.found import Found, find, scope_of
 from lab_adapters.outlined.held import held_by, put_held
@@ -17,7 +18,7 @@ from lab_adapters.outlined.made_late import make_late
 from lab_adapters.outlined.places import Places
 from lab_adapters.outlined.signals import Signals
 from lab_adapters.outlined.stale import Watched, tensors_in
-from lab_adapters.outlined.state import kept_of, put_kept, put_rates, rates_of, state_of, tensors_of
+from lab_adapters.outlined.state import state_of, tensors_of
 
 #: More iterations than any training has; an outlined loop ends by itself.
 ENDLESS = 2**53

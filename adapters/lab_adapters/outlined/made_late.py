@@ -8,11 +8,12 @@ from typing import Any
 from torch import Tensor
 from torch.nn import Module
 
-from lab_adapters.outlined.carried import Carried, put, unbound
+from lab_adapters.outlined.carried import Carried, unbound
 from lab_adapters.outlined.instances import attributes_of
 from lab_adapters.outlined.kinds import container_kind, entries_of, name_of
 from lab_adapters.outlined.packing import MISSING, every
 from lab_adapters.outlined.parts import is_of_parts
+from lab_adapters.outlined.slot import put
 from lab_adapters.outlined.structures import homes_of, put_structure
 from lab_adapters.outlined.unpacking import Unpacking
 

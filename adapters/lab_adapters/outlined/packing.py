@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lab_adapters.outlined.arrays import bytes_of
 from lab_adapters.outlined.files import LOST, place_in
 from lab_adapters.outlined.forms import PLAIN, form_of
 from lab_adapters.outlined.instances import attributes_of, is_plain, named
@@ -113,9 +114,9 @@ class Packing:
         if isinstance(value, Tensor):
             return self._tensor(value, before)
         if isinstance(value, np.generic) and not value.dtype.hasobject and not isinstance(value, str | bytes):
-            return {"kind": "array scalar", **_bytes_of(np.asarray(value))}
+            return {"kind": "array scalar", **bytes_of(np.asarray(value))}
         if type(value) is np.ndarray and not value.dtype.hasobject:
-            return {"kind": "array", **_bytes_of(value)}
+            return {"kind": "array", **bytes_of(value)}
         if type(value) is np.ndarray and value.dtype.kind == "O":
             entries = [self._pack(one, None) for one in value.flat]
             return {"kind": "objects", "value": entries, "shape": list(value.shape)}
@@ -267,15 +268,6 @@ def where(value: Tensor) -> int | None:
     if value.requires_grad or value.layout != torch.strided or value.is_meta or type(value) is not Tensor:
         return None
     return value.untyped_storage().data_ptr() or None
-
-
-def _bytes_of(value: np.ndarray[Any, Any]) -> dict[str, Any]:
-    """Any dtype, in any byte order, as plain values."""
-    made = np.array(value, order="C")
-    dtype = np.lib.format.dtype_to_descr(made.dtype)
-    if made.dtype.isnative and made.dtype.kind in "biuf" and made.dtype.itemsize <= 8 and made.dtype.str[1:] != "u8":
-        return {"value": torch.from_numpy(made), "dtype": dtype}
-    return {"value": made.tobytes(), "dtype": repr(dtype), "shape": list(made.shape)}
 
 
 def _marks_of(before: Any, size: int) -> tuple[Any, ...]:

@@ -9,7 +9,7 @@ import attrs
 
 from lab_adapters.outlined.packing import MISSING
 
-__all__ = ["Slot"]
+__all__ = ["Slot", "put"]
 
 
 @attrs.frozen(eq=False)
@@ -56,3 +56,15 @@ class Slot:
             type.__setattr__(self.holder, str(self.name), value)
         else:
             object.__setattr__(self.holder, str(self.name), value)
+
+
+def put(slot: Slot | None, value: Any) -> bool:
+    """Whether there is a place: what cannot be assigned has none, like what has no name."""
+    try:
+        if slot is not None and value is MISSING:
+            slot.delete()
+        elif slot is not None and value is not slot.get():
+            slot.put(value)
+    except (AttributeError, TypeError):
+        return False
+    return slot is not None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import enum
 import functools
 import io
@@ -16,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lab_adapters.outlined.arrays import array_of, filled_array, objects_of
 from lab_adapters.outlined.files import put_place
 from lab_adapters.outlined.forms import FORMS, in_place
 from lab_adapters.outlined.instances import attributes_of, named, put_attributes
@@ -133,9 +133,9 @@ class Unpacking:
         if kind == "numpy scalar":
             return np.dtype(packed["dtype"]).type(value)
         if kind == "array scalar":
-            return _array(packed)[()]
+            return array_of(packed)[()]
         if kind == "array":
-            return _filled_array(_array(packed), target)
+            return filled_array(array_of(packed), target)
         if kind == "of a class":
             cls = self._class(packed, target)
             return target if cls is None else cls.__new__(cls, value)
@@ -255,7 +255,7 @@ class Unpacking:
                 self._made[number] = there_now
             return there_now
         if kind == "objects":
-            return _objects(entries, packed["shape"], target)
+            return objects_of(entries, packed["shape"], target)
         made = filled(kind, entries, target, cls, packed.get("maxlen"))
         if type(made) is defaultdict and made is not target:
             made.default_factory = FACTORIES.get(packed.get("factory", ""))
@@ -293,31 +293,3 @@ class Unpacking:
         made.set_(base.untyped_storage(), packed["offset"], packed["size"], packed["stride"])
         self._made[packed["number"]] = made
         return made
-
-
-def _filled_array(made: np.ndarray[Any, Any], target: Any) -> Any:
-    """The target where it has the shape and dtype: it may lie where a tensor lies."""
-    fits = type(target) is np.ndarray and target.dtype == made.dtype and target.shape == made.shape
-    if not fits or not target.flags.writeable:
-        return made
-    target[...] = made
-    return target
-
-
-def _array(packed: dict[str, Any]) -> Any:
-    value = packed["value"]
-    if isinstance(value, Tensor):
-        made = value.numpy()
-    else:
-        dtype = np.lib.format.descr_to_dtype(ast.literal_eval(packed["dtype"]))
-        made = np.frombuffer(value, dtype=dtype).reshape(packed["shape"]).copy()
-    return made
-
-
-def _objects(entries: list[Any], shape: list[int], target: Any) -> Any:
-    """An array of objects, the target where it has the shape."""
-    if not isinstance(target, np.ndarray) or list(target.shape) != shape:
-        target = np.empty(shape, dtype=object)
-    for at, entry in zip(np.ndindex(*shape), entries, strict=True):
-        target[at] = entry
-    return target
