@@ -117,7 +117,7 @@ def test_what_an_optimizer_keeps_to_itself_is_read(tmp_path: Path) -> None:
     """On the first step nothing is old, and the second shows it in the parameters."""
     net = lambda: nn.Linear(3, 4)  # noqa: E731
     found = cause(tmp_path, (net, Lion), (net, lambda params: Lion(params, beta1=0.5)))
-    assert (found.name, found.setting, found.size) == ("setting", "beta1", 0.5)
+    assert (found.name, found.setting, found.size) == ("betas", "beta1", 0.5)
 
 
 def test_a_fit_goes_before_what_is_held(tmp_path: Path) -> None:
@@ -131,3 +131,21 @@ def test_what_is_held_makes_no_difference_by_itself(tmp_path: Path) -> None:
     """Verdicts rest on tensors and on what parameter groups tell."""
     a, b = train(tmp_path / "a", Sharpened), train(tmp_path / "b", lambda: Sharpened(log_every=1))
     assert lab_parity.compare(a, b).rung == "identical"
+
+
+def test_a_number_of_an_optimizers_own_name_is_a_setting(tmp_path: Path) -> None:
+    """What no other cause is called by."""
+    net = lambda: nn.Linear(3, 4)  # noqa: E731
+
+    class Named(Lion):
+        def __init__(self, params: Any, sharpness: float = 0.9) -> None:
+            super().__init__(params, beta1=0.9)
+            self.sharpness = sharpness
+
+        @torch.no_grad()
+        def step(self, closure: Any = None) -> None:  # type: ignore[override]
+            for p in self.param_groups[0]["params"]:
+                p.add_(p.grad.sign() * p.grad.abs() ** self.sharpness, alpha=-0.01)
+
+    found = cause(tmp_path, (net, Named), (net, lambda params: Named(params, sharpness=0.5)))
+    assert (found.name, found.setting, found.size) == ("setting", "sharpness", 0.5)

@@ -22,6 +22,14 @@ _OF_THE_UPDATE = {
     "alpha",
 }
 """They say what the update does with its gradients; other causes know them."""
+_CALLED = {
+    **dict.fromkeys(("lr", "learning_rate", "step_size"), "lr"),
+    **dict.fromkeys(("betas", "beta1", "beta2", "beta_1", "beta_2", "b1", "b2"), "betas"),
+    **dict.fromkeys(("weight_decay", "wd", "decay"), "decay"),
+    **dict.fromkeys(("eps", "epsilon"), "epsilon"),
+    "momentum": "momentum",
+}
+"""Causes of the same name as what an optimizer of one's own keeps in an attribute."""
 
 
 def find(scene: Scene) -> Iterator[Cause]:
@@ -56,8 +64,10 @@ def _held(scene: Scene) -> Iterator[Cause]:
     if not apart:
         return
     said = "; ".join(one.sentence() for one in apart[:3]) + "; …" * (len(apart) > 3)
+    # Of several, any may be the one.
+    known = _CALLED.get(apart[0].name.lower().lstrip("_"), "setting") if len(apart) == 1 else "setting"
     yield Cause(
-        "setting",
+        known,
         f"The optimizer ({scene.legacy.now.kind.rpartition('.')[2]}) holds other numbers: {said}.",
         ", ".join(one.name for one in apart[:3]),
         size=float(apart[0].b) if isinstance(apart[0].b, (int, float)) else None,
