@@ -24,6 +24,7 @@ from lab_adapters.outlined.found import scope_of
 from lab_adapters.outlined.iterators import loaders_iterated
 from lab_adapters.outlined.module import OUTLINED_KEY, OutlinedModule
 from lab_adapters.outlined.scalars import scalars_to_loggers
+from lab_adapters.outlined.settings import require_possible
 from lab_adapters.outlined.tracebacks import hide_ours
 
 __all__ = ["drive", "fit", "loop", "plain", "trainer_settings"]
@@ -37,7 +38,7 @@ def fit(body: Body, items: Iterable[Any], *, trains: Any = True, **trainer: Any)
     `body` is a function of one item, or a generator function that hands over the loops inside it (see `steps`).
     `trainer` are further arguments of `lightning.Trainer` (callbacks, logger, max_steps …), and `ckpt_path` of its
     `fit`. Inside another `fit`, in the same thread, the loop simply runs: Lightning's loop is around it already. So it
-    does where it does not train (`trains`), but evaluates.
+    does where it does not train (`trains`), but evaluates. Raises `ValueError` for devices that are not the program's.
     """
     legacy = steps(body, items)
     # An error would keep them alive, and a generator of the program's own is closed as its loop is left.
@@ -153,6 +154,7 @@ class _Interruption(pl.Callback):
 
 def _lightning(driver: Driver, settings: dict[str, Any]) -> None:
     device = driver.found.device
+    require_possible(settings, device)
     interruption = _Interruption()
     ckpt_path = settings.pop("ckpt_path", None)
     given = settings.pop("callbacks", None) or []

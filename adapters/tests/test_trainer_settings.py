@@ -1,0 +1,57 @@
+"""What a Trainer is told of devices is the program's, or an error: never passed over in silence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from lab_adapters import outlined
+
+
+def run() -> float:
+    """Three steps."""
+    model = torch.nn.Linear(2, 1)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+
+    def training_step(number: int) -> None:
+        optimizer.zero_grad()
+        model(torch.ones(4, 2)).sum().backward()
+        optimizer.step()
+
+    outlined.fit(training_step, range(3))
+    return float(model.weight.detach().sum())
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"accelerator": "auto"},
+        {"accelerator": "cpu", "devices": 1},
+        {"devices": "auto", "num_nodes": 1},
+        {"strategy": "auto"},
+    ],
+)
+def test_the_programs_own_device_may_be_told(settings: dict[str, Any]) -> None:
+    """The same numbers as without."""
+    torch.manual_seed(0)
+    plain = run()
+    torch.manual_seed(0)
+    with outlined.trainer_settings(**settings):
+        assert run() == plain
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"devices": 2}, r"devices=2 \(expected 'auto', 1, '1', \[0\]\)"),
+        ({"accelerator": "gpu"}, r"accelerator='gpu' \(expected 'auto', 'cpu'\)"),
+        ({"num_nodes": 2, "sync_batchnorm": True}, r"num_nodes=2 .*; sync_batchnorm=True"),
+    ],
+)
+def test_devices_that_are_not_the_programs_are_an_error(settings: dict[str, Any], said: str) -> None:
+    """Lightning would take two devices, and train on one."""
+    with outlined.trainer_settings(**settings), pytest.raises(ValueError, match=said) as raised:
+        run()
+    assert "--tier idiomatic" in str(raised.value)
