@@ -295,8 +295,8 @@ def test_an_error_shows_the_programs_frames_and_none_of_lightnings() -> None:
     assert modules.count("lightning") == 0
     assert modules[-1] == __name__.partition(".")[0]
     assert isinstance(caught.value.__cause__, KeyError)
-    with pytest.raises(ValueError, match="accelerator") as theirs:
-        outlined.fit(training_step, [1], accelerator="abacus")
+    with pytest.raises(ValueError, match="strategy") as theirs:
+        outlined.fit(training_step, [1], strategy="abacus")
     assert "lightning" in [frame.frame.f_globals["__name__"].partition(".")[0] for frame in theirs.traceback]
 
 
