@@ -75,7 +75,7 @@ def test_a_method_and_a_script_with_global_names(same: Same) -> None:
 
 
 def test_a_global_name_stays_the_files_own(same: Same) -> None:
-    """Declared in the function that trains, or in one that it calls: every hook that assigns it declares it, too."""
+    """Declared in the function that trains, or in one that it calls: each hook that assigns or loads it declares it."""
     after = same("""
         best, steps = 0, 0
 
@@ -103,8 +103,10 @@ def test_a_global_name_stays_the_files_own(same: Same) -> None:
         print(best, steps)
     """)
     assert "def on_train_batch_end(self, outputs, x, batch_idx):\n" not in after
-    assert after.count("        global best\n") == 1
-    assert after.count("        global steps\n") == 1
+    loads = after[after.index("def on_load_checkpoint") :]
+    for name in ("best", "steps"):
+        assert after.count(f"        global {name}\n") == 2
+        assert loads.count(f"        global {name}\n") == 1
 
 
 def test_names_that_lightnings_hooks_have_for_themselves(same: Same) -> None:
