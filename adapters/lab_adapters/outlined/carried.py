@@ -16,6 +16,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+import attrs
 from torch import Tensor
 from torch.nn import Module
 
@@ -31,10 +32,24 @@ from lab_adapters.outlined.stale import tensors_in
 from lab_adapters.outlined.structures import homes_of, packed_structure, structure_of
 from lab_adapters.outlined.unpacking import Unpacking
 
-__all__ = ["Carried", "unbound"]
+__all__ = ["Carried", "Taken", "unbound"]
 
 #: Of a place that several tensors share, at most so many times their own bytes are kept.
 _SHARED = 4
+
+
+@attrs.frozen(eq=False)
+class Taken:
+    """What `Carried.state` has taken: path -> value.
+
+    `structures` are the models' parts that have other tensors or children by then, `told` tells tensors, by identity,
+    to a run that goes on; `walk` is what was met on the way.
+    """
+
+    values: dict[str, Any]
+    structures: dict[str, Any]
+    told: dict[int, dict[str, Any]]
+    walk: Walk
 
 
 class Carried:
@@ -51,11 +66,6 @@ class Carried:
         self._known = Known()
         #: Which tensors and children the models' parts had when the training began, by the parts' paths.
         self._structures: dict[str, Any] = {}
-        #: How `state` found what it found, and what tells the tensors among it.
-        self.walk = Walk()
-        self.told: dict[int, dict[str, Any]] = {}
-        #: The models' parts that have others by then.
-        self.structures: dict[str, Any] = {}
 
     def remember(self, bodies: list[Any], depth: int = 0, trained: bool = False) -> None:
         """Take what names that are new hold now as what they held before.
@@ -91,15 +101,15 @@ class Carried:
         tensors: Mapping[str, Tensor] | None = None,
         loaders: Mapping[str, Any] | None = None,
         also: Collection[str] = (),
-    ) -> dict[str, Any]:
-        """Path -> value of all that has changed and can be saved without pickling code.
+    ) -> Taken:
+        """All that has changed and can be saved without pickling code.
 
         `tensors` are the models', by name: in the program's own containers they stay the models'. `loaders` are its
         DataLoaders, of which a loop may have made an iterator. `also` are paths that are kept though they are again as
         they were, since something else was put there on the way.
         """
-        self.walk = Walk(self._known)
-        found = [(slot, slot.get()) for slot in slots(bodies, self.walk)]
+        walk = Walk(self._known)
+        found = [(slot, slot.get()) for slot in slots(bodies, walk)]
         changed = [
             (slot.path, value, before)
             for slot, value in found
@@ -109,13 +119,13 @@ class Carried:
         packing = Packing(
             {id(tensor): name for name, tensor in models.items()},
             {id(loader): path for path, loader in (loaders or {}).items()},
-            {id(owner): path for path, owner in reversed(self.walk.owners.items())},
+            {id(owner): path for path, owner in reversed(walk.owners.items())},
             {lies: name for name, tensor in models.items() if (lies := where(tensor.detach()))},
             _shared(tensors_in([value for _, value, _ in changed])),
             self.was_there,
-            functools.partial(self.walk.containers.path_of, has_changed={path for path, _, _ in changed}.__contains__),
+            functools.partial(walk.containers.path_of, has_changed={path for path, _, _ in changed}.__contains__),
             by_parts=True,
-            homes={id(tensor): home for home, tensor in homes_of(self._parts_of(self.walk)).items()},
+            homes={id(tensor): home for home, tensor in homes_of(self._parts_of(walk)).items()},
         )
         state: dict[str, Any] = {}
         # What an object holds comes before the containers that hold the object: it has a place of its own.
@@ -137,20 +147,19 @@ class Carried:
         for path, before in self._before.items():
             # What the training has deleted of an object that is there.
             above = path.rpartition(".")[0]
-            same = self._known.path_of(self.walk.owners.get(above)) == above if above else True
+            same = self._known.path_of(walk.owners.get(above)) == above if above else True
             if path in there or not same or _was_missing(before):
                 continue
-            slot = unbound(path, bodies, self.walk.owners)
+            slot = unbound(path, bodies, walk.owners)
             if slot is not None and slot.get() is MISSING:
                 state[path] = {"kind": "deleted", "value": None}
-        self.structures = {
+        structures = {
             path: packed
-            for path, one in self._structures_of(self.walk).items()
+            for path, one in self._structures_of(walk).items()
             if path in self._structures and self._structures[path] != one
-            if (packed := packed_structure(self.walk.owners[path], packing)) is not None
+            if (packed := packed_structure(walk.owners[path], packing)) is not None
         }
-        self.told = _told(found, packing.numbers(), self._before)
-        return state
+        return Taken(state, structures, _told(found, packing.numbers(), self._before), walk)
 
     def _structures_of(self, walk: Walk) -> dict[str, Any]:
         """Path -> structure of the models' parts that were there."""

@@ -13,7 +13,7 @@ from lab_adapters.outlined.instances import attributes_of
 from lab_adapters.outlined.kinds import container_kind, entries_of, name_of
 from lab_adapters.outlined.packing import MISSING, every
 from lab_adapters.outlined.parts import is_of_parts
-from lab_adapters.outlined.slot import put
+from lab_adapters.outlined.slot import Slot, put
 from lab_adapters.outlined.structures import homes_of, put_structure
 from lab_adapters.outlined.unpacking import Unpacking
 
@@ -63,11 +63,8 @@ def make_late(
             if value is not MISSING:
                 before.append((slot, slot.get()))
                 put(slot, value)
-    for path, packed in state.items() if only is None else ():
-        # What is there, and known by another name by then, must be found when the models are loaded.
-        one = walk.owners.get(packed["value"]) if isinstance(packed, dict) and packed["kind"] == "object" else None
-        if is_of_parts(one) and "attributes" not in packed and path in there and there[path].get() is not one:
-            put(there[path], one)
+    if only is None:
+        _put_known(state, there, walk.owners)
     missing = blanks and blanks.keys() - set(reached())
     if missing and only is None:
         raise KeyError(
@@ -77,6 +74,14 @@ def make_late(
     for slot, value in before if missing else ():
         put(slot, value)
     return set() if missing else set(blanks)
+
+
+def _put_known(state: Mapping[str, Any], there: Mapping[str, Slot], owners: Mapping[str, Any]) -> None:
+    """What is there, and known by another name by then, must be found when the models are loaded."""
+    for path, packed in state.items():
+        one = owners.get(packed["value"]) if isinstance(packed, dict) and packed["kind"] == "object" else None
+        if is_of_parts(one) and "attributes" not in packed and path in there and there[path].get() is not one:
+            put(there[path], one)
 
 
 def _is_the_same(earlier: Any, packed: Any) -> bool:

@@ -62,12 +62,12 @@ def put_models(found: Found, state: Mapping[str, Any], as_they_are: bool = False
 def state_of(found: Found, carried: Carried, bodies: list[Any], also: Collection[str] = ()) -> dict[str, Any]:
     """All but the models' own states and the generators. `also` are paths of what is carried in any case."""
     tensors = {**_saved_by(_states(found)), **tensors_of(found)}
-    kept = carried.state(bodies, tensors, found.loaders, also)
+    taken = carried.state(bodies, tensors, found.loaders, also)
     return {
         "optimizers": {path: storable(optimizer.state_dict()) for path, optimizer in found.optimizers.items()},
         "stepped": stepped_of(found),
         "groups": grouped(
-            found.optimizers, {id(tensor): name for name, tensor in tensors_of(found).items()}, carried.told
+            found.optimizers, {id(tensor): name for name, tensor in tensors_of(found).items()}, taken.told
         ),
         "others": {path: _stored_by(other) for path, other in found.others.items()},
         "kinds": {path: type(one).__name__ for path, one in {**found.optimizers, **found.others}.items()},
@@ -83,10 +83,10 @@ def state_of(found: Found, carried: Carried, bodies: list[Any], also: Collection
             for name, parameter in model.named_parameters()
         },
         "hooks": hooks_of(found),
-        "carried": kept,
-        "structures": carried.structures,
-        "functions": sorted(carried.walk.through),
-        "not seen": carried.walk.ended_at,
+        "carried": taken.values,
+        "structures": taken.structures,
+        "functions": sorted(taken.walk.through),
+        "not seen": taken.walk.ended_at,
     }
 
 

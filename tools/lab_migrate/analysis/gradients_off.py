@@ -10,6 +10,7 @@ import ast
 from collections.abc import Iterable
 
 from lab_migrate.analysis.calls import Call, CallGraph
+from lab_migrate.analysis.followed import followed
 from lab_migrate.analysis.symbols import Function, dotted
 
 __all__ = ["GradientsOff"]
@@ -35,21 +36,13 @@ class GradientsOff:
 
     def _turns_on(self, function: Function) -> bool:
         """Whether a function, or what it calls, takes gradients again."""
-        if id(function) in self._on:
-            return self._on[id(function)]
-        seen: set[int] = set()
-        queue = [function]
-        while queue:
-            one = queue.pop()
-            if id(one) in seen:
-                continue
-            seen.add(id(one))
-            if _names([*one.own, *_decorators(one)], _ON):
-                self._on[id(function)] = True
-                return True
-            queue += [target for call in self.graph.calls_of(one) for target in call.targets]
-        self._on[id(function)] = False
-        return False
+        if id(function) not in self._on:
+            every = followed(function, self._called)
+            self._on[id(function)] = any(_names([*one.own, *_decorators(one)], _ON) for one in every)
+        return self._on[id(function)]
+
+    def _called(self, function: Function) -> list[Function]:
+        return [target for call in self.graph.calls_of(function) for target in call.targets]
 
 
 def _under(function: Function) -> set[int]:

@@ -11,8 +11,9 @@ from collections.abc import Collection, Iterator
 
 import attrs
 
-from lab_migrate.analysis.calls import CallGraph
+from lab_migrate.analysis.calls import Call, CallGraph
 from lab_migrate.analysis.events import BACKWARD, STEP, events_of
+from lab_migrate.analysis.followed import followed
 from lab_migrate.analysis.sources import Project
 from lab_migrate.analysis.symbols import Function, dotted
 from lab_migrate.analysis.test_files import is_test
@@ -74,21 +75,17 @@ def unseen_update(project: Project, graph: CallGraph, files: Collection[str]) ->
 
 def _is_repeated(function: Function, graph: CallGraph) -> bool:
     """Whether a loop calls it, or what calls or holds it, however far up."""
-    seen: set[int] = set()
-    queue = [function]
-    while queue:
-        one = queue.pop()
-        if id(one) in seen:
-            continue
-        seen.add(id(one))
-        if one.parent is not None:
-            queue.append(one.parent)
-        for call in graph.callers_of(one):
-            loops = (node for node in call.caller.own if isinstance(node, ast.For | ast.While))
-            if any(call.node is node for loop in loops for node in ast.walk(loop)):
-                return True
-            queue.append(call.caller)
-    return False
+
+    def above(one: Function) -> list[Function]:
+        holder = [one.parent] if one.parent is not None else []
+        return [*holder, *(call.caller for call in graph.callers_of(one))]
+
+    return any(_is_in_a_loop(call) for one in followed(function, above) for call in graph.callers_of(one))
+
+
+def _is_in_a_loop(call: Call) -> bool:
+    loops = (node for node in call.caller.own if isinstance(node, ast.For | ast.While))
+    return any(call.node is node for loop in loops for node in ast.walk(loop))
 
 
 def _backward_passes(functions: list[Function], graph: CallGraph) -> Iterator[Unrepeated]:

@@ -10,17 +10,15 @@ from __future__ import annotations
 
 import ast
 
-import attrs
-
 from lab_migrate.analysis import CallGraph
 from lab_migrate.analysis.events import ZERO, events_in
 from lab_migrate.analysis.scopes import names_in
 from lab_migrate.analysis.symbols import Class, Function, dotted, own_nodes
 from lab_migrate.idiomatic.beginnings import CONTAINERS, container_of, is_filled, is_float, is_int, is_plain, root_of
+from lab_migrate.idiomatic.checkpoint_hooks import Kept
 from lab_migrate.idiomatic.configure import schedules_of
 from lab_migrate.idiomatic.generators import KEYS, Generators, generators_of
 from lab_migrate.idiomatic.hooks import Hooks
-from lab_migrate.idiomatic.layout import method
 from lab_migrate.idiomatic.made import made_by
 from lab_migrate.idiomatic.makings import makings_of
 from lab_migrate.idiomatic.nest import Nest
@@ -38,29 +36,6 @@ _LIGHTNINGS = {
 _MUTATES = {"append", "extend", "insert", "add", "update", "pop", "popleft", "appendleft", "clear", "remove"}
 #: Methods by which an object of somebody else's goes on.
 _GOES_ON = {"step", "update", "update_parameters", "apply_shadow"}
-
-
-@attrs.define(eq=False)
-class Kept:
-    """Lines of the two hooks, by the keys of the checkpoint. `lost` are the legacy names of what begins anew."""
-
-    saved: dict[str, list[str]] = attrs.field(factory=dict)
-    loaded: dict[str, list[str]] = attrs.field(factory=dict)
-    lost: list[str] = attrs.field(factory=list)
-
-    def keep(self, key: str, saved: str | list[str], loaded: str | list[str]) -> None:
-        """Under a key."""
-        self.saved[key] = [saved] if isinstance(saved, str) else saved
-        self.loaded[key] = [loaded] if isinstance(loaded, str) else loaded
-
-    def source(self, unit: str) -> list[str]:
-        """The two hooks; none where Lightning's checkpoint has all."""
-        if not self.saved:
-            return []
-        return [
-            method(unit, hook, "self, checkpoint", [line for each in lines.values() for line in each])
-            for hook, lines in (("on_save_checkpoint", self.saved), ("on_load_checkpoint", self.loaded))
-        ]
 
 
 def kept_of(nest: Nest, roles: Roles, hooks: Hooks, places: Places, graph: CallGraph) -> Kept:

@@ -6,9 +6,9 @@ import ast
 
 from lab_migrate.analysis.loops import Reach
 from lab_migrate.findings import Finding, Status
+from lab_migrate.idiomatic.checkpoint_hooks import Kept
 from lab_migrate.idiomatic.frame import Frame
 from lab_migrate.idiomatic.hooks import Hooks
-from lab_migrate.idiomatic.kept import Kept
 from lab_migrate.idiomatic.nest import Nest
 from lab_migrate.idiomatic.roles import Roles, nodes_of
 

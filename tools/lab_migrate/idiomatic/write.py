@@ -8,10 +8,11 @@ from lab_migrate.analysis import CallGraph
 from lab_migrate.analysis.symbols import own_nodes
 from lab_migrate.idiomatic.batches import Batches
 from lab_migrate.idiomatic.bodies import Bodies
+from lab_migrate.idiomatic.checkpoint_hooks import Kept
 from lab_migrate.idiomatic.configure import Configure, moved_makers
 from lab_migrate.idiomatic.datamodule import DataModule
 from lab_migrate.idiomatic.hooks import ORDER, Hooks
-from lab_migrate.idiomatic.kept import Kept, kept_of
+from lab_migrate.idiomatic.kept import kept_of
 from lab_migrate.idiomatic.layout import is_literal, method, unit_of
 from lab_migrate.idiomatic.makings import makings_of
 from lab_migrate.idiomatic.names import Names

@@ -1,0 +1,32 @@
+"""`on_save_checkpoint` and `on_load_checkpoint`: their lines, by the keys of the checkpoint."""
+
+from __future__ import annotations
+
+import attrs
+
+from lab_migrate.idiomatic.layout import method
+
+__all__ = ["Kept"]
+
+
+@attrs.define(eq=False)
+class Kept:
+    """Lines of the two hooks, by the keys of the checkpoint. `lost` are the legacy names of what begins anew."""
+
+    saved: dict[str, list[str]] = attrs.field(factory=dict)
+    loaded: dict[str, list[str]] = attrs.field(factory=dict)
+    lost: list[str] = attrs.field(factory=list)
+
+    def keep(self, key: str, saved: str | list[str], loaded: str | list[str]) -> None:
+        """Under a key."""
+        self.saved[key] = [saved] if isinstance(saved, str) else saved
+        self.loaded[key] = [loaded] if isinstance(loaded, str) else loaded
+
+    def source(self, unit: str) -> list[str]:
+        """The two hooks; none where Lightning's checkpoint has all."""
+        if not self.saved:
+            return []
+        return [
+            method(unit, hook, "self, checkpoint", [line for each in lines.values() for line in each])
+            for hook, lines in (("on_save_checkpoint", self.saved), ("on_load_checkpoint", self.loaded))
+        ]
