@@ -10,13 +10,15 @@ __all__ = ["CONTAINERS", "container_of", "is_filled", "is_float", "is_int", "is_
 
 _NUMBERS = {"float", "int", "len", "min", "max", "list", "dict", "set", "tuple", "bool", "str"}
 _TENSORS = ("tensor", "zeros", "ones", "full", "state_dict", "item", "get")
-#: How a container is kept, and filled again in its place: other code may have it under another name.
+_CLEARED = "{text}.clear()"
+#: How a container is kept, and filled again in its place: other code may have it under another name, and it may have
+#: begun with something that the training has taken out.
 CONTAINERS = {
-    "list": ("{text}", "{text}[:] = {saved}"),
-    "dict": ("{text}", "{text}.update({saved})"),
-    "set": ("{text}", "{text}.update({saved})"),
-    "defaultdict": ("dict({text})", "{text}.update({saved})"),
-    "deque": ("list({text})", "{text}.extend({saved})"),
+    "list": ("{text}", ["{text}[:] = {saved}"]),
+    "dict": ("{text}", [_CLEARED, "{text}.update({saved})"]),
+    "set": ("{text}", [_CLEARED, "{text}.update({saved})"]),
+    "defaultdict": ("dict({text})", [_CLEARED, "{text}.update({saved})"]),
+    "deque": ("list({text})", [_CLEARED, "{text}.extend({saved})"]),
 }
 
 

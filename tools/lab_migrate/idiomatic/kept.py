@@ -33,7 +33,10 @@ _LIGHTNINGS = {
     "epoch", "global_step", "state_dict", "loops", "callbacks", "optimizer_states", "lr_schedulers", "hparams_name",
     "hyper_parameters", "datamodule_hyper_parameters", "MixedPrecision", *KEYS,
 }  # fmt: skip
-_MUTATES = {"append", "extend", "insert", "add", "update", "pop", "popleft", "appendleft", "clear", "remove"}
+_MUTATES = {
+    "add", "append", "appendleft", "clear", "difference_update", "discard", "extend", "extendleft", "insert",
+    "intersection_update", "pop", "popitem", "popleft", "remove", "reverse", "rotate", "setdefault", "sort", "update",
+}  # fmt: skip
 #: Methods by which an object of somebody else's goes on.
 _GOES_ON = {"step", "update", "update_parameters", "apply_shadow"}
 
@@ -179,7 +182,7 @@ class _Reader:
             return
         saves, loads = CONTAINERS[container]
         saved = f'checkpoint["{key}"] = {saves.format(text=text)}'
-        self.found.keep(key, saved, loads.format(text=text, saved=f'checkpoint["{key}"]'))
+        self.found.keep(key, saved, [line.format(text=text, saved=f'checkpoint["{key}"]') for line in loads])
 
     def _object(self, name: str) -> None:
         """A schedule, scaler or average with a `state_dict`, or an object of the project's that changes itself."""

@@ -197,6 +197,40 @@ def test_what_the_training_fills_and_counts_goes_on(same: Callable[..., str], re
     resumes(after)
 
 
+BEGUN = """\
+from collections import deque
+
+
+def main():
+    model = Net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    loader = DataLoader(data, batch_size=4, shuffle=True)
+    last, waiting, seen, by_name = deque([1.0]), {0, 1, 2, 3}, {"first": 0.5}, {}
+    for epoch in range(4):
+        for x, y in loader:
+            optimizer.zero_grad()
+            loss = F.cross_entropy(model(x), y)
+            loss.backward()
+            optimizer.step()
+        last.append(loss.item())
+        waiting.remove(epoch)
+        seen.pop("first", None)
+        seen[str(epoch)] = loss.item()
+        by_name.setdefault("loss", []).append(loss.item())
+        print(epoch, list(last), sorted(waiting), seen, by_name)
+
+
+main()
+"""
+
+
+def test_what_a_container_begins_with_is_not_there_twice(resumes: Callable[..., None]) -> None:
+    """Nor what the training has taken out."""
+    after = rewritten(program(BEGUN))
+    assert "LM301" in after.codes, after.messages
+    resumes(after.text)
+
+
 def test_a_file_that_draws_by_another_keeps_its_generators(resumes: Callable[..., None]) -> None:
     """The data set draws from numpy's and Python's generators by names of its own."""
     body = CHANGING.replace("import random\n", "import random as dice\n").replace(" random.random()", " dice.random()")
