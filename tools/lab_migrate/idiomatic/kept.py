@@ -14,9 +14,10 @@ from lab_migrate.analysis import CallGraph
 from lab_migrate.analysis.events import ZERO, events_in
 from lab_migrate.analysis.scopes import names_in
 from lab_migrate.analysis.symbols import Class, Function, dotted, own_nodes
-from lab_migrate.idiomatic.beginnings import CONTAINERS, container_of, is_filled, is_float, is_int, is_plain, root_of
+from lab_migrate.idiomatic.beginnings import CONTAINERS, container_of, is_filled, is_float, is_int, is_plain
 from lab_migrate.idiomatic.checkpoint_hooks import Kept
 from lab_migrate.idiomatic.configure import schedules_of
+from lab_migrate.idiomatic.filling import changed_by_others, changed_in_place
 from lab_migrate.idiomatic.generators import KEYS, Generators, generators_of
 from lab_migrate.idiomatic.hooks import Hooks
 from lab_migrate.idiomatic.made import made_by
@@ -32,10 +33,6 @@ from lab_migrate.idiomatic.roles import Roles, nodes_of
 _LIGHTNINGS = {
     "epoch", "global_step", "state_dict", "loops", "callbacks", "optimizer_states", "lr_schedulers", "hparams_name",
     "hyper_parameters", "datamodule_hyper_parameters", "MixedPrecision", *KEYS,
-}  # fmt: skip
-_MUTATES = {
-    "add", "append", "appendleft", "clear", "difference_update", "discard", "extend", "extendleft", "insert",
-    "intersection_update", "pop", "popitem", "popleft", "remove", "reverse", "rotate", "setdefault", "sort", "update",
 }  # fmt: skip
 #: Methods by which an object of somebody else's goes on.
 _GOES_ON = {"step", "update", "update_parameters", "apply_shadow"}
@@ -67,12 +64,13 @@ class _Reader:
             self._value(name, self.places.names.carried[name], self._assigned(name))
         self._globals()
         for frame, node in nodes_of(self.nest):
+            for given, changer in changed_by_others(node, frame, self.graph):
+                self._filled(frame.canonical(given), f"{changer} changes it")
+        for frame, node in nodes_of(self.nest):
             if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
                 self._attribute(frame.canonical(node))
-            elif isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store):
-                self._filled(frame.canonical(root_of(node)))
-            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _MUTATES:
-                self._filled(frame.canonical(root_of(node.func.value)))
+            elif (changed := changed_in_place(node)) is not None:
+                self._filled(frame.canonical(changed))
             if isinstance(node, ast.Name | ast.Attribute):
                 self._object(frame.canonical(node))
         for frame, node in nodes_of(self.nest):
@@ -153,8 +151,8 @@ class _Reader:
             self.seen.add(name)
             self._value(name, attribute, made)
 
-    def _filled(self, name: str) -> None:
-        """A list or dictionary that comes from outside and that the loop fills."""
+    def _filled(self, name: str, why: str = "") -> None:
+        """A list or dictionary that comes from outside and that the loop fills, or somebody else: `why` says so."""
         if not name or ":" in name or name in self.seen or name in self.places.names.carried:
             return
         made = self._made(name)
@@ -170,6 +168,9 @@ class _Reader:
         if not containers - {""}:
             return
         self.seen.add(name)
+        if why:
+            self._lose(name, why)
+            return
         kinds = {self.values.entries(name), *(self.values.kind(value, self.base) for value in made if is_filled(value))}
         container = containers.pop() if len(containers) == 1 else ""
         text, key, number = self._text(name), self._key(name.rpartition(".")[2]), self.generators.numpy

@@ -209,7 +209,8 @@ class Values:
 
 def arguments_of(method: Function, call: ast.Call) -> dict[str, ast.expr]:
     """What a call gives a function's parameters; constants that are their defaults where it gives none."""
-    names = method.parameters if method.is_static else method.parameters[1:]
+    is_bound = method.cls is not None and not method.is_static
+    names = method.parameters[1:] if is_bound else method.parameters
     given = dict(zip(names, call.args, strict=False)) | {word.arg: word.value for word in call.keywords if word.arg}
     if isinstance(method.node, ast.FunctionDef):
         positional = [arg.arg for arg in [*method.node.args.posonlyargs, *method.node.args.args]]

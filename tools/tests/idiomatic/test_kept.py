@@ -400,3 +400,49 @@ def test_a_global_name_that_another_function_changes_is_said() -> None:
     """It may be that of another file."""
     after = rewritten(program(GLOBAL.replace("loss.item() < best", "note(loss.item()) < best")))
     assert any("do not hold count (a global name that note() changes)" in one for one in after.messages), after.messages
+
+
+HANDED = """\
+import heapq
+
+
+def record(values, value):
+    values.append(value)
+
+
+def note(value, *, where):
+    record(where.setdefault("loss", []), value)
+    where["last"] = value
+
+
+def show(values):
+    print(len(values))
+
+
+def main():
+    model = Net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    loader = DataLoader(data, batch_size=4, shuffle=True)
+    best, history, shown, handed = [], [], [], {}
+    for epoch in range(4):
+        for x, y in loader:
+            optimizer.zero_grad()
+            loss = F.cross_entropy(model(x), y)
+            loss.backward()
+            optimizer.step()
+        heapq.heappush(best, loss.item())
+        record(history, loss.item())
+        note(loss.item(), where=handed)
+        show(shown)
+
+
+main()
+"""
+
+
+def test_a_container_that_a_called_function_changes_is_said() -> None:
+    """By the standard library, by a function of the project's, or by one that hands it on; not by one that looks."""
+    (said,) = [message for message in rewritten(program(HANDED)).messages if "own checkpoints" in message]
+    for part in ("best (heapq.heappush() changes it)", "history (record() changes it)", "handed (note() changes it)"):
+        assert part in said, said
+    assert "shown" not in said
