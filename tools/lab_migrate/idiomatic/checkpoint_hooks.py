@@ -6,7 +6,7 @@ import attrs
 
 from lab_migrate.idiomatic.layout import method
 
-__all__ = ["Kept"]
+__all__ = ["Kept", "attributes_of"]
 
 
 @attrs.define(eq=False)
@@ -30,3 +30,19 @@ class Kept:
             method(unit, hook, "self, checkpoint", [line for each in lines.values() for line in each])
             for hook, lines in (("on_save_checkpoint", self.saved), ("on_load_checkpoint", self.loaded))
         ]
+
+
+def attributes_of(text: str, attributes: list[str], key: str, numpy: str) -> tuple[list[str], str]:
+    """Lines that save attributes of an object, and the one that loads them.
+
+    Where `numpy` is what the file calls numpy by, one of them may be a number of numpy's.
+    """
+    names = ", ".join(f'"{one}"' for one in attributes)
+    saved = [
+        f'checkpoint["{key}"] = {{',
+        f"    name: value.item() if isinstance(value, {numpy}.generic) else value" if numpy else "    name: value",
+        f"    for name, value in vars({text}).items()",
+        f"    if name in ({names},)" if len(attributes) == 1 else f"    if name in ({names})",
+        "}",
+    ]
+    return saved, f'vars({text}).update(checkpoint["{key}"])'

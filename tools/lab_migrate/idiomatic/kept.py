@@ -15,7 +15,7 @@ from lab_migrate.analysis.events import ZERO, events_in
 from lab_migrate.analysis.scopes import names_in
 from lab_migrate.analysis.symbols import Class, Function, dotted, own_nodes
 from lab_migrate.idiomatic.beginnings import CONTAINERS, container_of, is_filled, is_float, is_int, is_plain
-from lab_migrate.idiomatic.checkpoint_hooks import Kept
+from lab_migrate.idiomatic.checkpoint_hooks import Kept, attributes_of
 from lab_migrate.idiomatic.configure import schedules_of
 from lab_migrate.idiomatic.filling import changed_by_others, changed_in_place
 from lab_migrate.idiomatic.generators import KEYS, Generators, generators_of
@@ -23,7 +23,7 @@ from lab_migrate.idiomatic.hooks import Hooks
 from lab_migrate.idiomatic.made import made_by
 from lab_migrate.idiomatic.makings import makings_of
 from lab_migrate.idiomatic.nest import Nest
-from lab_migrate.idiomatic.objects import changing
+from lab_migrate.idiomatic.objects import changed_by_methods, changing
 from lab_migrate.idiomatic.places import Places
 from lab_migrate.idiomatic.plain import Kind, Values
 from lab_migrate.idiomatic.reach import reached
@@ -73,6 +73,7 @@ class _Reader:
                 self._filled(frame.canonical(changed))
             if isinstance(node, ast.Name | ast.Attribute):
                 self._object(frame.canonical(node))
+        self._owner()
         for frame, node in nodes_of(self.nest):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _GOES_ON:
                 self._unknown(frame.canonical(node.func.value))
@@ -96,6 +97,7 @@ class _Reader:
             self._value(name, name, self.base.module.symbols.top.assigned.get(name, []), f"global {name}")
 
         def does(node: ast.AST, within: Function) -> bool:
+            self._global_filled(node, within)
             if isinstance(node, ast.Global) and not any(within is frame.function for frame in self.nest.frames):
                 assigned = names_in(within.body).assigned
                 for name in node.names:
@@ -108,6 +110,18 @@ class _Reader:
         loops = [self.nest.train, *([self.nest.validation] if self.nest.validation is not None else [])]
         for frame, body in [*parts, *((loop.frame, loop.body) for loop in loops)]:
             reached(body, frame, self.graph, does)
+
+    def _global_filled(self, node: ast.AST, within: Function) -> None:
+        """A list or dictionary of a file that a function changes in its place."""
+        changed = changed_in_place(node)
+        if not isinstance(changed, ast.Name) or any(within is frame.function for frame in self.nest.frames):
+            return
+        top, name = within.module.symbols.top, changed.id
+        if within is top or name in within.assigned or name in within.parameters or within.parent not in (None, top):
+            return
+        if any(container_of(value) for value in top.assigned.get(name, [])) and name not in self.seen:
+            self.seen.add(name)
+            self._lose(name, f"{within.qualified}() changes it")
 
     def _value(self, name: str, key: str, values: list[ast.expr], declared: str = "") -> None:
         """A name or attribute that the loop gives other values; `declared` stands above what gives it one."""
@@ -272,16 +286,29 @@ class _Reader:
             self._lose(name, changes.why or "what it holds may be numpy's")
         else:
             key, text = self._key(name.rpartition(".")[2]), self._text(name)
-            names = ", ".join(f'"{one}"' for one in changes.attributes)
-            value = f"value.item() if isinstance(value, {number}.generic) else value" if number else "value"
-            saved = [
-                f'checkpoint["{key}"] = {{',
-                f"    name: {value}",
-                f"    for name, value in vars({text}).items()",
-                f"    if name in ({names},)" if len(changes.attributes) == 1 else f"    if name in ({names})",
-                "}",
-            ]
-            self._keep(name, key, saved, f'vars({text}).update(checkpoint["{key}"])')
+            self._keep(name, key, *attributes_of(text, list(changes.attributes), key, number))
+
+    def _owner(self) -> None:
+        """What methods of the legacy class that stay there change of it."""
+        if "self" not in self.places.names.captured:
+            return
+        kept: list[str] = []
+        numbers = False
+        for attribute, kind in changed_by_methods(self.nest, self.graph, self.values).items():
+            name = f"self.{attribute}"
+            if name in self.seen or name in self.lightnings or name in self.places.names.carried:
+                continue
+            self.seen.add(name)
+            if kind is Kind.UNKNOWN or (kind is Kind.NUMBER and not self.generators.numpy):
+                self._lose(
+                    name, "code that stays in the legacy class or elsewhere may give it more than numbers and tensors"
+                )
+                continue
+            kept.append(attribute)
+            numbers = numbers or kind is Kind.NUMBER
+        if kept:
+            text, key = self._text("self"), self._key("owner")
+            self.found.keep(key, *attributes_of(text, kept, key, self.generators.numpy if numbers else ""))
 
     def _lose(self, name: str, why: str) -> None:
         self.found.lost.append(f"{name} ({why})")

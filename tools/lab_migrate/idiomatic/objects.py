@@ -14,12 +14,14 @@ import attrs
 
 from lab_migrate.analysis import CallGraph
 from lab_migrate.analysis.symbols import Class, Function, dotted
+from lab_migrate.idiomatic.filling import changed_in_place
 from lab_migrate.idiomatic.frame import Frame
 from lab_migrate.idiomatic.nest import Nest
-from lab_migrate.idiomatic.plain import Kind, Values, arguments_of
+from lab_migrate.idiomatic.plain import Kind, Values, arguments_of, worst
+from lab_migrate.idiomatic.reach import reached
 from lab_migrate.idiomatic.roles import nodes_of
 
-__all__ = ["Changing", "changing"]
+__all__ = ["Changing", "changed_by_methods", "changing"]
 
 _MUTATES = {
     "append", "extend", "insert", "add", "update", "pop", "popleft", "appendleft", "clear", "remove", "step",
@@ -61,21 +63,50 @@ def changing(name: str, classes: tuple[Class, ...], nest: Nest, graph: CallGraph
         reading.anything()
     if not reading.stores:
         return None
-    numbers = False
-    for attribute, stored in reading.stores.items():
-        kinds = [values.kind(value, frame) if value is not None else Kind.UNKNOWN for value, frame in stored]
-        first = [
-            values.kind(value, values.called(method))
-            for one in graph.lineage(classes[0])
-            for method, value in one.attributes.get(attribute, [])
-            if method.name == "__init__"
-        ]
-        if Kind.UNKNOWN in [*kinds, *first]:
-            return Changing(tuple(reading.stores), why=f"its {attribute} may be more than numbers and tensors")
-        numbers = numbers or Kind.NUMBER in [*kinds, *first]
+    kinds = {attribute: reading.kind(attribute, values) for attribute in reading.stores}
+    for attribute, kind in kinds.items():
+        if kind is Kind.UNKNOWN:
+            return Changing(tuple(kinds), why=f"its {attribute} may be more than numbers and tensors")
     if any("__slots__" in one.attributes or one.node.decorator_list for one in graph.lineage(classes[0])):
-        return Changing(tuple(reading.stores), why="it may have no __dict__")
-    return Changing(tuple(reading.stores), numbers)
+        return Changing(tuple(kinds), why="it may have no __dict__")
+    return Changing(tuple(kinds), Kind.NUMBER in kinds.values())
+
+
+def changed_by_methods(nest: Nest, graph: CallGraph, values: Values) -> dict[str, Kind]:
+    """What is changed of the object whose method trains by code that stays where it is, attribute by attribute.
+
+    Its methods (`self.record(loss)`) and functions that it is given to (`hook(self)`) are such code; what the loop
+    itself changes is the LightningModule's.
+    """
+    cls = nest.base.function.cls
+    if cls is None or nest.base.function.is_static:
+        return {}
+    moved = [frame.function for frame in nest.frames]
+    reading = _Reading(cls, graph, moved)
+    for frame, node in nodes_of(nest):
+        if isinstance(node, ast.Call):
+            method = reading.method(_method_called(node, "self", frame))
+            if method is not None:
+                reading.calls(method, node, frame)
+    lineage = graph.lineage(cls)
+    followed = [*moved, *(method for method, _ in reading.seen)]
+
+    def does(node: ast.AST, within: Function) -> bool:
+        if any(within is one for one in followed):
+            return False
+        changed = [target for target, _ in _stored(node)]
+        if (filled := changed_in_place(node)) is not None:
+            changed.append(filled)
+        for one in changed:
+            if isinstance(one, ast.Attribute) and any(of in lineage for of in graph.types(within, one.value)):
+                reading.stores.setdefault(one.attr, []).append((None, Frame(within)))
+        return False
+
+    for item in nest.items:
+        reached([item.node], item.frame, graph, does)
+    for loop in [nest.train, *([nest.validation] if nest.validation is not None else [])]:
+        reached(loop.body, loop.frame, graph, does)
+    return {attribute: reading.kind(attribute, values) for attribute in reading.stores}
 
 
 def _method_called(call: ast.Call, name: str, frame: Frame) -> str:
@@ -93,11 +124,24 @@ class _Reading:
 
     cls: Class
     graph: CallGraph
+    #: Methods whose code is the LightningModule's.
+    moved: list[Function] = attrs.field(factory=list)
     stores: dict[str, list[tuple[ast.expr | None, Frame]]] = attrs.field(factory=dict)
     seen: list[tuple[Function, ast.Call]] = attrs.field(factory=list)
 
     def method(self, name: str) -> Function | None:
         return self.graph.find_method(self.cls, name) if name else None
+
+    def kind(self, attribute: str, values: Values) -> Kind:
+        """The worst of what the attribute is given, at first and later."""
+        kinds = [values.kind(value, frame) for value, frame in self.stores[attribute]]
+        kinds += [
+            values.kind(value, values.called(method))
+            for one in self.graph.lineage(self.cls)
+            for method, value in one.attributes.get(attribute, [])
+            if method.name == "__init__"
+        ]
+        return worst(kinds)
 
     def anything(self) -> None:
         """Somebody else may call any of its methods."""
@@ -108,6 +152,8 @@ class _Reading:
 
     def calls(self, method: Function, call: ast.Call, frame: Frame, depth: int = 0) -> None:
         if depth > _DEEPEST or any(method is one and call is node for one, node in self.seen):
+            return
+        if any(method is one for one in self.moved):
             return
         self.seen.append((method, call))
         self._stores_of(method, Frame(method, frame, arguments_of(method, call)), depth)

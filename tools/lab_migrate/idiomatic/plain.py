@@ -16,7 +16,7 @@ from lab_migrate.idiomatic.frame import Frame
 from lab_migrate.idiomatic.mentions import targets_of
 from lab_migrate.idiomatic.nest import Nest
 
-__all__ = ["Kind", "Values", "arguments_of"]
+__all__ = ["Kind", "Values", "arguments_of", "worst"]
 
 
 class Kind(enum.Enum):
@@ -106,7 +106,7 @@ class Values:
             return self._call(node, frame)
         if isinstance(node, ast.Subscript):
             return Kind.PLAIN if "param_groups" in ast.unparse(node.value) else self.kind(node.value, frame)
-        inner = _worst([self.kind(one, frame) for one in _parts(node)]) if node is not None else Kind.UNKNOWN
+        inner = worst([self.kind(one, frame) for one in _parts(node)]) if node is not None else Kind.UNKNOWN
         if isinstance(node, ast.Compare):
             return Kind.NUMBER if inner is Kind.NUMBER else Kind.PLAIN
         return Kind.UNKNOWN if inner is Kind.NUMBER and isinstance(node, _CONTAINERS) else inner
@@ -149,7 +149,7 @@ class Values:
         if full.startswith(_NUMPYS):
             return Kind.NUMBER if full.endswith(_OF_NUMPY) else Kind.UNKNOWN
         if name in _OF_ARGUMENTS:
-            return _worst([self.kind(one, frame) for one in node.args])
+            return worst([self.kind(one, frame) for one in node.args])
         if full == "copy.deepcopy" and node.args:
             return self.kind(node.args[0], frame)
         if isinstance(func, ast.Attribute) and last in _AGAIN:
@@ -169,7 +169,7 @@ class Values:
         if name in self._active:
             return Kind.PLAIN
         self._active.add(name)
-        found = _worst([Kind.UNKNOWN if one is None else self.kind(*one) for one in values])
+        found = worst([Kind.UNKNOWN if one is None else self.kind(*one) for one in values])
         self._active.discard(name)
         return found
 
@@ -244,7 +244,8 @@ def _parts(node: ast.expr) -> list[ast.expr | None]:
     return [None]
 
 
-def _worst(kinds: list[Kind]) -> Kind:
+def worst(kinds: list[Kind]) -> Kind:
+    """The kind of what is made of several."""
     return Kind.UNKNOWN if Kind.UNKNOWN in kinds else Kind.NUMBER if Kind.NUMBER in kinds else Kind.PLAIN
 
 
