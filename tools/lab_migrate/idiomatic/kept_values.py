@@ -1,0 +1,97 @@
+"""Names, attributes and containers that the loop gives other values: what of them a checkpoint holds."""
+
+from __future__ import annotations
+
+import ast
+
+from lab_migrate.analysis.symbols import dotted
+from lab_migrate.idiomatic.beginnings import CONTAINERS, container_of, is_filled, is_float, is_int, is_plain
+from lab_migrate.idiomatic.keeping import Keeping
+from lab_migrate.idiomatic.plain import Kind
+
+
+def keep_value(keeping: Keeping, name: str, key: str, values: list[ast.expr], declared: str = "") -> None:
+    """A name or attribute that the loop gives other values; `declared` stands above what gives it one."""
+    later = keeping.made(name)
+    if values and all(map(is_plain, values)) and not any(_is_object(keeping, value) for value in later):
+        text = keeping.text(name)
+        kind = keeping.values.assigned(name)
+        saved = text
+        if kind is not Kind.PLAIN and any(map(is_float, values)):
+            saved = f"float({text})"
+        elif (number := keeping.generators.numpy) and _may_be_numpys(keeping, kind, values):
+            saved = f"{text}.item() if isinstance({text}, {number}.generic) else {text}"
+        key = keeping.key(key)
+        loaded = [*([declared] if declared else []), f'{text} = checkpoint["{key}"]']
+        keeping.found.keep(key, f'checkpoint["{key}"] = {saved}', loaded)
+    elif name not in keeping.found.lost:
+        keeping.lose(name, "what it is given is no plain value")
+
+
+def keep_attribute(keeping: Keeping, name: str) -> None:
+    """`self.best = …` in a loop that a method of the legacy class has."""
+    cls, attribute = keeping.base.function.cls, name.removeprefix("self.")
+    if cls is None or not name.startswith("self.") or name in keeping.seen or name in keeping.lightnings:
+        return
+    made = [value for owner, value in cls.attributes.get(attribute, []) if owner.name == "__init__"]
+    if made and "." not in attribute:
+        keeping.seen.add(name)
+        keep_value(keeping, name, attribute, made)
+
+
+def keep_container(keeping: Keeping, name: str, why: str = "") -> None:
+    """A list or dictionary that comes from outside and that the loop fills, or somebody else: `why` says so."""
+    if not name or ":" in name or name in keeping.seen or name in keeping.places.names.carried:
+        return
+    made = keeping.made(name)
+    again = {id(node) for node in ast.walk(keeping.nest.epochs)}
+    cls = keeping.base.function.cls
+    if cls is not None and name.startswith("self."):
+        owners = cls.attributes.get(name.removeprefix("self."), [])
+        again |= {id(value) for owner, value in owners if owner.name != "__init__"}
+    # One that each epoch begins anew is none that outlives it.
+    if any(id(value) in again for value in made):
+        return
+    containers = {container_of(value) for value in made}
+    if not containers - {""}:
+        return
+    keeping.seen.add(name)
+    if why:
+        keeping.lose(name, why)
+        return
+    kinds = {
+        keeping.values.entries(name),
+        *(keeping.values.kind(value, keeping.base) for value in made if is_filled(value)),
+    }
+    container = containers.pop() if len(containers) == 1 else ""
+    text, key, number = keeping.text(name), keeping.key(name.rpartition(".")[2]), keeping.generators.numpy
+    if container == "list" and Kind.UNKNOWN not in kinds and Kind.NUMBER in kinds and number:
+        entries = f"    value.item() if isinstance(value, {number}.generic) else value for value in {text}"
+        keeping.found.keep(key, [f'checkpoint["{key}"] = [', entries, "]"], f'{text}[:] = checkpoint["{key}"]')
+        return
+    if not container or kinds != {Kind.PLAIN}:
+        keeping.lose(name, "it may hold more than numbers and tensors")
+        return
+    saves, loads = CONTAINERS[container]
+    saved = f'checkpoint["{key}"] = {saves.format(text=text)}'
+    keeping.found.keep(key, saved, [line.format(text=text, saved=f'checkpoint["{key}"]') for line in loads])
+
+
+def _may_be_numpys(keeping: Keeping, kind: Kind, values: list[ast.expr]) -> bool:
+    """Whether what begins as a whole number, or as nothing, may become a number of numpy's."""
+    imported = "numpy" in keeping.base.module.symbols.imports.values()
+    return kind is Kind.NUMBER or (kind is Kind.UNKNOWN and imported and all(map(is_int, values)))
+
+
+def _is_object(keeping: Keeping, value: ast.expr) -> bool:
+    """A model, a copy of one, an iterator or an object of the project's: none that a checkpoint holds."""
+    if keeping.base.canonical(value) in keeping.roles.models:
+        return True
+    if not isinstance(value, ast.Call):
+        return False
+    copied = dotted(value.func).endswith("deepcopy")
+    return (
+        dotted(value.func) in ("iter", "open")
+        or (copied and any(keeping.base.canonical(arg) in keeping.roles.models for arg in value.args))
+        or bool(keeping.graph.types(keeping.base.function, value))
+    )
