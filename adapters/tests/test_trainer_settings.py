@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -55,3 +58,23 @@ def test_devices_that_are_not_the_programs_are_an_error(settings: dict[str, Any]
     with outlined.trainer_settings(**settings), pytest.raises(ValueError, match=said) as raised:
         run()
     assert "--tier idiomatic" in str(raised.value)
+
+
+def test_the_cpu_hides_gpus_from_the_program_and_its_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that asks `torch.cuda.is_available()` finds none, and afterwards what was there before."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    asked = [sys.executable, "-c", "import os; print(repr(os.environ['CUDA_VISIBLE_DEVICES']))"]
+    with outlined.trainer_settings(accelerator="cpu"):
+        assert subprocess.run(asked, capture_output=True, text=True, check=True).stdout == "''\n"
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "0"
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    with outlined.trainer_settings(accelerator="cpu"):
+        pass
+    assert "CUDA_VISIBLE_DEVICES" not in os.environ
+
+
+def test_gpus_that_were_found_before_cannot_be_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    """CUDA reads the variable once."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    with pytest.raises(ValueError, match="has looked for GPUs before"), outlined.trainer_settings(accelerator="cpu"):
+        pass

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import os
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
 
-__all__ = ["require_possible"]
+__all__ = ["gpus_hidden", "require_possible"]
+
+_VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
 def require_possible(settings: Mapping[str, Any], device: torch.device) -> None:
@@ -33,6 +37,31 @@ def require_possible(settings: Mapping[str, Any], device: torch.device) -> None:
     if found:
         raise ValueError(
             f"trainer: {'; '.join(found)}: the program trains on {device} in this process, and a faithful conversion "
-            "leaves that to it: choose the device, or the processes, where the program does, or convert it with --tier "
-            "idiomatic, where the Trainer chooses"
+            f"leaves that to it: choose the device, or the processes, where the program does ({_VISIBLE} chooses for "
+            "one that does not), or convert it with --tier idiomatic, where the Trainer chooses"
         )
+
+
+@contextlib.contextmanager
+def gpus_hidden(settings: Mapping[str, Any]) -> Iterator[None]:
+    """Where the Trainer is told of the CPU, a program that has not begun finds no GPU, nor do its worker processes.
+
+    Raises `ValueError` where CUDA has begun in this process, whose devices no variable hides any more.
+    """
+    if settings.get("accelerator") != "cpu":
+        yield
+        return
+    before = os.environ.get(_VISIBLE)
+    os.environ[_VISIBLE] = ""
+    try:
+        if torch.cuda.is_available():
+            raise ValueError(
+                "trainer: accelerator='cpu', but this process has looked for GPUs before and found some, which the "
+                f"program will find as well: say so before anything asks torch.cuda, or start it with {_VISIBLE}="
+            )
+        yield
+    finally:
+        if before is None:
+            del os.environ[_VISIBLE]
+        else:
+            os.environ[_VISIBLE] = before
