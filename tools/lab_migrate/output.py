@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import attrs
@@ -19,6 +21,16 @@ STYLES = {Status.SAFE: "green", Status.REVIEW: "yellow", Status.MANUAL: "red", S
 def console() -> Console:
     """A console on standard output; what it prints may hold paths and source, so `[…]` is never markup."""
     return Console(highlight=False, soft_wrap=True, markup=False)
+
+
+@contextmanager
+def telling(out: Console, first: str) -> Iterator[Callable[[str], None]]:
+    """Tells what is going on: in one line that changes, or without a terminal in lines on standard error."""
+    if out.is_terminal:
+        with out.status(first) as status:
+            yield status.update
+    else:
+        yield lambda text: print(text, file=sys.stderr, flush=True)
 
 
 def print_json(document: Any) -> None:

@@ -40,6 +40,7 @@ def record_command(
     scope: Scope | None = None,
     operations: int | None = None,
     transplant: tuple[Path, bool] | None = None,
+    seconds: float | None = None,
 ) -> Recording:
     """Run `command` and record what it trains to `trace`. Raises `UsageError` where there is nothing to read.
 
@@ -47,7 +48,7 @@ def record_command(
     of printed. `steps` are captured in full beside the trace, `states` are those after which the state is kept there;
     after step `until` the program is ended. `scope` says how much is recorded; `operations` is a step of which every
     operation is written beside the trace. `transplant` is a trace whose states, and perhaps gradients, the program is
-    given.
+    given. A program that has not ended after so many `seconds` is killed, which is an error.
     """
     sites = [site.update_site() for profile in profiles_for(project) for site in profile.sites]
     environment = {**os.environ, **(extra or {})}
@@ -76,7 +77,10 @@ def record_command(
             check=False,
             stdout=subprocess.PIPE if capture else None,
             stderr=subprocess.PIPE if capture else None,
+            timeout=seconds,
         )
+    except subprocess.TimeoutExpired as error:
+        raise UsageError(f"the run had not ended after {error.timeout:.0f} s: {' '.join(command)}") from error
     except FileExistsError as error:
         raise UsageError(str(error)) from error
     except (FileNotFoundError, PermissionError) as error:

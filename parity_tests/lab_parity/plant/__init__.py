@@ -10,9 +10,12 @@ Each fault is a module in faults/, named after itself, with any of these functio
     after_backward(leaves)           each backward pass from that step on; `leaves` have its gradients
     start()                          at once; returns what ends it
     Variant(number)                  the fault "name:number": an object with ONCE and functions as above
+    minds(groups)                    whether before_update would change something; changes nothing itself
 
 and names the causes that are right for it in CAUSES. A function that returns False has changed nothing: there was
 nothing to change, so that nothing can be found. `groups` are the optimizer's own dicts: {"params": [...], "lr": …}.
+Of an update inside another one it is the outer one's, as in a trace; but the inner one's where that alone is home-grown
+or has settings (what a loss scaler takes for an optimizer may have none).
 """
 
 from __future__ import annotations
@@ -38,10 +41,11 @@ from lab_parity.plant import faults
 from lab_parity.record.by_hand import leaves_of
 from lab_parity.record.sites import UpdateSite, watch
 
-__all__ = ["causes_of", "fault_names", "plant", "start_planting"]
+__all__ = ["causes_of", "fault_names", "is_told_beforehand", "plant", "start_planting"]
 
 PLANTED = "LAB_PARITY_PLANTED"
-"""The environment variable with the path of a file that is made once a fault has changed something."""
+"""The environment variable with the path of a file to which a fault's name is added once it has changed something."""
+_DRY = "?"
 
 
 def fault_names() -> list[str]:
@@ -54,9 +58,18 @@ def causes_of(name: str) -> tuple[str, ...]:
     return tuple(importlib.import_module(f"{faults.__name__}.{name.partition(':')[0]}").CAUSES)
 
 
+def is_told_beforehand(name: str) -> bool:
+    """Whether a run without the fault can tell that there is nothing that it could change ("?name" in a plant)."""
+    fault = _fault(name)
+    return any(hasattr(fault, function) for function in ("minds", "change_batch", "change_module"))
+
+
 @contextmanager
 def plant(name: str, step: int = 0, sites: Sequence[UpdateSite] = ()) -> Iterator[None]:
-    """Plant a fault at a step (counted from 0) of what is trained inside. Enter it before `record`."""
+    """Plant a fault at a step (counted from 0) of what is trained inside. Enter it before `record`.
+
+    Of "?name" only is noted whether it would change something.
+    """
     planted = _Planted(name, step, sites)
     try:
         yield
@@ -65,7 +78,10 @@ def plant(name: str, step: int = 0, sites: Sequence[UpdateSite] = ()) -> Iterato
 
 
 def start_planting(text: str, sites: Sequence[UpdateSite]) -> None:
-    """Plant "name@step" (or "name" for step 0), or several of them with commas between, until the process ends."""
+    """Plant "name@step" (or "name" for step 0), or several of them with commas between, until the process ends.
+
+    Of "?name@step" only is noted whether it would change something.
+    """
     for part in text.split(","):
         name, _, step = part.partition("@")
         if step and not step.isdigit():
@@ -89,10 +105,16 @@ class _Planted:
     """Counts optimizer steps with hooks of its own, so that it works with and without a recorder."""
 
     def __init__(self, name: str, step: int, sites: Sequence[UpdateSite]) -> None:
-        self._fault = _fault(name)
+        self._name, self._dry = name.removeprefix(_DRY), name.startswith(_DRY)
+        self._fault = _fault(self._name)
         self._at = step
         self._step = 0
         self._depth = 0
+        #: At which depth of updates inside updates the fault acts, in the step under way; of each outermost one's class.
+        self._acts_at = 1
+        self._acts_inside: dict[type, int] = {}
+        self._outer: tuple[type, tuple[bool, bool]] = (object, (False, False))
+        self._changed = False
         self._outermost: nn.Module | None = None
         self._modes: dict[nn.Module, bool] = {}
         #: Of each model: a critic's batch is none that its generator could be called with.
@@ -104,12 +126,12 @@ class _Planted:
         if hasattr(self._fault, "change_batch") or hasattr(self._fault, "change_module"):
             handles.append(torch_module.register_module_forward_pre_hook(self._before_forward))
             handles.append(torch_module.register_module_forward_hook(self._after_forward, always_call=True))
-        if hasattr(self._fault, "change_output"):
+        if hasattr(self._fault, "change_output") and not self._dry:
             handles.append(torch_module.register_module_forward_hook(self._after_leaf))
         self._undo: list[Callable[[], None]] = [handle.remove for handle in handles]
-        if hasattr(self._fault, "after_backward"):
+        if hasattr(self._fault, "after_backward") and not self._dry:
             self._undo.append(self._watch_backward())
-        if hasattr(self._fault, "start"):
+        if hasattr(self._fault, "start") and not self._dry:
             self._undo.append(self._fault.start())
         self._undo.append(watch(sites, self))
 
@@ -121,7 +143,7 @@ class _Planted:
 
     def before_update(self, site: UpdateSite, optimizer: Any) -> None:
         """A home-grown update begins."""
-        self._before(getattr(optimizer, site.groups))
+        self._before(optimizer, getattr(optimizer, site.groups), home_grown=True)
 
     def after_update(self, site: UpdateSite, optimizer: Any) -> None:
         """A home-grown update has ended."""
@@ -132,26 +154,38 @@ class _Planted:
         self._depth -= 1
 
     def _before_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
-        self._before(optimizer.param_groups)
+        self._before(optimizer, optimizer.param_groups)
 
     def _after_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         self._after(optimizer.param_groups)
 
-    def _before(self, groups: list[dict[str, Any]]) -> None:
+    def _before(self, optimizer: Any, groups: list[dict[str, Any]], home_grown: bool = False) -> None:
         self._depth += 1
+        knows = home_grown, any(group.keys() - {"params"} for group in groups)
         if self._depth == 1:
-            self._apply("before_update", groups)
+            self._outer, self._changed = (type(optimizer), knows), False
+            self._acts_at = self._acts_inside.get(type(optimizer), 1)
+        elif knows > self._outer[1]:
+            self._acts_inside[self._outer[0]] = self._depth  # from the next time on at the latest
+            if not self._changed:
+                self._acts_at = self._depth
+        if self._depth == self._acts_at:
+            self._changed = self._apply("minds" if self._dry else "before_update", groups)
 
     def _after(self, groups: list[dict[str, Any]]) -> None:
+        if self._depth == self._acts_at and not self._dry:
+            self._apply("after_update", groups)
         self._depth -= 1
         if self._depth == 0:
-            self._apply("after_update", groups)
             self._step += 1
 
-    def _apply(self, function: str, groups: list[dict[str, Any]]) -> None:
+    def _apply(self, function: str, groups: list[dict[str, Any]]) -> bool:
         due = self._step == self._at if self._fault.ONCE else self._step >= self._at
-        if due and hasattr(self._fault, function):
-            self._note(getattr(self._fault, function)(groups))
+        if not due or not hasattr(self._fault, function):
+            return False
+        changed = getattr(self._fault, function)(groups)
+        self._note(changed)
+        return changed is not False
 
     def _after_leaf(self, module: nn.Module, args: Any, result: Any) -> Any:
         if torch.compiler.is_compiling() or module._modules or self._step < self._at:
@@ -176,7 +210,8 @@ class _Planted:
 
     def _note(self, changed: object) -> None:
         if changed is not False and os.environ.get(PLANTED):
-            open(os.environ[PLANTED], "a").close()
+            with open(os.environ[PLANTED], "a") as file:
+                file.write(f"{self._name}\n")
 
     def _before_forward(self, module: nn.Module, args: tuple[Any, ...]) -> Any:
         if torch.compiler.is_compiling() or self._outermost is not None or not module.training:
@@ -189,15 +224,20 @@ class _Planted:
             if self._step >= self._at:
                 self._modes = {part: part.training for part in module.modules()}
                 self._note(self._fault.change_module(module))
+                if self._dry:
+                    self._put_modes_back()
         elif self._step == self._at and previous is not None:
             changed = self._fault.change_batch(args, previous)
             self._note(changed)
-            return None if changed is False else changed
+            return None if changed is False or self._dry else changed
         return None
 
     def _after_forward(self, module: nn.Module, args: Any, result: Any) -> None:
         if not torch.compiler.is_compiling() and module is self._outermost:
             self._outermost = None
-            for part, training in self._modes.items():
-                part.training = training
-            self._modes = {}
+            self._put_modes_back()
+
+    def _put_modes_back(self) -> None:
+        for part, training in self._modes.items():
+            part.training = training
+        self._modes = {}

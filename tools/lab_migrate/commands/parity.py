@@ -24,9 +24,9 @@ from lab_migrate.commands.options import (
 )
 from lab_migrate.errors import UsageError
 from lab_migrate.ladder import Rungs
-from lab_migrate.output import console, print_json
+from lab_migrate.output import console, print_json, telling
 from lab_migrate.proving import prove
-from lab_migrate.self_test import Mutation, self_test
+from lab_migrate.self_test import Mutation, exit_code, self_test
 from lab_parity.report.cause import render_cause, render_drill
 from lab_parity.report.terminal import render
 
@@ -62,6 +62,10 @@ def parity(
     mutate: Annotated[
         bool, typer.Option("--self-test", help="Plant known faults in the migrated run: which would be caught?")
     ] = False,
+    budget: Annotated[
+        float | None,
+        typer.Option("--self-test-budget", min=0, help="Of --self-test: seconds after which no further run begins."),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Convert a project, train it as it was and as migrated, and give the verdict. This runs the project's code.
@@ -72,19 +76,19 @@ def parity(
     every seed that the program gives to a global generator is shifted.
 
     Exit code 0 identical, within noise or equivalent, 1 diverged, 3 inconclusive; with --self-test 1 where a planted
-    fault was not caught.
+    fault was not caught, 3 where none was tried.
     """
     if capture not in ("on-divergence", "never"):
         raise UsageError(f"--capture: expected on-divergence or never, found {capture!r}")
     folder = work or Path(tempfile.mkdtemp(prefix="lab-migrate-parity-"))
     out = console()
-    with out.status("converting") as status:
+    with telling(out, "converting") as say:
         proof = prove(
             project, folder, level=level, entry=entry, arguments=context.args, plant=plant,
             explain=capture == "on-divergence", transplant=transplant, ledger=ledger,
-            rungs=Rungs(noise or 0, seeds or 0, margin), say=status.update,
+            rungs=Rungs(noise or 0, seeds or 0, margin), say=say,
         )  # fmt: skip
-        mutations = self_test(proof, status.update) if mutate else ()
+        mutations = self_test(proof, say, budget=budget) if mutate else ()
     if json:
         cause = proof.cause.to_dict() if proof.cause is not None else None
         traces = [str(proof.legacy), str(proof.migrated)]
@@ -105,20 +109,21 @@ def parity(
         if mutations:
             out.print(_table(mutations))
         out.print(f"Traces: {proof.legacy} and {proof.migrated}")
-    missed = any(mutation.planted and not mutation.caught for mutation in mutations)
-    raise typer.Exit(max(proof.verdict.exit_code, int(missed)))
+    # A fault that was missed is worse than one that was not tried.
+    codes = proof.verdict.exit_code, exit_code(mutations)
+    raise typer.Exit(1 if 1 in codes else max(codes))
 
 
 def _table(mutations: Sequence[Mutation]) -> RenderableType:
     planted = [mutation for mutation in mutations if mutation.planted]
     caught, named = (sum(getattr(mutation, name) for mutation in planted) for name in ("caught", "named"))
-    table = Table(
-        title=f"Self-test: {caught} of {len(planted)} planted faults caught, {named} named", title_justify="left"
-    )
+    untried = sum(bool(mutation.untried) for mutation in mutations)
+    title = f"Self-test: {caught} of {len(planted)} planted faults caught, {named} named"
+    table = Table(title=f"{title}; {untried} not tried" if untried else title, title_justify="left")
     for column in ("fault", "planted at", "caught at", "named as"):
         table.add_column(column)
     for mutation in mutations:
-        seen = mutation.where or ("MISSED" if mutation.planted else "nothing here to change")
+        seen = mutation.where or mutation.sentence()
         named_as = f"{mutation.cause}{'' if mutation.named else ' (expected otherwise)'}" if mutation.cause else ""
         table.add_row(mutation.fault, f"step {mutation.step}", seen, named_as)
     return table

@@ -35,9 +35,10 @@ def find(scene: Scene) -> Iterator[Cause]:
         b = _form(scene.migrated, scene.micro_steps[0], a.at if a.kind == "factor" else 1.0) or b
     elif b is not None and (a is None or (b.kind == "factor" and a.kind != "norm")):
         a = _form(scene.legacy, scene.micro_steps[0], b.at if b.kind == "factor" else 1.0) or a
-    if a is None or b is None:
-        return
     everyone = len(scene.legacy.tensors("grad", "before"))
+    if a is None or b is None:
+        yield from _clips_further(scene, everyone)
+        return
     late = _before_unscaling(scene, a, b)
     if late is not None:
         yield late
@@ -143,6 +144,23 @@ def _before_unscaling(scene: Scene, a: Clip, b: Clip) -> Cause | None:
         size=mine,
         evidence=(f"the norms that the updates saw: {lengths[0]:.6g} against {lengths[1]:.6g}",),
     )
+
+
+def _clips_further(scene: Scene, everyone: int) -> Iterator[Cause]:
+    """One side clips what the other side's update saw: once more, after what both do."""
+    used = [run.tensors("grad", "before") for run in (scene.legacy, scene.migrated)]
+    for side, more, less in (("migrated", 1, 0), ("legacy", 0, 1)):
+        form = clip_between(used[less], used[more])
+        if form is not None and form.kind in ("value", "each"):
+            yield Cause(
+                "clip",
+                f"The {side} run {form.sentence(everyone)}, after what both runs do to the gradients.",
+                "clipping: once more on one side",
+                size=form.at,
+                affected=form.on,
+                evidence=("the last backward pass left the same gradients on both sides, bit by bit",),
+            )
+            return
 
 
 def _clips_both(scene: Scene, a: Clip, b: Clip) -> Cause | None:
