@@ -110,7 +110,7 @@ class _Planted:
         self._at = step
         self._step = 0
         self._depth = 0
-        #: At which depth of updates inside updates the fault acts, in the step under way; of each outermost one's class.
+        #: At which depth of updates inside updates the fault acts in the step under way, and for each outermost class.
         self._acts_at = 1
         self._acts_inside: dict[type, int] = {}
         self._outer: tuple[type, tuple[bool, bool]] = (object, (False, False))
