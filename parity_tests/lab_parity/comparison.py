@@ -20,6 +20,7 @@ from lab_parity.pairing import Pairing, Pairs, same_settings, settings_of
 from lab_parity.phases import PHASES
 from lab_parity.pieces import PIECES, Pieces, same_update
 from lab_parity.shards import sharded_alone
+from lab_parity.sparse import sparse_alone
 from lab_parity.structures import difference
 from lab_parity.trace import End, Index, Key, Step, Trace
 from lab_parity.turns import other_order
@@ -141,6 +142,9 @@ class Comparison:
             return
         pairs = self.pairing.of(a, b)
         keys = self.pairing.a.keys(a)
+        if pairs.counts["config"]:  # where an optimizer begins
+            note = sparse_alone(a, b)
+            self.notes |= {note: None} if note else {}
         self.steps += 1
         self.micro_steps += min(a.micro_steps, b.micro_steps)
         self.observations += len(pairs.a)
@@ -182,6 +186,12 @@ class Comparison:
         if key.phase == "rng" and unseeded and key.name not in self._agreed:
             self.notes.setdefault(f"not both runs seeded {key.name}'s generator: its states were not compared")
             self.counts["rng"] -= 1
+            return True
+        if key.phase == "optimizer" and key.field != "hyper" and 0 != a.values[left] == b.values[right]:
+            # A counter of steps, mostly: a number on one side, a tensor on the other, or of another type.
+            self._note_once(
+                f"state {key.field}", f"{key.field} of the optimizer's state is the same number in another form"
+            )
             return True
         return self._same_hyper(key, a, b, left, right)
 

@@ -13,11 +13,12 @@ from functools import cache
 
 import torch
 from torch import Tensor
-from xxhash import xxh3_64_intdigest, xxh3_128_digest
+from xxhash import xxh3_64_intdigest, xxh3_128, xxh3_128_digest
 
-__all__ = ["DIGEST_BYTES", "NO_GRADIENT", "digest_bytes", "digest_tensor", "plain_of"]
+__all__ = ["DIGEST_BYTES", "NO_GRADIENT", "digest_as_dense", "digest_bytes", "digest_tensor", "plain_of"]
 
 DIGEST_BYTES = 16
+_ZEROS = 1 << 20
 _PLAIN = frozenset({Tensor, torch.nn.Parameter})
 
 
@@ -121,3 +122,32 @@ def _digest_sparse(tensor: Tensor) -> bytes:
     shape = tuple(size if isinstance(size, int) else "ragged" for size in tensor.shape)
     head = f"{tensor.layout}{shape}".encode()
     return digest_bytes(head + b"".join(digest_tensor(part) for part in parts))
+
+
+def digest_as_dense(tensor: Tensor) -> bytes:
+    """16-byte digest of the dense tensor that a sparse COO one on the CPU stands for.
+
+    A dense copy is made of few: between a table's rows, as an embedding's gradient has them, zeros are read.
+    """
+    tensor = tensor.detach()
+    values = tensor._values()
+    # A view of bytes has no sign and no conjugate that wait to be applied.
+    if tensor.sparse_dim() != 1 or values.is_complex() or values.is_neg() or not values.nbytes:
+        return digest_tensor(tensor.to_dense())
+    # What a row comes in is added up in the order in which it came, as torch does for a dense gradient; its coalesce()
+    # has an order of its own.
+    found, which = torch.unique(tensor._indices()[0], return_inverse=True)
+    values = values.new_zeros((len(found), *values.shape[1:])).index_add_(0, which, values)
+    size = values[0].nbytes
+    rows = memoryview((ctypes.c_char * values.nbytes).from_address(values.data_ptr()))
+    zeros = memoryview(bytes(min(tensor.shape[0] * size, _ZEROS)))
+    state = xxh3_128(seed=_seed(tensor.dtype, tensor.shape))
+    end = 0
+    for place, row in enumerate([*found.tolist(), tensor.shape[0]]):
+        gap = (row - end) * size
+        while gap > 0:
+            state.update(zeros[: min(gap, _ZEROS)])
+            gap -= _ZEROS
+        state.update(rows[place * size : (place + 1) * size])
+        end = row + 1
+    return state.digest()

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from lab_parity.digest import DIGEST_BYTES, digest_bytes, digest_tensor
+from lab_parity.digest import DIGEST_BYTES, digest_as_dense, digest_bytes, digest_tensor
 
 DTYPES = [
     torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.complex64, torch.int64, torch.uint8, torch.bool
@@ -93,3 +93,13 @@ def test_a_tensor_without_bytes_is_refused() -> None:
 def test_bytes_and_tensors_do_not_share_digests() -> None:
     """A hyperparameter text never equals a tensor of the same bytes."""
     assert digest_bytes(b"\x00\x01") != digest_tensor(torch.tensor([0, 1], dtype=torch.uint8))
+
+
+@pytest.mark.filterwarnings("ignore:Sparse invariant checks")
+@pytest.mark.parametrize(("shape", "entries"), [((20, 8), 5), ((7,), 30), ((50, 3, 2), 200), ((5, 4), 0), ((0, 4), 0)])
+def test_a_sparse_tensor_stands_for_the_dense_one(shape: tuple[int, ...], entries: int) -> None:
+    """Also where rows come several times, whose sum depends on the order."""
+    rows = torch.randint(0, max(shape[0], 1), (1, entries))
+    sparse = torch.sparse_coo_tensor(rows, torch.randn(entries, *shape[1:]), shape)
+    assert digest_as_dense(sparse) == digest_tensor(sparse.to_dense())
+    assert digest_as_dense(torch.eye(4).to_sparse()) == digest_tensor(torch.eye(4))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import torch
 from torch import Tensor, nn
 
@@ -25,15 +26,16 @@ def convolve(path: Path, memory_format: torch.memory_format, factor: float = 1.0
     return path
 
 
-def embed(path: Path, sparse: bool) -> Path:
-    """Two steps of an embedding."""
+def embed(path: Path, sparse: bool, momentum: float = 0.0, again: bool = True) -> Path:
+    """Four steps of an embedding; `again`: rows come several times in a batch."""
     torch.manual_seed(0)
     net = nn.Embedding(20, 8, sparse=sparse)
-    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
-    with lab_parity.record(path, capture=range(2)):
-        for _ in range(2):
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=momentum)
+    with lab_parity.record(path, capture=range(4)):
+        for _ in range(4):
             optimizer.zero_grad()
-            net(torch.randint(0, 20, (6, 3))).square().mean().backward()
+            rows = torch.randint(0, 20, (6, 3)) if again else torch.randperm(20)[:6]
+            net(rows).square().mean().backward()
             optimizer.step()
     return path
 
@@ -50,12 +52,49 @@ def test_channels_last_is_named_where_the_last_bits_differ(tmp_path: Path) -> No
     assert "lies in memory as channels_last in the migrated run, in the usual order in the legacy one" in found.sentence
 
 
-def test_a_sparse_gradient_is_named(tmp_path: Path) -> None:
-    """As numbers it is the same, which is said."""
-    found = lab_parity.diagnose(embed(tmp_path / "a", False), embed(tmp_path / "b", True))
+def test_a_sparse_gradient_is_its_values(tmp_path: Path) -> None:
+    """It was another training by its layout alone."""
+    verdict = lab_parity.compare(embed(tmp_path / "a", False, again=False), embed(tmp_path / "b", True, again=False))
+    assert verdict.rung == "identical", verdict.first
+    assert "gradients are sparse in the second run alone (weight); they were compared by value" in verdict.notes
+
+
+def test_a_sparse_momentum_is_its_values(tmp_path: Path) -> None:
+    """As the first step leaves it; later it holds rows several times, which its update adds up one by one."""
+    a, b = embed(tmp_path / "a", False, 0.9, again=False), embed(tmp_path / "b", True, 0.9, again=False)
+    first = lab_parity.compare(a, b).first
+    assert first is not None
+    assert (first.step, first.phase) == (1, "param")
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_last_bits_of_a_sparse_update_are_named(momentum: float, tmp_path: Path) -> None:
+    """It adds up what a row comes in one by one."""
+    a, b = embed(tmp_path / "a", False, momentum), embed(tmp_path / "b", True, momentum)
+    first = lab_parity.compare(a, b).first
+    assert first is not None
+    assert first.phase in ("param", "optimizer")
+    found = lab_parity.diagnose(a, b)
     assert found is not None
-    assert found.name == "layout"
-    assert "is sparse in the migrated run alone; as numbers they are the same, bit by bit" in found.sentence
+    assert (found.name, found.affected) == ("layout", ("weight",))
+    assert "is sparse in the migrated run alone" in found.sentence
+
+
+def test_a_counter_that_is_a_number_on_one_side_and_a_tensor_on_the_other_is_the_same(tmp_path: Path) -> None:
+    """ "the bits differ (1.0 against 1.0)" was said of it."""
+    for name, kind in (("a", float), ("b", torch.tensor)):
+        torch.manual_seed(0)
+        net = nn.Linear(3, 1)
+        optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+        with lab_parity.record(tmp_path / name):
+            for step in range(2):
+                optimizer.zero_grad()
+                net(torch.ones(2, 3)).sum().backward()
+                optimizer.state[net.weight]["step"] = kind(float(step + 1))
+                optimizer.step()
+    verdict = lab_parity.compare(tmp_path / "a", tmp_path / "b")
+    assert verdict.rung == "identical", verdict.first
+    assert "step of the optimizer's state is the same number in another form" in verdict.notes
 
 
 def test_the_kernel_that_updates_is_named(tmp_path: Path) -> None:

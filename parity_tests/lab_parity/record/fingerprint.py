@@ -13,11 +13,20 @@ import torch
 from torch import Tensor
 
 from lab_parity.device_digest import Pending, pending_digest, settled
-from lab_parity.digest import digest_tensor
+from lab_parity.digest import digest_as_dense, digest_tensor
 from lab_parity.sketch import Summarizer
 from lab_parity.trace import Key, Row, Scope
 
-__all__ = ["Fingerprint", "digest_of", "digest_row", "fingerprint_for", "on_device", "settled_rows", "value_of"]
+__all__ = [
+    "Fingerprint",
+    "digest_of",
+    "digest_row",
+    "fingerprint_for",
+    "on_device",
+    "row_by_value",
+    "settled_rows",
+    "value_of",
+]
 
 
 class Fingerprint(Protocol):
@@ -72,6 +81,13 @@ def settled_rows(rows: list[Row]) -> list[Row]:
 def digest_row(key: Key, tensor: Tensor, value: float | None = None) -> Row:
     """The tensor's digest, nothing else."""
     return Row(key, digest_of(tensor), value)
+
+
+def row_by_value(key: Key, tensor: Tensor, fingerprint: Fingerprint) -> Row:
+    """The row of the dense tensor that a sparse one stands for."""
+    if tensor.is_cpu and tensor.layout == torch.sparse_coo:
+        return fingerprint(key, tensor)._replace(digest=digest_as_dense(tensor))
+    return fingerprint(key, tensor.detach().to_dense())
 
 
 def fingerprint_for(scope: Scope) -> Fingerprint:

@@ -38,6 +38,7 @@ from lab_parity.record.updates import Update, Updates, has_gradient
 from lab_parity.record.view import OptimizerView, Views
 from lab_parity.record.window import Finished
 from lab_parity.shards import shard_texts
+from lab_parity.sparse import sparse_texts
 from lab_parity.trace import End, Key, Row, Scope
 from lab_parity.trace_writer import TraceWriter
 
@@ -225,6 +226,8 @@ class Recorder:
             known = {row.key: row for row in update.gradients}
             gradients = [row if row.key.name in fresh else known.get(row.key, row) for row in gradients]
         update.hyper, update.texts = ([], {}) if by_hand else hyper_rows(view)
+        if not again:
+            update.layouts = sparse_texts((name, view.gradient(parameter)) for name, parameter in view.parameters())
         update.gradients = gradients
         update.schedules |= self._calls.schedules([update.optimizer, *update.inside])
         self._capture.before_update([*update.inside, update.optimizer], view, again)
@@ -266,7 +269,7 @@ class Recorder:
             *buffer_rows(view, self._fingerprint), *average_rows(view, self._fingerprint),
         ]  # fmt: skip
         if update.initial:
-            update.texts = {**update.texts, **shard_texts(view.parameters())}
+            update.texts = {**update.texts, **shard_texts(view.parameters()), **update.layouts}
         if not isinstance(update.optimizer, ByHand):  # whose end is seen only when the program has gone on
             rows += self._generators.rows(-1)
         finished = self._notes.guard(self._capture.finish, update.optimizer, micro[1], view)

@@ -62,6 +62,7 @@ class Update:
     schedules: dict[Key, Row] = attrs.field(factory=dict)
     hyper: list[Row] = attrs.field(factory=list)
     texts: Mapping[bytes, str] = attrs.field(factory=dict)
+    layouts: Mapping[bytes, str] = attrs.field(factory=dict)
 
 
 def has_gradient(groups: Sequence[Mapping[str, Any]]) -> bool:

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+
+import torch
+from torch import Tensor
 
 from lab_parity.diagnose.cause import Cause
 from lab_parity.diagnose.fit import flat
 from lab_parity.diagnose.parameters import which
 from lab_parity.diagnose.scene import Pair, Scene, same_bits
 
-PHASES = ("loss", "forward", "grad", "buffer")
+PHASES = ("loss", "forward", "grad", "optimizer", "param", "buffer")
 _NEAR = 1e-3
+_ROUNDED = 1e-5
 
 
 def find(scene: Scene) -> Iterator[Cause]:
     """Read from outputs and gradients as they were; it explains what is near, and nothing more."""
     if scene.legacy.now is None or scene.migrated.now is None:
         return
-    if scene.first.phase == "grad":
+    if scene.first.phase in ("grad", "optimizer", "param"):
         yield from _sparse(scene)
+        if scene.first.phase != "grad":
+            return
     for facts, other in scene.modules:
         if other is None or facts.layout == other.layout:
             continue
@@ -51,6 +57,18 @@ def _sparse(scene: Scene) -> Iterator[Cause]:
     if not names or not all(name in pairs and _is_near(pairs[name]) for name in names):
         return
     side = "migrated" if names[0] in b else "legacy"
+    if scene.first.phase != "grad":
+        if not scene.settings and _rounded_alone(scene, names):
+            yield Cause(
+                "layout",
+                f"The gradient of {which(names, list(pairs))} is sparse in the {side} run alone, and its update adds "
+                "up what one row comes in in another order: nothing but last bits differ.",
+                "sparse=True of an embedding",
+                freedom=1,
+                affected=tuple(names),
+                evidence=("layouts of the gradients that the update saw, read on both sides",),
+            )
+        return
     same = all(same_bits(pairs[name].a, pairs[name].b) for name in names)
     yield Cause(
         "layout",
@@ -63,10 +81,23 @@ def _sparse(scene: Scene) -> Iterator[Cause]:
     )
 
 
-def _is_near(pair: Pair) -> bool:
+def _rounded_alone(scene: Scene, names: Collection[str]) -> bool:
+    """Whether the update left other bits in these parameters and their state alone, and nearly the same numbers."""
+    fields = [("param", ""), *(("optimizer", field) for field in scene.legacy.state_fields)]
+    pairs = [pair for phase, field in fields for pair in scene.pairs(phase, "after", field=field)]
+    parted = [pair for pair in pairs if pair.a.dtype != pair.b.dtype or not torch.equal(_dense(pair.a), _dense(pair.b))]
+    return bool(parted) and all(pair.name in names and _is_near(pair, _ROUNDED) for pair in parted)
+
+
+def _dense(tensor: Tensor) -> Tensor:
+    return tensor.to_dense() if tensor.layout != torch.strided else tensor
+
+
+def _is_near(pair: Pair, near: float = _NEAR) -> bool:
     if pair.a.shape != pair.b.shape or not pair.a.is_floating_point():
         return False
-    return float((flat(pair.b) - flat(pair.a)).norm()) <= _NEAR * float(flat(pair.a).norm())
+    a, b = flat(_dense(pair.a)), flat(_dense(pair.b))
+    return float((b - a).norm()) <= near * float(a.norm())
 
 
 def _said(layout: str) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from lab_parity.digest import digest_bytes
-from lab_parity.record.fingerprint import Fingerprint
+from lab_parity.record.fingerprint import Fingerprint, row_by_value
 from lab_parity.record.view import OptimizerView
 from lab_parity.trace import Key, Row
 
@@ -26,6 +27,8 @@ def state_rows(view: OptimizerView, fingerprint: Fingerprint) -> list[Row]:
 
 def _row(key: Key, value: Any, fingerprint: Fingerprint) -> Row:
     if isinstance(value, Tensor):
+        if value.layout is not torch.strided:  # a momentum of sparse gradients
+            return row_by_value(key, value, fingerprint)
         single = value.is_cpu and value.ndim == 0 and not value.is_complex()
         return fingerprint(key, value, float(value) if single else None)
     return Row(key, digest_bytes(repr(value).encode()), None if value is None else float(value))
