@@ -74,6 +74,16 @@ def test_convert_writes_a_copy_and_leaves_the_source(command: Command, project: 
     assert set(out) == {"MIGRATION.md", "requirements.txt", "test_migration.py"}
 
 
+def test_a_copy_of_what_was_not_converted_is_not_called_converted(
+    command: Command, project: Make, tmp_path: Path
+) -> None:
+    """Nobody shall verify a project against itself."""
+    root = project({"train.py": "from legacy_lab import *\n"})
+    ran = command("convert", root, "--out", tmp_path / "out")
+    assert "Nothing was converted" in ran.out.replace("\n", " ")
+    assert "Verify it" not in ran.out
+
+
 def test_convert_never_overwrites_and_never_writes_without_a_way_back(
     command: Command, project: Make, tmp_path: Path
 ) -> None:

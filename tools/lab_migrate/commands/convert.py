@@ -218,6 +218,8 @@ def _verified(project: Path, out: Path, command: str, steps: int | None, rungs: 
 
 
 def _how_to_verify(conversion: Conversion, out: Path) -> str:
+    if not conversion.changes:
+        return f"Nothing was converted; {out} is the project as it was."
     if not any(finding.code.startswith(("LM1", "LM4")) for finding in conversion.findings):  # no project of Lab's
         return f"Written to {out}. Verify it: lab-migrate convert … --verify 'python train.py …' with your own command"
     return f"Written to {out}. Verify it: lab-migrate parity {conversion.root} --level {conversion.level}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -16,17 +15,22 @@ from lab_migrate.errors import UsageError
 from lab_migrate.findings import Finding, Status
 from lab_migrate.native.effects import changed_elsewhere, modules_with_effects
 from lab_migrate.native.files import File
+from lab_migrate.native.script_bindings import script_bindings
+from lab_migrate.native.script_trainer import trainer_in
 from lab_migrate.native.taken import Taken
 
 __all__ = ["Entry", "find_entry", "legacy_imports"]
 
 #: What a script may call without its being lost: how it reads its arguments, finds its files and prints.
 ALLOWED = {
-    "ArgumentParser", "Path", "Trainer", "add_argument", "append", "dict", "float", "format", "int", "items", "join",
-    "len", "list", "load_config", "main", "parse_args", "print", "repr", "resolve", "round", "sorted", "str", "train",
-    "tuple", "vars", "values", "keys",
+    "ArgumentParser", "Path", "Trainer", "abspath", "absolute", "add_argument", "add_argument_group",
+    "add_config_file_search_path", "add_mutually_exclusive_group", "any", "all", "append", "basename", "bool", "cwd",
+    "dict", "dirname", "endswith", "enumerate", "exists", "expanduser", "extend", "float", "format", "getcwd", "insert",
+    "int", "is_file", "isinstance", "items", "join", "keys", "len", "list", "load_config", "lower", "lstrip", "main",
+    "max", "min", "normpath", "parse_args", "partition", "print", "range", "realpath", "replace", "repr", "resolve",
+    "round", "rpartition", "rstrip", "set", "sorted", "split", "startswith", "str", "strip", "sum", "train", "tuple",
+    "upper", "values", "vars", "with_suffix", "zip",
 }  # fmt: skip
-BINDING = re.compile(r"\s*[\w./]+\.\w+\s*=[^=]|\s*[\w./]+\.\w+\s*=$")
 TRAINER = {"train", "step", "last_metrics", "run_dir"}
 
 
@@ -34,7 +38,7 @@ TRAINER = {"train", "step", "last_metrics", "run_dir"}
 class Entry:
     """The script, its docstring and shebang, the gin files that it names, and the settings that it binds itself.
 
-    `binds` says of each whether its value stands there; `effects` are modules that do something when it imports them.
+    `binds` says of each whether it holds with no argument given; `effects` are modules whose import does something.
     """
 
     path: str
@@ -66,7 +70,7 @@ def find_entry(root: Path, files: Mapping[str, File], name: str | None) -> Entry
         lines[0] if lines and lines[0].startswith("#!") else "",
         tuple(dict.fromkeys(string for string in strings if string.endswith(".gin"))),
         tuple(_lost(path, tree)),
-        dict(_bound(tree)),
+        script_bindings(tree),
         tuple(modules_with_effects(root, path, tree)),
     )
 
@@ -131,15 +135,15 @@ def _lost(path: str, tree: ast.Module) -> Iterator[Finding]:
             "move it into a file of its own or a hook, or stay at level L2",
         )  # fmt: skip
 
-    trainers = {
-        target.id
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call) and _last(node.value.func) == "Trainer"
-        for target in node.targets
-        if isinstance(target, ast.Name)
-    }
+    trainers, handed_on = trainer_in(tree)
+    for place, what in handed_on:
+        yield finding(place, f"the script hands Lab's trainer on: {what}")
+    # The script's own functions are looked at where they stand, wherever they are called.
+    own = {one.name for one in tree.body if isinstance(one, ast.FunctionDef)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
+            if isinstance(node.func, ast.Name) and node.func.id in own:
+                continue
             if _last(node.func) not in ALLOWED:
                 yield finding(node, f"the script calls {ast.unparse(node.func)}, which a native script would not")
             elif _last(node.func) == "Trainer" and (node.args or node.keywords):
@@ -157,17 +161,6 @@ def _lost(path: str, tree: ast.Module) -> Iterator[Finding]:
         calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and _last(node.func) == name]
         for call in calls[1:]:
             yield finding(call, f"the script calls {name} more than once, and a native script trains once")
-
-
-def _bound(tree: ast.Module) -> Iterator[tuple[str, bool]]:
-    """Settings in text such as `"Trainer.steps = 5"`, and whether the value is there, too."""
-    within = {part for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
-    for node in ast.walk(tree):
-        match node:
-            case ast.JoinedStr(values=[ast.Constant(value=str(text)), *_]) if BINDING.match(text):
-                yield text.partition("=")[0].strip(), False
-            case ast.Constant(value=str(text)) if node not in within and BINDING.match(text):
-                yield text.partition("=")[0].strip(), bool(text.partition("=")[2].strip())
 
 
 def _last(node: ast.expr) -> str:
