@@ -14,6 +14,7 @@ from functools import cached_property
 from itertools import compress, takewhile
 
 import attrs
+import torch
 from torch import Tensor, nn
 
 from lab_parity.digest import digest_tensor
@@ -32,6 +33,8 @@ __all__ = [
     "wholes",
 ]
 
+_ROUNDED = 8
+"""Units in the last place by which an average of two equal numbers may be off."""
 _WRAPPERS = {
     "AveragedModel": "module",
     "DistributedDataParallel": "module",
@@ -193,9 +196,10 @@ class Twin:
 
 
 def twins(trained: Sequence[Whole], live: Live) -> list[Twin]:
-    """Live modules that are bitwise copies of one of `trained`, by their parameters: averages, targets.
+    """Live modules that are copies of one of `trained`, by their parameters: averages, targets.
 
-    Inside another module (a framework's shell holds model and average), too, where they are of one class.
+    Bitwise, or but for rounding: a momentum encoder that a forward call updates has been averaged once with what it is
+    a copy of. Inside another module (a framework's shell holds model and average), too, where they are of one class.
     """
     wanted = [(whole, found) for whole in trained if (found := whole.parameters)]
     kinds = {id(type(whole.module)) for whole, _ in wanted}
@@ -216,7 +220,17 @@ def twins(trained: Sequence[Whole], live: Live) -> list[Twin]:
 
 
 def _copies(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
-    return a.keys() == b.keys() and all(is_copy(a[path], b[path]) for path in a)
+    return a.keys() == b.keys() and all(is_copy(a[path], b[path]) or _is_rounded(a[path], b[path]) for path in a)
+
+
+def _is_rounded(a: Tensor, b: Tensor) -> bool:
+    """Whether they are two tensors that differ by rounding alone."""
+    try:
+        if a is b or a.dtype != b.dtype or a.shape != b.shape or a.device != b.device or not a.is_floating_point():
+            return False
+        return torch.allclose(a.detach(), b.detach(), rtol=_ROUNDED * torch.finfo(a.dtype).eps, atol=0.0)
+    except (TypeError, RuntimeError, NotImplementedError):
+        return False
 
 
 def is_copy(a: Tensor, b: Tensor) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lab_parity.diagnose.cause import Cause
+from lab_parity.diagnose.copied import copies_inside
 from lab_parity.diagnose.parameters import which
 from lab_parity.diagnose.scene import Run, Scene, same_bits
 
@@ -35,6 +36,8 @@ def find(scene: Scene) -> Iterator[Cause]:
             "between_steps",
             f"{said}: {which(only, everyone) if phase == 'param' else ', '.join(only[:3])}.",
             setting,
+            # An average of others is meant to change there: see `ema`.
+            freedom=3 if copies_inside(scene).keys() >= set(only) else 0,
             affected=tuple(only),
             evidence=(f"what step {step - 1} left is not what step {step} found, on one side only",),
         )

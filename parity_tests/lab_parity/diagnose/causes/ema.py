@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+
+import attrs
+from torch import Tensor
 
 from lab_parity.diagnose.cause import Cause
+from lab_parity.diagnose.copied import copies_inside, is_rounded
 from lab_parity.diagnose.fit import Fit, flat, gradient_noise, least_squares
-from lab_parity.diagnose.scene import Run, Scene, own_step_before
+from lab_parity.diagnose.scene import Run, Scene, own_step_before, same_bits
 from lab_parity.diagnose.words import number
+from lab_parity.listing import some_of
 
-PHASES = ("ema", "forward", "loss")
+PHASES = ("config", "ema", "forward", "loss")
 
 
 def find(scene: Scene) -> Iterator[Cause]:
@@ -17,16 +22,25 @@ def find(scene: Scene) -> Iterator[Cause]:
 
     An average may feed the loss (a target network, a momentum encoder), and is then seen there first.
     """
-    if not scene.averages_differ:
+    copied = copies_inside(scene)
+    averages = [_averages(run, copied) for run in (scene.legacy, scene.migrated)]
+    names = tuple(
+        name
+        for name, mine in averages[0].new.items()
+        if name in averages[1].new and not same_bits(mine, averages[1].new[name])
+    )
+    if not names:
         return
-    fits = [_decay(run) for run in (scene.legacy, scene.migrated)]
+    if not any(side.old for side in averages):
+        yield from _before_the_first(scene, averages, names)
+        return
+    fits = [_decay(side) for side in averages]
     step = own_step_before(scene.legacy.history.steps, scene.first.step) + 1
     if fits[0] is None or fits[1] is None:
         return
     (a, own), (b, other) = fits[0], fits[1]
-    names = tuple(pair.name for pair in scene.pairs("ema", "after") if not pair.a.equal(pair.b))
     if own.share > 1e-3 or other.share > 1e-3:
-        yield from _two_parts(scene, step, names)
+        yield from _two_parts(averages, step, names)
         return
     said = f"keeps {number(b)} of its old value after step {step - 1} instead of {number(a)}"
     if abs(b - 1) < 1e-6 or abs(a - 1) < 1e-6:
@@ -49,9 +63,34 @@ def find(scene: Scene) -> Iterator[Cause]:
     )
 
 
-def _two_parts(scene: Scene, step: int, names: tuple[str, ...]) -> Iterator[Cause]:
+def _before_the_first(scene: Scene, averages: Sequence[_Averages], names: tuple[str, ...]) -> Iterator[Cause]:
+    """Averages that are updated in a forward call are so once before the first step: by rounding, being copies."""
+    own = [
+        all(name in side.values and same_bits(side.new[name], side.values[name]) for name in names) for side in averages
+    ]
+    near = [
+        all(name in side.values and is_rounded(side.new[name], side.values[name]) for name in names)
+        for side in averages
+    ]
+    if not all(near) or all(own):
+        return
+    said = "is updated otherwise before the first step (by rounding alone, being a copy: another decay)"
+    if any(own):
+        side, other = ("migrated", "legacy") if own[1] else ("legacy", "migrated")
+        said = f"is not updated before the first step in the {side} run; in the {other} one it is, which has rounded it"
+    yield Cause(
+        "ema",
+        f"The averaged copy of the parameters ({some_of(names)}) {said}.",
+        "the update of the averaged copy (momentum encoder, teacher, target), and its decay",
+        freedom=1 if any(own) else 5,
+        affected=names,
+        evidence=("compared with the parameters that it is a copy of, on both sides",),
+    )
+
+
+def _two_parts(averages: Sequence[_Averages], step: int, names: tuple[str, ...]) -> Iterator[Cause]:
     """Old and new part are no whole on one side: `q.mul_(0.9).add_(p, alpha=0.01)`."""
-    parts = [_parts(run) for run in (scene.legacy, scene.migrated)]
+    parts = [_parts(side) for side in averages]
     if any(fit.share > 1e-3 for fit in parts):
         return
     (a, new_a), (b, new_b) = (fit.coefficients for fit in parts)
@@ -68,24 +107,48 @@ def _two_parts(scene: Scene, step: int, names: tuple[str, ...]) -> Iterator[Caus
     )
 
 
-def _parts(run: Run) -> Fit:
+@attrs.frozen
+class _Averages:
+    """One side's averages now and before, and the parameters that they average, by the averages' names."""
+
+    new: Mapping[str, Tensor]
+    old: Mapping[str, Tensor]
+    values: Mapping[str, Tensor]
+
+    @property
+    def known(self) -> list[str]:
+        """Those of which all three are there."""
+        return [
+            name for name in self.new if name in self.old and name in self.values and self.new[name].is_floating_point()
+        ]
+
+
+def _averages(run: Run, copied: Mapping[str, str]) -> _Averages:
+    """Those of the phase `ema`, and parameters without a gradient that are `copied` from others."""
+    after, past = run.tensors("param", "after"), run.own_past("param", "after")
+    values = past or run.tensors("param", "before")
+    new, old = run.tensors("ema", "after"), run.own_past("ema", "after")
+    new |= {name: after[name] for name in copied if name in after}
+    old |= {name: past[name] for name in copied if name in past}
+    values = values | {name: values[other] for name, other in copied.items() if other in values}
+    return _Averages(new, old, values)
+
+
+def _parts(side: _Averages) -> Fit:
     """average = d · average before + e · parameter."""
-    new, old, values = run.tensors("ema", "after"), run.own_past("ema", "after"), run.own_past("param", "after")
-    names = [name for name in new if name in old and name in values and new[name].is_floating_point()]
-    columns = [[flat(side[name]) for name in names] for side in (old, values)]
-    return least_squares([flat(new[name]) for name in names], columns, [gradient_noise(new[name]) for name in names])
+    columns = [[flat(tensors[name]) for name in side.known] for tensors in (side.old, side.values)]
+    new = [side.new[name] for name in side.known]
+    return least_squares(list(map(flat, new)), columns, list(map(gradient_noise, new)))
 
 
-def _decay(run: Run) -> tuple[float, Fit] | None:
-    new, old, values = run.tensors("ema", "after"), run.own_past("ema", "after"), run.own_past("param", "after")
-    names = [name for name in new if name in old and name in values and new[name].is_floating_point()]
-    if not names:
+def _decay(side: _Averages) -> tuple[float, Fit] | None:
+    if not side.known:
         return None
     # average - parameter = d · (average before - parameter)
     fit = least_squares(
-        [flat(new[name]) - flat(values[name]) for name in names],
-        [[flat(old[name]) - flat(values[name]) for name in names]],
-        [gradient_noise(new[name]) for name in names],
+        [flat(side.new[name]) - flat(side.values[name]) for name in side.known],
+        [[flat(side.old[name]) - flat(side.values[name]) for name in side.known]],
+        [gradient_noise(side.new[name]) for name in side.known],
     )
     return fit.coefficients[0], fit
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lab_parity.diagnose.cause import Cause
+from lab_parity.diagnose.copied import copies_inside
 from lab_parity.diagnose.fit import flat, least_squares, rounding
 from lab_parity.diagnose.generator import decode, words_between
 from lab_parity.diagnose.parameters import which
@@ -19,6 +20,9 @@ def find(scene: Scene) -> Iterator[Cause]:
     """Fitted on the first step's weights, and read from the generators; other optimizers' weights from the trace."""
     pairs = [pair for pair in scene.pairs("param", "before") if not same_bits(pair.a, pair.b)]
     everyone = [pair.name for pair in scene.pairs("param", "before")]
+    copied = copies_inside(scene)
+    if pairs and all(pair.name in copied for pair in pairs):
+        return  # they have been averaged before the first step: see `ema`
     if scene.first.phase == "config" and pairs:
         where = which([pair.name for pair in pairs], everyone)
         yield from _scaled(scene, where)
