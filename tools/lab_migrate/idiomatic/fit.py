@@ -28,7 +28,7 @@ def fit_lines(writer: Writer, indent: str, module_name: str, trainer_name: str) 
     if writer.data is not None:
         made = f"{writer.data.name}({', '.join(writer.data.parameters)})"
         if len(indent) + len(f"{trainer_name}.fit({module_name}, datamodule={made})") > WIDTH:
-            name = unused("datamodule", writer.base.module)
+            name = unused("datamodule", writer.base)
             lines += _call(writer, f"{name} = {writer.data.name}(", list(writer.data.parameters), indent)
             made = name
         lines.append(f"{trainer_name}.fit({module_name}, datamodule={made})")

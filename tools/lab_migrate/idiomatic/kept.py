@@ -15,11 +15,13 @@ from lab_migrate.analysis.events import ZERO, events_in
 from lab_migrate.analysis.symbols import own_nodes
 from lab_migrate.idiomatic.checkpoint_hooks import Kept
 from lab_migrate.idiomatic.filling import changed_by_others, changed_in_place
-from lab_migrate.idiomatic.hooks import Hooks
+from lab_migrate.idiomatic.hooks import EPOCH_START, Hooks
 from lab_migrate.idiomatic.keeping import Keeping
 from lab_migrate.idiomatic.kept_globals import keep_globals
 from lab_migrate.idiomatic.kept_objects import keep_object, keep_owner, keep_unknown
 from lab_migrate.idiomatic.kept_values import keep_attribute, keep_container, keep_value
+from lab_migrate.idiomatic.mentions import flow_of
+from lab_migrate.idiomatic.names import TRAIN, last_given
 from lab_migrate.idiomatic.nest import Nest
 from lab_migrate.idiomatic.places import Places
 from lab_migrate.idiomatic.roles import Roles, nodes_of
@@ -32,7 +34,8 @@ def kept_of(nest: Nest, roles: Roles, hooks: Hooks, places: Places, graph: CallG
     """Read it off the names that outlive an epoch and the objects that the hooks step."""
     keeping = Keeping(nest, roles, hooks, places, graph)
     for name in keeping.places.names.initial:
-        keep_value(keeping, name, keeping.places.names.carried[name], _assigned(keeping, name))
+        if not _is_given_anew(name, hooks):
+            keep_value(keeping, name, keeping.places.names.carried[name], _assigned(keeping, name))
     keep_globals(keeping)
     for frame, node in nodes_of(keeping.nest):
         for given, changer in changed_by_others(node, frame, keeping.graph):
@@ -60,7 +63,15 @@ def kept_of(nest: Nest, roles: Roles, hooks: Hooks, places: Places, graph: CallG
     return keeping.found
 
 
+def _is_given_anew(name: str, hooks: Hooks) -> bool:
+    """Whether each batch gives a name its value before anything reads it, as a loss that is printed after the epoch."""
+    step, before = flow_of(hooks.items[TRAIN]), flow_of(hooks.items.get(EPOCH_START, []))
+    return name in step.sure and name not in step.exposed | before.exposed
+
+
 def _assigned(keeping: Keeping, name: str) -> list[ast.expr]:
+    if (last := last_given(name, keeping.nest)) is not None:
+        return [last.value]
     inside = {id(node) for node in ast.walk(keeping.nest.epochs)}
     values = [value for value in keeping.base.function.assigned.get(name, []) if id(value) not in inside]
     node = keeping.base.function.node

@@ -6,7 +6,7 @@ import ast
 import textwrap
 from collections.abc import Iterable
 
-from lab_migrate.analysis.sources import Module
+from lab_migrate.idiomatic.frame import Frame
 from lab_migrate.idiomatic.nest import Nest
 
 WIDTH = 110
@@ -57,10 +57,12 @@ def is_literal(value: ast.expr) -> bool:
     return isinstance(value, ast.Constant)
 
 
-def unused(name: str, module: Module) -> str:
-    """A name that the file does not have yet."""
-    taken = {node.id for node in ast.walk(module.tree) if isinstance(node, ast.Name)}
-    taken |= set(module.symbols.imports)
+def unused(name: str, base: Frame) -> str:
+    """A name that a function, or a script's file, does not have yet; nor do the file's imports and global names."""
+    tops = [base.module.symbols.top.node] if base.is_script else base.module.symbols.top.body
+    around = [base.function.node, *(node for node in tops if not isinstance(node, ast.FunctionDef | ast.ClassDef))]
+    taken = {node.id for one in around for node in ast.walk(one) if isinstance(node, ast.Name)}
+    taken |= set(base.module.symbols.imports)
     candidate, count = name, 1
     while candidate in taken:
         count += 1

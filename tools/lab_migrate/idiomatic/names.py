@@ -170,7 +170,34 @@ def _before(nest: Nest) -> dict[str, ast.Assign | None]:
             name = dotted(statement.targets[0])
             if len(found.get(name, [])) == 1 and statement.lineno < nest.epochs.lineno:
                 found[name] = [statement]
-    return {name: listed[0] if len(listed) == 1 else None for name, listed in found.items()}
+    return {name: listed[0] if len(listed) == 1 else last_given(name, nest) for name, listed in found.items()}
+
+
+def last_given(name: str, nest: Nest) -> ast.Assign | None:
+    """The assignment that surely gives a name of the base frame the value that the epochs find; None if none does."""
+    found: ast.Assign | None = None
+    for node in statements_before(nest):
+        stores = [one for one in ast.walk(node) if isinstance(one, ast.Name) and one.id == name
+                  and not isinstance(one.ctx, ast.Load)]  # fmt: skip
+        plain = isinstance(node, ast.Assign) and len(node.targets) == 1 and dotted(node.targets[0]) == name
+        if stores or name in _bound_as_names(node):
+            found = node if plain and len(stores) == 1 else None  # type: ignore[assignment]
+    return found
+
+
+def statements_before(nest: Nest) -> list[ast.stmt]:
+    """Statements that surely run before the epochs, in order: of the suites around them."""
+    found: list[ast.stmt] = []
+    suite: list[ast.stmt] = nest.base.function.body
+    while True:
+        around = next((node for node in suite if any(one is nest.epochs for one in ast.walk(node))), None)
+        if around is None:
+            return found
+        found += suite[: suite.index(around)]
+        if around is nest.epochs:
+            return found
+        inner = [getattr(around, name, None) or [] for name in ("body", "orelse", "finalbody")]
+        suite = next((part for part in inner if any(one is nest.epochs for node in part for one in ast.walk(node))), [])
 
 
 def read_after_of(nest: Nest) -> set[str]:

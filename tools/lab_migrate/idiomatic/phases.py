@@ -12,7 +12,6 @@ it was.
 from __future__ import annotations
 
 import ast
-import difflib
 import re
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
@@ -24,14 +23,14 @@ from libcst.metadata import MetadataWrapper, PositionProvider
 from lab_migrate.analysis import CallGraph, Function, Module, TrainingLoop
 from lab_migrate.analysis.scopes import names_in
 from lab_migrate.analysis.symbols import own_nodes
-from lab_migrate.convert.rule import Edit
 from lab_migrate.idiomatic.aliases import without_aliases
 from lab_migrate.idiomatic.flags import Flagged, call_of, copies_of, flagged
 from lab_migrate.idiomatic.folding import UNKNOWN, constant_of, folded
 from lab_migrate.idiomatic.nest import in_inner_loop
 from lab_migrate.idiomatic.refused import no_nest
+from lab_migrate.idiomatic.texts import lines_of
 
-__all__ = ["Unrolled", "edits_between", "unrolled"]
+__all__ = ["Unrolled", "unrolled"]
 
 #: More are no phases of an epoch.
 _MOST = 4
@@ -94,16 +93,6 @@ def unrolled(module: Module, loops: Collection[TrainingLoop], graph: CallGraph) 
     within = [(one.node.lineno, one.node.end_lineno or one.node.lineno) for one in found]
     phased = {at for at, line in enumerate(lines, 1) if any(first <= line <= last for first, last in within)}
     return Unrolled(text, tuple(lines), frozenset(phased), flags)
-
-
-def edits_between(before: str, after: str) -> list[Edit]:
-    """Edits of whole lines that make one text of another."""
-    old, new = _lines(before), _lines(after)
-    starts = [0]
-    for line in old:
-        starts.append(starts[-1] + len(line.encode()))
-    changes = difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
-    return [Edit(starts[i], starts[j], "".join(new[k:end])) for tag, i, j, k, end in changes if tag != "equal"]
 
 
 def _phases_around(loop: TrainingLoop) -> Iterator[_Phases]:
@@ -248,17 +237,12 @@ def _is_captured(name: str, node: ast.For) -> bool:
     )
 
 
-def _lines(text: str) -> list[str]:
-    """As Python counts them, ends included."""
-    return [line.decode() for line in Module("", text, ast.Module([], [])).lines]
-
-
 def _without_marks(code: str) -> tuple[str, list[int]]:
     """The text, and which line each of its lines was: lines without a mark follow the one above."""
     kept: list[str] = []
     lines: list[int] = []
     told: int | None = None
-    for line in _lines(code):
+    for line in lines_of(code):
         mark = _MARKED.match(line.rstrip("\r\n"))
         if mark is not None:
             told = int(mark[1])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import attrs
 from libcst import ParserSyntaxError
@@ -18,11 +18,11 @@ from lab_migrate.idiomatic.distributed import distributed_of
 from lab_migrate.idiomatic.given import models_given
 from lab_migrate.idiomatic.group import spawned
 from lab_migrate.idiomatic.hooks import hooks_of
-from lab_migrate.idiomatic.imports import import_edit, lightning_name
+from lab_migrate.idiomatic.imports import import_edits, lightning_name
 from lab_migrate.idiomatic.loaders import check_loader
 from lab_migrate.idiomatic.modes import without_rebinding
 from lab_migrate.idiomatic.own_step import own_step, refuse_no_optimizer, takes_closure
-from lab_migrate.idiomatic.phases import edits_between, unrolled
+from lab_migrate.idiomatic.phases import unrolled
 from lab_migrate.idiomatic.processes import refuse_processes
 from lab_migrate.idiomatic.reading import find_nest
 from lab_migrate.idiomatic.refused import NotIdiomaticError, no_nest
@@ -30,6 +30,7 @@ from lab_migrate.idiomatic.roles import roles_of
 from lab_migrate.idiomatic.said import findings_of
 from lab_migrate.idiomatic.shared_lines import refuse_shared_lines
 from lab_migrate.idiomatic.site import site_edits
+from lab_migrate.idiomatic.texts import edits_between, lines_between
 from lab_migrate.idiomatic.unused_imports import unused_imports
 from lab_migrate.idiomatic.wrapper import wrapper_of
 from lab_migrate.idiomatic.write import Writer
@@ -62,7 +63,7 @@ def rewrite(project: Project, graph: CallGraph, loops: Collection[TrainingLoop])
     for path in sorted({loop.path for loop in loops}):
         here = [loop for loop in loops if loop.path == path]
         try:
-            made, said = _written_out(project, path, here, graph)
+            made, said = _in_turn(project, path, here, graph)
         except NotIdiomaticError as error:
             error.file = path
             refused.append(error)
@@ -75,6 +76,41 @@ def rewrite(project: Project, graph: CallGraph, loops: Collection[TrainingLoop])
         findings += said
         done += here
     return Rewriting(edits, files, tuple(findings), tuple(refused), tuple(done))
+
+
+def _in_turn(
+    project: Project, path: str, loops: list[TrainingLoop], graph: CallGraph
+) -> tuple[list[Edit], list[Finding]]:
+    """Edits of a file that trains in several loops, one after the other: each in the text that the last one left."""
+    if len(loops) == 1:
+        return _written_out(project, path, loops, graph)
+    original = project.modules[path].text
+    findings: list[Finding] = []
+    left = {loop.line for loop in loops}
+    here: Sequence[TrainingLoop] = loops
+    while here:
+        module = project.modules[path]
+        numbers = lines_between(original, module.text)
+        loop = min(here, key=lambda one: one.line)
+        try:
+            edits, said = _written_out(project, path, [loop], graph)
+        except NotIdiomaticError as error:
+            if error.path == path and error.line:
+                error.line = numbers[error.line - 1]
+            raise
+        findings += [attrs.evolve(one, line=numbers[one.line - 1]) if one.path == path else one for one in said]
+        left.discard(numbers[loop.line - 1])
+        text = apply(module.text, edits, path)
+        project = attrs.evolve(project, modules={**project.modules, path: Module(path, text, ast.parse(text))})
+        graph = CallGraph(project)
+        numbers = lines_between(original, text)
+        here = [one for one in find_loops(project, graph) if one.path == path and numbers[one.line - 1] in left]
+        if len(here) != len(left):
+            raise NotIdiomaticError(
+                "LM302", path, loop.node, "the file trains in several loops, and one takes another's code",
+                "convert it the faithful way, or give each training a file",
+            )  # fmt: skip
+    return edits_between(original, project.modules[path].text), findings
 
 
 def _written_out(
@@ -172,14 +208,14 @@ def _file(
             findings += check_loader(batches, nest, graph, distributed=roles.distributed is not None)
         without_rebinding(nest, roles)
         hooks = hooks_of(nest, roles, graph)
-        name = class_name(nest, roles)
-        data = data_module(nest, graph, name.removeprefix("Lit") if name != "LitModel" else "")
-        writer = Writer(nest, roles, hooks, name, lightning, graph, data)
+        name, what = class_name(nest, roles)
+        data = data_module(nest, graph, what)
+        writer = Writer(nest, roles, hooks, name, what, lightning, graph, data)
         edits += site_edits(writer)
         refuse_shared_lines(edits, nest)
         findings += findings_of(nest, roles, hooks, writer.kept)
     # First of all that is inserted at one place.
-    edits.insert(0, import_edit(module, lightning, edits))
+    edits = [*import_edits(module, lightning, edits), *edits]
     try:
         edits += unused_imports(module, edits, graph)
         compile(apply(module.text, edits, module.path), module.path, "exec", dont_inherit=True)

@@ -12,6 +12,7 @@ from lab_migrate.idiomatic.fit import fit_lines
 from lab_migrate.idiomatic.frame import Item
 from lab_migrate.idiomatic.layout import is_literal, unused
 from lab_migrate.idiomatic.mentions import flow_of
+from lab_migrate.idiomatic.names import statements_before
 from lab_migrate.idiomatic.write import Writer
 
 
@@ -37,7 +38,7 @@ def site_edits(writer: Writer) -> list[Edit]:
     line = module.lines[epochs.lineno - 1].decode()
     indent = line[: len(line) - len(line.lstrip(" \t"))]
     start, end = _lines(module, epochs, epochs)
-    fit = fit_lines(writer, indent, unused("lit", module), unused("trainer", module))
+    fit = fit_lines(writer, indent, unused("lit", nest.base), unused("trainer", nest.base))
     edits.append(Edit(start, end, fit.replace("\n", newline)))
     edits += _all_removed(
         module,
@@ -89,7 +90,7 @@ def _none_before(writer: Writer, newline: str) -> list[Edit]:
     edits: list[Edit] = []
     for name in wanted:
         maybe: ast.stmt | None = None
-        for node in _before_epochs(writer):
+        for node in statements_before(writer.nest):
             flow = flow_of([Item(base, node)])
             if name in flow.sure:
                 maybe = None
@@ -100,23 +101,6 @@ def _none_before(writer: Writer, newline: str) -> list[Edit]:
             at = module.offset(maybe.lineno, 0)
             edits.append(Edit(at, at, f"{line[: len(line) - len(line.lstrip())]}{name} = None{newline}"))
     return edits
-
-
-def _before_epochs(writer: Writer) -> list[ast.stmt]:
-    """Statements that surely run before the epochs, in order: of the suites around them."""
-    found: list[ast.stmt] = []
-    suite: list[ast.stmt] = writer.base.function.body
-    while True:
-        around = next((node for node in suite if any(one is writer.nest.epochs for one in ast.walk(node))), None)
-        if around is None:
-            return found
-        found += suite[: suite.index(around)]
-        if around is writer.nest.epochs:
-            return found
-        inner = [getattr(around, name, None) or [] for name in ("body", "orelse", "finalbody")]
-        suite = next(
-            (part for part in inner if any(one is writer.nest.epochs for node in part for one in ast.walk(node))), []
-        )
 
 
 def _class_before(writer: Writer, source: str, newline: str) -> Edit:

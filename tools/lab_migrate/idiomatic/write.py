@@ -22,7 +22,8 @@ from lab_migrate.idiomatic.roles import Roles
 
 
 class Writer:
-    """One nest as a LightningModule. `name` is the class's; `module` how the file knows `lightning`.
+    """One nest as a LightningModule. `name` is the class's, `what` that of the class that it trains, if that is known;
+    `module` is how the file knows `lightning`.
 
     `data` is the LightningDataModule beside it, where there is one.
     """
@@ -33,12 +34,13 @@ class Writer:
         roles: Roles,
         hooks: Hooks,
         name: str,
+        what: str,
         module: str,
         graph: CallGraph,
         data: DataModule | None = None,
     ) -> None:
         self.nest, self.roles, self.hooks = nest, roles, hooks
-        self.name, self.lightning, self.data = name, module, data
+        self.name, self.what, self.lightning, self.data = name, what, module, data
         self.base, self.graph = nest.base, graph
         self.unit = unit_of(nest)
         self.moved = moved_makers(nest, roles, hooks, graph)
@@ -105,8 +107,7 @@ class Writer:
 
     def _docstring(self) -> str:
         what = "training and validation" if self.nest.validation else "training"
-        named = self.name.removeprefix("Lit")
-        return f"The {what} of {named}." if named != "Model" else f"The {what} of the model."
+        return f"The {what} of {self.what or 'the model'}."
 
     def _init(self) -> str:
         parameters = list(dict.fromkeys([*map(self.places.attribute, self.roles.models), *self._captured_parameters()]))

@@ -37,7 +37,6 @@ REFUSED = {
         f"{START}def train():\n    inner = torch.optim.Adam(model.parameters())\n    for x, y in loader:\n"
         + STEP.replace("optimizer", "inner") + "for epoch in range(2):\n    train()\n",
     ),
-    "two trainings in a file": ("LM302", PLAIN + PLAIN),
     "an update by hand": (
         "LM302",
         PLAIN.replace(
@@ -275,7 +274,7 @@ def test_a_file_that_uses_our_names_keeps_them() -> None:
     text = program(PLAIN + "L = lit = trainer = LitNet = 1\nprint(L, lit, trainer)\n")
     after = rewritten(text).text
     assert "import lightning\n" in after
-    assert "lit_2 = LitNetModule(" in after
+    assert "lit_2 = LitNet2(" in after
     assert run(after) == run(text)
 
 
