@@ -20,8 +20,9 @@ from lab_migrate.analysis.events import BACKWARD, STEP, ZERO, Event, events_in
 from lab_migrate.analysis.symbols import dotted, own_nodes
 from lab_migrate.idiomatic.accumulate import Accumulation, Mean, accumulation_of, mean_of, zeroes_first
 from lab_migrate.idiomatic.autocast import is_untouched
+from lab_migrate.idiomatic.ends import leaves
 from lab_migrate.idiomatic.frame import Frame
-from lab_migrate.idiomatic.nest import Nest, in_inner_loop
+from lab_migrate.idiomatic.nest import Nest
 from lab_migrate.idiomatic.precision import Precision, precision_of
 from lab_migrate.idiomatic.quiet import adds_number, is_quiet
 from lab_migrate.idiomatic.refused import ManualOptimizationError
@@ -138,9 +139,13 @@ class _Sorter:
             self._schedule_steps(schedule, node)
         elif clip_in(node) is not None:
             self._clip(node)
-        elif any(isinstance(one, ast.Continue | ast.Return | ast.Yield | ast.Global | ast.Nonlocal) for one in inner):
+        elif any(
+            isinstance(one, ast.Continue | ast.Return | ast.Yield | ast.Global | ast.Nonlocal)
+            and id(one) not in self.nest.stops
+            for one in inner
+        ):
             raise ManualOptimizationError(node, "a batch may end early")
-        elif self.nest.steps is not None and self.place != "stepped" and _leaves(node):
+        elif self.place != "stepped" and leaves(node, self.nest):
             raise ManualOptimizationError(node, "it may end before its step")
         elif self.place == "before" or (not self.inside and self._may_come_earlier(node)):
             self.found.step.append(node)
@@ -218,7 +223,7 @@ class _Sorter:
 
     def _may_come_earlier(self, node: ast.stmt) -> bool:
         """Whether a statement after backward or step computes the same before them."""
-        if (self.precision is not None and not is_untouched(node)) or (self.nest.steps is not None and _leaves(node)):
+        if (self.precision is not None and not is_untouched(node)) or leaves(node, self.nest):
             return False
         if any(isinstance(one, ast.Raise | ast.Assert) for one in own_nodes([node])):
             return False  # the error leaves the weights as they are there
@@ -272,11 +277,6 @@ def _shows(node: ast.stmt, names: set[str]) -> bool:
         if any(isinstance(part, ast.Name) and part.id in names for part in parts):
             return True
     return False
-
-
-def _leaves(node: ast.stmt) -> bool:
-    """Whether a statement may break out of the loop around it."""
-    return any(isinstance(one, ast.Break) and not in_inner_loop([node], one) for one in own_nodes([node]))
 
 
 def _binds(node: ast.Name) -> bool:

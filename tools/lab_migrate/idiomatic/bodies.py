@@ -176,7 +176,8 @@ class Bodies:
             text += self._group(hook, group, indent)
             group = []
             if item is not None and item.line is not None:
-                text += f"{indent}{item.line.text(self.places.replace(item.frame))}\n"
+                said = item.line.text(self.places.replace(item.frame)).replace("\t", self.unit)
+                text += "".join(f"{indent}{line}\n" for line in said.splitlines())
             elif item is not None and item.result is not None:
                 text += self._assigned(item, indent)
             elif item is not None:

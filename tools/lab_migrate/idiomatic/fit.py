@@ -31,13 +31,18 @@ def fit_lines(writer: Writer, indent: str, module_name: str, trainer_name: str) 
             name = unused("datamodule", writer.base)
             lines += _call(writer, f"{name} = {writer.data.name}(", list(writer.data.parameters), indent)
             made = name
-        lines.append(f"{trainer_name}.fit({module_name}, datamodule={made})")
+        fits = f"{trainer_name}.fit({module_name}, datamodule={made})"
     train = writer.nest.train
     loaders = [(train.frame.in_base(train.loader) or "") if train.is_counted else train.frame.entry(train.loader)]
     if writer.nest.validation is not None:
         loaders.append(writer.nest.validation.frame.entry(writer.nest.validation.loader))
     if writer.data is None:
-        lines.append(f"{trainer_name}.fit({', '.join([module_name, *loaders])})")
+        fits = f"{trainer_name}.fit({', '.join([module_name, *loaders])})"
+    if writer.nest.test is not None:
+        # What a `while` asked before its first epoch: Lightning asks the loaders for their iterators before it counts.
+        lines.append(f"if {writer.base.module.source(writer.nest.test)}:")
+        fits = f"{writer.unit}{fits}"
+    lines.append(fits)
     if writer.hooks.modes.left:
         lines.append(f"{writer.hooks.modes.left}.eval()  # as the validation left it")
     if accelerator_of(writer.nest, writer.roles) != '"cpu"' and any(
@@ -138,7 +143,8 @@ def _steps(writer: Writer, steps: Steps) -> str:
 def _epochs(writer: Writer) -> str:
     source = writer.base.module.source
     first, stop = writer.nest.first, writer.nest.stop
-    assert stop is not None
+    if stop is None:
+        return "-1"
     if first is None or (isinstance(first, ast.Constant) and first.value == 0):
         return source(stop)
     if isinstance(stop, ast.BinOp) and isinstance(stop.op, ast.Add) and ast.dump(stop.right) == ast.dump(first):

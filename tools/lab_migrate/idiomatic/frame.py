@@ -85,7 +85,10 @@ class Frame:
 
 @attrs.frozen(eq=False)
 class Line:
-    """A line that stands nowhere in the source: its text, given what stands for names, what it reads, what it binds."""
+    """A line that stands nowhere in the source: its text, given what stands for names, what it reads, what it binds.
+
+    Where the text has several lines, a tab stands for one indentation.
+    """
 
     text: Callable[[Replace], str]
     reads: tuple[ast.expr, ...]

@@ -13,6 +13,7 @@ from lab_migrate.idiomatic.batch import Automatic, automatic
 from lab_migrate.idiomatic.batches import without_no_grad
 from lab_migrate.idiomatic.clip import trainer_clip
 from lab_migrate.idiomatic.draws import refuse_early_draws
+from lab_migrate.idiomatic.epochs import STOP
 from lab_migrate.idiomatic.frame import Frame, Item
 from lab_migrate.idiomatic.gradients import (
     refuse_gradients_from_before,
@@ -94,7 +95,7 @@ def hooks_of(nest: Nest, roles: Roles, graph: CallGraph) -> Hooks:
         )  # fmt: skip
     if nest.steps is not None and manual is not None and not nest.train.is_counted:
         raise refuse_counted_by_batches(nest, manual.reason)
-    train_limit = limit_of(nest.train) if nest.steps is None else None
+    train_limit = limit_of(nest.train, nest.stops) if nest.steps is None else None
     validation_limit = limit_of(nest.validation) if nest.validation else None
     dropped |= {id(limit.dropped) for limit in (train_limit, validation_limit) if limit}
     own = own_batches(nest, graph)
@@ -113,7 +114,7 @@ def hooks_of(nest: Nest, roles: Roles, graph: CallGraph) -> Hooks:
         tail = [Item(nest.train.frame, node) for node in sorted_batch.tail]
     else:
         step, tail = [Item(nest.train.frame, node) for node in nest.train.body], []
-        refuse_early_ends(nest.train)
+        refuse_early_ends(nest.train, nest.stops)
     if nest.train.drawn is not None and not nest.train.drawn.is_silent:
         (tail if sorted_batch is not None else step).append(nest.train.drawn.moved_on())
     items = {EPOCH_START: nest.before, TRAIN: step}
@@ -148,7 +149,7 @@ def hooks_of(nest: Nest, roles: Roles, graph: CallGraph) -> Hooks:
         hook: [item for item in listed if id(item.node) not in dropped or item.result is not None]
         for hook, listed in items.items()
     }
-    stops = _stops(items[EPOCH_END] if nest.steps is None else items[TAIL])
+    stops = _stops(items[EPOCH_END], nest) | _stops(items[TRAIN], nest) | _stops(items[TAIL], nest)
     return Hooks(
         items, sorted_batch, manual, epoch_schedules, dropped, stops, clip, train_limit, validation_limit, train_moves,
         validation_moves, modes, own,
@@ -183,13 +184,14 @@ def _epoch_schedules(nest: Nest, roles: Roles, sorted_batch: Automatic, graph: C
     return found
 
 
-def _stops(items: list[Item]) -> dict[int, str]:
-    """A `break` after an epoch, or after a counted step, stops the Trainer, which ends the hook and the epoch first."""
+def _stops(items: list[Item], nest: Nest) -> dict[int, str]:
+    """A `break` after an epoch, or what else ends the training, stops the Trainer."""
     found: dict[int, str] = {}
     for item in items:
         for node in own_nodes([item.node]):
-            if isinstance(node, ast.Break) and not in_inner_loop([item.node], node):
-                found[id(node)] = "self.trainer.should_stop = True"
+            ends = isinstance(node, ast.Break) and item in nest.after and not in_inner_loop([item.node], node)
+            if ends or id(node) in nest.stops:
+                found[id(node)] = STOP
                 if item is not items[-1] or not _ends_with(item.node, node):
                     found[id(node)] += "\nreturn"
     return found

@@ -23,10 +23,14 @@ class Limit:
     conditions: tuple[ast.expr, ...]
 
 
-def limit_of(loop: Batches) -> Limit | None:
-    """The limit that a loop's `break` amounts to; None where it has none. Raises `NotIdiomaticError`."""
+def limit_of(loop: Batches, stops: frozenset[int] = frozenset()) -> Limit | None:
+    """The limit that a loop's `break` amounts to; None where it has none. Raises `NotIdiomaticError`.
+
+    `stops` are the jumps that end the whole training.
+    """
     body = loop.node.body
     breaks = [node for node in own_nodes(body) if isinstance(node, ast.Break) and not in_inner_loop(body, node)]
+    breaks = [node for node in breaks if id(node) not in stops]
     if not breaks:
         return None
     chain = _chain(loop.node.body[-1], breaks[0])
@@ -51,11 +55,12 @@ def limit_of(loop: Batches) -> Limit | None:
     return Limit(chain[-1], count, inclusive, tuple(conditions))
 
 
-def refuse_early_ends(loop: Batches) -> None:
+def refuse_early_ends(loop: Batches, stops: frozenset[int]) -> None:
     """Raises where a batch's code leaves its batch: in a hook, `return` would end the batch instead of the training."""
     for node in own_nodes(loop.node.body):
         continues = isinstance(node, ast.Continue) and not in_inner_loop(loop.node.body, node)
-        if continues or isinstance(node, ast.Return | ast.Yield | ast.YieldFrom | ast.Await):
+        returns = isinstance(node, ast.Return) and id(node) not in stops
+        if continues or returns or isinstance(node, ast.Yield | ast.YieldFrom | ast.Await):
             word = "yield" if isinstance(node, ast.YieldFrom) else type(node).__name__.lower()
             raise NotIdiomaticError(
                 "LM303", loop.frame.module.path, node, f"a batch may end early with `{word}`",

@@ -36,7 +36,7 @@ class Steps:
 
 @attrs.define(eq=False)
 class Nest:
-    """One training."""
+    """One training. `stop` is None where no number of epochs ends it."""
 
     training: TrainingLoop
     base: Frame
@@ -53,6 +53,10 @@ class Nest:
     calls: list[tuple[Call, Frame]]
     #: Set where one loop pulls its batches and counts steps; it is then `epochs` and the training's loop at once.
     steps: Steps | None = None
+    #: What a `while` asks before each epoch.
+    test: ast.expr | None = None
+    #: Jumps out of a batch that end the training, by their `id`.
+    stops: frozenset[int] = frozenset()
     #: Lines that stood in a loop over the phases of an epoch.
     phased: Collection[int] = ()
     #: Statements that are read as others, by their `id`.

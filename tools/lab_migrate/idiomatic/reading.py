@@ -9,10 +9,12 @@ from lab_migrate.analysis import CallGraph, TrainingLoop
 from lab_migrate.analysis.calls import Call
 from lab_migrate.analysis.events import events_in
 from lab_migrate.analysis.symbols import Function, dotted, own_nodes
-from lab_migrate.idiomatic.bars import BARS, bar_around
+from lab_migrate.idiomatic.bars import bar_around
 from lab_migrate.idiomatic.batches import Batches, batches_of, validating
 from lab_migrate.idiomatic.called import frame_of, refuse_other_mentions, returns_early
 from lab_migrate.idiomatic.counted import counted_nest, refuse_other_counts, stands_alone
+from lab_migrate.idiomatic.ends import stops_of
+from lab_migrate.idiomatic.epochs import epochs_of
 from lab_migrate.idiomatic.frame import Frame, Item
 from lab_migrate.idiomatic.group import spawned
 from lab_migrate.idiomatic.nest import Nest, in_inner_loop
@@ -25,10 +27,10 @@ def find_nest(training: TrainingLoop, graph: CallGraph) -> Nest:
     loop, owner = training.node, training.owner
     if pulls_batches(loop):
         _not_handed_on(owner, graph)
-        return step_nest(training, graph)
+        return _with_stops(step_nest(training, graph))
     if stands_alone(training, graph):
         _not_handed_on(owner, graph)
-        return counted_nest(training)
+        return _with_stops(counted_nest(training))
     if not isinstance(loop, ast.For):
         raise no_nest(owner, loop, "its batches come from no `for` over a loader")
     if training.around:
@@ -52,6 +54,11 @@ def find_nest(training: TrainingLoop, graph: CallGraph) -> Nest:
         within = f"the loop at line {around[-1].lineno} calls it within another statement" if around else ""
         raise no_nest(call.caller, call.node, within or "no loop over epochs calls it")
     return _Reader(graph, training, Frame(call.caller), epochs, call).read()
+
+
+def _with_stops(nest: Nest) -> Nest:
+    nest.stops = stops_of(nest)
+    return nest
 
 
 #: Command lines: they call a program's main function, once, where they are called.
@@ -92,9 +99,8 @@ class _Reader:
 
     def read(self) -> Nest:
         epochs = self.epochs
-        first, stop = _range_of(epochs, self.base)
-        assert isinstance(epochs, ast.For)
-        assert isinstance(epochs.target, ast.Name)
+        header = epochs_of(epochs, self.base)
+        assert isinstance(epochs, ast.For | ast.While)
         before: list[Item] = []
         between: list[Item] = []
         after: list[Item] = []
@@ -120,12 +126,13 @@ class _Reader:
         _bars_of_their_own(train, validation, before, between, after)
         if validation is None:
             after, between = between, []
+        after += header.last_line(self.base)
         nest = Nest(
-            self.training, self.base, epochs, epochs.target.id, first, stop, train, before, between, validation, after,
-            self.calls,
+            self.training, self.base, epochs, header.name, header.first, header.stop, train, before, between,
+            validation, after, self.calls, test=header.test,
         )  # fmt: skip
         _no_jumps(nest)
-        return nest
+        return _with_stops(nest)
 
     def _expanded(self, node: ast.stmt, may_validate: bool) -> Iterator[Item | Batches]:
         """A statement of the epoch: itself, or what the function that it calls does."""
@@ -234,23 +241,6 @@ def _bars_of_their_own(
         below[:] = [item for item in below if not item.is_of(bar.name)]
         if not bar.is_silent:
             below.insert(0, bar.closed())
-
-
-def _range_of(epochs: ast.stmt, frame: Frame) -> tuple[ast.expr | None, ast.expr]:
-    if isinstance(epochs, ast.For) and isinstance(epochs.target, ast.Name) and not epochs.orelse:
-        source = epochs.iter
-        while isinstance(source, ast.Call) and dotted(source.func) in BARS and source.args:
-            source = (
-                source.args[0]
-                if dotted(source.func) != "trange"
-                else ast.Call(ast.Name("range", ast.Load()), source.args, [])
-            )
-        if isinstance(source, ast.Call) and dotted(source.func) == "range" and not source.keywords:
-            if len(source.args) == 1:
-                return None, source.args[0]
-            if len(source.args) == 2:
-                return source.args[0], source.args[1]
-    raise no_nest(frame.function, epochs, "the loop around it counts no epochs with `range`")
 
 
 def _no_jumps(nest: Nest) -> None:

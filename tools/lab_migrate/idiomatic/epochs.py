@@ -1,0 +1,94 @@
+"""How the loop around the batches counts its epochs, and where it ends.
+
+for epoch in range(n):              max_epochs=n
+for epoch in itertools.count(1):    max_epochs=-1
+while True:                         max_epochs=-1
+while step < n:                     max_epochs=-1, and after each epoch `if self.step >= n: …should_stop = True`
+"""
+
+from __future__ import annotations
+
+import ast
+
+import attrs
+
+from lab_migrate.analysis.symbols import dotted
+from lab_migrate.idiomatic.bars import BARS
+from lab_migrate.idiomatic.frame import Frame, Item, Line
+from lab_migrate.idiomatic.refused import no_nest
+from lab_migrate.idiomatic.text import rewritten
+
+__all__ = ["STOP", "Epochs", "epochs_of", "opposite"]
+
+#: What stops the Trainer, which ends the hook and the epoch first.
+STOP = "self.trainer.should_stop = True"
+
+_OPPOSITES: dict[type[ast.cmpop], type[ast.cmpop]] = {
+    ast.Lt: ast.GtE, ast.GtE: ast.Lt, ast.Gt: ast.LtE, ast.LtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
+}  # fmt: skip
+
+
+@attrs.frozen(eq=False)
+class Epochs:
+    """`name` counts from `first` (None: 0) up to `stop`; None where only a `break` ends it, or `test` does."""
+
+    name: str
+    first: ast.expr | None
+    stop: ast.expr | None
+    test: ast.expr | None = None
+
+    def last_line(self, base: Frame) -> list[Item]:
+        """What ends the training after an epoch."""
+        if self.test is None:
+            return []
+        ends = opposite(self.test)
+        node = ast.copy_location(ast.Expr(ends), self.test)
+        source = base.module.source(self.test)
+
+        def text(replace: object) -> str:
+            said = rewritten(source, replace)  # type: ignore[arg-type]
+            return f"if {ast.unparse(opposite(ast.parse(said, mode='eval').body))}:\n\t{STOP}"
+
+        return [Item(base, node, line=Line(text, (self.test,), None))]
+
+
+def epochs_of(loop: ast.stmt, frame: Frame) -> Epochs:
+    """Raises `NotIdiomaticError` where it cannot be told."""
+    if isinstance(loop, ast.While) and not loop.orelse:
+        if isinstance(loop.test, ast.Constant) and loop.test.value:
+            return Epochs("", None, None)
+        if _is_plain(loop.test):
+            return Epochs("", None, None, loop.test)
+    if isinstance(loop, ast.For) and isinstance(loop.target, ast.Name) and not loop.orelse:
+        source = loop.iter
+        while isinstance(source, ast.Call) and dotted(source.func) in BARS and source.args:
+            source = (
+                source.args[0]
+                if dotted(source.func) != "trange"
+                else ast.Call(ast.Name("range", ast.Load()), source.args, [])
+            )
+        if isinstance(source, ast.Call):
+            head, dot, rest = dotted(source.func).partition(".")
+            full = f"{frame.module.symbols.imports.get(head, head)}{dot}{rest}"
+            if full == "range" and len(source.args) == 1 and not source.keywords:
+                return Epochs(loop.target.id, None, source.args[0])
+            if full == "range" and len(source.args) == 2 and not source.keywords:
+                return Epochs(loop.target.id, source.args[0], source.args[1])
+            given = [*source.args, *(word.value for word in source.keywords if word.arg == "start")]
+            if full == "itertools.count" and len(given) == len(source.args) + len(source.keywords) <= 1:
+                return Epochs(loop.target.id, given[0] if given else None, None)
+    raise no_nest(frame.function, loop, "the loop around it counts no epochs with `range`")
+
+
+def opposite(test: ast.expr) -> ast.expr:
+    """`step >= n` of `step < n`."""
+    if isinstance(test, ast.Compare) and len(test.ops) == 1 and type(test.ops[0]) in _OPPOSITES:
+        return ast.copy_location(ast.Compare(test.left, [_OPPOSITES[type(test.ops[0])]()], test.comparators), test)
+    if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+        return test.operand
+    return ast.copy_location(ast.UnaryOp(ast.Not(), test), test)
+
+
+def _is_plain(test: ast.expr) -> bool:
+    """Whether asking twice changes nothing."""
+    return not any(isinstance(node, ast.Call | ast.NamedExpr | ast.Await | ast.Lambda) for node in ast.walk(test))
