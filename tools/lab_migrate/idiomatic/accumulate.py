@@ -162,7 +162,7 @@ def _is_length(node: ast.expr, nest: Nest) -> bool:
         and dotted(node.func) == "len"
         and len(node.args) == 1
         and bool(dotted(node.args[0]))
-        and frame.entry(node.args[0]) == frame.entry(nest.train.loader)
+        and (frame.entry(node.args[0]),) == nest.train.entries
     )
 
 

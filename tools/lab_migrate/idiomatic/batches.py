@@ -38,7 +38,18 @@ class Batches:
     @property
     def is_counted(self) -> bool:
         """Whether it only counts, in a `range(…)`, and its body makes the batches."""
-        return isinstance(self.loader, ast.Call)
+        return isinstance(self.loader, ast.Call) and not self.zipped
+
+    @property
+    def zipped(self) -> tuple[ast.expr, ...]:
+        """The loaders of `zip(first, second)`, which is Lightning's `CombinedLoader` of the shortest."""
+        call = self.loader
+        return tuple(call.args) if isinstance(call, ast.Call) and _is_zip(call, self.frame) else ()
+
+    @property
+    def entries(self) -> tuple[str, ...]:
+        """Its loaders, by the names of the base frame; none where it only counts."""
+        return tuple(self.frame.entry(one) for one in self.zipped or (self.loader,)) if not self.is_counted else ()
 
     @property
     def body(self) -> list[ast.stmt]:
@@ -59,6 +70,8 @@ def batches_of(frame: Frame, node: ast.stmt) -> Batches:
         if not isinstance(source, ast.Call) or not source.args:
             break
         name = dotted(source.func)
+        if _is_zip(source, frame):
+            break
         if name == "enumerate" and not index and isinstance(target, ast.Tuple) and len(target.elts) == 2:
             counter = target.elts[0]
             begin = source.args[1] if len(source.args) > 1 else next((word.value for word in source.keywords), None)
@@ -71,7 +84,10 @@ def batches_of(frame: Frame, node: ast.stmt) -> Batches:
         else:
             break
         source = source.args[0]
-    if not frame.entry(source) and not is_range(source):
+    zips = _is_zip(source, frame)
+    if zips and drawn is not None and not drawn.is_silent:
+        raise no_nest(frame.function, node, "its progress bar does not know how many batches come")
+    if not frame.entry(source) and not is_range(source) and not zips:
         made = isinstance(source, ast.Call) and dotted(source.func).rpartition(".")[2] == "DataLoader"
         which = "made anew in every epoch" if made else "which is no loader"
         raise NotIdiomaticError(
@@ -101,7 +117,7 @@ def validating(node: ast.stmt, frame: Frame) -> Batches | None:
         found = batches_of(frame, node)
     except NotIdiomaticError:
         return None
-    if found.is_counted:
+    if found.is_counted or found.zipped:
         return None
     inner = own_nodes(node.body)
     if any(event.kind != ZERO for event in events_in(inner)) or any(
@@ -126,6 +142,14 @@ def without_no_grad(body: list[ast.stmt]) -> list[ast.stmt]:
         else:
             found.append(node)
     return found
+
+
+def _is_zip(source: ast.expr, frame: Frame) -> bool:
+    """Whether the batches of several loaders with names come together, as many as the shortest has."""
+    if not isinstance(source, ast.Call) or dotted(source.func) != "zip" or source.keywords or len(source.args) < 2:
+        return False
+    names = [frame.entry(one) for one in source.args]
+    return all(names) and len(set(names)) == len(names)
 
 
 def _is_int(node: ast.expr) -> bool:

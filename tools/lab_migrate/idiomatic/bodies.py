@@ -107,7 +107,7 @@ class Bodies:
             if unpacks and (hook != TAIL or needed & used):
                 source = loop.frame.module.source(target)
                 single = isinstance(target, ast.Tuple) and len(target.elts) == 1
-                source = source[1:-1] if _wrapped(target, source) and not single else source
+                source = source[1:-1] if _is_wrapped(target) and not single else source
                 lines.append(f"{rewritten(source, self.places.replace(loop.frame))} = batch")
         if hook == TAIL and self.places.names.passed:
             lines += [f'{self._local(name)} = {self._outputs()}["{key}"]' for name, key in self._passed().items()]
@@ -274,5 +274,9 @@ def _is_called_batch(target: ast.expr) -> bool:
     return isinstance(target, ast.Name) and target.id == "batch"
 
 
-def _wrapped(target: ast.expr, source: str) -> bool:
-    return isinstance(target, ast.Tuple) and source.startswith("(") and source.endswith(")")
+def _is_wrapped(target: ast.expr) -> bool:
+    """Whether a tuple stands in brackets of its own, which are no part of its first element."""
+    if not isinstance(target, ast.Tuple) or not target.elts:
+        return False
+    first = target.elts[0]
+    return (first.lineno, first.col_offset) != (target.lineno, target.col_offset)

@@ -60,7 +60,7 @@ class DataModule:
 
 def data_module(nest: Nest, graph: CallGraph, model: str) -> DataModule | None:
     """The data module of a training with a validation; None where its loaders cannot be made by it."""
-    if nest.validation is None:
+    if nest.validation is None or nest.train.zipped:
         return None
     made: list[Made] = []
     for loop in (nest.train, nest.validation):

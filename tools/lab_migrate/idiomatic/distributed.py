@@ -124,6 +124,8 @@ def _epochs(nest: Nest, graph: CallGraph) -> list[ast.stmt]:
         call = item.node.value if isinstance(item.node, ast.Expr) else None
         if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "set_epoch":
             told[item.frame.canonical(call.func.value)] = item
+    if nest.train.zipped:
+        raise _refused(nest, nest.train.node, "it takes the batches of several loaders together")
     loader = nest.train.frame.entry(nest.train.loader)
     known = {f"{loader}.sampler"}
     for loop in filter(None, (nest.train, nest.validation)):

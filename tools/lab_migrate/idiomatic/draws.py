@@ -62,11 +62,10 @@ def _makes_nothing(call: ast.Call, nest: Nest) -> bool:
 
 
 def _refuse(item: Item, loop: Batches, roles: Roles, graph: CallGraph) -> None:
-    loader = loop.frame.entry(loop.loader)
     for node in own_nodes([item.node]):
         if not isinstance(node, ast.Call):
             continue
-        if _belongs(node.func, item.frame, loader):
+        if any(_belongs(node.func, item.frame, loader) for loader in loop.entries):
             raise NotIdiomaticError(
                 "LM304", item.frame.module.path, item.node,
                 f"{ast.unparse(node.func).lower()}() tells the loader of the epoch: Lightning has asked it for its "

@@ -33,7 +33,9 @@ def fit_lines(writer: Writer, indent: str, module_name: str, trainer_name: str) 
             made = name
         fits = f"{trainer_name}.fit({module_name}, datamodule={made})"
     train = writer.nest.train
-    loaders = [(train.frame.in_base(train.loader) or "") if train.is_counted else train.frame.entry(train.loader)]
+    loaders = [train.frame.in_base(train.loader) or "" if train.is_counted else ", ".join(train.entries)]
+    if train.zipped:
+        loaders = [f'CombinedLoader([{loaders[0]}], "min_size")']
     if writer.nest.validation is not None:
         loaders.append(writer.nest.validation.frame.entry(writer.nest.validation.loader))
     if writer.data is None:

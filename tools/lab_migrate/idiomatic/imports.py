@@ -10,6 +10,7 @@ from lab_migrate.convert.rule import Edit
 
 #: What the lines that take the loop's place may use, and where it is imported from.
 _OF_LIGHTNING = {
+    "CombinedLoader": "lightning.pytorch.utilities",
     "MixedPrecision": "lightning.pytorch.plugins",
     "LightningEnvironment": "lightning.pytorch.plugins.environments",
     "TorchElasticEnvironment": "lightning.pytorch.plugins.environments",

@@ -23,10 +23,17 @@ _SAMPLERS = ("RandomSampler", "SequentialSampler", "SubsetRandomSampler", "Weigh
 
 
 def check_loader(loop: Batches, nest: Nest, graph: CallGraph, *, distributed: bool = False) -> list[Finding]:
-    """What to say about a loop's loader. Raises `NotIdiomaticError` where the batches would differ."""
-    if loop.is_counted:
-        return []
-    name = loop.frame.entry(loop.loader)
+    """What to say about a loop's loaders. Raises `NotIdiomaticError` where the batches would differ."""
+    findings = [one for name in loop.entries for one in _check_loader(name, loop, nest, graph, distributed=distributed)]
+    if loop.zipped:
+        findings.append(_review(
+            loop, f"{ast.unparse(loop.loader)}: where a later loader is the shorter one, the legacy loop took a batch "
+            "more of those before it, which draws where their data sets do; Lightning does not",
+        ))  # fmt: skip
+    return findings
+
+
+def _check_loader(name: str, loop: Batches, nest: Nest, graph: CallGraph, *, distributed: bool) -> list[Finding]:
     for value in _values(name, nest):
         if isinstance(value, ast.List | ast.Tuple | ast.Dict | ast.ListComp | ast.DictComp | ast.GeneratorExp) or (
             isinstance(value, ast.Call) and dotted(value.func) in ("list", "tuple", "dict", "iter", "zip", "map")
@@ -36,17 +43,23 @@ def check_loader(loop: Batches, nest: Nest, graph: CallGraph, *, distributed: bo
             )
     makings = makings_of(name, nest, graph)
     if not makings or not all(_makes_loader(making.maker) for making in makings):
+        said = name if loop.zipped else ast.unparse(loop.loader)
         return [
-            Finding(
-                loop.frame.module.path, loop.node.lineno, loop.node.col_offset + 1, "LM304", Status.REVIEW,
-                f"{ast.unparse(loop.loader)} may be no DataLoader: if it has no length, Lightning takes one batch "
-                "ahead; if it has one, what it does after its last batch is not run; a list is taken for several",
-                "verify it with --verify and your own command",
+            _review(
+                loop, f"{said} may be no DataLoader: if it has no length, Lightning takes one batch ahead; if it has "
+                "one, what it does after its last batch is not run; a list is taken for several",
             )
         ]  # fmt: skip
     for making in makings:
         _check(loop, making, graph, distributed=distributed)
     return []
+
+
+def _review(loop: Batches, message: str) -> Finding:
+    return Finding(
+        loop.frame.module.path, loop.node.lineno, loop.node.col_offset + 1, "LM304", Status.REVIEW, message,
+        "verify it with --verify and your own command",
+    )  # fmt: skip
 
 
 def _check(loop: Batches, made: Making, graph: CallGraph, *, distributed: bool) -> None:

@@ -23,11 +23,11 @@ _ASKED = {"dataset": 0, "sampler": 3, "batch_sampler": 4, "collate_fn": 6}
 
 def refuse_late_news(item: Item, loop: Batches, nest: Nest, graph: CallGraph) -> None:
     """Raises `NotIdiomaticError` where a statement changes, or may, what a loader with workers reads from."""
-    loader = loop.frame.entry(loop.loader)
-    makings = makings_of(loader, nest, graph)
-    if makings and not any(_has_workers(made) for made in makings):
+    found = [makings_of(loader, nest, graph) for loader in loop.entries]
+    makings = [made for one in found for made in one]
+    if all(found) and not any(_has_workers(made) for made in makings):
         return
-    names = {loader.partition("[")[0]}
+    names = {loader.partition("[")[0] for loader in loop.entries}
     for made in makings:
         if made.owner is nest.base.function:
             words = made.words() or {}

@@ -15,7 +15,7 @@ def own_batches(nest: Nest, graph: CallGraph) -> bool:
     for loop in (nest.train, nest.validation):
         if loop is None:
             continue
-        for made in makings_of(loop.frame.entry(loop.loader), nest, graph):
+        for made in (one for loader in loop.entries for one in makings_of(loader, nest, graph)):
             collate = (made.words() or {}).get("collate_fn")
             targets = graph.targets(made.owner, collate) if isinstance(collate, ast.Name | ast.Attribute) else []
             if any(_returns_own(target, graph) for target in targets):

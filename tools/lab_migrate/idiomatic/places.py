@@ -163,7 +163,7 @@ class Places:
         else:
             fixed |= short_names(self.roles.optimizers, self.base.module.symbols.imports)
         fixed |= dict.fromkeys(self.roles.devices, "self.device")
-        if not self.nest.train.is_counted:
+        if not self.nest.train.is_counted and not self.nest.train.zipped:
             fixed[self._loader(self.nest.train)] = "self.trainer.train_dataloader"
         if self.nest.validation is not None:
             fixed.setdefault(self._loader(self.nest.validation), "self.trainer.val_dataloaders")
@@ -175,7 +175,7 @@ class Places:
 
     def loaders(self) -> set[str]:
         """The batches' loaders, by the names of the base frame."""
-        return {self._loader(loop) for loop in self.loops() if not loop.is_counted}
+        return {self._loader(loop) for loop in self.loops() if not loop.is_counted and not loop.zipped}
 
     def _loader(self, loop: Batches) -> str:
         name = loop.frame.entry(loop.loader)
