@@ -150,6 +150,7 @@ def hooks_of(nest: Nest, roles: Roles, graph: CallGraph) -> Hooks:
         for hook, listed in items.items()
     }
     stops = _stops(items[EPOCH_END], nest) | _stops(items[TRAIN], nest) | _stops(items[TAIL], nest)
+    stops |= _skips(items[TRAIN]) | _skips(items.get(VALIDATE, []))
     return Hooks(
         items, sorted_batch, manual, epoch_schedules, dropped, stops, clip, train_limit, validation_limit, train_moves,
         validation_moves, modes, own,
@@ -195,6 +196,16 @@ def _stops(items: list[Item], nest: Nest) -> dict[int, str]:
                 if item is not items[-1] or not _ends_with(item.node, node):
                     found[id(node)] += "\nreturn"
     return found
+
+
+def _skips(items: list[Item]) -> dict[int, str]:
+    """A `continue` leaves the hook, as it left the batch; those of loops within are theirs."""
+    body = [item.node for item in items]
+    return {
+        id(node): "return"
+        for node in own_nodes(body)
+        if isinstance(node, ast.Continue) and not in_inner_loop(body, node)
+    }
 
 
 def _ends_with(statement: ast.stmt, last: ast.AST) -> bool:

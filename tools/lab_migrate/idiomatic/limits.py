@@ -56,9 +56,11 @@ def limit_of(loop: Batches, stops: frozenset[int] = frozenset()) -> Limit | None
 
 
 def refuse_early_ends(loop: Batches, stops: frozenset[int]) -> None:
-    """Raises where a batch's code leaves its batch: in a hook, `return` would end the batch instead of the training."""
+    """Raises where a batch's code leaves its batch in a way that a hook has not."""
+    moves_on = loop.drawn is not None and not loop.drawn.is_silent
     for node in own_nodes(loop.node.body):
-        continues = isinstance(node, ast.Continue) and not in_inner_loop(loop.node.body, node)
+        # What moves a bar on is the hook's last line.
+        continues = isinstance(node, ast.Continue) and moves_on and not in_inner_loop(loop.node.body, node)
         returns = isinstance(node, ast.Return) and id(node) not in stops
         if continues or returns or isinstance(node, ast.Yield | ast.YieldFrom | ast.Await):
             word = "yield" if isinstance(node, ast.YieldFrom) else type(node).__name__.lower()

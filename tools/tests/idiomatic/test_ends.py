@@ -15,7 +15,7 @@ def main(n=9, every=2):
     model = Net()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     loader = DataLoader(data, batch_size=4, shuffle=True)
-    held_out = DataLoader(data, batch_size=8)
+    val_loader = DataLoader(data, batch_size=8)
     step, epoch, best = 0, 0, 9.0
 {loop}
 
@@ -119,7 +119,7 @@ while step < n:
             break
     model.eval()
     with torch.no_grad():
-        for x, y in held_out:
+        for x, y in val_loader:
             print("val", F.cross_entropy(model(x), y).item())
     print("epoch", step)
 print(step)
@@ -207,3 +207,50 @@ def test_an_end_that_lightning_has_no_place_for_is_refused(loop: str) -> None:
     after = rewritten(text)
     assert after.text == text
     assert {"LM302", "LM303"} & set(after.codes), after.messages
+
+
+SKIPS = """\
+skipped = 0
+for epoch in range(3):
+    model.train()
+    for i, (x, y) in enumerate(loader):
+        if len(y) < 4:
+            skipped += 1
+            continue
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(x), y)
+        if loss.item() > 0.9:
+            print("skipped", epoch, i)
+            continue
+        loss.backward()
+        for p in model.parameters():
+            if p.ndim > 1:
+                continue
+            p.grad.mul_(0.5)
+        optimizer.step()
+    model.eval()
+    total = 0.0
+    with torch.no_grad():
+        for x, y in val_loader:
+            if len(y) < 8:
+                continue
+            total += F.cross_entropy(model(x), y).item()
+    print(epoch, total, skipped, loss.item())
+"""
+
+
+def test_a_batch_that_is_passed_over_leaves_its_hook(same: Callable[..., str]) -> None:
+    """Of the training and of the validation; a `continue` of a loop within is that loop's."""
+    after = same(looped(SKIPS), manual=True)
+    assert after.count("            return\n") == 3
+    assert after.count("continue\n") == 1
+
+
+def test_a_batch_that_is_passed_over_under_a_bar_is_refused() -> None:
+    """The line that moves the bar on stands at the end of the hook."""
+    bar = SKIPS.replace("    model.train()\n", "    bar = tqdm(loader)\n", 1).replace(
+        "enumerate(loader)", "enumerate(bar)"
+    )
+    bar = bar.replace("        optimizer.step()", "        optimizer.step()\n        bar.set_postfix(skipped=skipped)")
+    after = rewritten(program("from tqdm import tqdm\n" + looped(bar)))
+    assert "LM303" in after.codes, after.messages

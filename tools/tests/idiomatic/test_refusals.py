@@ -50,12 +50,6 @@ REFUSED = {
         "        for x, y in loader:\n"
         + "".join(f"    {line}\n" for line in STEP.splitlines()) + "fit()\n",
     ),
-    "return out of the batches": (
-        "LM303",
-        f"{START}def fit():\n    for epoch in range(2):\n        for x, y in loader:\n"
-        + "".join(f"    {line}\n" for line in STEP.splitlines())
-        + "            if loss.item() < 0.7:\n                return\nfit()\n",
-    ),
     "a training function that a decorator wraps": (
         "LM302",
         f"{START}def told(function):\n    def run():\n        print('train')\n        function()\n    return run\n"
@@ -99,7 +93,6 @@ REFUSED = {
     "a break that depends on the loss": ("LM303", PLAIN + "        if loss.item() < 0.6:\n            break\n"),
     "a break before the step": ("LM303", PLAIN.replace("for x, y in loader:\n", "for i, (x, y) in enumerate(loader):\n"
                                                        "        if i == 3:\n            break\n")),
-    "continue": ("LM303", PLAIN.replace(STEP, f"        if x.sum() < 0:\n            continue\n{STEP}")),
     "a loader with a generator of its own": (
         "LM304", PLAIN.replace("shuffle=True", "shuffle=True, generator=torch.Generator().manual_seed(1)")),
     "a list of batches": ("LM304", PLAIN.replace("DataLoader(data, batch_size=4, shuffle=True)",
