@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from lab_parity.diagnose.cause import Cause
 from lab_parity.diagnose.fit import flat, least_squares, rounding
 from lab_parity.diagnose.scene import Pair, Scene, same_bits
-from lab_parity.diagnose.words import times
+from lab_parity.diagnose.words import number, times
 
 PHASES = ("loss", "forward")
+_CLOSE = 1e-4
 
 
 def find(scene: Scene) -> Iterator[Cause]:
@@ -27,6 +28,18 @@ def find(scene: Scene) -> Iterator[Cause]:
     )
     ratio = 1 + fit.coefficients[0] if fit.coefficients else 1.0
     affected = tuple(pair.name for pair in pairs)
+    for rate in scene.setting("lr", "learning_rate"):
+        if fit.holds and rate.a and abs(rate.b / rate.a / ratio - 1) < _CLOSE:
+            yield Cause(
+                "lr",
+                f"The learning rate is {number(rate.b)} instead of {number(rate.a)}: before evaluation {scene.micro} "
+                f"of the step the parameters have moved {times(ratio)} as far.",
+                rate.name,
+                fit,
+                ratio,
+                read=True,
+                affected=affected,
+            )
     yield Cause(
         "between_evaluations", f"{where} have moved {times(ratio)} as far as the legacy ones.", setting, fit, ratio, 1,
         affected=affected,

@@ -30,6 +30,16 @@ def find(scene: Scene) -> Iterator[Cause]:
         return  # a factor of each tensor's own: it is clipped or scaled by what is in it
     if not _moves_alike(listed, found):
         return
+    if all(abs(value + 2) < 1e-6 for value, _ in found.groups):
+        yield Cause(
+            "setting",
+            "The migrated update is the legacy one with the opposite sign: one side ascends.",
+            "maximize",
+            found.fit,
+            -1.0,
+            affected=found.names,
+        )
+        return
     everyone = [update.name for update in listed]
     before = scene.legacy.tensors("param", "before")
     said = [

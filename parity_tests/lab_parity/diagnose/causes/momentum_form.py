@@ -17,6 +17,7 @@ PHASES = ("optimizer", "param")
 _NAMES = ("nesterov", "dampening")
 _USUAL = (0.5, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999)
 _CLOSE = 0.02
+_ROUNDED = 1e-6
 
 
 def find(scene: Scene) -> Iterator[Cause]:
@@ -48,6 +49,18 @@ def _in_the_buffer(scene: Scene, moment: Moment, listed: Sequence[Update]) -> It
     if "gradient" not in moment.change or not _flows_in_alike(moment):
         return
     a, b = (moment.of("gradient", side) for side in ("legacy", "migrated"))
+    if abs(b / a - 1) < _ROUNDED:
+        return  # another kernel: see `rounding`
+    if abs(b / a + 1) < _ROUNDED:
+        yield Cause(
+            "setting",
+            f"The gradient enters the buffer {moment.field} with the opposite sign: one side ascends.",
+            "maximize",
+            moment.fit,
+            -1.0,
+            affected=moment.names,
+        )
+        return
     same = measure(
         [update.change_a for update in listed],
         [update.difference for update in listed],

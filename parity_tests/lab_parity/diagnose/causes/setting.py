@@ -39,19 +39,22 @@ def find(scene: Scene) -> Iterator[Cause]:
         return
     if not scene.settings:
         yield from _held(scene)
-    for setting in scene.settings:
-        if setting.name in _OF_THE_UPDATE:
-            continue
+    others = [setting for setting in scene.settings if setting.name not in _OF_THE_UPDATE]
+    # One may follow from another (LBFGS' max_eval from its max_iter): all of one set of parameters are told together.
+    for parameters in dict.fromkeys(setting.parameters for setting in others):
+        told = [setting for setting in others if setting.parameters == parameters]
         everyone = list(scene.legacy.history.steps[scene.first.step].hyper)
-        size = setting.b if isinstance(setting.b, (int, float)) and not isinstance(setting.b, bool) else None
+        first = told[0].b
+        size = first if isinstance(first, (int, float)) and not isinstance(first, bool) else None
+        said = "; ".join(f"{setting.name} is {setting.b!r} instead of {setting.a!r}" for setting in told)
         yield Cause(
             "setting",
-            f"{setting.name} is {setting.b!r} instead of {setting.a!r} on {which(list(setting.parameters), everyone)}.",
-            setting.name,
+            f"{said} on {which(list(parameters), everyone)}.",
+            ", ".join(setting.name for setting in told),
             size=size,
             freedom=-1 if evaluated else 6,
             read=True,
-            affected=setting.parameters,
+            affected=parameters,
             evidence=("the optimizer's settings, read on both sides",),
         )
 
