@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 
 from lab_migrate.analysis.calls import Call
+from lab_migrate.analysis.scopes import names_in
 from lab_migrate.analysis.symbols import Function, dotted
 from lab_migrate.findings import shown
 from lab_migrate.idiomatic.frame import Frame
@@ -47,7 +48,20 @@ def frame_of(call: Call, base: Frame, validates: bool = False) -> Frame:
     )
     if reassigned:
         raise no_nest(function, function.node, f"it gives its parameter {reassigned[0]} another value")
+    _refuse_namesakes(function, frame, base)
     return frame
+
+
+def _refuse_namesakes(function: Function, frame: Frame, base: Frame) -> None:
+    """In a hook a name means one thing: a global one of the function's must be no local one where it is called."""
+    if base.is_script or function.parent is base.function:
+        return
+    names = names_in(function.body)
+    both = sorted(((names.read | names.captured | names.globals_) - frame.bound - set(frame.arguments)) & base.bound)
+    if both:
+        raise no_nest(
+            function, function.node, f"{both[0]} is a global name there, and one of {base.function.qualified}'s own"
+        )
 
 
 def returns_early(function: Function) -> bool:

@@ -44,6 +44,14 @@ REFUSED = {
             "        for p in model.parameters():\n            p.data -= 0.01 * p.grad",
         ),
     ),
+    "a global name of the training function's that is a local one where it is called": (
+        "LM302",
+        "scale = 2.0\n\n\ndef fit(model, optimizer, loader):\n    for x, y in loader:\n"
+        + STEP.replace("cross_entropy(model(x), y)", "cross_entropy(model(x), y) * scale")
+        + "\n\ndef main():\n    scale = 3.0\n"
+        + "".join(f"    {line}\n" for line in START.splitlines())
+        + "    for epoch in range(2):\n        fit(model, optimizer, loader)\n    print(scale)\n\n\nmain()\n",
+    ),
     "return out of a batch": (
         "LM302",
         f"{START}def fit():\n    for epoch in range(2):\n        if epoch > 5:\n            return\n"
