@@ -6,6 +6,7 @@ import types
 from typing import Any
 
 import attrs
+import torch
 
 from lab_adapters.outlined.packing import MISSING
 
@@ -54,6 +55,8 @@ class Slot:
             self.holder[self.name] = value
         elif isinstance(self.holder, type):
             type.__setattr__(self.holder, str(self.name), value)
+        elif isinstance(self.holder, torch.jit.ScriptModule):
+            setattr(self.holder, str(self.name), value)  # which gives it to C++
         else:
             object.__setattr__(self.holder, str(self.name), value)
 

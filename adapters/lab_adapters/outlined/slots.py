@@ -28,6 +28,7 @@ from lab_adapters.outlined.made import is_optimizer, saves_itself
 from lab_adapters.outlined.names import is_foreign, is_own_class, is_own_function, used_by
 from lab_adapters.outlined.own_generators import GENERATORS
 from lab_adapters.outlined.packing import MISSING
+from lab_adapters.outlined.scripted import attributes_in_cpp, attributes_in_python, is_scripted
 from lab_adapters.outlined.slot import Slot
 
 __all__ = ["MOST", "Walk", "slots"]
@@ -262,11 +263,14 @@ class Walk:
             self._seen.add(id(part))
             self.owners[name] = part
             own = vars(part)
-            yield Slot(f"{name}.training", own, "training")
+            scripted = is_scripted(part)
+            for attribute in attributes_in_cpp(part) if scripted else ["training"]:
+                yield Slot(f"{name}.{attribute}", part if scripted else own, attribute)
             yield from self._of_class(type(part))
-            for attribute in [key for key in own if key not in _OF_MODULES and key != "training"]:
+            names = attributes_in_python(part) if scripted else list(own)
+            for attribute in [key for key in names if key not in _OF_MODULES and key != "training"]:
                 yield self._noted(Slot(f"{name}.{attribute}", own, attribute))
-            for buffer in sorted(part._non_persistent_buffers_set & set(part._buffers)):
+            for buffer in sorted(part._non_persistent_buffers_set & {key for key, _ in part._buffers.items()}):
                 yield Slot(f"{name}.{buffer}", part._buffers, buffer)
             self._hooks(name, own)
             for kind in (part._parameters, part._buffers):

@@ -165,7 +165,10 @@ def tensors_of(found: Found) -> dict[str, Tensor]:
 def _is_left_out(model: torch.nn.Module, name: str) -> bool:
     """Whether it is a buffer that is not persistent."""
     above, _, own = name.rpartition(".")
-    return own in model.get_submodule(above)._non_persistent_buffers_set
+    part: torch.nn.Module = model
+    for child in above.split(".") if above else ():
+        part = getattr(part, child)  # a scripted module has no get_submodule
+    return own in part._non_persistent_buffers_set
 
 
 def _stored_by(other: Any) -> Any:

@@ -62,6 +62,8 @@ def events_in(nodes: list[ast.AST]) -> list[Event]:
             found.append(event)
     if not any(event.kind == STEP for event in found):
         found += _by_hand(nodes)
+    if not any(event.kind == BACKWARD for event in found):
+        found += [attrs.evolve(event, kind=BACKWARD) for event in found if _is_given_a_batch(event)]
     return found
 
 
@@ -87,6 +89,11 @@ def _takes_loss_and_optimizer(call: ast.Call) -> bool:
         return False
     others = [*call.args[1:], *(word.value for word in call.keywords)]
     return any(re.search(r"(^|_)opt(im|imi[sz]er)?(_|$)", dotted(one).rpartition(".")[2].lower()) for one in others)
+
+
+def _is_given_a_batch(event: Event) -> bool:
+    """`losses = model.optimizer.step(x, y, labels)`: an optimizer that takes the gradients itself."""
+    return event.kind == STEP and isinstance(event.node, ast.Call) and len(event.node.args) > _MOST_GIVEN
 
 
 def _by_hand(nodes: list[ast.AST]) -> list[Event]:
@@ -121,8 +128,8 @@ def _event(node: ast.AST) -> Event | None:
             return None
         if not named and (_NO_OPTIMIZER.search(receiver) or last in ("self", "torch", "dist")):
             return None
-        if not named and func.attr == "step" and len(node.args) == 1 and not _is_closure(node.args[0]):
-            return None
+        if not named and func.attr == "step" and node.args and not _is_closure(node.args[0]):
+            return None  # `x = attack.step(x, grad)`, `env.step(action)`: an optimizer is given a closure, or a loss
         if not named and func.attr == "step" and len(node.args) > _MOST_GIVEN:
             return None  # a step of a search (`architect.step(x, y, x_valid, y_valid, lr)`), which has an optimizer
         return Event(STEP, *where, receiver, node)

@@ -31,9 +31,10 @@ class Evidence:
 
 @attrs.frozen(order=True)
 class Entry:
-    """A place where a program starts: `how` tells by what, `loops` which training loops its imports reach.
+    """A place where a program starts: `how` tells by what, `loops` which training loops its calls lead to.
 
-    `trainers` are the uses of an installed framework's trainer that they reach.
+    `trainers` are the uses of an installed framework's trainer that its imports reach, `imported` the loops in files
+    that it imports, to which its calls do not lead as far as can be told, but another script's do.
     """
 
     path: str
@@ -41,6 +42,7 @@ class Entry:
     how: str = "main"
     loops: tuple[str, ...] = ()
     trainers: tuple[str, ...] = ()
+    imported: tuple[str, ...] = ()
 
 
 @attrs.frozen(order=True)

@@ -24,7 +24,7 @@ from lab_migrate.scan.loop_view import LoopView
 from lab_migrate.scan.names import role_uses
 from lab_migrate.scan.prospects import prospects
 from lab_migrate.scan.reading import Reading, read
-from lab_migrate.scan.scripts import callers_of_line, calls_at_top
+from lab_migrate.scan.scripts import callers_of_line, calls_at_top, files_before
 
 __all__ = ["scan_project"]
 
@@ -107,6 +107,8 @@ def _entries(
 ) -> list[Entry]:
     """Files that a person starts, those first from which a training loop is reached, with these loops."""
     entries = []
+    files = {loop.place: files_before(graph, loop.owner) for loop in loops}
+    scripts = {fact.path for fact in reading.facts if fact.entry is not None or fact.path in called}
     trainers = [(use, callers_of_line(graph, use.path, use.line)) for use in _trainers(roles, tests)]
     for fact in reading.facts:
         script = next((loop.line for loop in loops if loop.path == fact.path and loop.function == "<module>"), None)
@@ -116,17 +118,21 @@ def _entries(
             continue
         line, how = fact.entry or (script or 1, OWN if named else "script")
         reached = reached_from(reading.project, fact.path) if fact.path in reading.project.modules else {fact.path}
+        imported = [loop.place for loop in loops if loop.path in reached]
+        # Where calls lead to it from no script at all, whoever imports it may be meant.
+        led_to = tuple(place for place in imported if fact.path in files[place] or not scripts & files[place])
         entries.append(
             Entry(
                 fact.path,
                 line,
                 how,
-                tuple(loop.place for loop in loops if loop.path in reached),
+                led_to,
                 tuple(
                     _at(use)
                     for use, callers in trainers
                     if use.path in reached and (callers is None or fact.path in callers)
                 ),
+                tuple(place for place in imported if place not in led_to),
             )
         )
     return sorted(entries, key=lambda entry: (not entry.loops, not entry.trainers, entry.path))

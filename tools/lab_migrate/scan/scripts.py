@@ -9,7 +9,7 @@ from lab_migrate.analysis import CallGraph, TrainingLoop
 from lab_migrate.analysis.calls import Call
 from lab_migrate.analysis.symbols import Function
 
-__all__ = ["callers_of_line", "calls_at_top"]
+__all__ = ["callers_of_line", "calls_at_top", "files_before"]
 
 
 def calls_at_top(graph: CallGraph, loops: Sequence[TrainingLoop]) -> dict[str, int]:
@@ -56,6 +56,18 @@ def callers_of_line(graph: CallGraph, path: str, line: int) -> set[str] | None:
             queue.append(function.parent)
     tops = {function.path for function in seen.values() if isinstance(function.node, ast.Module)}
     return tops or None
+
+
+def files_before(graph: CallGraph, function: Function) -> set[str]:
+    """Files with code that leads to a function, by whatever calls; its own one among them."""
+    seen: dict[int, Function] = {}
+    queue = [function]
+    while queue:
+        one = queue.pop()
+        if id(one) not in seen:
+            seen[id(one)] = one
+            queue += [call.caller for call in graph.callers_of(one)]
+    return {one.path for one in seen.values()}
 
 
 def _is_known(graph: CallGraph, call: Call) -> bool:

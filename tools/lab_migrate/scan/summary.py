@@ -46,13 +46,19 @@ def sections(inventory: Inventory, lines: int = 1) -> list[Section]:
 
 def _entries(inventory: Inventory) -> Section:
     training = _training(inventory)
-    others = len(inventory.entries) - len(training)
+    only_import = [entry.path for entry in inventory.entries if entry.imported and entry not in training]
+    others = len(inventory.entries) - len(training) - len(only_import)
     rows = tuple(
         (f"{entry.path}:{entry.line}", entry.how, "trains by " + _some([*entry.loops, *entry.trainers]))
         for entry in training
     )
     rest = f"{others} other {'script reaches' if others == 1 else 'scripts reach'} no training loop, or only a test's."
-    return Section("Entry points", ("", "", ""), rows, (rest,) if others else ())
+    verb = ("imports" if len(only_import) == 1 else "import") if only_import else ""
+    notes = [
+        *([f"{_some(only_import)} {verb} what trains; no call leads there, as far as can be told."] if verb else []),
+        *([rest] if others else []),
+    ]
+    return Section("Entry points", ("", "", ""), rows, notes)
 
 
 def _training(inventory: Inventory) -> list[Entry]:

@@ -76,3 +76,36 @@ def test_a_script_that_calls_nothing_that_trains_is_no_entry(project: Make) -> N
     })  # fmt: skip
     trains = {entry.path: bool(entry.trainers) for entry in scan_project(root).entries}
     assert trains == {"train.py": True, "predict.py": False}
+
+
+def test_a_script_that_only_imports_a_file_that_trains_is_said_apart(project: Make) -> None:
+    """It takes a class or a function from there, while another script's calls lead to the loop."""
+    training = (
+        "import torch\n\ndef fit(model, optimizer, loader):\n    for x in loader:\n        optimizer.zero_grad()\n"
+        "        model(x).mean().backward()\n        optimizer.step()\n\ndef show(model):\n    print(model)\n"
+    )
+    guard = "\nif __name__ == '__main__':\n    {}\n"
+    root = project({
+        "trainer.py": training,
+        "main.py": "import torch\nfrom trainer import fit\n" + guard.format("fit(*torch.load('parts.pt'))"),
+        "predict.py": "import torch\nfrom trainer import show\n" + guard.format("show(torch.load('model.pt'))"),
+    })  # fmt: skip
+    found = scan_project(root)
+    assert [(entry.path, entry.loops, entry.imported) for entry in found.entries] == [
+        ("main.py", ("trainer.py:4",), ()),
+        ("predict.py", (), ("trainer.py:4",)),
+    ]
+    (said,) = [section for section in sections(found) if section.title == "Entry points"]
+    assert said.notes == ["predict.py imports what trains; no call leads there, as far as can be told."]
+
+
+def test_scripts_that_import_what_trains_are_all_entries_where_no_call_leads_there(project: Make) -> None:
+    """Who starts it cannot be told: by name, from a registry."""
+    training = (
+        "import torch\n\nclass Fit:\n    def train(self):\n        for x in self.loader:\n"
+        "            self.optimizer.zero_grad()\n            self.model(x).mean().backward()\n"
+        "            self.optimizer.step()\n"
+    )
+    script = "import trainer\nfrom registry import build\n\nif __name__ == '__main__':\n    build('Fit').train()\n"
+    found = scan_project(project({"trainer.py": training, "main.py": script, "registry.py": "import torch\n"}))
+    assert [(entry.path, entry.loops) for entry in found.entries] == [("main.py", ("trainer.py:5",))]

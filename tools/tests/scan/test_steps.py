@@ -52,3 +52,47 @@ def test_a_step_that_is_given_batches_is_no_optimizers(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text(SEARCH)
     (loop,) = scan_project(tmp_path).loops
     assert [call.text for call in loop.calls] == ["(net(x) - y).square().mean().backward()", "optimizer.step()"]
+
+
+ATTACK = """import torch
+
+def attack(model, x, y, step):
+    for _ in range(5):
+        x = x.detach().requires_grad_(True)
+        grad, = torch.autograd.grad(model(x, y), [x])
+        (model(x, y)).backward()
+        x = step.step(x, grad)
+    return x
+"""
+
+
+def test_a_step_that_is_given_an_input_and_its_gradient_is_no_optimizers(tmp_path: Path) -> None:
+    """An attack walks along the gradients of a picture, and trains nothing."""
+    (tmp_path / "attack.py").write_text(ATTACK)
+    assert scan_project(tmp_path).loops == ()
+
+
+OWNED = """import torch
+from elsewhere import make_optimizer
+
+def importance(model, loader):
+    for x, y in loader:
+        model(x, y).backward()
+
+def train(model, loader):
+    model.optimizer = make_optimizer(model)
+    for x, y in loader:
+        losses = model.optimizer.step(x, y, model.labels)
+    importance(model, loader)
+
+if __name__ == "__main__":
+    for seed in range(3):
+        train(torch.load("model.pt"), torch.load("data.pt"))
+"""
+
+
+def test_an_optimizer_that_is_given_a_batch_takes_the_gradients_itself(tmp_path: Path) -> None:
+    """Its loop is the training: the loop over seeds, which also leads to a backward pass of another kind, is none."""
+    (tmp_path / "train.py").write_text(OWNED)
+    (loop,) = scan_project(tmp_path).loops
+    assert (loop.line, [call.text for call in loop.calls]) == (10, ["model.optimizer.step()"] * 2)

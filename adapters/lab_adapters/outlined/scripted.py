@@ -1,0 +1,37 @@
+"""Modules of TorchScript: what they have beside tensors is C++'s, is asked for by its name, and is in no dictionary."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import ScriptMethod
+from torch.jit import ScriptModule
+from torch.nn import Module
+
+__all__ = ["attributes_in_cpp", "attributes_in_python", "is_scripted"]
+
+_OF_SCRIPTED = frozenset({"_actual_script_module", "_c", "_concrete_type", "_initializing"})
+
+
+def is_scripted(part: Module) -> bool:
+    """Whether it is `torch.jit.script(module)`, or of a class that derives from `ScriptModule`."""
+    return isinstance(part, ScriptModule)
+
+
+def attributes_in_cpp(part: Module) -> list[str]:
+    """Names of numbers, strings and lists that its compiled code reads, and may change; `training` among them."""
+    inner: Any = getattr(part, "_actual_script_module", part)
+    known = getattr(inner, "_concrete_type", None)
+    tensors = {name for kind in (part._parameters, part._buffers, part._modules) for name, _ in kind.items()}
+    # One that was read from a file has no such type, and keeps its mode.
+    names = known.get_attributes() if known is not None else {"training"}
+    return sorted({*names, "training"} - tensors)
+
+
+def attributes_in_python(part: Module) -> list[str]:
+    """Names of what stands in its dictionary and is the program's: neither torch's own nor compiled methods."""
+    return [
+        name
+        for name, value in vars(part).items()
+        if name not in _OF_SCRIPTED and not name.startswith("__") and not isinstance(value, ScriptMethod)
+    ]
