@@ -54,10 +54,10 @@ def _entries(inventory: Inventory) -> Section:
     )
     rest = f"{others} other {'script reaches' if others == 1 else 'scripts reach'} no training loop, or only a test's."
     verb = ("imports" if len(only_import) == 1 else "import") if only_import else ""
-    notes = [
+    notes = (
         *([f"{_some(only_import)} {verb} what trains; no call leads there, as far as can be told."] if verb else []),
         *([rest] if others else []),
-    ]
+    )
     return Section("Entry points", ("", "", ""), rows, notes)
 
 

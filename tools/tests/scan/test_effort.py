@@ -96,7 +96,7 @@ def test_a_script_that_only_imports_a_file_that_trains_is_said_apart(project: Ma
         ("predict.py", (), ("trainer.py:4",)),
     ]
     (said,) = [section for section in sections(found) if section.title == "Entry points"]
-    assert said.notes == ["predict.py imports what trains; no call leads there, as far as can be told."]
+    assert said.notes == ("predict.py imports what trains; no call leads there, as far as can be told.",)
 
 
 def test_scripts_that_import_what_trains_are_all_entries_where_no_call_leads_there(project: Make) -> None:
