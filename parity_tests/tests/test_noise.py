@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import io
 import json
 import random
 from collections.abc import Callable
@@ -14,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+from rich.console import Console
 from torch import Tensor, nn
 
 import lab_parity
@@ -21,6 +23,7 @@ from lab_parity import ParityError, Scope, TraceError, Verdict
 from lab_parity.noise import envelope_of, within_noise
 from lab_parity.plant import plant
 from lab_parity.record import Transplant
+from lab_parity.report.terminal import render
 from lab_parity.sketch import BUCKETS
 
 Run = Callable[..., Path]
@@ -122,7 +125,7 @@ def test_each_step_from_the_legacy_state_is_judged_to_the_end(resumed: Run) -> N
     others = [resumed(f"bits:{number}") for number in range(1, 6)]
     verdict = judged(resumed(), resumed(doubles=True), others)
     assert verdict.rung == "within-noise", (verdict.reasons, verdict.first)
-    assert verdict.coverage.steps == 30
+    assert (verdict.coverage.steps, verdict.coverage.micro_steps, verdict.coverage.batches) == (30, 30, 60)
     assert any("each of 30 steps from the legacy state, the last one step 29" in note for note in verdict.notes)
 
 
@@ -254,8 +257,17 @@ def test_another_last_bit_is_within_noise(run: Run) -> None:
     verdict = judged(run(), run("ulp:77"), reruns(run, 7))
     assert (verdict.rung, verdict.exit_code) == ("within-noise", 0)
     assert verdict.tolerance > 0
-    assert any("7 reruns; furthest out at step" in note for note in verdict.notes)
+    assert verdict.coverage.micro_steps == verdict.coverage.steps > 1
+    assert any("7 reruns; " in note and "the furthest rerun, limit" in note for note in verdict.notes)
     assert json.loads(json.dumps(verdict.to_dict()))["rung"] == "within-noise"
+
+
+def test_a_pass_gives_no_advice_and_lists_no_differences(run: Run) -> None:
+    """ "Same loss, other gradients: check accumulation" was said of it, below a screen of digests."""
+    said = io.StringIO()
+    Console(file=said, width=200).print(render(judged(run(), run("ulp:77"), reruns(run, 7))))
+    assert said.getvalue().startswith("WITHIN-NOISE")
+    assert not any(words in said.getvalue() for words in ("Next:", "values changed", "Differing observations"))
 
 
 def test_reruns_that_repeat_every_bit_are_told_apart_from_noise(run: Run) -> None:

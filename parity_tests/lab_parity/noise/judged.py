@@ -188,7 +188,10 @@ def _inside(
         return Judged("inconclusive", (f"the reruns leave room for {room}: record more of them",), tuple(notes))
     row = mine.rows[found.row]
     where = f"at step {int(mine.steps[found.bin]) - 1}, {row.phase} {row.name} {row.field}".strip()
-    furthest = f"furthest out {where}: {found.factor:.2g} times the furthest rerun, limit {envelope.factor:.2g} times"
+    limit = f"limit {envelope.factor:.2g} times"
+    furthest = f"furthest out {where}: {found.factor:.2g} times the furthest rerun, {limit}"
+    if found.factor <= 1 + 1e-9:
+        furthest = f"nowhere further out than the furthest rerun, {limit}"
     params = [n for n, name in enumerate(mine.rows) if name.phase == "param"]
     return Judged(
         "within-noise",

@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 import attrs
 
 from lab_parity.compare import compare
+from lab_parity.comparison import Comparison
 from lab_parity.errors import ParityError, TraceError
 from lab_parity.noise.curves import Curves, TensorName, curves_between
 from lab_parity.noise.envelope import FEWEST_RERUNS
@@ -16,6 +17,9 @@ from lab_parity.trace import Step, Trace
 from lab_parity.verdict import Divergence, Verdict
 
 __all__ = ["within_noise"]
+
+_EXACT = ("config", "rng", "batch")
+"""Phases that no noise changes."""
 
 
 def within_noise(a: Trace, b: Trace, reruns: Sequence[Trace], alpha: float = 0.01) -> Verdict:
@@ -51,7 +55,9 @@ def within_noise(a: Trace, b: Trace, reruns: Sequence[Trace], alpha: float = 0.0
         return _inconclusive(verdict, *mine.lost)
     if len(others) < FEWEST_RERUNS:
         return _inconclusive(verdict, f"{len(others)} reruns, at least {FEWEST_RERUNS} are needed to know the noise")
-    return _said(verdict, (judge_run if only is None else judge_steps)(mine, others, alpha), alpha)
+    judged = (judge_run if only is None else judge_steps)(mine, others, alpha)
+    said = _said(verdict, judged, alpha)
+    return _covering(said, a, b, judged, only) if said.rung == "within-noise" else said
 
 
 class _NoRerunError(ParityError):
@@ -115,8 +121,7 @@ def _said(verdict: Verdict, judged: Judged, alpha: float) -> Verdict:
     notes = (*judged.notes, *verdict.notes)
     if judged.rung == "within-noise":
         notes = (f"{judged.notes[0]} (false alarms {alpha:.0%})", *judged.notes[1:], *verdict.notes)
-        coverage = attrs.evolve(verdict.coverage, steps=judged.steps, observations=judged.observations)
-        return attrs.evolve(verdict, rung="within-noise", notes=notes, tolerance=judged.tolerance, coverage=coverage)
+        return attrs.evolve(verdict, rung="within-noise", notes=notes, tolerance=judged.tolerance)
     if judged.rung == "inconclusive":
         return attrs.evolve(verdict, rung="inconclusive", reasons=judged.reasons, notes=notes)
     if judged.row is None:
@@ -124,6 +129,18 @@ def _said(verdict: Verdict, judged: Judged, alpha: float) -> Verdict:
     row = judged.row
     first = Divergence(judged.at, None, row.phase, f"{row.name} {row.field}".strip(), judged.reasons[0])
     return attrs.evolve(verdict, first=first, details="", affected={}, notes=notes)
+
+
+def _covering(verdict: Verdict, a: Trace, b: Trace, judged: Judged, only: Collection[int] | None) -> Verdict:
+    """With what all judged steps have; the bitwise comparison has only seen those up to the first difference."""
+    seen = Comparison(a, b, _EXACT)
+    for left, right in zip(a.steps(), b.steps(), strict=False):
+        if not (isinstance(left, Step) and isinstance(right, Step)) or seen.steps == judged.steps:
+            break
+        if only is None or left.step in only:
+            seen.step(left, right)
+    coverage = seen.verdict({}).coverage
+    return attrs.evolve(verdict, coverage=attrs.evolve(coverage, observations=judged.observations))
 
 
 def _inconclusive(verdict: Verdict, *reasons: str) -> Verdict:

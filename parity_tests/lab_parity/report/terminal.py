@@ -36,7 +36,8 @@ def render(verdict: Verdict) -> RenderableType:
         lines.append(Text(verdict.first.sentence()))
     lines += [Text(f"because {reason}", style="yellow") for reason in verdict.reasons[:_SHOWN]]
     lines.append(_coverage(verdict))
-    if verdict.affected:
+    passed = verdict.exit_code == 0  # then what differs is no more than it may be
+    if verdict.affected and not passed:
         counts = ", ".join(f"{phase} {count}" for phase, count in verdict.affected.items())
         lines.append(Text(f"Differing observations in that step: {counts}"))
     if verdict.environment:
@@ -44,7 +45,7 @@ def render(verdict: Verdict) -> RenderableType:
         some = list(verdict.environment.items())[:_SHOWN]
         lines += [Text(f"  {name}: {a} against {b}") for name, (a, b) in some]
     lines += [Text(f"Note: {note}") for note in verdict.notes[:_SHOWN]]
-    if verdict.details:
+    if verdict.details and not passed:
         lines.append(Text("\n".join(verdict.details.splitlines()[:12])))
     advice = next_step(verdict)
     if advice:
@@ -54,7 +55,7 @@ def render(verdict: Verdict) -> RenderableType:
 
 def next_step(verdict: Verdict) -> str:
     """What to try next, or an empty string."""
-    if verdict.first is not None:
+    if verdict.first is not None and verdict.exit_code:
         return _NEXT.get(verdict.first.phase, "")
     if verdict.rung == "inconclusive":
         return "Mend the reasons above and record again; an inconclusive comparison is no pass."
