@@ -69,4 +69,5 @@ def test_a_scripted_module_resumes_bitwise(checkpoint: Any, make: Callable[[], A
 
         return trained(once, model, torch.optim.Adam(model.parameters(), lr=0.1))
 
-    resumes(checkpoint, run)
+    with pytest.warns(UserWarning, match=r"resume: model: TorchScript runs the first calls"):
+        resumes(checkpoint, run)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import io
+import types
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -189,6 +190,12 @@ class Packing:
             made["partial"] = [self._pack(inner, None) for inner in (value.func, value.args, value.keywords)]
             self._depth -= 1
             return made
+        if self.by_parts and self._depth <= DEEPEST and _is_of_its_class(value):
+            # A layer that the training makes may hold a method: `self.lists = [self.named_parameters]`.
+            self._depth += 1
+            made["method"] = [self._pack(value.__self__, None), value.__name__]
+            self._depth -= 1
+            return made
         parts = parts_of(value) if self.by_parts else None
         if (parts is None and not is_plain(value)) or self._depth > DEEPEST:
             self.left.append(type(value).__name__)
@@ -253,11 +260,20 @@ class Packing:
         return {"kind": "view", "value": number, "dtype": value.dtype, **layout, **stored}
 
 
+def _is_of_its_class(value: Any) -> bool:
+    """Whether it is a method that its object has from its class, by its own name."""
+    return (
+        isinstance(value, types.MethodType)
+        and not isinstance(value.__self__, type)
+        and getattr(type(value.__self__), value.__name__, None) is value.__func__
+    )
+
+
 def every(packed: Any) -> Iterator[dict[str, Any]]:
     """Each of the packed values that one, or a list of them, holds, and itself."""
     if isinstance(packed, dict) and "kind" in packed:
         yield packed
-        packed = [packed.get(name) for name in ("value", "attributes", "partial")]
+        packed = [packed.get(name) for name in ("value", "attributes", "partial", "method")]
     if isinstance(packed, list):
         for one in packed:
             yield from every(one)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Mapping
 from typing import Any
 
 from torch import ScriptMethod
 from torch.jit import ScriptModule
 from torch.nn import Module
 
-__all__ = ["attributes_in_cpp", "attributes_in_python", "is_scripted"]
+__all__ = ["attributes_in_cpp", "attributes_in_python", "is_scripted", "say_compiled_anew"]
 
 _OF_SCRIPTED = frozenset({"_actual_script_module", "_c", "_concrete_type", "_initializing"})
 
@@ -35,3 +37,16 @@ def attributes_in_python(part: Module) -> list[str]:
         for name, value in vars(part).items()
         if name not in _OF_SCRIPTED and not name.startswith("__") and not isinstance(value, ScriptMethod)
     ]
+
+
+def say_compiled_anew(models: Mapping[str, Module]) -> None:
+    """TorchScript watches the first calls, and runs later ones fused: a resumed run is at its first calls again."""
+    for path, model in models.items():
+        # With PYTORCH_JIT=0 such a class is an ordinary one.
+        if any("_c" in vars(getattr(part, "_actual_script_module", part)) for part in model.modules()):
+            warnings.warn(
+                f"resume: {path}: TorchScript runs the first calls of what it has compiled otherwise than later ones, "
+                "so that the resumed training may differ in its last bits; with PYTORCH_JIT=0 it does not",
+                stacklevel=2,
+            )
+            return

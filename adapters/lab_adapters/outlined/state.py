@@ -20,6 +20,7 @@ from lab_adapters.outlined.in_place import in_place
 from lab_adapters.outlined.layers import fits, layers_of, put_apart, put_layers
 from lab_adapters.outlined.names import is_foreign
 from lab_adapters.outlined.packing import every
+from lab_adapters.outlined.scripted import say_compiled_anew
 from lab_adapters.outlined.slot import Slot
 from lab_adapters.outlined.state_dicts import storable, stored
 from lab_adapters.outlined.tensors import tensor_of
@@ -114,6 +115,7 @@ def put_state(found: Found, carried: Carried, bodies: list[Any], state: dict[str
             tensors[name].requires_grad_(trains)
     put_hooks(found, state.get("hooks", {}))
     say_not_seen(state.get("not seen", ""))
+    say_compiled_anew(found.modules)
     return carried.restore(
         bodies,
         state["carried"],

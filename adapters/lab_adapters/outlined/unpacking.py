@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import functools
 import io
+import types
 import warnings
 from collections import defaultdict, deque
 from collections.abc import Mapping
@@ -180,6 +181,13 @@ class Unpacking:
             if packed["value"] is not None:
                 self.built.append(packed["value"])
             return made
+        if "method" in packed:
+            inner, method = packed["method"]
+            # It may be the very object whose attributes are read now, which waits for them: a method of its class.
+            owner = self._made.get(inner.get("number"), MISSING) if isinstance(inner, dict) else inner
+            owner = self._unpack(inner, None, "") if owner is MISSING else owner
+            function = getattr(type(owner), method, None)
+            return types.MethodType(function, owner) if callable(function) else self._missed(method, target)
         same = [
             one
             for one in (self.objects.get(packed["value"]), target)

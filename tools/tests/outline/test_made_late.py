@@ -66,6 +66,38 @@ PROGRAMS = {
                 sched.step()
             print(epoch, loss.item(), opt.param_groups[0]["lr"])
     """,
+    "a teacher, copied of a model that holds one of its own methods": """
+        import torch, copy
+        from torch import nn
+        torch.manual_seed(0)
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.body = nn.Linear(4, 2)
+                self.lists = [self.named_parameters]
+                self.scores = {"logits": self.logits}
+                self.gain = 1.0
+            def logits(self, x):
+                return self.body(x) * self.gain
+            def forward(self, x):
+                return self.scores["logits"](x)
+        model = Net()
+        opt = torch.optim.Adam(model.parameters(), lr=0.1)
+        teacher = None
+        for epoch in range(3):
+            for step in range(3):
+                x = torch.randn(5, 4)
+                loss = model(x).square().mean()
+                if teacher is not None:
+                    loss = loss + (model(x) - teacher(x).detach()).square().mean()
+                opt.zero_grad()
+                loss.backward()
+                opt.step()
+                print(epoch, step, loss.item())
+            teacher = copy.deepcopy(model).eval()
+            teacher.gain = 0.5 + epoch
+            print(sum(p.sum().item() for _, p in teacher.lists[0]()))
+    """,
     "a model behind a proxy that gives itself out as one": """
         import torch
         from torch import nn
