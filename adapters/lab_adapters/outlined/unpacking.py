@@ -184,7 +184,7 @@ class Unpacking:
         if "method" in packed:
             inner, method = packed["method"]
             # It may be the very object whose attributes are read now, which waits for them: a method of its class.
-            owner = self._made.get(inner.get("number"), MISSING) if isinstance(inner, dict) else inner
+            owner = self._made.get(inner.get("number", -1), MISSING) if isinstance(inner, dict) else inner
             owner = self._unpack(inner, None, "") if owner is MISSING else owner
             function = getattr(type(owner), method, None)
             return types.MethodType(function, owner) if callable(function) else self._missed(method, target)
