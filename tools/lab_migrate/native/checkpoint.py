@@ -178,7 +178,7 @@ class _Native:
         builder = self.training.document.schema.builder_of(loader)
         if builder is None or builder.target != "legacy_lab.data.loader.Loader":
             return None
-        size, batch_size = len(self.state[role]["order"]), int(loader.batch_size)
+        size, batch_size = len(self.state[role]["order"]) // int(loader.world_size), int(loader.batch_size)
         return size // batch_size if loader.drop_last else -(-size // batch_size)
 
     def _loader(self, role: str, dealt: int) -> dict[str, Any]:

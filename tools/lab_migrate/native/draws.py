@@ -13,7 +13,7 @@ from lab_bridge.config.sources.signatures import ancestry
 from lab_migrate.native.hook_methods import DRAWLESS, DRAWLESS_METHODS
 from lab_migrate.native.own_generators import draws_of, own_generators
 
-__all__ = ["Draws"]
+__all__ = ["PLAIN_BASES", "Draws"]
 
 #: Bases of other libraries that draw nothing when they are made, nor remember calls.
 PLAIN_BASES = ("object", "typing.Protocol", "typing.Generic", "abc.ABC", "torch.nn.Module", "torch.utils.data.Dataset")

@@ -44,12 +44,12 @@ def given_objects(root: Path, hooks: list[Any], schema: Schema) -> Iterator[NotN
 
 
 def drawless_calls(
-    hook: Any, schema: Schema, draws: Draws, methods: Mapping[str, ast.FunctionDef]
+    hook: Any, schema: Schema, draws: Draws, methods: Mapping[str, ast.FunctionDef], home: str
 ) -> Callable[[ast.Call, str], bool]:
     """Tells of a call, in a hook's method of that name, whether it draws nothing for sure.
 
     It asks an object that the hook is given, `dataset.batch(…)` where it is made, `self.dataset.batch(…)` later, or
-    calls a function of the project's that the hook's file knows by that name.
+    calls a function of the project's that the file `home` of the method defines.
     """
     objects = {field.name: schema.builder_of(getattr(hook, field.name)) for field in attrs.fields(type(hook))}
     first = methods.get("__init__")
@@ -60,9 +60,6 @@ def drawless_calls(
             found = objects.get(value)
             if found is not None and stored.count(target) == 1 and value not in stored:
                 kept[target] = found
-
-    owner = schema.builder_of(hook)
-    home = owner.target.rpartition(".")[0] if owner is not None else ""
 
     def is_drawless(call: ast.Call, method: str) -> bool:
         if isinstance(call.func, ast.Name):

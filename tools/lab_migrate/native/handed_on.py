@@ -21,7 +21,7 @@ from lab_migrate.native.source_names import imported_from
 from lab_migrate.native.still_used import Use, uses
 from lab_migrate.native.taken import Taken
 
-__all__ = ["HandedOn", "handed_on"]
+__all__ = ["LOOKS_AROUND", "HandedOn", "handed_on", "only_hands_on"]
 
 #: Calls by which a file may use a name without writing it.
 LOOKS_AROUND = {"dir", "eval", "exec", "getmembers", "globals", "locals", "vars"}
@@ -40,7 +40,9 @@ def handed_on(root: Path, files: Mapping[str, File], entry: str, taken: Mapping[
     places: dict[str, list[Use]] = {}
     for one in uses(root, files, entry, taken):
         places.setdefault(one.path, []).append(one)
-    refused = [one for path, found in places.items() for one in found if not _only_hands_on(one, files[path].tree)]
+    # What leaves a file uses nothing in it any more.
+    trees = {path: ast.parse(taken[path].after) if path in taken else files[path].tree for path in places}
+    refused = [one for path, found in places.items() for one in found if not only_hands_on(one, trees[path])]
     if refused:
         return HandedOn(taken, tuple(one.finding() for one in refused))
     sources = Sources()
@@ -71,7 +73,8 @@ def _package(path: str, modules: Mapping[str, str]) -> str:
     return module if Path(path).name == "__init__.py" else module.rpartition(".")[0]
 
 
-def _only_hands_on(use: Use, tree: ast.Module) -> bool:
+def only_hands_on(use: Use, tree: ast.Module) -> bool:
+    """Whether nothing in the `tree`, which is left of the file, does more with it."""
     match use.node, use.statement:
         case ast.Constant(), ast.Assign(value=ast.List() | ast.Tuple()):
             return True

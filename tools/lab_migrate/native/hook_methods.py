@@ -9,6 +9,7 @@ import attrs
 
 from lab_bridge.config.places import Place
 from lab_bridge.config.schema import Builder
+from lab_migrate.native.own_generators import draws_of, own_generators
 from lab_migrate.native.rates import reads_rates
 from lab_migrate.native.refused import NotNativeError
 
@@ -48,14 +49,18 @@ DRAWLESS = {
     "print", "range", "reversed", "round", "set", "setattr", "sorted", "str", "super", "tuple", "type", "zip",
 }  # fmt: skip
 DRAWLESS_METHODS = {
-    "abs", "abs_", "add_", "all", "any", "append", "arange", "argmax", "argmin", "argsort", "bool", "buffers", "cat",
-    "ceil", "children", "clamp", "clamp_", "clone", "copy_", "cos", "cpu", "detach", "div_", "double", "endswith",
-    "eval", "exp", "expand", "fill_", "flatten", "float", "floor", "format", "get", "half", "index_select", "int",
-    "isfinite", "isinf", "isnan", "item", "items", "join", "keys", "linspace", "log", "long", "max", "mean", "min",
-    "modules", "mul_", "named_buffers", "named_modules", "named_parameters", "no_grad", "norm", "numel", "numpy",
-    "ones", "ones_like", "parameters", "permute", "pow", "repeat", "reshape", "sin", "size", "sort", "split", "sqrt",
-    "square", "squeeze", "stack", "startswith", "std", "sub_", "sum", "tensor", "to", "tolist", "train", "transpose",
-    "unsqueeze", "values", "var", "view", "zero_", "zeros", "zeros_like",
+    "abs", "abs_", "add", "add_", "addcdiv_", "addcmul_", "all", "amax", "amin", "any", "append", "arange", "argmax",
+    "argmin", "argsort", "bool", "buffers", "cat", "ceil", "children", "chunk", "clamp", "clamp_", "clone",
+    "contiguous", "copy_", "cos", "count_nonzero", "cpu", "cumsum", "detach", "diagonal", "diff", "dim", "div", "div_",
+    "double", "endswith", "eq", "eval", "exp", "exp_", "expand", "fill_", "flatten", "flip", "float", "floor", "format",
+    "full", "gather", "ge", "get", "get_submodule", "gt", "half", "index_select", "int", "is_floating_point",
+    "isfinite", "isinf", "isnan", "item", "items", "join", "keys", "le", "lerp", "lerp_", "linspace", "log", "long",
+    "lt", "masked_fill", "masked_fill_", "max", "mean", "median", "min", "modules", "mul", "mul_", "named_buffers",
+    "named_children", "named_modules", "named_parameters", "narrow", "ne", "neg", "no_grad", "norm", "numel", "numpy",
+    "ones", "ones_like", "parameters", "permute", "pow", "pow_", "prod", "relative_to", "repeat", "reshape", "roll",
+    "rsqrt", "scatter_", "sigmoid", "sign", "sin", "size", "sort", "split", "sqrt", "sqrt_", "square", "squeeze",
+    "stack", "startswith", "std", "sub", "sub_", "sum", "tanh", "tensor", "to", "tolist", "train", "transpose", "trunc",
+    "unbind", "unsqueeze", "values", "var", "view", "where", "zero_", "zeros", "zeros_like",
 }  # fmt: skip
 
 
@@ -179,6 +184,7 @@ def _require_drawless(
     when: str,
     is_drawless: Callable[[ast.Call, str], bool],
 ) -> None:
+    generators = own_generators(node) | _generators_of_itself(methods)
     for inner in ast.walk(node):
         if not isinstance(inner, ast.Call):
             continue
@@ -186,8 +192,13 @@ def _require_drawless(
         if own in methods and methods[own] is not node:
             _require_drawless(builder, methods[own], methods, when, is_drawless)
             continue
-        if may_draw(inner) and not is_drawless(inner, node.name):
+        if may_draw(inner) and not draws_of(inner, generators) and not is_drawless(inner, node.name):
             raise refused(builder, inner.lineno, f"calls {ast.unparse(inner.func)} {when}: it may draw")
+
+
+def _generators_of_itself(methods: Mapping[str, ast.FunctionDef]) -> set[str]:
+    """Attributes that are never anything but a generator of the hook's own."""
+    return {name for name in own_generators(ast.Module([*methods.values()], [])) if name.startswith("self.")}
 
 
 def may_draw(call: ast.Call) -> bool:

@@ -14,22 +14,21 @@ import attrs
 import libcst as cst
 import libcst.matchers as m
 
-from lab_bridge.config.schema import Schema
+from lab_bridge.config.schema import Builder, Schema
 from lab_migrate.native.draws import Draws
 from lab_migrate.native.expressions import Expressions
 from lab_migrate.native.given import drawless_calls
+from lab_migrate.native.hook_classes import hook_classes, without_classes
 from lab_migrate.native.hook_methods import METHODS, Method, refused, require_told
 from lab_migrate.native.rates import FUNCTION
-from lab_migrate.native.source_names import bases_of, block_of, imports_of, text_of
+from lab_migrate.native.source_names import block_of, imports_of, text_of
 
 __all__ = ["OwnHook", "own_hook"]
-
-BASES = ("legacy_lab.train.hooks.Hook",)
 
 
 @attrs.frozen
 class OwnHook:
-    """A hook's class as a callback's, the expression that makes it, and what its file needs.
+    """A hook's classes as those of a callback, its own last, the expression that makes it, and what their files need.
 
     `given` are import lines for what it is made with, `labs` the full names of what of that is Lab's.
 
@@ -38,7 +37,7 @@ class OwnHook:
     """
 
     name: str
-    code: str
+    code: Sequence[str]
     made: str
     imports: Sequence[str]
     given: Sequence[str]
@@ -48,6 +47,22 @@ class OwnHook:
     has_state: bool
 
 
+@attrs.frozen
+class _Source:
+    """A class as it stands in its file."""
+
+    builder: Builder
+    module: cst.Module
+    whole: cst.ClassDef
+    tree: ast.Module
+    definition: ast.ClassDef
+
+    @property
+    def methods(self) -> dict[str, ast.FunctionDef]:
+        """Its own."""
+        return {one.name: one for one in self.definition.body if isinstance(one, ast.FunctionDef)}
+
+
 def own_hook(hook: Any, schema: Schema, batches: str | None, draws: Draws) -> OwnHook:
     """Rewrite a hook's class; `batches` is the setting of how many batches a step takes, None for one.
 
@@ -55,65 +70,88 @@ def own_hook(hook: Any, schema: Schema, batches: str | None, draws: Draws) -> Ow
     """
     builder = schema.builder_of(hook)
     assert builder is not None
-    module = cst.parse_module(text_of(builder))
-    name = builder.target.rpartition(".")[2]
-    tree = ast.parse(module.code)
-    definition = next((one for one in tree.body if isinstance(one, ast.ClassDef) and one.name == name), None)
-    if definition is None or builder.function:
-        raise refused(builder, builder.place.line, "is no class at the top of its file")
-    if bases_of(tree, definition) != list(BASES):
-        raise refused(builder, definition.lineno, "is not built on legacy_lab.train.hooks.Hook directly")
-    for one in definition.body:
-        calls = not isinstance(one, ast.FunctionDef) and any(isinstance(part, ast.Call) for part in ast.walk(one))
-        if calls or not isinstance(one, ast.FunctionDef | ast.Assign | ast.AnnAssign | ast.Pass | ast.Expr):
-            raise refused(builder, one.lineno, f"has {ast.unparse(one).splitlines()[0]} in its class")
-    methods = {one.name: one for one in definition.body if isinstance(one, ast.FunctionDef)}
-    quiet = drawless_calls(hook, schema, draws, methods)
-    found = {name: require_told(builder, name, node, methods, quiet) for name, node in methods.items()}
+    if builder.function:
+        raise refused(builder, builder.place.line or 0, "is no class at the top of its file")
+    sources = [_source(one) for one in hook_classes(builder, draws.sources)]
+    methods = {name: node for one in sources for name, node in one.methods.items()}
+    hidden = [(one, node) for one in sources for node in one.methods.values() if methods[node.name] is not node]
+    # What a class further up has under another's name is looked at, too.
+    methods |= {f"{one.builder.target}.{node.name}": node for one, node in hidden}
     has_state = {"state", "load_state"} <= set(methods)
-    [whole] = [one for one in module.body if isinstance(one, cst.ClassDef) and one.name.value == name]
-    code = _rewritten(module, whole, found, batches, has_state)
-    imports, labs = imports_of(tree, builder, code)
-    itself = f"from {builder.target.rpartition('.')[0]} import {name}"
-    if labs:
-        raise refused(builder, definition.lineno, f"uses {labs[0]}")
+    told: list[Method] = []
+    code: list[str] = []
+    imports: list[str] = []
+    for one in sources:
+        quiet = drawless_calls(hook, schema, draws, methods, one.builder.target.rpartition(".")[0])
+        found = {name: require_told(one.builder, name, node, methods, quiet) for name, node in one.methods.items()}
+        told += found.values()
+        code.append(_rewritten(one, found, batches, has_state, is_first=one is sources[0]))
+        lines, labs = imports_of(one.tree, one.builder, code[-1])
+        if labs:
+            raise refused(one.builder, one.definition.lineno, f"uses {labs[0]}")
+        imports += without_classes(lines, [other.builder for other in sources], draws.sources)
     spelled = Expressions(schema)
     made = spelled.of(hook)
+    written = "\n".join(code)
     return OwnHook(
-        name,
+        builder.target.rpartition(".")[2],
         code,
         made,
-        [line for line in imports if line != itself],
-        [line for line in spelled.imports if line != itself],
+        imports,
+        without_classes(spelled.imports, [builder], draws.sources),
         [target for target in spelled.lab if target != builder.target],
-        frozenset(asked for one in found.values() for asked in one.asks)
-        | ({"objective"} if "pl_module.objective" in code else set())
-        | ({"average"} if "average_of(trainer)" in code else set())
-        | ({"rates"} if f"{FUNCTION}(trainer)" in code else set()),
-        any(one.logs for one in found.values()),
+        frozenset(asked for one in told for asked in one.asks)
+        | ({"objective"} if "pl_module.objective" in written else set())
+        | ({"average"} if "average_of(trainer)" in written else set())
+        | ({"rates"} if f"{FUNCTION}(trainer)" in written else set()),
+        any(one.logs for one in told),
         has_state,
     )
 
 
-def _rewritten(
-    module: cst.Module, whole: cst.ClassDef, found: dict[str, Method], batches: str | None, has_state: bool
-) -> str:
+def _source(builder: Builder) -> _Source:
+    module = cst.parse_module(text_of(builder))
+    name = builder.target.rpartition(".")[2]
+    tree = ast.parse(module.code)
+    [definition] = [one for one in tree.body if isinstance(one, ast.ClassDef) and one.name == name]
+    for one in definition.body:
+        calls = not isinstance(one, ast.FunctionDef) and any(isinstance(part, ast.Call) for part in ast.walk(one))
+        if calls or not isinstance(one, ast.FunctionDef | ast.Assign | ast.AnnAssign | ast.Pass | ast.Expr):
+            raise refused(builder, one.lineno, f"has {ast.unparse(one).splitlines()[0]} in its class")
+    [whole] = [one for one in module.body if isinstance(one, cst.ClassDef) and one.name.value == name]
+    return _Source(builder, module, whole, tree, definition)
+
+
+def _rewritten(source: _Source, found: dict[str, Method], batches: str | None, has_state: bool, is_first: bool) -> str:
     parts: list[Any] = []
-    for one in whole.body.body:
+    for one in source.whole.body.body:
         if isinstance(one, cst.FunctionDef) and one.name.value in METHODS:
-            parts.append(_method(module, one, found[one.name.value], batches))
+            parts.append(_method(source.module, one, found[one.name.value], batches))
         elif isinstance(one, cst.FunctionDef) and has_state and one.name.value in ("state", "load_state"):
-            parts.append(one.with_changes(name=cst.Name(f"{one.name.value}_dict")))
+            asking = cst.ensure_type(one.visit(_AskingAbove()), cst.FunctionDef)
+            parts.append(asking.with_changes(name=cst.Name(f"{one.name.value}_dict")))
         else:
             parts.append(one)
-    callback = whole.with_changes(
+    callback = source.whole.with_changes(
         decorators=[],
         leading_lines=[],
         lines_after_decorators=[],
-        bases=[cst.Arg(cst.parse_expression("L.Callback"))],
-        body=whole.body.with_changes(body=parts),
+        body=source.whole.body.with_changes(body=parts),
     )
-    return module.with_changes(header=[], footer=[], body=[callback]).code.strip("\n")
+    if is_first:
+        callback = callback.with_changes(bases=[cst.Arg(cst.parse_expression("L.Callback"))])
+    return source.module.with_changes(header=[], footer=[], body=[callback]).code.strip("\n")
+
+
+class _AskingAbove(cst.CSTTransformer):
+    """`super().state()` in a method of that name."""
+
+    def leave_Attribute(self, original_node: cst.Attribute, updated_node: cst.Attribute) -> cst.Attribute:  # noqa: N802
+        """`super().state_dict()`."""
+        name = original_node.attr.value
+        if m.matches(original_node.value, m.Call(m.Name("super"))) and name in ("state", "load_state"):
+            return updated_node.with_changes(attr=cst.Name(f"{name}_dict"))
+        return updated_node
 
 
 def _method(module: cst.Module, one: cst.FunctionDef, told: Method, batches: str | None) -> cst.FunctionDef:

@@ -23,16 +23,16 @@ from lab_migrate.native.draws import Draws
 from lab_migrate.native.entry import Entry, find_entry, legacy_imports
 from lab_migrate.native.files import read_files
 from lab_migrate.native.given import given_objects
-from lab_migrate.native.handed_on import handed_on
+from lab_migrate.native.hook_classes import hook_bases
 from lab_migrate.native.lookahead import Ahead, without_lookahead
 from lab_migrate.native.made import is_made_early, moving_schedules
+from lab_migrate.native.moved import moved_out
 from lab_migrate.native.own_average import own_classes
 from lab_migrate.native.package import package_of, stem_of
 from lab_migrate.native.rebound import rebound
 from lab_migrate.native.refused import NotNativeError
-from lab_migrate.native.relinked import relinked
 from lab_migrate.native.sam import Sharpness, without_sam
-from lab_migrate.native.taken import Taken, taken_out
+from lab_migrate.native.taken import Taken
 from lab_migrate.native.untimed import untimed
 from lab_migrate.native.windows import beside_windows
 from lab_migrate.native.write import Written, written
@@ -49,7 +49,7 @@ class Training:
     `ahead` and `sharpness` are what Lookahead and SAM do around its optimizer. `taken` are the files out of which
     classes are taken that are written anew; `idle` are settings that Lab took no notice of, and `linked` the
     objectives of Lab's that the project's files build on. `made_early` is whether its objective is made before the
-    seed is set, `package` what is written.
+    seed is set, `package` what is written; `left` says what is left out of it.
     """
 
     script: Entry
@@ -64,6 +64,7 @@ class Training:
     linked: tuple[str, ...] = ()
     made_early: bool = False
     package: str = ""
+    left: tuple[Finding, ...] = ()
 
 
 def convert_native(
@@ -88,7 +89,12 @@ def convert_native(
     changes = _changes(root, script, made, document.files)
     changes += tuple(FileChange(path, one.before, one.after) for path, one in training.taken.items())
     name = _name_in(root, training.config)
-    findings = (_said(script, made), *(_idle(name, one) for one in training.idle), *_from_arguments(script))
+    findings = (
+        _said(script, made),
+        *(_idle(name, one) for one in training.idle),
+        *training.left,
+        *_from_arguments(script),
+    )
     return Conversion(root, "L3", tuple(sorted(changes, key=lambda change: change.path)), findings)
 
 
@@ -127,15 +133,16 @@ def read_training(
     refused += given_objects(root, trainer.hooks, document.schema)
     refused += [why for one in optimizers for why in untimed(one, trainer.loader, stepper, document.schema, trainer)]
     clips = [one.gradients.clip for one in optimizers if getattr(one, "gradients", None) is not None]
-    taken = taken_out(root, [*optimizers, *clips, *trainer.hooks], document.schema, _averages(trainer, document.schema))
+    more = {**hook_bases(root, trainer.hooks, document.schema)}
+    for path, names in _averages(trainer, document.schema).items():
+        more[path] = [*more.get(path, ()), *names]
+    parts = [*optimizers, *clips, *trainer.hooks]
     package = package_of(stem_of(own or source), files)
-    still = handed_on(root, files, script.path, taken)
-    linked = relinked(files, script.path, package, still.files)
-    taken = {**still.files, **linked.files}
-    findings = [*unread, *script.findings, *legacy_imports(files, script.path, taken)]
+    moved = moved_out(root, files, script.path, package, parts, more, trainer, document.schema)
+    taken = moved.files
+    findings = [*unread, *script.findings, *moved.findings]
     findings += [error.finding(root, name) for error in refused]
     findings += _bound_by_script(script, bindings, as_it_ran=config is not None and not config.is_relative_to(root))
-    findings += still.findings
     findings += rebound(files, taken)
     # What Lab's code builds itself has these settings as well; the typed config has not.
     findings += [_problem(root, name, one) for one in document.findings if one.kind == "elsewhere"]
@@ -156,9 +163,10 @@ def read_training(
         ahead,
         sharpness,
         idle,
-        linked.targets,
+        moved.linked,
         is_made_early(root, trainer, document.schema),
         package,
+        moved.left_out,
     )
 
 

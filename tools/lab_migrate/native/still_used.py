@@ -14,12 +14,13 @@ from lab_migrate.native.files import File
 from lab_migrate.native.source_names import imported_from
 from lab_migrate.native.taken import Taken
 
-__all__ = ["Use", "uses"]
+__all__ = ["Use", "bound_by_imports", "uses"]
 
 
 @attrs.frozen
 class Use:
-    """A place in the file `path`: the `node`, the `statement` at the file's top that it stands in, the class's `name`.
+    """A place in the file `path`: the `node`, the `statement` at the file's top that it stands in, the class's `name`,
+    and the file that is its `home`.
 
     `bound` is what the file calls the class, empty where it gives it no name here.
     """
@@ -28,6 +29,7 @@ class Use:
     node: ast.AST
     statement: ast.stmt
     name: str
+    home: str
     bound: str = ""
 
     def finding(self) -> Finding:
@@ -54,7 +56,7 @@ def uses(root: Path, files: Mapping[str, File], entry: str, taken: Mapping[str, 
         here = taken[path].names if path in taken else frozenset[str]()
         module = modules.get(root / path, "")
         package = module if Path(path).name == "__init__.py" else module.rpartition(".")[0]
-        bound = _bound(file.tree, package)
+        bound = bound_by_imports(file.tree, package)
         for statement in file.tree.body:
             if getattr(statement, "name", "") in here:
                 continue
@@ -62,10 +64,11 @@ def uses(root: Path, files: Mapping[str, File], entry: str, taken: Mapping[str, 
                 for full, name in _meant(node, statement, package, module, bound):
                     found = sources.find(full)
                     if isinstance(found, Definition) and (found.module.path, found.name) in gone:
-                        yield Use(path, node, statement, found.name, name)
+                        home = found.module.path.relative_to(root).as_posix()
+                        yield Use(path, node, statement, found.name, home, name)
 
 
-def _bound(tree: ast.Module, package: str) -> dict[str, str]:
+def bound_by_imports(tree: ast.Module, package: str) -> dict[str, str]:
     """What a file's imports stand for, by the name that they give it."""
     found: dict[str, str] = {}
     for node in ast.walk(tree):

@@ -20,7 +20,7 @@ __all__ = ["Taken", "taken_out"]
 
 @attrs.frozen
 class Taken:
-    """A file's text, and its text without the classes that the native training has in a form of its own: `names`."""
+    """A file's text, and its text without what the native training has in a form of its own, or not at all: `names`."""
 
     before: str
     after: str
@@ -46,9 +46,9 @@ def taken_out(
 
 
 def _without(text: str, names: set[str]) -> str:
-    """The file without some classes, and without the imports that only these needed."""
+    """The file without some definitions, and without the imports that only these needed."""
     module = cst.parse_module(text)
-    gone: list[Any] = [one for one in module.body if isinstance(one, cst.ClassDef) and one.name.value in names]
+    gone: list[Any] = [one for one in module.body if _is_named(one, names)]
     rest = module.with_changes(body=[one for one in module.body if one not in gone])
     gone += [one for one in rest.body if _is_for_types(one) and not _names(one) & _used(rest.code)]
     rest = rest.with_changes(body=[one for one in rest.body if one not in gone])
@@ -63,6 +63,10 @@ def _without(text: str, names: set[str]) -> str:
             lines.append(line.with_changes(leading_lines=line.leading_lines or above))
             above = ()
     return rest.with_changes(body=lines).code.lstrip("\n")
+
+
+def _is_named(statement: Any, names: set[str]) -> bool:
+    return isinstance(statement, cst.ClassDef | cst.FunctionDef) and statement.name.value in names
 
 
 def _is_for_types(statement: Any) -> bool:

@@ -145,7 +145,7 @@ def _context(sheet: Sheet) -> dict[str, Any]:
             *([f"from {sheet.package}.schedule import {', '.join(own)}"] if own else []),
             *dict.fromkeys(one.imported for one in listed if one.imported is not None),
         ],
-        "train": dealt.train, "evaluation": dealt.evaluation,
+        "train": dealt.train, "evaluation": dealt.evaluation, "shards": sheet.own["data.py"]["shards"],
         "share": sheet.sharpness.share if sheet.sharpness is not None else 1,
         "radius": sheet.sharpness.radius if sheet.sharpness is not None else None,
         "start": trainer.stepper.start if several else 0, "penalty": trainer.stepper.penalty if several else 0,

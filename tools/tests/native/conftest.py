@@ -85,21 +85,26 @@ class Native:
     more: dict[str, str] = attrs.field(factory=dict)
 
     @contextlib.contextmanager
-    def registered(self, name: str) -> Iterator[None]:
-        """A module of the project's, imported so that gin knows its classes; native trainings import their own."""
-        (self.folder / "registered").mkdir()
-        (self.folder / "registered" / f"{name}.py").write_text(self.more[f"{name}.py"])
-        sys.path.insert(0, str(self.folder / "registered"))
+    def registered(self, *names: str) -> Iterator[None]:
+        """Modules of the project's, imported so that gin knows their classes; native trainings import their own."""
+        folder = self.folder / "registered"
+        folder.mkdir()
+        for name in names:
+            (folder / f"{name}.py").write_text(self.more[f"{name}.py"])
+        sys.path.insert(0, str(folder))
         importlib.invalidate_caches()
-        importlib.import_module(name)
-        sys.path.remove(str(self.folder / "registered"))
-        del sys.modules[name]
+        for name in names:
+            importlib.import_module(name)
+        sys.path.remove(str(folder))
+        for name in names:
+            del sys.modules[name]
         try:
             yield
         finally:
-            sys.modules.pop(name, None)
+            for name in names:
+                sys.modules.pop(name, None)
             registry = gin.config._REGISTRY  # a name that is known twice means neither
-            for selector in [known for known, _ in registry.items() if known.startswith(f"{name}.")]:
+            for selector in [known for known, _ in registry.items() if known.partition(".")[0] in names]:
                 registry.pop(selector)
 
     def project(self, *bindings: str, train: str = TRAIN) -> Path:

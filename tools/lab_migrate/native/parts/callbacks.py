@@ -68,7 +68,7 @@ def callbacks(sheet: Sheet, batches: str | None) -> dict[str, Any]:
     imports += [line for one in own.values() for line in one.imports]
     # Two of one class have the same code; two of one name have not, and are seen when the file is written.
     sheet.own["callbacks.py"] = {
-        "imports": imports, "own_hooks": list(dict.fromkeys(one.code for one in own.values())),
+        "imports": imports, "own_hooks": list(dict.fromkeys(code for one in own.values() for code in one.code)),
     }  # fmt: skip
     listed = [
         "Generators()",

@@ -55,7 +55,7 @@ def data(sheet: Sheet, several: str | None) -> Dealt:
     sheet.own["data.py"] = {
         "imports": imports, "setup": setup, "uses_loader": "BatchLoader" in uses,
         "uses_batched": "Batched(" in uses, "as_it_is": "Batched(" in uses, "uses_stream": "Stream(" in uses,
-        "reads_steps": "Progress(" in uses,
+        "reads_steps": "Progress(" in uses, "shards": _shards(sheet),
         "deals_steps": by_hand, "of_passes": "Steps(BatchLoader" in uses,
         "dataset_types": "Any", "train_type": "Steps" if by_hand else loader_type, "evaluation_type": loader_type,
         "evaluation_state": sheet.evaluates,
@@ -66,6 +66,14 @@ def data(sheet: Sheet, several: str | None) -> Dealt:
         "evaluation_doc": "The batches of one evaluation.",
     }  # fmt: skip
     return Dealt(train, evaluation, endless)
+
+
+def _shards(sheet: Sheet) -> bool:
+    """Whether a loader that is written anew deals out a part of its data."""
+    given = [sheet.trainer.loader, sheet.trainer.eval_loader if sheet.evaluates else None]
+    made = [getattr(one, "config", one) for one in given if one is not None]
+    builders = [(loader, sheet.schema.builder_of(loader)) for loader in made]
+    return any(one is not None and one.target == LOADER and loader.world_size != 1 for loader, one in builders)
 
 
 def _all_indexed(sheet: Sheet) -> bool:
@@ -109,8 +117,6 @@ def _loader(
     builder = sheet.schema.builder_of(loader)
     whole = f"self.config.steps * self.config.{several}" if several else "self.config.steps"
     if builder is not None and builder.target == LOADER:
-        if loader.world_size != 1:
-            raise NotNativeError("LM405", "the loader shards by Loader.world_size", "leave sharding to Lightning")
         dataset = sheet.schema.builder_of(loader.dataset)
         source = spelled.of(loader.dataset)
         if dataset is None or not is_labs(dataset) or not indexed:
@@ -126,6 +132,8 @@ def _loader(
         settings += [f"seed={loader.seed}"] if loader.seed else []
         settings += ["shuffle=False"] if not loader.shuffle else []
         settings += ["drop_last=False"] if not loader.drop_last else []
+        if loader.world_size != 1:
+            settings += [f"shard={loader.rank}", f"shards={loader.world_size}"]
         return f"Data({', '.join(settings)})", several is not None or by_hand
     reader = builder if role == "train" and builder is not None and "attach" in builder.methods else None
     if reader is not None and not is_labs(reader):
