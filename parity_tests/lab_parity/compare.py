@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Sequence
 import attrs
 
 from lab_parity.comparison import Comparison
+from lab_parity.condense import CONDENSED
 from lab_parity.environment import RECORDED
 from lab_parity.phases import PHASES
 from lab_parity.ranks import joined, processes_beside, ranks_beside
@@ -16,7 +17,7 @@ from lab_parity.verdict import Verdict
 
 __all__ = ["compare", "differences"]
 
-_NOT_COMPARED = {"command", "folder", "transplant", RECORDED}
+_NOT_COMPARED = {"command", "folder", "transplant", CONDENSED, RECORDED}
 
 
 def compare(a: Trace | str | os.PathLike[str], b: Trace | str | os.PathLike[str]) -> Verdict:

@@ -10,6 +10,7 @@ import numpy as np
 
 from lab_parity.averages import Averages
 from lab_parity.blocks import Block
+from lab_parity.condense import CONDENSED
 from lab_parity.consequence import CALLED, counts
 from lab_parity.continued import Continued
 from lab_parity.evaluated import EvaluationsApart
@@ -64,6 +65,12 @@ class Comparison:
         if kinds[0] != kinds[1]:
             self.reasons.append(
                 f"one side's fingerprints are {kinds[0]}, the other's {kinds[1]}: train both on one kind of device"
+            )
+            return self
+        if len({CONDENSED in side.environment for side in (self._a, self._b)}) > 1:
+            self.reasons.append(
+                "one side was made of a golden that has one fingerprint for each phase: compare with the golden "
+                "itself, or export it with --level tensor"
             )
             return self
         if every[0] > 1:

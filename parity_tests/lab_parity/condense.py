@@ -7,7 +7,7 @@ buffers beside the trained module are left out, as a comparison may excuse them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import attrs
@@ -20,14 +20,17 @@ from lab_parity.side import Side
 from lab_parity.trace import End, Row, Scope, Step, Trace, read
 from lab_parity.trace_writer import TraceWriter
 
-__all__ = ["condensed"]
+__all__ = ["CONDENSED", "condensed"]
+
+CONDENSED = "condensed"
+"""The fact in the environment of a trace that is made of a golden of the level "phase"."""
 
 _AS_THEY_ARE = CALLED | {"loss", "rng"}
 
 
-def condensed(trace: Trace, path: Path) -> Trace:
-    """Write the small trace to `path` and open it. Raises TraceError where the trace is damaged."""
-    writer = TraceWriter(path, trace.environment, Scope(every=trace.scope.every))
+def condensed(trace: Trace, path: Path, facts: Mapping[str, str] | None = None) -> Trace:
+    """Write the small trace to `path`, with `facts` in its environment, and open it. Raises TraceError where damaged."""
+    writer = TraceWriter(path, {**trace.environment, **(facts or {})}, Scope(every=trace.scope.every))
     side = Side()
     for item in trace.steps():
         if isinstance(item, End):

@@ -28,7 +28,7 @@ import attrs
 import numpy as np
 
 from lab_parity.compare import compare
-from lab_parity.condense import condensed
+from lab_parity.condense import CONDENSED, condensed
 from lab_parity.digest import digest_bytes
 from lab_parity.errors import ParityError, TraceError
 from lab_parity.keys import Key
@@ -77,7 +77,8 @@ def import_golden(golden: Path, path: Path) -> Trace:
     """
     for rank, one in ranks_beside(golden).items():
         document = _read(one)
-        writer = TraceWriter(rank_path(path, rank), document.environment, document.scope)
+        small = {CONDENSED: "yes"} if document.level == "phase" else {}
+        writer = TraceWriter(rank_path(path, rank), {**document.environment, **small}, document.scope)
         for item in document.items:
             if isinstance(item, End):
                 writer.close(item)
@@ -97,7 +98,7 @@ def compare_with_golden(golden: Path, trace: Trace) -> Verdict:
         if level == "tensor":
             return compare(legacy, trace)
         for rank, one in ranks_beside(trace.path).items():
-            condensed(read(one), rank_path(Path(folder) / "run.trace", rank))
+            condensed(read(one), rank_path(Path(folder) / "run.trace", rank), {CONDENSED: "yes"})
         return compare(legacy, Path(folder) / "run.trace")
 
 

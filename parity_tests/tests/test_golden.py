@@ -83,6 +83,17 @@ def test_a_whole_golden_becomes_the_trace_again(run: Callable[..., Path], tmp_pa
             }
 
 
+def test_what_a_small_golden_becomes_is_not_compared_with_a_whole_trace(
+    run: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Dozens of "observations without a partner" were the reason that was given."""
+    whole = run("a")
+    again = import_golden(golden_of(whole, "phase"), tmp_path / "again.trace")
+    verdict = lab_parity.compare(again, whole)
+    assert verdict.rung == "inconclusive"
+    assert "compare with the golden itself" in verdict.reasons[0]
+
+
 def test_numbers_that_json_has_no_word_for_survive(tmp_path: Path) -> None:
     """A loss may be infinite; where it is no number there is none."""
     writer = TraceWriter(tmp_path / "a.trace", {})
