@@ -29,7 +29,7 @@ _AS_THEY_ARE = CALLED | {"loss", "rng"}
 
 
 def condensed(trace: Trace, path: Path, facts: Mapping[str, str] | None = None) -> Trace:
-    """Write the small trace to `path`, with `facts` in its environment, and open it. Raises TraceError where damaged."""
+    """Write the small trace to `path`, with `facts` in its environment, and open it. Raises TraceError as `read`."""
     writer = TraceWriter(path, {**trace.environment, **(facts or {})}, Scope(every=trace.scope.every))
     side = Side()
     for item in trace.steps():
