@@ -229,6 +229,10 @@ class _Sorter:
             return False  # the error leaves the weights as they are there
         if self.found.tail or self._reads_after_schedule(node) or not is_quiet(node, self.frame, self.roles):
             return False
+        clip = self.found.clip
+        clipped = {one.id for one in ast.walk(clip) if isinstance(one, ast.Name) and _binds(one)} if clip else set()
+        if any(isinstance(one, ast.Name) and one.id in clipped for one in ast.walk(node)):
+            return False  # the norm that the clipping finds
         counts = [one for one in own_nodes([node]) if isinstance(one, ast.AugAssign) and not adds_number(one)]
         counted = {one.target.id for one in counts if isinstance(one.target, ast.Name)}
         if any(isinstance(one, ast.Name) and one.id in counted for part in self.found.step for one in ast.walk(part)):

@@ -21,6 +21,7 @@ from lab_migrate.idiomatic.mentions import flow_of, targets_of
 from lab_migrate.idiomatic.names import TAIL, TRAIN, VALIDATE
 from lab_migrate.idiomatic.nest import Nest, Steps
 from lab_migrate.idiomatic.places import Places
+from lab_migrate.idiomatic.raw import RAW, steps_raw
 from lab_migrate.idiomatic.roles import Roles
 from lab_migrate.idiomatic.text import moved, rewritten
 
@@ -52,7 +53,7 @@ class Bodies:
         lines = [f"{indent}{line}\n" for line in self._prelude(hook)]
         body = "".join(lines) + self._body(hook, items, indent)
         if hook in (CLIP, ZERO):
-            body = body.replace("self.optimizers()", "optimizer")
+            body = body.replace("self.optimizers()", "optimizer").replace(RAW, "optimizer")
         if hook == TRAIN and self.hooks.automatic is not None:
             body += f"{indent}return {self._result()}\n"
         if not body.strip():
@@ -80,9 +81,10 @@ class Bodies:
             first = rewritten(self.base.module.source(self.nest.first), self.places.replace(self.base))
             lines.append(f"{self.nest.epoch} = self.current_epoch + {first}")
         own = self.hooks.automatic is None and self.roles.wrapper is None
-        if own and hook != VALIDATE and used & set(self.roles.optimizers):
+        raw = steps_raw(self.nest, self.roles)
+        if own and hook != VALIDATE and used & set(self.roles.optimizers) and (raw or self._wraps(hook)):
             every = ", ".join(self.places.fixed[name] for name in self.roles.optimizers)
-            lines.append(f"{every} = self.optimizers({self._raw()})")
+            lines.append(f"{every} = {RAW if raw else 'self.optimizers()'}")
         steps = self.nest.steps
         if steps is not None and steps.counter and hook in (TRAIN, TAIL):
             carried = steps.counter in self.places.names.carried
@@ -131,10 +133,10 @@ class Bodies:
         used = {self._local(name) for name in self._used(TAIL)}
         return next(name for name in ("outputs", "results", "step_results") if name not in used)
 
-    def _raw(self) -> str:
-        calls = [reach.event.node for reach in self.nest.training.step if reach.direct]
-        plain = all(getattr(call.func, "attr", "") == "step" for call in calls if isinstance(call, ast.Call))
-        return "" if plain and not self.roles.without_closure else "use_pl_optimizer=False"
+    def _wraps(self, hook: str) -> bool:
+        """Whether a hook needs Lightning's wrapper of an optimizer."""
+        nodes = (node for item in self.hooks.items.get(hook, []) for _, node in self._nodes(item))
+        return any(id(node) in self.places.raw.wrapped for node in nodes)
 
     def _local(self, canonical: str) -> str:
         return canonical.rpartition(":")[2]

@@ -56,7 +56,7 @@ def _moves(made: Made, ours: list[Made], nest: Nest, roles: Roles, graph: CallGr
         late = node.lineno > made.statement.lineno and isinstance(node.ctx, ast.Store)
         if late and node.id in needs:
             return False
-    return not (nest.base.is_script and read_by_functions(target.id, nest))
+    return not read_by_functions(target.id, nest)
 
 
 def is_plain(statement: ast.stmt, nest: Nest) -> bool:
@@ -67,8 +67,13 @@ def is_plain(statement: ast.stmt, nest: Nest) -> bool:
 
 
 def read_by_functions(name: str, nest: Nest) -> bool:
-    """Whether a function that stays reads a global name."""
+    """Whether a function that stays reads a name of the base frame: a script's global one, or by a closure."""
     taken = {id(frame.function.node) for frame in nest.frames}
+    if not nest.base.is_script:
+        inside = {id(node) for node in own_nodes([nest.epochs])} | taken
+        made = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
+        closures = [node for node in nest.base.function.own if isinstance(node, made) and id(node) not in inside]
+        return name in names_in(closures).captured
     return any(
         name in (names := names_in(function.body)).read | names.captured and name not in function.parameters
         for function in nest.base.module.symbols.functions

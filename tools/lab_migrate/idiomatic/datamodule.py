@@ -101,7 +101,7 @@ def _moves(name: str, made: Made, nest: Nest, graph: CallGraph) -> bool:
         late = made.statement.lineno < getattr(node, "lineno", 0)
         if late and (_changes(node, needs) or _hands_to_changer(node, needs, nest, graph)):
             return False
-    return not (nest.base.is_script and read_by_functions(name, nest))
+    return not read_by_functions(name, nest)
 
 
 def _is_simple(value: ast.expr) -> bool:

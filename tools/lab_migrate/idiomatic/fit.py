@@ -8,6 +8,7 @@ import textwrap
 from lab_migrate.idiomatic.accelerator import accelerator_of, devices_of
 from lab_migrate.idiomatic.elsewhere import runs_after
 from lab_migrate.idiomatic.frame import Frame
+from lab_migrate.idiomatic.gradients import leaves_zeroed
 from lab_migrate.idiomatic.layout import WIDTH, is_literal, unused
 from lab_migrate.idiomatic.limits import Limit
 from lab_migrate.idiomatic.names import read_after_of
@@ -45,6 +46,8 @@ def fit_lines(writer: Writer, indent: str, module_name: str, trainer_name: str) 
         lines.append(f"if {writer.base.module.source(writer.nest.test)}:")
         fits = f"{writer.unit}{fits}"
     lines.append(fits)
+    if writer.hooks.automatic is not None and leaves_zeroed(writer.nest, writer.graph):
+        lines.append(f"{trainer_name}.optimizers[0].zero_grad()  # as the loop left the gradients")
     if writer.hooks.modes.left:
         lines.append(f"{writer.hooks.modes.left}.eval()  # as the validation left it")
     if accelerator_of(writer.nest, writer.roles) != '"cpu"' and any(

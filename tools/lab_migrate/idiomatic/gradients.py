@@ -45,6 +45,28 @@ def refuse_gradients_from_before(nest: Nest, graph: CallGraph) -> None:
             )  # fmt: skip
 
 
+def leaves_zeroed(nest: Nest, graph: CallGraph) -> bool:
+    """Whether the loop leaves its gradients zeroed, which Lightning does not, and what comes later may see them.
+
+    It does by looking, by going back, or by another training.
+    """
+    events = sorted(events_in(own_nodes(nest.train.body)), key=lambda event: (event.line, event.column))
+    if not events or events[-1].kind != ZERO:
+        return False
+    after = [node for node in nest.base.function.own if getattr(node, "lineno", 0) > (nest.epochs.end_lineno or 0)]
+    statements = [node for node in after if isinstance(node, ast.stmt)]
+    if reached(statements, nest.base, graph, _sees) is not None:
+        return True
+    ours = [frame.function for frame in nest.frames]
+    others = (one for one in nest.base.module.symbols.functions if not any(one is our for our in ours))
+    return any(_sees(node, one) for one in others for node in one.own)
+
+
+def _sees(node: ast.AST, within: Function) -> bool:
+    fits = isinstance(node, ast.Attribute) and node.attr == "fit"
+    return fits or _looks(node, within) or _goes_back(node, within)
+
+
 def refuse_gradients_in_validation(items: list[Item], graph: CallGraph) -> None:
     """Raises `NotIdiomaticError` where code around a validation goes back: its hooks run without gradients."""
     for item in items:

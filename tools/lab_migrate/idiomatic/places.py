@@ -14,6 +14,7 @@ from lab_migrate.idiomatic.mentions import targets_of
 from lab_migrate.idiomatic.moves import Moves
 from lab_migrate.idiomatic.names import TAIL, TRAIN, VALIDATE, Names, names_of, read_after_of
 from lab_migrate.idiomatic.nest import Nest
+from lab_migrate.idiomatic.raw import raw_of
 from lab_migrate.idiomatic.refused import NotIdiomaticError
 from lab_migrate.idiomatic.reserved import RESERVED
 from lab_migrate.idiomatic.roles import Roles
@@ -38,6 +39,7 @@ class Places:
             name: f"{short}_" if short in RESERVED else short for name, short in short_names(roles.models).items()
         }
         self.backwards = self._plain_backwards()
+        self.raw = raw_of(nest, roles, automatic=hooks.automatic is not None)
         self.quotients = {id(node) for node in hooks.automatic.mean.quotients} if hooks.automatic else set()
         self.fixed = self._fixed()
         extra = [made.statement.value for made in moved]
@@ -102,6 +104,8 @@ class Places:
         name = dotted(node)
         if not name:
             return self.fixed.get(frame.entry(node)) if isinstance(node, ast.Subscript) else None
+        if (raw := self.raw.inside(node)) is not None:
+            return "".join(raw)
         head, _, rest = name.partition(".")
         canonical = frame.canonical(name)
         if not canonical and head in frame.arguments and frame.base is not None:

@@ -134,3 +134,39 @@ def test_what_changes_between_the_optimizer_and_the_epochs_does_not_change_it(
     made = after[after.index("def main") :]
     assert ("SGD(" in made) == (stays != "none")
     assert ("LambdaLR(" in made) == (stays == "both")
+
+
+ZEROED_LAST = """\
+    model = Net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    loader = DataLoader(data, batch_size=4, shuffle=True)
+    for epoch in range(2):
+        for x, y in loader:
+            loss = F.cross_entropy(model(x), y)
+            loss.backward()
+            optimizer.step()
+            optimizer.zero_grad()
+"""
+LATER = {
+    "a look": ("    print(model.inner.weight.grad)\n", False),
+    "a backward pass": ("    model(x).sum().backward()\n    print(model.inner.weight.grad.sum().item())\n", False),
+    "another training": (
+        ZEROED_LAST[ZEROED_LAST.index("    for epoch") :].replace("optimizer.step()", "if epoch < 9: optimizer.step()")
+        + "    print(loss.item())\n",
+        True,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("later", LATER)
+def test_gradients_that_the_loop_left_zeroed_are_so_after_the_fit(later: str, same: Callable[..., str]) -> None:
+    """Lightning zeroes before the backward pass, and leaves the last batch's."""
+    text, manual = LATER[later]
+    after = same(f"def main():\n{ZEROED_LAST}{text}\n\nmain()\n", manual=manual)
+    assert "    trainer.optimizers[0].zero_grad()  # as the loop left the gradients\n" in after
+
+
+def test_gradients_that_nobody_sees_are_left_alone(same: Callable[..., str]) -> None:
+    """No line for them."""
+    after = same(f"def main():\n{ZEROED_LAST}    print(loss.item())\n\nmain()\n")
+    assert "zero_grad" not in after

@@ -74,3 +74,22 @@ def test_a_bound_that_the_epochs_change_stays_in_a_hook(same: Same) -> None:
     """)
     assert "gradient_clip_val=" not in after.partition("class Lit")[2].partition("def configure_gradient_clipping")[0]
     assert "        if self.args.clip > 0:\n            nn.utils.clip_grad_norm_(" in after
+
+
+def test_a_norm_that_is_read_after_the_step_is_the_batchs(same: Same) -> None:
+    """The clipping finds it after `training_step`: what reads it must not come earlier."""
+    after = same("""
+        model = Net()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        loader = DataLoader(data, batch_size=4, shuffle=True)
+        norm = torch.zeros(())
+        for epoch in range(2):
+            for x, y in loader:
+                optimizer.zero_grad()
+                loss = F.cross_entropy(model(x), y)
+                loss.backward()
+                norm = nn.utils.clip_grad_norm_(model.parameters(), 0.5)
+                optimizer.step()
+                print(norm.item())
+    """)
+    assert "print" not in after.partition("def training_step")[2].partition("return")[0]
