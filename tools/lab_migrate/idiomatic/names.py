@@ -87,7 +87,8 @@ def names_of(
                 found.captured[name] = _attribute(name, found, taken)
     _can_be_attributes(nest, hooks, found.carried)
     _no_late_values(nest, hooks)
-    _no_readers_elsewhere(nest, stored | _counters(nest), set(found.captured))
+    _no_readers_elsewhere(nest, stored | _counters(nest), {*found.captured, *fixed})
+    _no_looks_at_names(nest, hooks)
     return found
 
 
@@ -251,6 +252,19 @@ def _no_readers_elsewhere(nest: Nest, stored: set[str], captured: set[str]) -> N
         late = sorted(((names.read | names.captured | names.globals_) - own) & plain)
         if late and not _encloses(function, nest):
             raise _names(nest, function.node, f"{function.qualified} reads {late[0]}, which the loop assigns")
+
+
+def _no_looks_at_names(nest: Nest, hooks: dict[str, list[Item]]) -> None:
+    """`locals()` and its like know names by their texts, and would find a hook's."""
+    for items in hooks.values():
+        for item in items:
+            for node in own_nodes([item.node]):
+                name = node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else ""
+                given = len(node.args) if isinstance(node, ast.Call) else 0
+                if name in ("locals", "globals") or (name in ("vars", "dir") and not given):
+                    raise _names(nest, node, f"{name}() looks at names that become attributes")
+                if name in ("eval", "exec") and given < 2:
+                    raise _names(nest, node, f"{name}() may name what becomes an attribute")
 
 
 def _encloses(function: Function, nest: Nest) -> bool:

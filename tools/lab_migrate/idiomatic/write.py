@@ -18,6 +18,7 @@ from lab_migrate.idiomatic.makings import makings_of
 from lab_migrate.idiomatic.names import Names
 from lab_migrate.idiomatic.nest import Nest
 from lab_migrate.idiomatic.places import Places
+from lab_migrate.idiomatic.replaced import refuse_replaced
 from lab_migrate.idiomatic.roles import Roles
 
 
@@ -46,6 +47,7 @@ class Writer:
         self.moved = moved_makers(nest, roles, hooks, graph)
         self.places = Places(nest, roles, hooks, self.moved)
         self.names: Names = self.places.names
+        refuse_replaced(nest, self.places, graph)
         self.kept: Kept = kept_of(nest, roles, hooks, self.places, graph)
 
     def loops(self) -> list[Batches]:
