@@ -212,9 +212,18 @@ class Packing:
 
     def _iterator(self, value: Replayed) -> Any:
         loader = self.loaders.get(id(value.loader)) if value.loader is not None else None
-        if value.loader is not None and loader is None:
-            return {"kind": "lost", "value": "the training itself made this iterator of a DataLoader"}
-        return {"kind": "iterator", "value": value.state(), "loader": loader, "created": value.created}
+        made: dict[str, Any] = {
+            "kind": "iterator", "value": value.state(), "loader": loader, "created": value.created,
+        }  # fmt: skip
+        if value.loader is None or loader is not None:
+            return made
+        # `batches = iter(DataLoader(…))`: nothing else holds the loader, which is made again of what it holds.
+        left = list(self.left)
+        made["made"] = self._pack(value.loader, None)
+        if self.left == left:
+            return made
+        self.left[:] = left
+        return {"kind": "lost", "value": "the training itself made this iterator of a DataLoader"}
 
     # ---- tensors
 
@@ -273,7 +282,7 @@ def every(packed: Any) -> Iterator[dict[str, Any]]:
     """Each of the packed values that one, or a list of them, holds, and itself."""
     if isinstance(packed, dict) and "kind" in packed:
         yield packed
-        packed = [packed.get(name) for name in ("value", "attributes", "partial", "method")]
+        packed = [packed.get(name) for name in ("value", "attributes", "partial", "method", "made")]
     if isinstance(packed, list):
         for one in packed:
             yield from every(one)

@@ -15,6 +15,7 @@ import attrs
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader
 
 from lab_adapters.outlined.arrays import array_of, filled_array, objects_of
 from lab_adapters.outlined.files import put_place
@@ -228,6 +229,9 @@ class Unpacking:
             if path not in self.loaders:
                 raise KeyError(f"checkpoint: {name}: expected the loader {path}, found {', '.join(self.loaders)}")
             return replay(self.loaders[path], {**state, "created": packed["created"]}, name)
+        loader = self._unpack(packed["made"], None, "") if "made" in packed else None
+        if isinstance(loader, DataLoader):
+            return replay(loader, {**state, "created": packed["created"]}, name)
         if isinstance(target, Replayed):
             target.pass_over(state, name)
         else:

@@ -66,6 +66,35 @@ PROGRAMS = {
                 sched.step()
             print(epoch, loss.item(), opt.param_groups[0]["lr"])
     """,
+    "an iterator over a loader that the loop makes where its items are used up": """
+        import torch
+        from torch import nn
+        from torch.utils.data import DataLoader, Dataset, TensorDataset
+        torch.manual_seed(0)
+        class Part(Dataset):
+            def __init__(self, whole, numbers):
+                self.whole, self.numbers = whole, numbers
+            def __len__(self):
+                return len(self.numbers)
+            def __getitem__(self, number):
+                return self.whole[self.numbers[number]][0] + torch.rand(4) / 10
+        model = nn.Linear(4, 2)
+        opt = torch.optim.Adam(model.parameters(), lr=0.1)
+        def train(parts, whole):
+            for context, numbers in enumerate(parts):
+                left = 1
+                for step in range(5):
+                    left -= 1
+                    if left == 0:
+                        batches = iter(DataLoader(Part(whole, numbers), batch_size=2, shuffle=True))
+                        left = len(batches)
+                    loss = model(next(batches)).square().mean()
+                    opt.zero_grad()
+                    loss.backward()
+                    opt.step()
+                    print(context, step, loss.item())
+        train([range(6), range(6, 10)], TensorDataset(torch.randn(10, 4)))
+    """,
     "a teacher, copied of a model that holds one of its own methods": """
         import torch, copy
         from torch import nn
