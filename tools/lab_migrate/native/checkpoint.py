@@ -10,12 +10,16 @@ import attrs
 import torch
 
 from lab_bridge.checkpoint.atomic import new_file
+from lab_bridge.config.sources.modules import Sources
 from lab_migrate.errors import UsageError
 from lab_migrate.native.adversarial import is_adversarial, optimizers_of
+from lab_migrate.native.hook_classes import looks_ahead_of_step
+from lab_migrate.native.labs import is_labs
 from lab_migrate.native.package import stem_of
 from lab_migrate.native.parts.callbacks import HOOKS
 from lab_migrate.native.parts.precision import scaler_of
 from lab_migrate.native.project import Training, read_training
+from lab_migrate.native.schedules import timed_schedules
 from lab_migrate.native.sheet import class_name
 from lab_migrate.native.tuned import Tuned, tuned
 from lab_migrate.native.windows import windows_of
@@ -47,10 +51,26 @@ def convert_to_native(
     outer = state["optimizer"]
     if training.ahead is not None or training.sharpness is not None:
         state = {**state, "optimizer": outer["inner"], "slow": outer.get("slow")}
-    made = _Native(training, state).checkpoint()
+    made = _Native(training, state, _keeps_rates(training, project)).checkpoint()
     with new_file(target, force) as file:
         torch.save(made, file)
     return int(state["step"])
+
+
+def _keeps_rates(training: Training, project: Path) -> bool:
+    """Whether a callback has the learning rates of the last update, for a hook that looks at them before a step."""
+    assert training.document is not None
+    schema = training.document.schema
+    sources = Sources()
+    sources.add(project)
+    builders = [schema.builder_of(hook) for hook in training.trainer.hooks]
+    asked = any(looks_ahead_of_step(one, sources) for one in builders if one is not None and not is_labs(one))
+    timed = [
+        one
+        for optimizer in optimizers_of(training.trainer)
+        for one in timed_schedules(getattr(optimizer, "schedule", None))
+    ]
+    return asked and any(not late for *_, late in timed)
 
 
 def _training(source: Path, state: dict[str, Any], project: Path, entry: str | None, config: Path | None) -> Training:
@@ -82,6 +102,7 @@ class _Native:
 
     training: Training
     state: dict[str, Any]
+    keeps_rates: bool = False
 
     def checkpoint(self) -> dict[str, Any]:
         """All of it."""
@@ -189,6 +210,11 @@ class _Native:
 
     def _callbacks(self) -> dict[str, Any]:
         found = {"Generators": self.state["rng"]}
+        if self.keeps_rates:
+            ((_, config, state),) = self._optimizers
+            found["Rates"] = {
+                "groups": [{"lr": state["hyper"]["lr"] * factor} for factor, _ in _factors(config, state)]
+            }
         if self.state["ema"] is not None:
             found["Average"] = self.state["ema"]
         if self.training.ahead is not None:
@@ -205,8 +231,7 @@ class _Native:
 
 def native_optimizer(read: Tuned, config: Any, state: dict[str, Any]) -> dict[str, Any]:
     """torch's state dict of a native optimizer: the same order of parameters as in Lab's groups."""
-    multipliers, decays = (dict(getattr(config, name, None) or {}) for name in ("multipliers", "decay_multipliers"))
-    factors = {name: (factor_of(name, multipliers), factor_of(name, decays)) for name in state["grads"]}
+    factors = _named_factors(config, state)
     made: dict[str, Any] = state.get("torch") or _own(read, config, state, factors)
     if read.masters:
         made["masters"] = state["masters"]
@@ -220,6 +245,17 @@ def native_optimizer(read: Tuned, config: Any, state: dict[str, Any]) -> dict[st
         if read.schedules:  # torch's schedulers note it
             group["initial_lr"] = config.lr * factor
     return made
+
+
+def _named_factors(config: Any, state: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """The factors of learning rate and decay, by parameter."""
+    multipliers, decays = (dict(getattr(config, name, None) or {}) for name in ("multipliers", "decay_multipliers"))
+    return {name: (factor_of(name, multipliers), factor_of(name, decays)) for name in state["grads"]}
+
+
+def _factors(config: Any, state: dict[str, Any]) -> list[tuple[Any, Any]]:
+    """Of each group."""
+    return list(dict.fromkeys(_named_factors(config, state).values()))
 
 
 def _own(read: Tuned, config: Any, state: dict[str, Any], factors: dict[str, Any]) -> dict[str, Any]:

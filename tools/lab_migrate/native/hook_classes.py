@@ -15,7 +15,7 @@ from lab_migrate.native.hook_methods import refused
 from lab_migrate.native.labs import is_labs
 from lab_migrate.native.refused import NotNativeError
 
-__all__ = ["hook_bases", "hook_classes", "without_classes"]
+__all__ = ["hook_bases", "hook_classes", "looks_ahead_of_step", "without_classes"]
 
 BASE = "legacy_lab.train.hooks.Hook"
 
@@ -46,6 +46,17 @@ def hook_classes(builder: Builder, sources: Sources) -> list[Builder]:
         if not isinstance(base, Definition) or base.qualified in [one.target for one in found]:
             raise refused(found[0], node.lineno, f"is not built on {BASE} or on one class of the project's")
         definition = base
+
+
+def looks_ahead_of_step(builder: Builder, sources: Sources) -> bool:
+    """Whether a hook looks at learning rates before a step: those of the update before, or those to begin with."""
+    for one in hook_classes(builder, sources):
+        definition = sources.find(one.target)
+        node = definition.node if isinstance(definition, Definition) else None
+        for method in node.body if isinstance(node, ast.ClassDef) else ():
+            if getattr(method, "name", "") == "before_step" and ".optimizer.groups" in ast.unparse(method):
+                return True
+    return False
 
 
 def hook_bases(root: Path, hooks: Iterable[Any], schema: Schema) -> Mapping[Path, list[str]]:

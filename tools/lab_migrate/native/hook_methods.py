@@ -153,7 +153,8 @@ def _asked(builder: Builder, name: str, node: ast.Name, parents: Mapping[ast.AST
     if asked.attr not in ASKED or (asked.attr == "model" and name == "after_eval"):
         raise refused(builder, node.lineno, said)
     if asked.attr == "optimizer":
-        if name != "after_step" or not reads_rates(asked, parents):
+        early = name == "before_step" and not isinstance(statement, ast.Subscript)
+        if not (early or name == "after_step") or not reads_rates(asked, parents):
             raise refused(builder, node.lineno, said)
     elif asked.attr == "log":
         if not isinstance(statement, ast.Call) or statement.func is not asked or statement.keywords:

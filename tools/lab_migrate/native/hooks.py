@@ -18,7 +18,7 @@ from lab_bridge.config.schema import Builder, Schema
 from lab_migrate.native.draws import Draws
 from lab_migrate.native.expressions import Expressions
 from lab_migrate.native.given import drawless_calls
-from lab_migrate.native.hook_classes import hook_classes, without_classes
+from lab_migrate.native.hook_classes import hook_classes, looks_ahead_of_step, without_classes
 from lab_migrate.native.hook_methods import METHODS, Method, refused, require_told
 from lab_migrate.native.rates import FUNCTION
 from lab_migrate.native.source_names import block_of, imports_of, text_of
@@ -33,7 +33,8 @@ class OwnHook:
     `given` are import lines for what it is made with, `labs` the full names of what of that is Lab's.
 
     `asks` are what it takes of the LightningModule beside the model: its `objective`, `metrics` of the last loss,
-    `evaluated` of the last evaluation; and of the callbacks the `average` and the `rates`.
+    `evaluated` of the last evaluation; and of the callbacks the `average` and the `rates`, also
+    `rates before` a step, or `rates of parts` where there are several optimizers.
     """
 
     name: str
@@ -103,7 +104,9 @@ def own_hook(hook: Any, schema: Schema, batches: str | None, draws: Draws) -> Ow
         frozenset(asked for one in told for asked in one.asks)
         | ({"objective"} if "pl_module.objective" in written else set())
         | ({"average"} if "average_of(trainer)" in written else set())
-        | ({"rates"} if f"{FUNCTION}(trainer)" in written else set()),
+        | ({"rates"} if f"{FUNCTION}(trainer)" in written else set())
+        | ({"rates of parts"} if f"{FUNCTION}(trainer, " in written else set())
+        | ({"rates before"} if looks_ahead_of_step(builder, draws.sources) else set()),
         any(one.logs for one in told),
         has_state,
     )
@@ -201,6 +204,10 @@ class _Rewriting(cst.CSTTransformer):
             original_node, m.Attribute(m.Attribute(m.Name(self.trainer), m.Name("optimizer")), m.Name("groups"))
         ):
             return cst.parse_expression(f"{FUNCTION}(trainer)")
+        part = m.Subscript(m.Attribute(m.Name(self.trainer), m.Name("optimizer")))
+        if m.matches(original_node, m.Attribute(part, m.Name("groups"))):
+            index = cst.ensure_type(cst.ensure_type(updated_node.value, cst.Subscript).slice[0].slice, cst.Index)
+            return cst.Call(cst.Name(FUNCTION), [cst.Arg(cst.Name("trainer")), cst.Arg(index.value)])
         if m.matches(original_node, m.Attribute(m.Name(self.trainer))):
             said = {
                 "step": "trainer.global_step",

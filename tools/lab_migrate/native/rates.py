@@ -15,8 +15,11 @@ FUNCTION = "groups_of_update"
 
 
 def reads_rates(optimizer: ast.Attribute, parents: Mapping[ast.AST, ast.AST]) -> bool:
-    """Whether `trainer.optimizer` is asked for its groups' learning rates here, and for nothing else."""
-    groups = parents[optimizer]
+    """Whether `trainer.optimizer`, or one of several (`trainer.optimizer["critic"]`), is asked for its groups' learning
+    rates here, and for nothing else."""
+    owner = parents[optimizer]
+    part = owner if isinstance(owner, ast.Subscript) and owner.value is optimizer else optimizer
+    groups = parents[part]
     if not isinstance(groups, ast.Attribute) or groups.attr != "groups":
         return False
     match parents[groups]:

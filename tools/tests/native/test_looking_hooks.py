@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from .settings import COSINE, FP16, LOOKAHEAD
+from .settings import COSINE, FP16, GAN, LOOKAHEAD
 
 SWAYED = '''
 import gin
@@ -49,6 +49,113 @@ def test_a_hook_sees_the_learning_rates_of_the_steps_update(native: Any, name: s
     native.more[f"{module}.py"] = SWAYED
     with native.registered(module):
         native.identical(*RATES[name])
+
+
+EARLY = '''
+import gin
+import torch
+from legacy_lab.train.hooks import Hook
+
+
+@gin.configurable
+class Early(Hook):
+    """Moves weights before a step by the learning rates of the update before, and behind it by those of its own."""
+
+    def before_step(self, trainer):
+        self.rate = trainer.optimizer.groups[-1]["lr"]
+        with torch.no_grad():
+            for parameter in trainer.model.parameters():
+                parameter.mul_(1 - self.rate)
+
+    def after_step(self, trainer, metrics):
+        with torch.no_grad():
+            for parameter in trainer.model.parameters():
+                parameter.add_(trainer.optimizer.groups[0]["lr"] * 0.1 + self.rate)
+'''
+EARLY_RATES = {name: ("Trainer.hooks = [@Early()]", *lines[1:]) for name, lines in RATES.items()}
+EARLY_RATES["no schedule"] = ("Trainer.hooks = [@Early()]", "Adam.multipliers = {'blocks.0.*': 0.3}")
+
+
+@pytest.mark.parametrize("name", EARLY_RATES)
+def test_a_hook_sees_the_learning_rates_of_the_update_before(native: Any, name: str) -> None:
+    """Before a step; before the first, those that the optimizer was made with."""
+    module = f"early_{list(EARLY_RATES).index(name)}"
+    native.more[f"{module}.py"] = EARLY
+    with native.registered(module):
+        native.identical(*EARLY_RATES[name])
+
+
+@pytest.mark.parametrize("name", ["a schedule, accumulation, groups", "behind updates", "steps that a scaler skips"])
+def test_a_training_with_such_a_hook_goes_on(native: Any, name: str) -> None:
+    """A checkpoint holds the rates of the last update, also one of Lab's that was converted."""
+    module = f"goes_on_{list(EARLY_RATES).index(name)}"
+    native.more[f"{module}.py"] = EARLY
+    with native.registered(module):
+        native.goes_on(*EARLY_RATES[name])
+
+
+OF_PARTS = '''
+import gin
+import torch
+from legacy_lab.train.hooks import Hook
+
+
+@gin.configurable
+class OfParts(Hook):
+    """Moves weights by the learning rates that both updates had."""
+
+    def after_step(self, trainer, metrics):
+        rates = {part: trainer.optimizer[part].groups[0]["lr"] for part in ("critic", "generator")}
+        with torch.no_grad():
+            for parameter in trainer.model.parameters():
+                parameter.add_(rates["critic"] * 0.1 + rates["generator"])
+            for group in trainer.optimizer["critic"].groups:
+                print(group["lr"])
+'''
+PARTS: dict[str, tuple[str, ...]] = {
+    "of schedules": (
+        "generator/Adam.schedule = @WarmupCosine()", *COSINE[1:], "critic/Adam.schedule = @Ramp()",
+        "Ramp.of = 'lr'", "Ramp.start = 1e-2", "Ramp.end = 1e-3", "Ramp.steps = 7",
+    ),
+    "one of which starts later": (
+        "critic/Adam.schedule = @WarmupCosine()", *COSINE[1:], "Adversarial.start = 3", "Adversarial.critic_steps = 2",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_a_hook_sees_the_learning_rates_of_several_optimizers(native: Any, name: str) -> None:
+    """Each one's last update's."""
+    module = f"of_parts_{list(PARTS).index(name)}"
+    native.more[f"{module}.py"] = OF_PARTS
+    with native.registered(module):
+        native.identical(*GAN, "Trainer.hooks = [@OfParts()]", *PARTS[name])
+
+
+def test_a_training_whose_hook_sees_several_rates_goes_on(native: Any) -> None:
+    """From its own checkpoints and from Lab's."""
+    native.more["of_parts_on.py"] = OF_PARTS
+    with native.registered("of_parts_on"):
+        native.goes_on(*GAN, "Trainer.hooks = [@OfParts()]", *PARTS["one of which starts later"])
+
+
+@pytest.mark.parametrize(
+    ("lines", "before", "after"),
+    [
+        (("critic/Adam.gradients = @c/Gradients()", "c/Gradients.scaler = @StaticScaler()"), "", ""),
+        ((), 'trainer.optimizer["critic"].groups:', "trainer.optimizer.groups:"),
+        ((), "def after_step(self, trainer, metrics)", "def before_step(self, trainer)"),
+        (("critic/Adam.schedule = @Timed()", *AFTER[1:]), "", ""),
+    ],
+)  # fmt: skip
+def test_rates_of_several_optimizers_that_cannot_be_told_are_refused(
+    native: Any, lines: tuple[str, ...], before: str, after: str
+) -> None:
+    """Nothing is written."""
+    native.more["of_parts.py"] = OF_PARTS.replace(before, after) if before else OF_PARTS
+    conversion = native.converted(*GAN, "Trainer.hooks = [@OfParts()]", *lines)
+    assert any(one.code == "LM405" and "optimizer" in one.message for one in conversion.findings), conversion.findings
+    assert not conversion.changes
 
 
 def test_rates_that_cannot_be_told_are_refused(native: Any) -> None:

@@ -51,7 +51,7 @@ def callbacks(sheet: Sheet, batches: str | None) -> dict[str, Any]:
     moved, own = anneals(sheet), _own(sheet, batches)
     asked = {asked for one in own.values() for asked in one.asks}
     average = _average(sheet, "average" in asked)
-    looked_at = rates(sheet, "rates" in asked)
+    looked_at = rates(sheet, asked)
     sheet.given += [target for one in own.values() for target in one.labs]
     given = [line for one in own.values() for line in one.given]
     given += [f"from {sheet.package}.datasets import {target.rpartition('.')[2]}" for target in sheet.given]
@@ -59,7 +59,7 @@ def callbacks(sheet: Sheet, batches: str | None) -> dict[str, Any]:
     states += lift("legacy_lab.train.checkpoint.set_generator_states")
     sheet.own["generators.py"] = {"imports": states.imports, "code": states.code}
     imports = [
-        *STANDARD, "from contextlib import ExitStack", "from pathlib import Path",
+        *STANDARD, "from contextlib import ExitStack", "from functools import partial", "from pathlib import Path",
         "from lightning.pytorch.callbacks import ModelCheckpoint",
         f"from {sheet.package}.config import Averaging, SlowWeights",
         f"from {sheet.package}.generators import generator_states, set_generator_states",
@@ -77,7 +77,7 @@ def callbacks(sheet: Sheet, batches: str | None) -> dict[str, Any]:
     ]
     draws = _draws(sheet, average)
     listed += ["EvaluationDraws()"] if draws is not None else []
-    listed += ["Rates()"] if looked_at == "before" else []
+    listed += ["Rates()"] if looked_at in ("before", "kept", "parts") else []
     waiting = iter(moved)
     for number, hook in enumerate(sheet.trainer.hooks):
         match type(hook).__name__:
@@ -100,6 +100,7 @@ def callbacks(sheet: Sheet, batches: str | None) -> dict[str, Any]:
         "ahead_counts": sheet.ahead is not None and scaler_of(sheet.trainer) is not None,
         "draws": draws,
         "rates": looked_at,
+        "parts": repr(tuple(one.role for one in sheet.optimizers)),
         "first_evaluation": first,
         "anneals": bool(moved),
         "stop_on_nan": "StopOnNaN" in kinds,

@@ -3,32 +3,50 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Set
 from typing import Any
 
+from lab_migrate.native.parts.precision import scalers_of
 from lab_migrate.native.refused import NotNativeError
 from lab_migrate.native.sheet import Sheet
+from lab_migrate.native.tuned import Tuned
 
 __all__ = ["rates"]
 
 WRITES = re.compile(r"""\[["']lr["']\]\s*[-+*/]*=[^=]|\w\.(update|setdefault|pop)\(""")
 
 
-def rates(sheet: Sheet, asked: bool) -> str | None:
+def rates(sheet: Sheet, asked: Set[str]) -> str | None:
     """Where a callback finds the rates: `now` in the optimizer, or as they were `before` the step; None if not `asked`.
 
+    Asked before a step, they are `kept` from the update before; those of several optimizers' `parts` are, too.
     Raises `NotNativeError` where they cannot be told.
     """
-    if not asked:
+    if not asked & {"rates", "rates of parts"}:
         return None
-    if len(sheet.optimizers) != 1:
-        raise _refused("and there are several optimizers")
-    (optimizer,) = sheet.optimizers
+    several = len(sheet.optimizers) != 1
+    if several and "rates" in asked:
+        raise _refused("without saying of which of several optimizers")
+    if not several and "rates of parts" in asked:
+        raise _refused("of one of several optimizers, and there is one")
+    if several and scalers_of(sheet.trainer):
+        raise _refused("beside a loss scaler, which may skip updates of one of them")
+    late = [_is_late(one) for one in sheet.optimizers]
+    if several:
+        if any(late):
+            raise _refused("and one of several has a schedule that is asked behind updates")
+        return "parts"
+    return "now" if late == [True] else "kept" if "rates before" in asked else "before"
+
+
+def _is_late(optimizer: Tuned) -> bool:
+    """Whether nothing moves its rates from an update to what comes behind."""
     if optimizer.code is not None and WRITES.search("\n".join(optimizer.code.body)):
         raise _refused("which its update changes")
     late: set[Any] = {one.late for one in optimizer.schedules}
     if any(one.per not in ("update", "window") for one in optimizer.schedules) or len(late) > 1:
         raise _refused("and schedules are asked at several times, or by losses or passes")
-    return "now" if late == {True} else "before"
+    return late == {True} or (not late and optimizer.role == "")
 
 
 def _refused(why: str) -> NotNativeError:
