@@ -78,3 +78,19 @@ class Verdict:
     def to_dict(self) -> dict[str, Any]:
         """Plain types, ready for JSON."""
         return {**attrs.asdict(self), "exit_code": self.exit_code}
+
+    def __str__(self) -> str:
+        """For a log or a notebook: the rung, the first difference, the reasons, what was compared, the notes."""
+        covered = self.coverage
+        how = f"within {self.tolerance:g}" if self.tolerance else "bitwise"
+        lines = [self.rung.upper()]
+        lines += [self.first.sentence()] if self.first is not None else []
+        lines += [f"because {reason}" for reason in self.reasons]
+        lines.append(
+            f"compared: {covered.steps} steps, {covered.micro_steps} micro-steps, {covered.tensors} tensors, {how}"
+        )
+        return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """What IPython shows of the last line of a cell."""
+        printer.text(str(self))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import lab_parity
 from lab_parity import compare
@@ -74,3 +76,26 @@ def test_a_real_kernel_records_the_same(tmp_path: Path) -> None:
     assert len(lab_parity.read(tmp_path / "kernel.trace")) == 3
     verdict = compare(tmp_path / "cells.trace", tmp_path / "kernel.trace")
     assert verdict.rung == "identical", verdict.first
+
+
+def test_a_verdict_and_a_cause_show_themselves_in_words(tmp_path: Path) -> None:
+    """A cell that ends in a comparison showed a screen of fields."""
+    for name, rate in (("a", 0.1), ("b", 0.2)):
+        torch.manual_seed(0)
+        model = torch.nn.Linear(3, 1)
+        optimizer = torch.optim.SGD(model.parameters(), lr=rate)
+        with lab_parity.record(tmp_path / name):
+            model(torch.ones(2, 3)).sum().backward()
+            optimizer.step()
+    verdict, cause = (look(tmp_path / "a", tmp_path / "b") for look in (lab_parity.compare, lab_parity.diagnose))
+    assert str(verdict).startswith("DIVERGED\nFirst difference at step 0, phase optimizer")
+    assert "compared: 1 steps, 1 micro-steps, 2 tensors, bitwise" in str(verdict)
+    assert str(cause).endswith("[lr, read]")
+    shown = io.StringIO()
+
+    class Printer:
+        text = staticmethod(shown.write)
+
+    for each in (verdict, cause):
+        each._repr_pretty_(Printer, False)  # type: ignore[union-attr]
+    assert shown.getvalue() == f"{verdict}{cause}"

@@ -45,6 +45,14 @@ class Cause:
             return "none"
         return "read" if self.read or self.fit is None else "exact" if self.fit.exact else "close"
 
+    def __str__(self) -> str:
+        """For a log or a notebook."""
+        return f"{self.sentence} [{self.name}, {self.confidence}]"
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """What IPython shows of the last line of a cell."""
+        printer.text(str(self))
+
     def to_dict(self) -> dict[str, Any]:
         """Plain types, ready for JSON."""
         plain = attrs.asdict(self, recurse=False)
