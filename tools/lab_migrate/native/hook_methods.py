@@ -124,14 +124,14 @@ def _told(builder: Builder, name: str, node: ast.FunctionDef) -> Method:
     if node.decorator_list:
         raise refused(builder, node.lineno, f"has a decorator on {name}")
     trainer, parents = arguments[1], _parents(node)
-    taken = TAKEN - (ARGUMENTS & _set_in(node))
+    taken, inner_names = TAKEN - (ARGUMENTS & _set_in(node)), set(_of_comprehensions(node))
     logs = used = False
     for inner in (part for statement in node.body for part in ast.walk(statement)):
         if isinstance(inner, ast.Return) and inner.value is not None:
             raise refused(builder, inner.lineno, f"returns something from {name}")
         if isinstance(inner, ast.Lambda | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Yield):
             raise refused(builder, inner.lineno, f"defines a function in {name}")
-        if not isinstance(inner, ast.Name):
+        if not isinstance(inner, ast.Name) or (inner.id in ARGUMENTS and inner in inner_names):
             continue
         if inner.id in taken or inner.id == "super" or (inner.id == "trainer" and trainer != "trainer"):
             raise refused(builder, inner.lineno, f"uses the name {inner.id} in {name}")
@@ -223,6 +223,18 @@ def _set_in(node: ast.FunctionDef) -> set[str]:
     inner = {part for one in ast.walk(node) if isinstance(one, ast.comprehension) for part in ast.walk(one.target)}
     found = (part for part in ast.walk(node) if isinstance(part, ast.Name) and part not in inner)
     return {part.id for part in found if isinstance(part.ctx, ast.Store)}
+
+
+def _of_comprehensions(node: ast.FunctionDef) -> Iterator[ast.Name]:
+    """Names that comprehensions give values of their own; what their first loop goes over is outside of them."""
+    for whole in ast.walk(node):
+        if not isinstance(whole, ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp):
+            continue
+        targets = {part.id for one in whole.generators for part in ast.walk(one.target) if isinstance(part, ast.Name)}
+        outside = set(ast.walk(whole.generators[0].iter))
+        for part in ast.walk(whole):
+            if isinstance(part, ast.Name) and part.id in targets and part not in outside:
+                yield part
 
 
 def _called_on_self(node: ast.AST) -> str:
