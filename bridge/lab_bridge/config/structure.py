@@ -296,7 +296,9 @@ def _arguments(
     for name, argument in node.arguments.items():
         parameter = takes.get(name)
         try:
-            if parameter is not None:
+            if parameter is not None and parameter.inferred and isinstance(argument, Call):
+                values[name] = converter.structure(argument, Any)  # a default of 1 says nothing against an object
+            elif parameter is not None:
                 values[name] = _argument(argument, schema.type_of(parameter), converter)
             elif builder.open:
                 more[name] = converter.structure(argument, Any)

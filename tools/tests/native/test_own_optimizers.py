@@ -118,9 +118,13 @@ def test_the_class_goes_and_the_rest_of_its_file_stays(native: Any, tmp_path: Pa
     assert "class Plainest(torch.optim.Optimizer)" in (tmp_path / "out" / "blobs" / "optimizer.py").read_text()
 
 
-def test_an_optimizer_that_the_config_does_not_name_keeps_its_import_of_lab(native: Any) -> None:
-    """Then it would stay behind, and the finding says so."""
+def test_an_optimizer_that_the_config_does_not_name_is_left_out(native: Any) -> None:
+    """It would keep its import of Lab; where the project uses it, the finding says so."""
     root = native.project()
     (root / "own.py").write_text(source())
+    conversion = convert_project(root, "L3")
+    assert not conversion.needs_hand, conversion.findings
+    assert any("leaves out Plainest" in one.message for one in conversion.findings), conversion.findings
+    (root / "other.py").write_text("from own import Plainest\n\nKINDS = [Plainest]\n")
     (finding,) = convert_project(root, "L3").findings
     assert (finding.code, finding.path, finding.line) == ("LM403", "own.py", 4)
