@@ -9,6 +9,7 @@ while step < n:                     max_epochs=-1, and after each epoch `if self
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 
 import attrs
 
@@ -18,11 +19,13 @@ from lab_migrate.idiomatic.frame import Frame, Item, Line
 from lab_migrate.idiomatic.refused import no_nest
 from lab_migrate.idiomatic.text import rewritten
 
-__all__ = ["STOP", "Epochs", "epochs_of", "opposite"]
+__all__ = ["STOP", "Epochs", "epochs_of", "opposite", "refuse_moving_start"]
 
 #: What stops the Trainer, which ends the hook and the epoch first.
 STOP = "self.trainer.should_stop = True"
 
+_NAMES = (ast.Name, ast.Attribute)
+_OF_NUMBERS = ("abs", "int", "max", "min", "round")
 _OPPOSITES: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Lt: ast.GtE, ast.GtE: ast.Lt, ast.Gt: ast.LtE, ast.LtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
 }  # fmt: skip
@@ -78,6 +81,33 @@ def epochs_of(loop: ast.stmt, frame: Frame) -> Epochs:
             if full == "itertools.count" and len(given) == len(source.args) + len(source.keywords) <= 1:
                 return Epochs(loop.target.id, given[0] if given else None, None)
     raise no_nest(frame.function, loop, "the loop around it counts no epochs with `range`")
+
+
+def refuse_moving_start(header: Epochs, frame: Frame, loops: Sequence[ast.stmt]) -> None:
+    """Raises `NotIdiomaticError` where `range(done[-1] + 1, n)` may begin elsewhere when it is asked again, each epoch.
+
+    What a name or an attribute holds changes where the loops assign it; what is looked up, or computed of it by a call,
+    wherever they mention it.
+    """
+    if header.first is None:
+        return
+    inside = [node for loop in loops for statement in getattr(loop, "body", []) for node in ast.walk(statement)]
+    named = {dotted(node) for node in inside if isinstance(node, _NAMES)}
+    stored = {dotted(node) for node in inside if isinstance(node, _NAMES) and not isinstance(node.ctx, ast.Load)}
+    looks = [node for node in ast.walk(header.first) if isinstance(node, ast.Subscript | ast.Call)]
+    looked_up = {
+        name for one in looks if dotted(getattr(one, "func", one)) not in _OF_NUMBERS for name in _whole_names(one)
+    }
+    read = _whole_names(header.first)
+    if (read & stored) or (looked_up & named):
+        text = ast.unparse(header.first)
+        raise no_nest(frame.function, loops[0], f"its epochs are counted from {text}, which the training may change")
+
+
+def _whole_names(node: ast.expr) -> set[str]:
+    """`args.start` of it, not `args` as well."""
+    found = {dotted(one) for one in ast.walk(node) if isinstance(one, _NAMES)}
+    return found - {name.rpartition(".")[0] for name in found} - {*_OF_NUMBERS, "len"}
 
 
 def opposite(test: ast.expr) -> ast.expr:

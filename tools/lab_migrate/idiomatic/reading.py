@@ -14,7 +14,7 @@ from lab_migrate.idiomatic.batches import Batches, batches_of, validating
 from lab_migrate.idiomatic.called import frame_of, refuse_other_mentions, returns_early
 from lab_migrate.idiomatic.counted import counted_nest, refuse_other_counts, stands_alone
 from lab_migrate.idiomatic.ends import stops_of
-from lab_migrate.idiomatic.epochs import epochs_of
+from lab_migrate.idiomatic.epochs import epochs_of, refuse_moving_start
 from lab_migrate.idiomatic.frame import Frame, Item
 from lab_migrate.idiomatic.group import spawned
 from lab_migrate.idiomatic.nest import Nest, in_inner_loop
@@ -101,6 +101,7 @@ class _Reader:
         epochs = self.epochs
         header = epochs_of(epochs, self.base)
         assert isinstance(epochs, ast.For | ast.While)
+        refuse_moving_start(header, self.base, [epochs, self.training.node])
         before: list[Item] = []
         between: list[Item] = []
         after: list[Item] = []

@@ -28,6 +28,15 @@ VALIDATED = f"{PLAIN}    for x, y in val_loader:\n        print(model(x).sum().i
 REFUSED = {
     "no loop over epochs": ("LM302", START + "for x, y in loader:\n" + STEP.replace("        ", "    ")),
     "epochs that are not counted": ("LM302", PLAIN.replace("range(2)", "[0, 1]")),
+    "epochs that are counted from a list that they append to": (
+        "LM302",
+        PLAIN.replace("for epoch in range(2):", "done = [0]\nfor epoch in range(done[-1] + 1, 3):")
+        + "    done.append(epoch)\n",
+    ),
+    "epochs that are counted from a name that they give another value": (
+        "LM302",
+        PLAIN.replace("for epoch in range(2):", "begin = 1\nfor epoch in range(begin, 3):") + "    begin = epoch\n",
+    ),
     "a step in another function": (
         "LM302",
         "def update(opt):\n    opt.step()\n" + PLAIN.replace("        optimizer.step()", "        update(optimizer)"),
@@ -166,6 +175,12 @@ def test_the_plain_twin_is_rewritten() -> None:
     after = rewritten(program(PLAIN))
     assert after.codes == ("LM301",)
     assert run(after.text) == run(program(PLAIN))
+
+
+def test_epochs_that_are_counted_from_what_stays_are_rewritten() -> None:
+    """A checkpoint that was read before, an attribute."""
+    text = PLAIN.replace("for epoch in range(2):", "state = {'epoch': 0}\nfor epoch in range(state['epoch'] + 1, 3):")
+    assert "class Lit" in rewritten(program(text + "    print(epoch)\n")).text
 
 
 def test_the_twin_with_a_validation_is_rewritten() -> None:
