@@ -41,7 +41,7 @@ def left_out(
     paths = {sources.file_of(name): name for name in sources.add(root)}
     modules = {path: sources.module(paths.get(root / path, "")) for path in files}
     built = {(Path(one.place.file), one.target.rpartition(".")[2]) for one in builders_in(trainer, schema)}
-    spoken = {text for path, file in files.items() if path != entry for text in _texts(file.tree)}
+    spoken = {text for file in files.values() for text in _texts(file.tree)}
     possible = {
         (path, node.name): (
             LAB in _meant(node, file.tree, module, root, sources),
@@ -58,7 +58,7 @@ def left_out(
         trees = {path: _kept(file.tree, _names(gone, path)) for path, file in files.items()}
         used = {
             (one.home, one.name)
-            for one in uses(root, files, entry, gone)
+            for one in uses(root, files, "", gone)  # by the script, too: a trainer of the project's own, say
             if (one.home, one.name) in needing and not only_hands_on(one, trees[one.path])
         }
         if not used:
