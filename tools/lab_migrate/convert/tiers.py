@@ -52,9 +52,10 @@ def _by_tier(project: Project, entry: str | None, rules: Sequence[Rule], tier: s
         return outlined
     rewriting = rewrite(project, CallGraph(project), outlined.loops)
     if tier == "auto":
-        rest = outline(project, entry, rules, without=rewriting.edits)
+        whole = {*rewriting.edits, *rewriting.emptied}
+        rest = outline(project, entry, rules, without=whole)
         said = [_faithful_instead(error) for error in rewriting.refused if error.file in rest.edits]
-        left = [loop for loop in outlined.loops if loop.path not in {*rest.edits, *rewriting.edits}]
+        left = [loop for loop in outlined.loops if loop.path not in {*rest.edits, *whole}]
         fabric = use_fabric(project, CallGraph(project), left)
         kept = [finding for finding in rest.findings if finding.path not in fabric.edits]
         rest = attrs.evolve(

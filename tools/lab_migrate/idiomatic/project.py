@@ -11,7 +11,8 @@ from libcst import ParserSyntaxError
 from lab_migrate.analysis import CallGraph, Module, Project, TrainingLoop, find_loops
 from lab_migrate.convert.engine import apply
 from lab_migrate.convert.rule import Edit
-from lab_migrate.findings import Finding
+from lab_migrate.findings import Finding, Status
+from lab_migrate.idiomatic.brought import Brought, brought
 from lab_migrate.idiomatic.class_names import class_name
 from lab_migrate.idiomatic.datamodule import data_module
 from lab_migrate.idiomatic.distributed import distributed_of
@@ -51,6 +52,8 @@ class Rewriting:
     findings: tuple[Finding, ...]
     refused: tuple[NotIdiomaticError, ...]
     loops: tuple[TrainingLoop, ...]
+    #: Files whose training was taken to the file that counts its epochs.
+    emptied: frozenset[str] = frozenset()
 
 
 def rewrite(project: Project, graph: CallGraph, loops: Collection[TrainingLoop]) -> Rewriting:
@@ -60,10 +63,17 @@ def rewrite(project: Project, graph: CallGraph, loops: Collection[TrainingLoop])
     findings: list[Finding] = []
     refused: list[NotIdiomaticError] = []
     done: list[TrainingLoop] = []
+    emptied: set[str] = set()
     for path in sorted({loop.path for loop in loops}):
         here = [loop for loop in loops if loop.path == path]
+        target = path
         try:
-            made, said = _in_turn(project, path, here, graph)
+            beside = brought(project, here[0], graph) if len(here) == 1 else None
+            if beside is not None and not any(loop.path == beside.path for loop in loops):
+                target = beside.path
+                made, said = _beside(project, beside)
+            else:
+                made, said = _in_turn(project, path, here, graph)
         except NotIdiomaticError as error:
             error.file = path
             refused.append(error)
@@ -72,10 +82,44 @@ def rewrite(project: Project, graph: CallGraph, loops: Collection[TrainingLoop])
             # A pattern that we have not met: said with its file, and left to the faithful way.
             refused.append(_unforeseen(path, here[0], error))
             continue
-        edits[path], files[path] = tuple(made), project.modules[path]
+        if target in edits:
+            refused.append(no_nest(here[0].owner, here[0].node, "two files train in the epochs of another one"))
+            continue
+        emptied |= {path} - {target}
+        edits[target], files[target] = tuple(made), project.modules[target]
         findings += said
         done += here
-    return Rewriting(edits, files, tuple(findings), tuple(refused), tuple(done))
+    return Rewriting(edits, files, tuple(findings), tuple(refused), tuple(done), frozenset(emptied))
+
+
+def _beside(project: Project, beside: Brought) -> tuple[list[Edit], list[Finding]]:
+    """Edits of the file that counts the epochs of another one's training."""
+    path = beside.path
+    original = project.modules[path].text
+    inner = Module(path, beside.text, ast.parse(beside.text))
+    home = beside.function.module
+    modules = {**project.modules, path: inner, home.path: Module(home.path, beside.left, ast.parse(beside.left))}
+    project = attrs.evolve(project, modules=modules)
+    graph = CallGraph(project)
+    name = beside.function.name
+    (loop,) = [one for one in find_loops(project, graph) if one.path == path and one.owner.name == name]
+    try:
+        edits, said = _written_out(project, path, [loop], graph)
+    except NotIdiomaticError as error:
+        if error.path == path:
+            error.path, error.line = beside.place(error.line)
+        raise
+    findings = []
+    for one in said:
+        there, line = beside.place(one.line)
+        findings.append(attrs.evolve(one, path=there, line=line) if one.path == path else one)
+    findings.append(
+        Finding(
+            home.path, beside.function.line, 1, "LM301", Status.SAFE,
+            f"{name} moved into the LightningModule of {path}, and is called by nobody here: delete it",
+        )
+    )  # fmt: skip
+    return edits_between(original, apply(inner.text, edits, path)), findings
 
 
 def _in_turn(
