@@ -18,6 +18,7 @@ import attrs
 from lab_migrate.analysis.events import BACKWARD, STEP, ZERO, events_in
 from lab_migrate.analysis.symbols import dotted, own_nodes
 from lab_migrate.idiomatic.batches import Batches
+from lab_migrate.idiomatic.changing import stays
 from lab_migrate.idiomatic.limits import is_constant, limit_of
 from lab_migrate.idiomatic.nest import Nest
 from lab_migrate.idiomatic.refused import ManualOptimizationError
@@ -168,7 +169,7 @@ def _is_length(node: ast.expr, nest: Nest) -> bool:
 
 def _is_fixed(count: ast.expr, loop: Batches) -> bool:
     stored = {node.id for node in own_nodes([loop.node]) if isinstance(node, ast.Name) and _binds(node)}
-    return is_constant(count, stored) and loop.frame.in_base(count) is not None
+    return is_constant(count, stored) and stays(count, loop)
 
 
 def _divides(node: ast.expr, count: str) -> bool:

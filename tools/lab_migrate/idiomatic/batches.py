@@ -34,6 +34,8 @@ class Batches:
     pulls: tuple[ast.stmt, ...] = ()
     making: tuple[ast.stmt, ...] = ()
     drawn: Bar | None = None
+    #: Names of the base frame, and attributes (`.step`), that the epochs change.
+    changing: frozenset[str] = frozenset()
 
     @property
     def is_counted(self) -> bool:

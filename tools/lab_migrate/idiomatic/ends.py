@@ -14,7 +14,7 @@ Of a `break` it is sure only where what follows the batches breaks again, on the
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from lab_migrate.analysis.symbols import own_nodes
 from lab_migrate.idiomatic.epochs import opposite
@@ -30,14 +30,14 @@ _TELL: dict[type[ast.cmpop], tuple[type[ast.cmpop], ...]] = {
 }  # fmt: skip
 
 
-def stops_of(nest: Nest) -> frozenset[int]:
-    """The jumps, by their `id`, that end the training."""
+def stops_of(nest: Nest, elsewhere: Collection[str]) -> frozenset[int]:
+    """The jumps, by their `id`, that end the training; `elsewhere` is what code changes that stays where it is."""
     body = nest.train.body
     jumps = [node for node in own_nodes(body) if isinstance(node, ast.Break | ast.Return)
              and not (isinstance(node, ast.Break) and in_inner_loop(body, node))]  # fmt: skip
     if nest.steps is not None:
         return frozenset(id(node) for node in jumps if isinstance(node, ast.Break))
-    ends = list(_ends(nest))
+    ends = list(_ends(nest, elsewhere))
     found = set()
     for node in jumps:
         if isinstance(node, ast.Return):
@@ -53,7 +53,7 @@ def leaves(node: ast.stmt, nest: Nest) -> bool:
     return any(id(one) in nest.stops for one in own_nodes([node]))
 
 
-def _ends(nest: Nest) -> Iterator[str]:
+def _ends(nest: Nest, elsewhere: Collection[str]) -> Iterator[str]:
     """Conditions that end the training after the batches, by the names that they have there, as at the last batch."""
     between: list[Item] = []
     if nest.validation is not None:
@@ -61,27 +61,23 @@ def _ends(nest: Nest) -> Iterator[str]:
     for item in nest.after:
         node = item.node
         breaks = isinstance(node, ast.If) and isinstance(node.body[-1], ast.Break) and item.line is None
-        if breaks and item.frame is nest.base and _is_untouched(node.test, between, nest):  # type: ignore[attr-defined]
+        if breaks and item.frame is nest.base and _is_untouched(node.test, between, nest, elsewhere):  # type: ignore[attr-defined]
             yield ast.unparse(node.test)  # type: ignore[attr-defined]
         between.append(item)
-    if nest.test is not None and _is_untouched(nest.test, [item for item in between if item.line is None], nest):
+    theirs = [item for item in between if item.line is None]
+    if nest.test is not None and _is_untouched(nest.test, theirs, nest, elsewhere):
         yield ast.unparse(opposite(nest.test))
 
 
-def _is_untouched(test: ast.expr, items: list[Item], nest: Nest) -> bool:
-    """Whether some statements leave what a condition reads as it is."""
+def _is_untouched(test: ast.expr, items: list[Item], nest: Nest, elsewhere: Collection[str]) -> bool:
+    """Whether some statements leave what a condition reads as it is, and so does what they call."""
     if any(isinstance(node, ast.Call | ast.Subscript | ast.NamedExpr | ast.Await) for node in ast.walk(test)):
         return False
-    stored = {name.partition(".")[0] for name in flow_of(items).stored}
+    stored = {name.partition(".")[0] for name in flow_of(items).stored} | set(elsewhere)
+    stored |= {f".{node.attr}" for item in items for node in own_nodes([item.node]) if isinstance(node, ast.Attribute)
+               and not isinstance(node.ctx, ast.Load)}  # fmt: skip
     names = {nest.base.canonical(node) for node in ast.walk(test) if isinstance(node, ast.Name)}
-    calls = any(isinstance(node, ast.Call) for item in items for node in own_nodes([item.node]))
-    # A method may change an attribute, and a function a global name.
-    may_change = calls and ("self" in names or nest.base.is_script or bool(names & _globals(nest)))
-    return not names & stored and not may_change
-
-
-def _globals(nest: Nest) -> set[str]:
-    return {name for node in nest.base.function.own if isinstance(node, ast.Global) for name in node.names}
+    return not stored & (names | {f".{node.attr}" for node in ast.walk(test) if isinstance(node, ast.Attribute)})
 
 
 def _condition(body: list[ast.stmt], jump: ast.AST) -> ast.expr | None:

@@ -8,6 +8,7 @@ import attrs
 
 from lab_migrate.analysis.symbols import own_nodes
 from lab_migrate.idiomatic.batches import Batches
+from lab_migrate.idiomatic.changing import stays
 from lab_migrate.idiomatic.frame import Frame
 from lab_migrate.idiomatic.nest import in_inner_loop
 from lab_migrate.idiomatic.refused import NotIdiomaticError
@@ -50,7 +51,7 @@ def limit_of(loop: Batches, stops: frozenset[int] = frozenset()) -> Limit | None
             conditions.append(outer.test)
         else:
             raise _refused(loop, breaks[0])
-    if any(loop.frame.in_base(one) is None for one in [*conditions, *([count] if count is not None else [])]):
+    if not all(stays(one, loop) for one in [*conditions, *([count] if count is not None else [])]):
         raise _refused(loop, breaks[0])
     return Limit(chain[-1], count, inclusive, tuple(conditions))
 

@@ -15,6 +15,7 @@ from lab_migrate.analysis import CallGraph
 from lab_migrate.analysis.events import BACKWARD, STEP, events_in
 from lab_migrate.analysis.symbols import own_nodes
 from lab_migrate.idiomatic.autocast import Autocast, autocasts, full_name, is_autocast, is_untouched
+from lab_migrate.idiomatic.changing import stays
 from lab_migrate.idiomatic.frame import Frame
 from lab_migrate.idiomatic.limits import is_constant
 from lab_migrate.idiomatic.made import Made, made_by
@@ -133,7 +134,7 @@ def _odd(autocast: Autocast, nest: Nest, roles: Roles) -> str:
         node.id for node in own_nodes([loop.node]) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
     }
     enabled = autocast.enabled
-    if enabled is not None and (not is_constant(enabled, stored) or loop.frame.in_base(enabled) is None):
+    if enabled is not None and (not is_constant(enabled, stored) or not stays(enabled, loop)):
         return "whether it is on depends on the batch"
     return ""
 

@@ -12,6 +12,7 @@ from lab_migrate.analysis.symbols import Function, dotted, own_nodes
 from lab_migrate.idiomatic.bars import bar_around
 from lab_migrate.idiomatic.batches import Batches, batches_of, validating
 from lab_migrate.idiomatic.called import frame_of, refuse_other_mentions, returns_early
+from lab_migrate.idiomatic.changing import changed_elsewhere, changing_in
 from lab_migrate.idiomatic.counted import counted_nest, refuse_other_counts, stands_alone
 from lab_migrate.idiomatic.ends import stops_of
 from lab_migrate.idiomatic.epochs import epochs_of, refuse_moving_start
@@ -27,10 +28,10 @@ def find_nest(training: TrainingLoop, graph: CallGraph) -> Nest:
     loop, owner = training.node, training.owner
     if pulls_batches(loop):
         _not_handed_on(owner, graph)
-        return _with_stops(step_nest(training, graph))
+        return _completed(step_nest(training, graph), graph)
     if stands_alone(training, graph):
         _not_handed_on(owner, graph)
-        return _with_stops(counted_nest(training))
+        return _completed(counted_nest(training), graph)
     if not isinstance(loop, ast.For):
         raise no_nest(owner, loop, "its batches come from no `for` over a loader")
     if training.around:
@@ -56,8 +57,12 @@ def find_nest(training: TrainingLoop, graph: CallGraph) -> Nest:
     return _Reader(graph, training, Frame(call.caller), epochs, call).read()
 
 
-def _with_stops(nest: Nest) -> Nest:
-    nest.stops = stops_of(nest)
+def _completed(nest: Nest, graph: CallGraph) -> Nest:
+    """With what is told of the whole of it."""
+    changing = changing_in(nest, graph)
+    for loop in filter(None, (nest.train, nest.validation)):
+        loop.changing = changing
+    nest.stops = stops_of(nest, changed_elsewhere(nest, graph))
     return nest
 
 
@@ -133,7 +138,7 @@ class _Reader:
             validation, after, self.calls, test=header.test,
         )  # fmt: skip
         _no_jumps(nest)
-        return _with_stops(nest)
+        return _completed(nest, self.graph)
 
     def _expanded(self, node: ast.stmt, may_validate: bool) -> Iterator[Item | Batches]:
         """A statement of the epoch: itself, or what the function that it calls does."""

@@ -158,8 +158,9 @@ def _all_removed(module: Module, nodes: list[ast.stmt]) -> list[Edit]:
 
 def _is_only_use(writer: Writer, statement: ast.Assign) -> bool:
     name = dotted(statement.targets[0])
-    test = writer.nest.test
-    if test is not None and any(isinstance(node, ast.Name) and node.id == name for node in ast.walk(test)):
+    # What the lines of the fit say of how long it is.
+    said = filter(None, (writer.nest.test, writer.nest.first, writer.nest.stop))
+    if any(isinstance(node, ast.Name) and node.id == name for one in said for node in ast.walk(one)):
         return False
     inside = {id(node) for node in ast.walk(writer.nest.epochs)} | {id(node) for node in ast.walk(statement)}
     elsewhere = [

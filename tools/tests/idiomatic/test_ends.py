@@ -254,3 +254,48 @@ def test_a_batch_that_is_passed_over_under_a_bar_is_refused() -> None:
     bar = bar.replace("        optimizer.step()", "        optimizer.step()\n        bar.set_postfix(skipped=skipped)")
     after = rewritten(program("from tqdm import tqdm\n" + looped(bar)))
     assert "LM303" in after.codes, after.messages
+
+
+TRAINER = """\
+class Trainer:
+    def __init__(self, model, loader, total):
+        self.model, self.loader, self.total = model, loader, total
+        self.optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        self.step, self.epoch = 0, 0
+
+    def more(self):
+        {more}
+
+    def fit(self):
+        while self.step < self.total:
+            for x, y in self.loader:
+                self.optimizer.zero_grad()
+                loss = F.cross_entropy(self.model(x), y)
+                loss.backward()
+                self.optimizer.step()
+                self.step += 1
+                if self.step >= self.total:
+                    break
+            self.epoch += 1
+            self.more()
+            print(self.epoch, self.step, loss.item())
+
+
+trainer = Trainer(Net(), DataLoader(data, batch_size=4, shuffle=True), 9)
+trainer.fit()
+print(trainer.step, trainer.epoch)
+"""
+
+
+def test_a_count_of_the_objects_ends_the_training(same: Callable[..., str]) -> None:
+    """Its `break` was taken for a limit, as if an attribute had one value in all epochs."""
+    after = same(TRAINER.format(more="return self.total"))
+    assert "limit_train_batches" not in after
+
+
+def test_a_count_that_a_method_changes_may_go_on() -> None:
+    """What follows the batches would not break again."""
+    text = program(TRAINER.format(more="self.total += 3"))
+    after = rewritten(text)
+    assert after.text == text
+    assert "LM303" in after.codes, after.messages

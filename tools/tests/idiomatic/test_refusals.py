@@ -61,6 +61,19 @@ REFUSED = {
         + "".join(f"    {line}\n" for line in START.splitlines())
         + "    for epoch in range(2):\n        fit(model, optimizer, loader)\n    print(scale)\n\n\nmain()\n",
     ),
+    **{
+        f"a limit of batches that {what}": (
+            "LM303",
+            f"{START}n, state = 1, nn.Identity()\nstate.n = 1\nfor epoch in range(3):\n"
+            f"    for i, (x, y) in enumerate(loader):\n{STEP}        if {test}:\n            break\n    {after}\n",
+        )
+        for what, test, after in (
+            ("grows", "i >= n", "n += 1"),
+            ("is the epoch's", "i >= epoch", "print(i)"),
+            ("an object counts", "state.n > 2", "state.n += 1"),
+            ("an object has, and that grows", "i >= state.n", "state.n += 1"),
+        )
+    },
     "return out of a batch": (
         "LM302",
         f"{START}def fit():\n    for epoch in range(2):\n        if epoch > 5:\n            return\n"
