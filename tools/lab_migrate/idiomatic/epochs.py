@@ -13,13 +13,16 @@ from collections.abc import Sequence
 
 import attrs
 
-from lab_migrate.analysis.symbols import dotted
+from lab_migrate.analysis import CallGraph
+from lab_migrate.analysis.symbols import Function, dotted
 from lab_migrate.idiomatic.bars import BARS
 from lab_migrate.idiomatic.frame import Frame, Item, Line
+from lab_migrate.idiomatic.nest import Nest
+from lab_migrate.idiomatic.reach import reached
 from lab_migrate.idiomatic.refused import no_nest
 from lab_migrate.idiomatic.text import rewritten
 
-__all__ = ["STOP", "Epochs", "epochs_of", "opposite", "refuse_moving_start"]
+__all__ = ["STOP", "Epochs", "epochs_of", "opposite", "refuse_moving_start", "refuse_start_moved_elsewhere"]
 
 #: What stops the Trainer, which ends the hook and the epoch first.
 STOP = "self.trainer.should_stop = True"
@@ -102,6 +105,23 @@ def refuse_moving_start(header: Epochs, frame: Frame, loops: Sequence[ast.stmt])
     if (read & stored) or (looked_up & named):
         text = ast.unparse(header.first)
         raise no_nest(frame.function, loops[0], f"its epochs are counted from {text}, which the training may change")
+
+
+def refuse_start_moved_elsewhere(nest: Nest, graph: CallGraph) -> None:
+    """Raises `NotIdiomaticError` where a function that the loops call changes what the epochs are counted from."""
+    if nest.first is None:
+        return
+    names = {one.id for one in ast.walk(nest.first) if isinstance(one, ast.Name)}
+    attributes = {one.attr for one in ast.walk(nest.first) if isinstance(one, ast.Attribute)}
+
+    def does(node: ast.AST, within: Function) -> bool:
+        if isinstance(node, ast.Attribute):
+            return node.attr in attributes and not isinstance(node.ctx, ast.Load)
+        return isinstance(node, ast.Global | ast.Nonlocal) and bool(names & set(node.names))
+
+    if (found := reached([nest.epochs], nest.base, graph, does)) is not None:
+        text = ast.unparse(nest.first)
+        raise no_nest(nest.base.function, found, f"its epochs are counted from {text}, which the training may change")
 
 
 def _whole_names(node: ast.expr) -> set[str]:

@@ -15,7 +15,7 @@ from lab_migrate.idiomatic.called import frame_of, refuse_other_mentions, return
 from lab_migrate.idiomatic.changing import changed_elsewhere, changing_in
 from lab_migrate.idiomatic.counted import counted_nest, refuse_other_counts, stands_alone
 from lab_migrate.idiomatic.ends import stops_of
-from lab_migrate.idiomatic.epochs import epochs_of, refuse_moving_start
+from lab_migrate.idiomatic.epochs import epochs_of, refuse_moving_start, refuse_start_moved_elsewhere
 from lab_migrate.idiomatic.frame import Frame, Item
 from lab_migrate.idiomatic.group import spawned
 from lab_migrate.idiomatic.nest import Nest, in_inner_loop
@@ -59,6 +59,7 @@ def find_nest(training: TrainingLoop, graph: CallGraph) -> Nest:
 
 def _completed(nest: Nest, graph: CallGraph) -> Nest:
     """With what is told of the whole of it."""
+    refuse_start_moved_elsewhere(nest, graph)
     changing = changing_in(nest, graph)
     for loop in filter(None, (nest.train, nest.validation)):
         loop.changing = changing

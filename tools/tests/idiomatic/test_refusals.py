@@ -61,6 +61,11 @@ REFUSED = {
         + "".join(f"    {line}\n" for line in START.splitlines())
         + "    for epoch in range(2):\n        fit(model, optimizer, loader)\n    print(scale)\n\n\nmain()\n",
     ),
+    "epochs counted from a number that a function moves": (
+        "LM302",
+        "first = 0\n\n\ndef bump():\n    global first\n    first += 1\n\n\n"
+        + PLAIN.replace("range(2)", "range(first, 3)") + "    bump()\n    print(epoch)\n",
+    ),
     **{
         f"a limit of batches that {what}": (
             "LM303",
