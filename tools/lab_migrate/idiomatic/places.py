@@ -206,9 +206,16 @@ class Places:
             id(call)
             for call in calls
             if isinstance(call, ast.Call)
+            and not self._is_torchs(call)
             and not any(isinstance(one, ast.Starred) for one in call.args)
             and all(word.arg for word in call.keywords)
         }
+
+    def _is_torchs(self, call: ast.Call) -> bool:
+        """Whether it is `torch.autograd.backward(loss)`, which is no method of its loss."""
+        head, dot, rest = dotted(call.func).partition(".")
+        full = f"{self.nest.train.frame.module.symbols.imports.get(head, head)}{dot}{rest}"
+        return full.startswith("torch.autograd")
 
     def _given(self) -> dict[str, list[str]]:
         given: dict[str, list[str]] = {}

@@ -170,3 +170,22 @@ def test_what_a_backward_pass_is_given_goes_to_manual_backward(same: Same) -> No
     )
     assert "self.manual_backward(self.loss, retain_graph=True)" in after
     assert "self.manual_backward(other, torch.ones_like(other))" in after
+
+
+def test_a_backward_pass_of_torchs_own_stays_as_it_is(same: Same) -> None:
+    """`torch.autograd.backward(loss)` is no method of its loss: the text would have named `torch.autograd` as one."""
+    after = same(
+        """
+        model = Net()
+        loader = DataLoader(data, batch_size=4, shuffle=True)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        for epoch in range(2):
+            for x, y in loader:
+                optimizer.zero_grad()
+                loss = F.cross_entropy(model(x), y)
+                torch.autograd.backward(loss)
+                optimizer.step()
+        """,
+        manual=True,
+    )
+    assert "        torch.autograd.backward(loss)\n" in after
