@@ -19,6 +19,7 @@ from lab_migrate.idiomatic.hooks import EPOCH_START, Hooks
 from lab_migrate.idiomatic.keeping import Keeping
 from lab_migrate.idiomatic.kept_globals import keep_globals
 from lab_migrate.idiomatic.kept_objects import keep_object, keep_owner, keep_unknown
+from lab_migrate.idiomatic.kept_others import say_others
 from lab_migrate.idiomatic.kept_values import keep_attribute, keep_container, keep_value
 from lab_migrate.idiomatic.mentions import flow_of
 from lab_migrate.idiomatic.names import TRAIN, last_given
@@ -51,6 +52,11 @@ def kept_of(nest: Nest, roles: Roles, hooks: Hooks, places: Places, graph: CallG
     for frame, node in nodes_of(keeping.nest):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _GOES_ON:
             keep_unknown(keeping, frame.canonical(node.func.value))
+    say_others(keeping)
+    steps = keeping.nest.steps
+    if steps is not None and steps.stop is not None and not keeping.nest.train.is_counted:
+        why = "resumed from there with max_steps, Lightning ends the next epoch after one batch"
+        keeping.lose("the end of an epoch", why)
     if keeping.is_manual and not any(_zeroes(node) for node in keeping.nest.train.body):
         keeping.found.lost.append("the gradients of batches that wait for the next epoch's step")
     if keeping.zeroes:

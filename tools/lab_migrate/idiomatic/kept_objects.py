@@ -29,6 +29,9 @@ def keep_object(keeping: Keeping, name: str) -> None:
     if len(calls) != 1 or name in keeping.places.names.carried or is_plain(calls[0]):
         return
     keeping.seen.add(name)
+    inside = {id(node) for node in ast.walk(keeping.nest.epochs)}
+    if all(id(call) in inside for call in calls):
+        return  # each batch or epoch makes it anew
     maker = keeping.full(name, calls[0])
     is_part = name in keeping.places.names.captured
     is_schedule = name in keeping.roles.schedules and not keeping.graph.types(keeping.base.function, calls[0])
@@ -78,7 +81,7 @@ def keep_owner(keeping: Keeping) -> None:
 
 def _own(keeping: Keeping, name: str, is_part: bool) -> None:
     classes = keeping.graph.types(keeping.base.function, ast.parse(name, mode="eval").body)
-    if any(_is_module(keeping, cls) for cls in classes):
+    if any(is_module(keeping, cls) for cls in classes):
         if not is_part:
             keeping.keep_state(name)
         return
@@ -112,7 +115,8 @@ def _is_conditional(keeping: Keeping, name: str, made: ast.Call) -> bool:
     )
 
 
-def _is_module(keeping: Keeping, cls: Class) -> bool:
+def is_module(keeping: Keeping, cls: Class) -> bool:
+    """Whether a class of the project's is a module of torch's."""
     return any(base.rpartition(".")[2] == "Module" for one in keeping.graph.lineage(cls) for base in one.bases)
 
 

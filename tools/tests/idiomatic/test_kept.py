@@ -504,3 +504,59 @@ def test_what_functions_change_of_the_legacy_trainer_is_said() -> None:
     (said,) = [message for message in after.messages if "own checkpoints" in message]
     assert "self.net (code that stays in the legacy class or elsewhere may give it more than" in said
     assert "history (log() changes it)" in said
+
+
+OTHERS = """\
+class Counts(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner, self.calls, self.cache = Net(), 0, None
+        self.register_buffer("seen", torch.zeros(()))
+
+    def forward(self, x):
+        self.calls += 1
+        self.seen += len(x)
+        self.cache = self.inner(x)
+        return self.cache / (1 + 0.1 * self.calls)
+
+
+class Holder:
+    pass
+
+
+def main():
+    model = Counts()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    sampler = torch.utils.data.WeightedRandomSampler(torch.rand(22), 15)
+    loader = DataLoader(data, batch_size=4, sampler=sampler)
+    for epoch in range(3):
+        for x, y in loader:
+            optimizer.zero_grad()
+            holder = Holder()
+            holder.loss = F.cross_entropy(model(x), y)
+            holder.loss.backward()
+            optimizer.step()
+            print(holder.loss.item())
+        model.inner.drop.p = 0.1 * epoch
+        sampler.weights = sampler.weights.flip(0)
+
+
+main()
+"""
+
+
+def test_what_no_state_dict_holds_is_said() -> None:
+    """Numbers of modules, and attributes of modules and samplers; buffers, caches and objects of one batch are none."""
+    (said,) = [message for message in rewritten(program(OTHERS)).messages if "own checkpoints" in message]
+    for part in ("Counts.calls (a module's own", "model.inner.drop.p (the loop", "sampler.weights (the loop"):
+        assert part in said, said
+    for part in ("seen", "cache", "holder"):
+        assert part not in said, said
+
+
+def test_an_object_of_one_batch_is_no_part_of_a_checkpoint(resumes: Callable[..., None]) -> None:
+    """It is made anew, and there is none where a checkpoint is written."""
+    plain = OTHERS.replace("        self.calls += 1\n", "").replace(
+        "        sampler.weights = sampler.weights.flip(0)\n", ""
+    )
+    resumes(rewritten(program(plain.replace("        model.inner.drop.p = 0.1 * epoch\n", ""))).text)
