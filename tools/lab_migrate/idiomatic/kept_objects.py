@@ -85,6 +85,9 @@ def _own(keeping: Keeping, name: str, is_part: bool) -> None:
         if not is_part:
             keeping.keep_state(name)
         return
+    if any(_inherits_state(keeping, cls) for cls in classes):
+        keeping.keep_state(name)
+        return
     changes = changing(name, classes, keeping.nest, keeping.graph, keeping.values) if name != "self" else None
     if changes is None:
         return
@@ -99,6 +102,12 @@ def _own(keeping: Keeping, name: str, is_part: bool) -> None:
     else:
         key, text = keeping.key(name.rpartition(".")[2]), keeping.text(name)
         keeping.keep(name, key, *attributes_of(text, list(changes.attributes), key, number))
+
+
+def _inherits_state(keeping: Keeping, cls: Class) -> bool:
+    """Whether a class of the project's is a schedule or scaler of torch's, whose `state_dict` has all that it holds."""
+    bases = (base for one in keeping.graph.lineage(cls) for base in one.bases)
+    return any(base.endswith(("LR", "LRScheduler", "LROnPlateau", "WarmRestarts", "GradScaler")) for base in bases)
 
 
 def _is_conditional(keeping: Keeping, name: str, made: ast.Call) -> bool:

@@ -2,24 +2,30 @@
 
 model.drop.p = 0.1 * epoch       an attribute that the loop gives another value
 self.steps += 1                  a number of a module's own, counted in its `forward`
+p.requires_grad_(False)          which parameters train, from some epoch on
+model.eval()                     a mode that the loop leaves
+seen.append(…)                   in a closure, such as a hook of a module's
 """
 
 from __future__ import annotations
 
 import ast
 
-from lab_migrate.analysis.symbols import Class, Function, dotted
+from lab_migrate.analysis.symbols import Class, Function, dotted, own_nodes
 from lab_migrate.idiomatic.filling import changed_in_place
 from lab_migrate.idiomatic.keeping import Keeping
 from lab_migrate.idiomatic.kept_objects import is_module
 from lab_migrate.idiomatic.reach import reached
 from lab_migrate.idiomatic.roles import nodes_of
 
+#: Ends of the names of torch's optimizers.
+_OPTIMIZERS = ("Optimizer", "SGD", "Adam", "AdamW", "RMSprop", "Adagrad")
+
 
 def say_others(keeping: Keeping) -> None:
     """Attributes of what comes from outside, and what modules count."""
     names = keeping.places.names
-    outside = {*names.captured, *keeping.places.fixed} - {"self", *keeping.roles.optimizers}
+    outside = {*names.captured, *keeping.places.fixed} - {"self"}
     said: set[str] = set()
     for frame, node in nodes_of(keeping.nest):
         if not isinstance(node, ast.Attribute) or not isinstance(node.ctx, ast.Store):
@@ -29,10 +35,62 @@ def say_others(keeping: Keeping) -> None:
         heads = {".".join(parts[: at + 1]) for at in range(len(parts))}
         known = keeping.graph.types(keeping.base.function, ast.parse(owner, mode="eval").body) if parts else ()
         is_objects = bool(known) and not any(is_module(keeping, cls) for cls in known)
-        if heads & outside and not is_objects and owner != "self" and name not in said:
+        theirs = owner in keeping.roles.optimizers and node.attr in ("param_groups", "state")
+        if heads & outside and not is_objects and not theirs and owner != "self" and name not in said:
             said.add(name)
             keeping.lose(name, "the loop gives it another value")
+    _say_in_place(keeping, outside)
+    _say_modes(keeping)
+    _say_closures(keeping)
     _say_counted(keeping)
+
+
+def _say_in_place(keeping: Keeping, outside: set[str]) -> None:
+    """`loader.dataset.tensors[0].mul_(2)`; of models and optimizers Lightning holds the tensors."""
+    held = {*keeping.roles.models, *keeping.roles.optimizers}
+    for frame, node in nodes_of(keeping.nest):
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+            continue
+        inner, method = node.func.value, node.func.attr
+        while isinstance(inner, ast.Subscript):
+            inner = inner.value
+        name = frame.canonical(inner)
+        if method == "requires_grad_":
+            continue
+        head = name.partition(".")[0]
+        if method.endswith("_") and not method.endswith("__") and head in outside and head not in held:
+            keeping.lose(name, f"{method}() changes it in its place")
+
+
+def _say_modes(keeping: Keeping) -> None:
+    """Which parameters train, and a mode that no `train()` of the loop puts back."""
+    called = {node.func.attr for _, node in nodes_of(keeping.nest)
+              if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)}  # fmt: skip
+    stored = {node.attr for _, node in nodes_of(keeping.nest)
+              if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)}  # fmt: skip
+    if "requires_grad_" in called or "requires_grad" in stored:
+        keeping.lose("requires_grad", "which parameters train is set by the loop")
+    if "eval" in called and "train" not in called and keeping.nest.validation is None:
+        keeping.lose("the mode of a model", "the loop leaves it in evaluation mode")
+
+
+def _say_closures(keeping: Keeping) -> None:
+    """What functions made before the epochs change of the names around them."""
+    base = keeping.base
+    inside = {id(node) for node in own_nodes([keeping.nest.epochs])}
+    moved = {id(frame.function.node) for frame in keeping.nest.frames}
+    made = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+    for one in base.function.own:
+        if not isinstance(one, made) or id(one) in inside or id(one) in moved or base.is_script:
+            continue
+        for node in ast.walk(one):
+            changed = changed_in_place(node)
+            name = changed.id if isinstance(changed, ast.Name) else ""
+            names = [name] if name in base.bound else [*node.names] if isinstance(node, ast.Nonlocal) else []
+            for name in names:
+                if name not in keeping.seen:
+                    keeping.seen.add(name)
+                    keeping.lose(name, "a closure changes it")
 
 
 def _say_counted(keeping: Keeping) -> None:
@@ -40,7 +98,10 @@ def _say_counted(keeping: Keeping) -> None:
 
     def does(node: ast.AST, within: Function) -> bool:
         cls = within.cls
-        if cls is None or within.name == "__init__" or not within.parameters or not is_module(keeping, cls):
+        if cls is None or within.name == "__init__" or not within.parameters:
+            return False
+        is_optimizer = any(base.endswith(_OPTIMIZERS) for one in keeping.graph.lineage(cls) for base in one.bases)
+        if not is_module(keeping, cls) and not is_optimizer:
             return False
         this = within.parameters[0]
         changed = _counts(node) or changed_in_place(node)
@@ -50,7 +111,7 @@ def _say_counted(keeping: Keeping) -> None:
             said = f"{cls.name}.{attribute}"
             if said not in keeping.seen:
                 keeping.seen.add(said)
-                keeping.lose(said, "a module's own, and in no state_dict")
+                keeping.lose(said, f"{'an optimizer' if is_optimizer else 'a module'}'s own, and in no state_dict")
         return False
 
     loops = [keeping.nest.train, *([keeping.nest.validation] if keeping.nest.validation is not None else [])]

@@ -92,6 +92,8 @@ def _is_object(keeping: Keeping, value: ast.expr) -> bool:
     copied = dotted(value.func).endswith("deepcopy")
     return (
         dotted(value.func) in ("iter", "open")
+        # One that is not copied goes on changing with its model.
+        or (isinstance(value.func, ast.Attribute) and value.func.attr == "state_dict")
         or (copied and any(keeping.base.canonical(arg) in keeping.roles.models for arg in value.args))
         or bool(keeping.graph.types(keeping.base.function, value))
     )

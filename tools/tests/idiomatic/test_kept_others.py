@@ -1,0 +1,145 @@
+"""What no `state_dict` holds: said where Lightning's checkpoints would leave it out; schedules of the project's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from idiomatic_programs import program, rewritten
+
+OTHERS = """\
+class Counts(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner, self.calls, self.cache = Net(), 0, None
+        self.register_buffer("seen", torch.zeros(()))
+
+    def forward(self, x):
+        self.calls += 1
+        self.seen += len(x)
+        self.cache = self.inner(x)
+        return self.cache / (1 + 0.1 * self.calls)
+
+
+class Holder:
+    pass
+
+
+def main():
+    model = Counts()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    sampler = torch.utils.data.WeightedRandomSampler(torch.rand(22), 15)
+    loader = DataLoader(data, batch_size=4, sampler=sampler)
+    for epoch in range(3):
+        for x, y in loader:
+            optimizer.zero_grad()
+            holder = Holder()
+            holder.loss = F.cross_entropy(model(x), y)
+            holder.loss.backward()
+            optimizer.step()
+            print(holder.loss.item())
+        model.inner.drop.p = 0.1 * epoch
+        sampler.weights = sampler.weights.flip(0)
+
+
+main()
+"""
+
+
+def test_what_no_state_dict_holds_is_said() -> None:
+    """Numbers of modules, and attributes of modules and samplers; buffers, caches and objects of one batch are none."""
+    (said,) = [message for message in rewritten(program(OTHERS)).messages if "own checkpoints" in message]
+    for part in ("Counts.calls (a module's own", "model.inner.drop.p (the loop", "sampler.weights (the loop"):
+        assert part in said, said
+    for part in ("seen", "cache", "holder"):
+        assert part not in said, said
+
+
+def test_an_object_of_one_batch_is_no_part_of_a_checkpoint(resumes: Callable[..., None]) -> None:
+    """It is made anew, and there is none where a checkpoint is written."""
+    plain = OTHERS.replace("        self.calls += 1\n", "").replace(
+        "        sampler.weights = sampler.weights.flip(0)\n", ""
+    )
+    resumes(rewritten(program(plain.replace("        model.inner.drop.p = 0.1 * epoch\n", ""))).text)
+
+
+SCHEDULE = """\
+class Warm(torch.optim.lr_scheduler.{base}):
+    def __init__(self, optimizer, k=1.0):
+        self.k = k
+        {init}
+
+    {rate}
+
+    def kick(self):
+        self.k = 3.0
+
+
+def main():
+    model = Net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    loader = DataLoader(data, batch_size=4, shuffle=True)
+    sched = Warm(optimizer)
+    for epoch in range(4):
+        for x, y in loader:
+            optimizer.zero_grad()
+            loss = F.cross_entropy(model(x), y)
+            loss.backward()
+            optimizer.step()
+        if epoch < 9:
+            sched.step()
+        {kick}
+        print(epoch, optimizer.param_groups[0]["lr"], loss.item())
+
+
+main()
+"""
+RATE = "def get_lr(self):\n        return [base * self.k / (1 + self.last_epoch) for base in self.base_lrs]"
+SCHEDULES = {
+    "LRScheduler": ("super().__init__(optimizer)", RATE),
+    "LambdaLR": ("super().__init__(optimizer, lambda epoch: self.k / (1 + epoch))", "pass"),
+}
+
+
+@pytest.mark.parametrize("kick", ["pass", "sched.kick()"])
+@pytest.mark.parametrize("base", SCHEDULES)
+def test_a_schedule_of_the_projects_own_goes_on(base: str, kick: str, resumes: Callable[..., None]) -> None:
+    """What counts its epochs is torch's, and so is its `state_dict`: it began anew, in silence."""
+    init, rate = SCHEDULES[base]
+    resumes(rewritten(program(SCHEDULE.format(base=base, init=init, rate=rate, kick=kick))).text)
+
+
+PLAIN = """\
+def main():
+    model = Net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    loader = DataLoader(data, batch_size=4, shuffle=True)
+    seen, kept = [], None
+    model.inner.register_forward_hook(lambda *args: seen.append(1))
+    for epoch in range(4):
+        for x, y in loader:
+            optimizer.zero_grad()
+            loss = F.cross_entropy(model(x), y)
+            loss.backward()
+            optimizer.step()
+        {line}
+    print(kept)
+
+
+main()
+"""
+LEFT = {
+    "model.inner.weight.requires_grad_(False)": "requires_grad (which parameters train is set by the loop)",
+    "model.eval(); print(model(data.tensors[0]).sum().item())": "the mode of a model (the loop leaves it in evaluation",
+    "loader.dataset.tensors[0].mul_(1.1)": "loader.dataset.tensors (mul_() changes it in its place)",
+    "pass": "seen (a closure changes it)",
+    "kept = model.state_dict()": "kept (what it is given is no plain value)",
+}
+
+
+@pytest.mark.parametrize("line", LEFT)
+def test_what_a_loop_leaves_elsewhere_is_said(line: str) -> None:
+    """Modes, data sets, closures, and weights that go on changing."""
+    after = rewritten(program(PLAIN.format(line=line.replace("; ", "\n        "))))
+    (said,) = [message for message in after.messages if "own checkpoints" in message]
+    assert LEFT[line] in said, said
