@@ -80,8 +80,7 @@ def settled_rows(rows: list[Row]) -> list[Row]:
 
 def digest_row(key: Key, tensor: Tensor, value: float | None = None) -> Row:
     """The tensor's digest, nothing else."""
-    # Of hundreds of tensors a step: what lies on the CPU is asked no more than it must be.
-    return Row(key, digest_tensor(tensor) if tensor.is_cpu else digest_of(tensor), value)
+    return Row(key, digest_of(tensor), value)
 
 
 def row_by_value(key: Key, tensor: Tensor, fingerprint: Fingerprint) -> Row:
