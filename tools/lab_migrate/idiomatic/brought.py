@@ -63,7 +63,8 @@ def brought(project: Project, loop: TrainingLoop, graph: CallGraph) -> Brought |
     start, end = _whole(home, function.node)
     source = home.text.encode()[start:end].decode()
     at = _above(there, call)
-    edits.append(Edit(at, at, source.rstrip("\r\n") + "\n\n\n"))
+    newline = "\r\n" if there.lines[0].endswith(b"\r\n") else "\n"
+    edits.append(Edit(at, at, newline.join([*source.rstrip().splitlines(), "", "", ""])))
     text = apply(there.text, edits, there.path)
     left = apply(home.text, [Edit(start, end, "")], home.path)
     return Brought(there.path, text, tuple(_places(there, home, edits, start)), function, left)
@@ -71,15 +72,15 @@ def brought(project: Project, loop: TrainingLoop, graph: CallGraph) -> Brought |
 
 def _mentions(project: Project, function: Function, call: Call) -> bool:
     """Whether somebody else in its file, or another file, knows the function."""
-    for module in project.modules.values():
-        for node in ast.walk(module.tree):
-            name = node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
-            inside = isinstance(call.node, ast.Call) and node is call.node.func
-            if name == function.name and not inside and module in (function.module, call.caller.module):
-                return True
-            full = f"{function.module.name}.{function.name}"
-            if module not in (function.module, call.caller.module) and full in module.symbols.imported:
-                return True
+    full = f"{function.module.name}.{function.name}"
+    both = (function.module, call.caller.module)
+    if any(full in module.symbols.imported for module in project.modules.values() if module not in both):
+        return True
+    called = call.node.func if isinstance(call.node, ast.Call) else None
+    for node in (one for module in both for one in ast.walk(module.tree) if one is not called):
+        name = node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
+        if name == function.name:
+            return True
     return False
 
 
@@ -108,9 +109,9 @@ def _needed(function: Function, call: Call, project: Project) -> tuple[list[str]
     own: list[str] = []
     lines: list[str] = []
     base = Frame(call.caller)
-    known = _top_names(there)
+    known, bound = _top_names(there), _top_names(home)
     for name in sorted(_globals_of(function)):
-        if name not in _top_names(home):
+        if name not in bound:
             if hasattr(builtins, name) and name not in known and (base.is_script or name not in base.bound):
                 continue
             raise _refused(function, f"{name} is no name of its file")

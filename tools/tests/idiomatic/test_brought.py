@@ -165,3 +165,13 @@ def test_auto_outlines_what_is_refused(tmp_path: Path) -> None:
     conversion = convert_project(tmp_path, entry="main.py", tier="auto")
     assert "LM201" in {one.code for one in conversion.findings}
     assert conversion.changes
+
+
+def test_line_ends_stay_those_of_the_file(tmp_path: Path) -> None:
+    """Whatever those of the function's file are."""
+    tmp_path.joinpath("engine.py").write_text(ENGINE)
+    tmp_path.joinpath("models.py").write_text(MODELS)
+    tmp_path.joinpath("main.py").write_bytes(PLAIN.replace("\n", "\r\n").encode())
+    (change,) = convert_project(tmp_path, entry="main.py", tier="idiomatic").changes
+    assert "class LitNet(L.LightningModule):\r\n" in change.after
+    assert "\n" not in change.after.replace("\r\n", "")
