@@ -48,7 +48,7 @@ def changed_elsewhere(nest: Nest, graph: CallGraph) -> frozenset[str]:
 def stays(node: ast.expr, loop: Batches) -> bool:
     """Whether an expression of a batches' loop has one value in all epochs, and the base frame can say it."""
     text = loop.frame.in_base(node)
-    if text is None:
+    if not text:
         return False
     return not any(
         (isinstance(one, ast.Name) and one.id in loop.changing)

@@ -91,7 +91,7 @@ def _condition(body: list[ast.stmt], jump: ast.AST) -> ast.expr | None:
 def _tells(test: ast.expr, frame: Frame, end: str) -> bool:
     """Whether a condition tells that another one holds, too."""
     said = frame.in_base(test)
-    if said is None:
+    if not said:
         return False
     found, wanted = ast.parse(said, mode="eval").body, ast.parse(end, mode="eval").body
     if ast.unparse(found) == ast.unparse(wanted):
