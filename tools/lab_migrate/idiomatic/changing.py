@@ -20,7 +20,7 @@ def changing_in(nest: Nest, graph: CallGraph) -> frozenset[str]:
     in what the base frame does before its epochs.
     """
     found = {nest.base.canonical(nest.epoch), *flow_of(nest.items).stored}
-    for loop in [nest.train, *([nest.validation] if nest.validation is not None else [])]:
+    for loop in nest.loops:
         found |= {loop.frame.canonical(node) for node in own_nodes([loop.node]) if isinstance(node, ast.Name)
                   and not isinstance(node.ctx, ast.Load)}  # fmt: skip
     for frame in nest.frames:

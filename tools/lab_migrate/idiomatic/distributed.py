@@ -99,7 +99,7 @@ def _arguments(call: ast.Call, nest: Nest) -> tuple[str, ...]:
 
 def _check_uses(model: str, wrap: ast.Assign, nest: Nest) -> None:
     """The wrapped model runs in batches alone: elsewhere it would not run through Lightning's wrapper."""
-    loops = [nest.train, *([nest.validation] if nest.validation is not None else [])]
+    loops = nest.loops
     batches = {id(node) for loop in loops for node in own_nodes(loop.node.body)}
     arguments = {id(part) for call, _ in nest.calls for part in ast.walk(call.node)}
     for frame in nest.frames:

@@ -15,6 +15,7 @@ import attrs
 
 from lab_migrate.analysis import CallGraph
 from lab_migrate.analysis.symbols import Function, dotted
+from lab_migrate.idiomatic.autocast import full_name
 from lab_migrate.idiomatic.bars import BARS
 from lab_migrate.idiomatic.frame import Frame, Item, Line
 from lab_migrate.idiomatic.nest import Nest
@@ -74,8 +75,7 @@ def epochs_of(loop: ast.stmt, frame: Frame) -> Epochs:
                 else ast.Call(ast.Name("range", ast.Load()), source.args, [])
             )
         if isinstance(source, ast.Call):
-            head, dot, rest = dotted(source.func).partition(".")
-            full = f"{frame.module.symbols.imports.get(head, head)}{dot}{rest}"
+            full = full_name(source.func, frame)
             if full == "range" and len(source.args) == 1 and not source.keywords:
                 return Epochs(loop.target.id, None, source.args[0])
             if full == "range" and len(source.args) == 2 and not source.keywords:

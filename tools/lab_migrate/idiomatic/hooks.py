@@ -264,7 +264,7 @@ def _for_header(item: Item, nest: Nest) -> bool:
     target = node.targets[0]
     if not isinstance(target, ast.Name) or item.frame.is_script:
         return False
-    loops = [nest.train, *([nest.validation] if nest.validation is not None else [])]
+    loops = nest.loops
     headers = {id(one) for loop in loops if isinstance(loop.node, ast.For) for one in ast.walk(loop.node.iter)}
     uses = [one for one in ast.walk(item.frame.function.node) if isinstance(one, ast.Name) and one.id == target.id]
     reads = [one for one in uses if one is not target]

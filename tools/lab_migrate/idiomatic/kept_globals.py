@@ -10,7 +10,7 @@ from lab_migrate.idiomatic.beginnings import container_of
 from lab_migrate.idiomatic.filling import changed_in_place
 from lab_migrate.idiomatic.keeping import Keeping
 from lab_migrate.idiomatic.kept_values import keep_value
-from lab_migrate.idiomatic.reach import reached
+from lab_migrate.idiomatic.reach import reached_in
 from lab_migrate.idiomatic.roles import nodes_of
 
 
@@ -32,10 +32,7 @@ def keep_globals(keeping: Keeping) -> None:
                     keeping.lose(name, f"a global name that {within.qualified}() changes")
         return False
 
-    parts = [(item.frame, [item.node]) for item in keeping.nest.items]
-    loops = [keeping.nest.train, *([keeping.nest.validation] if keeping.nest.validation is not None else [])]
-    for frame, body in [*parts, *((loop.frame, loop.body) for loop in loops)]:
-        reached(body, frame, keeping.graph, does)
+    reached_in(keeping.nest, keeping.graph, does)
 
 
 def _global_filled(keeping: Keeping, node: ast.AST, within: Function) -> None:

@@ -15,7 +15,7 @@ from lab_migrate.analysis.symbols import Class, Function, dotted, own_nodes
 from lab_migrate.idiomatic.filling import changed_in_place
 from lab_migrate.idiomatic.keeping import Keeping
 from lab_migrate.idiomatic.kept_objects import is_module
-from lab_migrate.idiomatic.reach import reached
+from lab_migrate.idiomatic.reach import reached_in
 from lab_migrate.idiomatic.roles import nodes_of
 
 #: Ends of the names of torch's optimizers.
@@ -114,10 +114,7 @@ def _say_counted(keeping: Keeping) -> None:
                 keeping.lose(said, f"{'an optimizer' if is_optimizer else 'a module'}'s own, and in no state_dict")
         return False
 
-    loops = [keeping.nest.train, *([keeping.nest.validation] if keeping.nest.validation is not None else [])]
-    parts = [(item.frame, [item.node]) for item in keeping.nest.items]
-    for frame, body in [*parts, *((loop.frame, loop.body) for loop in loops)]:
-        reached(body, frame, keeping.graph, does)
+    reached_in(keeping.nest, keeping.graph, does)
 
 
 def _counts(node: ast.AST) -> ast.expr | None:

@@ -224,7 +224,7 @@ def read_after_of(nest: Nest) -> set[str]:
 
 def _counters(nest: Nest) -> set[str]:
     """Names that the loops count and unpack in."""
-    loops = [nest.train, *([nest.validation] if nest.validation is not None else [])]
+    loops = nest.loops
     found = {nest.base.canonical(nest.epoch), *([nest.steps.counter] if nest.steps is not None else [])}
     for loop in loops:
         found |= {*targets_of(loop.frame, loop.target), *([loop.frame.canonical(loop.index)] if loop.index else [])}

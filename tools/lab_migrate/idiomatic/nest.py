@@ -68,6 +68,16 @@ class Nest:
         return [*self.before, *self.between, *self.after]
 
     @property
+    def loops(self) -> list[Batches]:
+        """The batches' loops, training first."""
+        return [self.train, *([self.validation] if self.validation is not None else [])]
+
+    @property
+    def parts(self) -> list[tuple[Frame, list[ast.stmt]]]:
+        """All that becomes hooks, each with its frame: what stands outside the two loops, and their bodies."""
+        return [*((item.frame, [item.node]) for item in self.items), *((loop.frame, loop.body) for loop in self.loops)]
+
+    @property
     def frames(self) -> list[Frame]:
         """Each once, the base first."""
         return [self.base, *(frame for _, frame in self.calls)]

@@ -18,7 +18,7 @@ from lab_migrate.idiomatic.filling import changed_in_place
 from lab_migrate.idiomatic.frame import Frame
 from lab_migrate.idiomatic.nest import Nest
 from lab_migrate.idiomatic.plain import Kind, Values, arguments_of, worst
-from lab_migrate.idiomatic.reach import reached
+from lab_migrate.idiomatic.reach import reached_in
 from lab_migrate.idiomatic.roles import nodes_of
 
 __all__ = ["Changing", "changed_by_methods", "changing"]
@@ -102,10 +102,7 @@ def changed_by_methods(nest: Nest, graph: CallGraph, values: Values) -> dict[str
                 reading.stores.setdefault(one.attr, []).append((None, Frame(within)))
         return False
 
-    for item in nest.items:
-        reached([item.node], item.frame, graph, does)
-    for loop in [nest.train, *([nest.validation] if nest.validation is not None else [])]:
-        reached(loop.body, loop.frame, graph, does)
+    reached_in(nest, graph, does)
     return {attribute: reading.kind(attribute, values) for attribute in reading.stores}
 
 

@@ -6,6 +6,7 @@ import ast
 
 from lab_migrate.analysis.scopes import names_in
 from lab_migrate.analysis.symbols import dotted, own_nodes
+from lab_migrate.idiomatic.autocast import full_name
 from lab_migrate.idiomatic.batches import Batches
 from lab_migrate.idiomatic.frame import Frame, Item
 from lab_migrate.idiomatic.hooks import Hooks
@@ -213,9 +214,7 @@ class Places:
 
     def _is_torchs(self, call: ast.Call) -> bool:
         """Whether it is `torch.autograd.backward(loss)`, which is no method of its loss."""
-        head, dot, rest = dotted(call.func).partition(".")
-        full = f"{self.nest.train.frame.module.symbols.imports.get(head, head)}{dot}{rest}"
-        return full.startswith("torch.autograd")
+        return full_name(call.func, self.nest.train.frame).startswith("torch.autograd")
 
     def _given(self) -> dict[str, list[str]]:
         given: dict[str, list[str]] = {}

@@ -79,7 +79,7 @@ class Values:
                 self._target(item.result, item.value, item.base, item.frame)
             else:
                 self._read(own_nodes([item.node]), item.frame)
-        for loop in [nest.train, *([nest.validation] if nest.validation is not None else [])]:
+        for loop in nest.loops:
             self._read(own_nodes(loop.body), loop.frame)
             for name in targets_of(loop.frame, loop.target):
                 self._assigned.setdefault(name, []).append(None)

@@ -72,9 +72,7 @@ def raw_of(nest: Nest, roles: Roles, *, automatic: bool) -> Raw:
 
 
 def _roots(nest: Nest) -> Iterator[tuple[Frame, ast.AST]]:
-    yield from ((item.frame, item.node) for item in nest.items)
-    for loop in [nest.train, *([nest.validation] if nest.validation is not None else [])]:
-        yield from ((loop.frame, node) for node in loop.body)
+    yield from ((frame, node) for frame, body in nest.parts for node in body)
 
 
 def _is_wrapped(node: ast.AST, parent: ast.AST | None, *, automatic: bool) -> bool:

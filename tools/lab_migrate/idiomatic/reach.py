@@ -8,6 +8,7 @@ from collections.abc import Callable
 from lab_migrate.analysis import CallGraph
 from lab_migrate.analysis.symbols import Function, own_nodes
 from lab_migrate.idiomatic.frame import Frame
+from lab_migrate.idiomatic.nest import Nest
 
 #: How many calls down is looked.
 DEEPEST = 4
@@ -27,6 +28,12 @@ def reached(body: list[ast.stmt], frame: Frame, graph: CallGraph, does: Does) ->
         if id(call.node) in here and any(_leads(target, graph, does, DEEPEST, set()) for target in call.targets):
             return call.node
     return None
+
+
+def reached_in(nest: Nest, graph: CallGraph, does: Does) -> tuple[Frame, ast.AST] | None:
+    """The first node of a nest that `does` it, or leads there, with its frame; None where all were looked at."""
+    found = ((frame, reached(body, frame, graph, does)) for frame, body in nest.parts)
+    return next(((frame, node) for frame, node in found if node is not None), None)
 
 
 def _leads(function: Function, graph: CallGraph, does: Does, deepest: int, seen: set[int]) -> bool:

@@ -15,7 +15,7 @@ from lab_migrate.analysis import CallGraph
 from lab_migrate.analysis.symbols import Function
 from lab_migrate.idiomatic.nest import Nest
 from lab_migrate.idiomatic.places import Places
-from lab_migrate.idiomatic.reach import reached
+from lab_migrate.idiomatic.reach import reached_in
 from lab_migrate.idiomatic.refused import NotIdiomaticError
 
 
@@ -36,12 +36,10 @@ def refuse_replaced(nest: Nest, places: Places, graph: CallGraph) -> None:
             return is_global and node.id in held and within.module is nest.base.module and nest.base.is_script
         return f"self.{node.attr}" in held and any(of in lineage for of in graph.types(within, node.value))
 
-    loops = [nest.train, *([nest.validation] if nest.validation is not None else [])]
-    parts = [(item.frame, [item.node]) for item in nest.items] + [(loop.frame, loop.body) for loop in loops]
-    for frame, body in parts:
-        if (found := reached(body, frame, graph, does)) is not None:
-            raise NotIdiomaticError(
-                "LM305", frame.module.path, found,
-                f"{ast.unparse(found)} puts another object in place of one that the LightningModule would hold",
-                "make it in the loop itself, or keep the faithful way",
-            )  # fmt: skip
+    if (found := reached_in(nest, graph, does)) is not None:
+        frame, node = found
+        raise NotIdiomaticError(
+            "LM305", frame.module.path, node,
+            f"{ast.unparse(node)} puts another object in place of one that the LightningModule would hold",
+            "make it in the loop itself, or keep the faithful way",
+        )  # fmt: skip
