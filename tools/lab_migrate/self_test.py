@@ -123,7 +123,9 @@ def _at_once(proof: Proof) -> int:
     if read(proof.legacy).environment.get("digests") == "of the device":
         return 1  # its memory is as large as one training needs it
     threads = os.environ.get("OMP_NUM_THREADS", PINNED["OMP_NUM_THREADS"])
-    return max(1, len(os.sched_getaffinity(0)) // int(threads)) if threads.isdigit() and int(threads) else 1
+    # Which cores a process may use is known on Linux alone.
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores // int(threads)) if threads.isdigit() and int(threads) else 1
 
 
 def _record(proof: Proof, where: str, step: int, plant: str, **options: Any) -> tuple[Path, list[str]]:
