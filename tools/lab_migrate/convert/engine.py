@@ -138,13 +138,14 @@ def convert_project(
             findings.append(_skipped(path, error))
     outlined: dict[str, tuple[Edit, ...]] = {}
     asked = _tier_of(tier, target, {rule.code for rule in rules})
-    if not labs and asked:
+    graph = None if labs else CallGraph(read_project(root))
+    if graph is not None and asked:
         # Outlining knows rules and edits, so it cannot be imported before them.
         from lab_migrate.convert.tiers import convert_by_tier
         from lab_migrate.outline import outline_installed
 
-        project, refusing = read_project(root), [rule for rule in rules if rule.refuse]
-        outlining = convert_by_tier(project, entry, refusing, asked, target)
+        project, refusing = graph.project, [rule for rule in rules if rule.refuse]
+        outlining = convert_by_tier(graph, entry, refusing, asked, target)
         installed = {"LM240", OUTLINING} & {rule.code for rule in rules}
         copies = outline_installed(project, entry, profiles_for(root) if installed else (), packages, refusing)
         for path in {*outlining.edits, *copies.edits}:
@@ -165,7 +166,9 @@ def convert_project(
         changes += _added(root, [new for one in own for new in one.new_files])
     if not changes and all(finding.code == "LM203" and finding.status is Status.REVIEW for finding in findings):
         left_out = not asked and bool(only or skip)
-        findings += [_left_out(entry, tier, target, rules)] if left_out else _nothing(root, entry, migrated, labs)
+        findings += (
+            [_left_out(entry, tier, target, rules)] if left_out else _nothing(root, entry, migrated, labs, graph)
+        )
     return Conversion(root, level, tuple(changes), tuple(sorted(findings)))
 
 
@@ -257,25 +260,27 @@ def _left_out(entry: str | None, tier: str, target: str, rules: Sequence[Rule]) 
     )  # fmt: skip
 
 
-def _nothing(root: Path, entry: str | None, migrated: Sequence[str], labs: Sequence[str]) -> list[Finding]:
+def _nothing(
+    root: Path, entry: str | None, migrated: Sequence[str], labs: Sequence[str], graph: CallGraph | None
+) -> list[Finding]:
+    """Why nothing was found to convert; `graph` is None in a project of Lab's."""
     if migrated:
         return [Finding(
             migrated[0], 0, 0, "LM002", Status.SAFE,
             f"nothing to convert: {', '.join(migrated[:3])} train{'s' * (len(migrated) == 1)} under Lightning already",
             "run `lab-migrate parity`, or the generated test, to prove it again",
         )]  # fmt: skip
-    if labs:
+    if graph is None:
         return [Finding(
             entry if entry is not None and entry in labs else labs[0], 0, 0, "LM002", Status.UNSUPPORTED,
             f"nothing to convert: {', '.join(labs[:3])} use{'s' * (len(labs) == 1)} Lab, and in no file can it be told "
             "which of its trainers is trained",
             "import Trainer from legacy_lab, make it and train it in one file: trainer = Trainer(…), trainer.train(…)",
         )]  # fmt: skip
-    project = read_project(root)
-    reached = reached_from(project, entry) if entry else None
-    places = unrepeated_steps(project, files=reached)
+    reached = reached_from(graph.project, entry) if entry else None
+    places = unrepeated_steps(graph.project, graph, reached)
     if not places and reached is not None:
-        unseen = unseen_update(project, CallGraph(project), reached)
+        unseen = unseen_update(graph.project, graph, reached)
         places = [unseen] if unseen is not None else []
     if places:
         return [

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import attrs
 
-from lab_migrate.analysis import CallGraph, Project
+from lab_migrate.analysis import CallGraph
 from lab_migrate.analysis.oddities import Oddity, oddities_of
 from lab_migrate.convert.rule import Rule
 from lab_migrate.errors import UsageError
@@ -20,10 +20,10 @@ TARGETS = ("lightning", "fabric")
 
 
 def convert_by_tier(
-    project: Project, entry: str | None, rules: Sequence[Rule], tier: str, target: str = "lightning"
+    graph: CallGraph, entry: str | None, rules: Sequence[Rule], tier: str, target: str = "lightning"
 ) -> Outlining:
     """Edits and findings for the loops that `entry` reaches, with what looks like a bug of theirs and is kept."""
-    made = _by_tier(project, entry, rules, tier, target)
+    made = _by_tier(graph, entry, rules, tier, target)
     odd = {oddity for loop in made.loops if loop.path in made.edits for oddity in oddities_of(loop)}
     return attrs.evolve(made, findings=tuple(sorted([*made.findings, *map(_kept, odd)])))
 
@@ -35,7 +35,7 @@ def _kept(odd: Oddity) -> Finding:
     )  # fmt: skip
 
 
-def _by_tier(project: Project, entry: str | None, rules: Sequence[Rule], tier: str, target: str) -> Outlining:
+def _by_tier(graph: CallGraph, entry: str | None, rules: Sequence[Rule], tier: str, target: str) -> Outlining:
     """Raises `UsageError` for an unknown tier or target.
 
     `faithful` outlines every loop. `idiomatic` rewrites, and says of each file that it leaves why. `auto` rewrites what
@@ -45,18 +45,19 @@ def _by_tier(project: Project, entry: str | None, rules: Sequence[Rule], tier: s
         raise UsageError(f"--tier: expected one of {', '.join(TIERS)}, found {tier!r}")
     if target not in TARGETS:
         raise UsageError(f"--target: expected one of {', '.join(TARGETS)}, found {target!r}")
-    outlined = outline(project, entry, rules)
+    project = graph.project
+    outlined = outline(project, entry, rules, graph=graph)
     if target == "fabric":
-        return use_fabric(project, CallGraph(project), outlined.loops)
+        return use_fabric(project, graph, outlined.loops)
     if tier == "faithful":
         return outlined
-    rewriting = rewrite(project, CallGraph(project), outlined.loops)
+    rewriting = rewrite(project, graph, outlined.loops)
     if tier == "auto":
         whole = {*rewriting.edits, *rewriting.emptied}
-        rest = outline(project, entry, rules, without=whole)
+        rest = outline(project, entry, rules, without=whole, graph=graph)
         said = [_faithful_instead(error) for error in rewriting.refused if error.file in rest.edits]
         left = [loop for loop in outlined.loops if loop.path not in {*rest.edits, *whole}]
-        fabric = use_fabric(project, CallGraph(project), left)
+        fabric = use_fabric(project, graph, left)
         kept = [finding for finding in rest.findings if finding.path not in fabric.edits]
         rest = attrs.evolve(
             rest, edits={**rest.edits, **fabric.edits}, files={**rest.files, **fabric.files},

@@ -41,14 +41,16 @@ def outline(
     rules: Sequence[Rule] | None = None,
     declared: Sequence[str] = (),
     without: Collection[str] = (),
+    graph: CallGraph | None = None,
 ) -> Outlining:
     """Outline the training loops that `entry` reaches (all of them where none is named). Nothing is run.
 
     `rules` are those whose refusals are asked first; all of them where none are given. `declared` are functions whose
-    loop trains though no backward pass can be seen in it. Files in `without` are left as they are.
+    loop trains though no backward pass can be seen in it. Files in `without` are left as they are. `graph` is the
+    project's, where a caller has one: what it has resolved is not resolved again.
     """
     rules = [rule for rule in all_rules() if rule.refuse] if rules is None else rules
-    graph = CallGraph(project)
+    graph = graph or CallGraph(project)
     every = find_loops(project, graph)
     seen = {id(loop.owner) for loop in every}
     every += [loop for loop in declared_loops(project, declared, graph) if id(loop.owner) not in seen]

@@ -57,7 +57,7 @@ def scan_project(root: Path) -> Inventory:
     skipped = [*listing.skipped, *(fact.skipped for fact in reading.facts if fact.skipped is not None)]
     skipped += [Skipped(path, "profile", f"{OWN} says so") for path in left_out]
     assumptions = _stated(_assumptions(reading.facts, views, tests), own)
-    converted, refused = prospects(reading.project)
+    converted, refused = prospects(graph)
     found = [_loop(loop, converted) for loop in loops]
     mend = [item for item in skipped if item.kind in _TO_MEND]
     roles = _roles(reading, graph, profiles)
