@@ -75,6 +75,41 @@ def test_the_cpu_hides_gpus_from_the_program_and_its_workers(monkeypatch: pytest
 
 def test_gpus_that_were_found_before_cannot_be_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     """CUDA reads the variable once."""
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    with pytest.raises(ValueError, match="has looked for GPUs before"), outlined.trainer_settings(accelerator="cpu"):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    for told in ({"accelerator": "cpu"}, {"devices": [1]}, {"accelerator": "gpu", "devices": "0,"}):
+        with pytest.raises(ValueError, match="has looked for GPUs before"), outlined.trainer_settings(**told):
+            pass
+
+
+@pytest.mark.parametrize(
+    ("visible", "told", "seen"),
+    [
+        (None, {"accelerator": "gpu", "devices": [1]}, "1"),
+        ("4,6, 7", {"devices": [2]}, "7"),
+        ("4,6", {"accelerator": "cuda", "devices": "0,"}, "4"),
+    ],
+)
+def test_one_gpu_of_several_is_left_to_the_program(
+    monkeypatch: pytest.MonkeyPatch, visible: str | None, told: dict[str, Any], seen: str
+) -> None:
+    """It is `cuda:0` inside, for the program's worker processes as well; the driver is none that this test has."""
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    counted = lambda: len(os.environ.get("CUDA_VISIBLE_DEVICES", "0,1").split(","))  # noqa: E731
+    monkeypatch.setattr(torch.cuda, "device_count", counted)
+    asked = [sys.executable, "-c", "import os; print(os.environ['CUDA_VISIBLE_DEVICES'])"]
+    with outlined.trainer_settings(**told):
+        assert subprocess.run(asked, capture_output=True, text=True, check=True).stdout == f"{seen}\n"
+    assert os.environ.get("CUDA_VISIBLE_DEVICES") == visible
+
+
+@pytest.mark.parametrize("told", [{"devices": [0]}, {"accelerator": "gpu", "devices": [3]}])
+def test_a_gpu_that_is_not_there_is_an_error(monkeypatch: pytest.MonkeyPatch, told: dict[str, Any]) -> None:
+    """A program that looks for any would train on the CPU in silence."""
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    with (
+        pytest.raises(ValueError, match=r"devices=\[\d\]: expected one of the 0 GPUs"),
+        outlined.trainer_settings(**told),
+    ):
         pass

@@ -24,7 +24,7 @@ from lab_adapters.outlined.found import scope_of
 from lab_adapters.outlined.iterators import loaders_iterated
 from lab_adapters.outlined.module import OUTLINED_KEY, OutlinedModule
 from lab_adapters.outlined.scalars import scalars_to_loggers
-from lab_adapters.outlined.settings import gpus_hidden, require_possible
+from lab_adapters.outlined.settings import devices_chosen, require_possible
 from lab_adapters.outlined.tracebacks import hide_ours
 
 __all__ = ["drive", "fit", "loop", "plain", "trainer_settings"]
@@ -54,15 +54,15 @@ def trainer_settings(**settings: Any) -> Iterator[None]:
 
     For a program that is run from outside: `with trainer_settings(callbacks=[…]): runpy.run_path("train.py")`.
     Of a program that trains several times, one after the other, `ckpt_path` is for the training that wrote it: those
-    before it are trained again, those after it begin as ever. `accelerator="cpu"` hides GPUs from the program.
+    before it are trained again, those after it begin as ever. `accelerator="cpu"` hides GPUs from the program, `devices=[1]` all but the second.
     """
     kept = getattr(_given, "trainer", {}), getattr(_given, "fits", 0)
-    _given.trainer, _given.fits = {**kept[0], **settings}, 0
-    try:
-        with gpus_hidden(settings):
+    with devices_chosen(settings) as inside:
+        _given.trainer, _given.fits = {**kept[0], **inside}, 0
+        try:
             yield
-    finally:
-        _given.trainer, _given.fits = kept
+        finally:
+            _given.trainer, _given.fits = kept
 
 
 def loop(function: Callable[..., Steps] | None = None, *, trains: Callable[..., Any] | None = None) -> Any:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
 
-__all__ = ["gpus_hidden", "require_possible"]
+__all__ = ["devices_chosen", "require_possible"]
 
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
 
@@ -43,25 +44,56 @@ def require_possible(settings: Mapping[str, Any], device: torch.device) -> None:
 
 
 @contextlib.contextmanager
-def gpus_hidden(settings: Mapping[str, Any]) -> Iterator[None]:
-    """Where the Trainer is told of the CPU, a program that has not begun finds no GPU, nor do its worker processes.
+def devices_chosen(settings: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Let a program that has not begun, and its worker processes, see no device but what the Trainer is told of.
 
-    Raises `ValueError` where CUDA has begun in this process, whose devices no variable hides any more.
+    `accelerator="cpu"` hides the GPUs; `devices=[1]` leaves the second of them, which is `cuda` and `cuda:0` inside.
+    Gives the settings that hold inside. Raises `ValueError` where CUDA has begun in this process, whose devices no
+    variable hides any more, and for a GPU that is not there.
     """
-    if settings.get("accelerator") != "cpu":
-        yield
+    seen = _seen(settings)
+    if seen is None:
+        yield dict(settings)
         return
     before = os.environ.get(_VISIBLE)
-    os.environ[_VISIBLE] = ""
+    os.environ[_VISIBLE] = seen
     try:
-        if torch.cuda.is_available():
+        there = torch.cuda.device_count()
+        if torch.cuda.is_initialized() or there > bool(seen):
             raise ValueError(
-                "trainer: accelerator='cpu', but this process has looked for GPUs before and found some, which the "
-                f"program will find as well: say so before anything asks torch.cuda, or start it with {_VISIBLE}="
+                f"trainer: {_told(settings)}, but this process has looked for GPUs before and found some, which the "
+                f"program will find as well: say so before anything asks torch.cuda, or start it with {_VISIBLE}={seen}"
             )
-        yield
+        if there < bool(seen):
+            raise ValueError(f"trainer: {_told(settings)}: expected a GPU that is there, found none of that number")
+        yield {**settings, "devices": 1} if seen else dict(settings)
     finally:
         if before is None:
             del os.environ[_VISIBLE]
         else:
             os.environ[_VISIBLE] = before
+
+
+def _seen(settings: Mapping[str, Any]) -> str | None:
+    """What the variable is set to; None where the Trainer chooses no device."""
+    accelerator, devices = settings.get("accelerator", "auto"), settings.get("devices")
+    if accelerator == "cpu":
+        return ""
+    if accelerator not in ("auto", "gpu", "cuda") or settings.get("strategy", "auto") != "auto":
+        return None
+    match devices:
+        case [int(index)]:
+            pass
+        case str() if re.fullmatch(r"\s*\d+\s*,\s*", devices):  # Lightning's "1," is the GPU 1, and "1" is one GPU
+            index = int(devices.strip(" ,"))
+        case _:
+            return None
+    visible = os.environ.get(_VISIBLE)
+    names = visible.split(",") if visible is not None else [str(one) for one in range(torch.cuda.device_count())]
+    if not 0 <= index < len(names):
+        raise ValueError(f"trainer: {_told(settings)}: expected one of the {len(names)} GPUs that are visible")
+    return names[index].strip()
+
+
+def _told(settings: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={settings[name]!r}" for name in ("accelerator", "devices") if name in settings)
