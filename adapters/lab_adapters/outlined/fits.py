@@ -54,7 +54,8 @@ def trainer_settings(**settings: Any) -> Iterator[None]:
 
     For a program that is run from outside: `with trainer_settings(callbacks=[…]): runpy.run_path("train.py")`.
     Of a program that trains several times, one after the other, `ckpt_path` is for the training that wrote it: those
-    before it are trained again, those after it begin as ever. `accelerator="cpu"` hides GPUs from the program, `devices=[1]` all but the second.
+    before it are trained again, those after it begin as ever. `accelerator="cpu"` hides GPUs from the program, and
+    `devices=[1]` all but the second.
     """
     kept = getattr(_given, "trainer", {}), getattr(_given, "fits", 0)
     with devices_chosen(settings) as inside:

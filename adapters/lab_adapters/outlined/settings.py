@@ -59,7 +59,7 @@ def devices_chosen(settings: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     os.environ[_VISIBLE] = seen
     try:
         there = torch.cuda.device_count()
-        if torch.cuda.is_initialized() or there > bool(seen):
+        if there > bool(seen):
             raise ValueError(
                 f"trainer: {_told(settings)}, but this process has looked for GPUs before and found some, which the "
                 f"program will find as well: say so before anything asks torch.cuda, or start it with {_VISIBLE}={seen}"
