@@ -11,7 +11,7 @@ from lab_bridge.idiomatic import Objection, objections
 from lab_bridge.idiomatic.semantics import semantics_of
 from lab_migrate.native.parts.module import imports_of, optimizer_file, own_clips
 from lab_migrate.native.parts.objective import objective
-from lab_migrate.native.parts.precision import kinds_of, scalers_of
+from lab_migrate.native.parts.precision import kinds_of, own_imports, scalers_of
 from lab_migrate.native.refused import NotNativeError
 from lab_migrate.native.sheet import Sheet
 from lab_migrate.native.tuned import Tuned
@@ -69,7 +69,7 @@ def adversarial(sheet: Sheet, asked: Set[str]) -> None:
             "LM405", "an adversarial step updates fp32 copies", "drop Gradients.masters, or stay at L2"
         )
     scheduled = [one for one in sheet.optimizers if one.schedules]
-    scalers = scalers_of(trainer)
+    scalers = scalers_of(trainer, sheet.schema)
     kinds = kinds_of(scalers.values())
     # Which updates are penalised is counted only where there is a penalty.
     now_and_then = bool(stepper.penalty) and stepper.penalty_every > 1
@@ -81,6 +81,7 @@ def adversarial(sheet: Sheet, asked: Set[str]) -> None:
             *told["imports"],
             *imports_of(sheet),
             *([f"from {sheet.package}.precision import {', '.join(kinds)}"] if kinds else []),
+            *own_imports(sheet.package, scalers.values()),
         ],
         "scalers": dict.fromkeys(ROLES) | {role: one["made"] for role, one in scalers.items()},
         "scaled": list(scalers),

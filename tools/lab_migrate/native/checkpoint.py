@@ -138,7 +138,8 @@ class _Native:
             scalers = {role: part.get("scaler") for role, part in self.state["optimizer"].items()}
             made |= {f"{role}_scaler": state for role, state in scalers.items() if state is not None}
         elif self.state["optimizer"].get("scaler") is not None:
-            scaler = scaler_of(trainer)
+            assert self.training.document is not None
+            scaler = scaler_of(trainer, self.training.document.schema)
             assert scaler is not None
             own = windows_of(trainer) is not None
             made["scaler" if own else "MixedPrecision" if scaler["casts"] else "ScaledLosses"] = self.state[

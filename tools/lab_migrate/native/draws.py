@@ -23,6 +23,12 @@ PURE = {
     "maximum", "minimum", "ones", "register_buffer", "register_parameter", "requires_grad_", "sigmoid", "stack", "tanh",
     "zeros",
 }  # fmt: skip
+#: Modules of Python's whose functions and classes draw from no global generator.
+QUIET = {
+    "bisect", "collections", "contextlib", "copy", "csv", "dataclasses", "datetime", "enum", "fractions", "functools",
+    "heapq", "itertools", "json", "logging", "math", "operator", "os", "pathlib", "re", "statistics", "string", "sys",
+    "textwrap", "time", "typing", "warnings",
+}  # fmt: skip
 #: What changes what it is asked of.
 CHANGES = {"add", "append", "clear", "extend", "insert", "pop", "popleft", "remove", "setdefault", "update"}
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -57,6 +63,15 @@ class Draws:
         """Whether it is a function of the project's."""
         found = self.sources.find(target)
         return isinstance(found, Definition) and isinstance(found.node, ast.FunctionDef)
+
+    def is_pythons(self, home: str, name: str) -> bool:
+        """Whether a name in the file of the module `home` is something of Python's own that draws nothing."""
+        module = self.sources.module(home)
+        if module is None or name.partition(".")[0] not in module.names:
+            return False
+        meant = self.sources.resolve(module, name)
+        first = meant.partition(".")[0] if isinstance(meant, str) else ""
+        return first in QUIET and self.sources.file_of(first) is None
 
     def remembered(self, target: str, method: str) -> str | None:
         """What it changes of itself there; None where nothing is."""

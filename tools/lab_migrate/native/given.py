@@ -13,6 +13,7 @@ from typing import Any
 import attrs
 
 from lab_bridge.config.schema import Builder, Schema
+from lab_bridge.config.sources.modules import dotted
 from lab_migrate.native.draws import Draws
 from lab_migrate.native.labs import is_labs
 from lab_migrate.native.refused import NotNativeError
@@ -49,7 +50,7 @@ def drawless_calls(
     """Tells of a call, in a hook's method of that name, whether it draws nothing for sure.
 
     It asks an object that the hook is given, `dataset.batch(…)` where it is made, `self.dataset.batch(…)` later, or
-    calls a function of the project's that the file `home` of the method defines.
+    calls a function of the project's that the file `home` of the method defines, or something quiet of Python's.
     """
     objects = {field.name: schema.builder_of(getattr(hook, field.name)) for field in attrs.fields(type(hook))}
     first = methods.get("__init__")
@@ -61,7 +62,13 @@ def drawless_calls(
             if found is not None and stored.count(target) == 1 and value not in stored:
                 kept[target] = found
 
+    inner = [one.arg for part in methods.values() for one in ast.walk(part) if isinstance(one, ast.arg)]
+    local = {*stored, *inner}  # whatever such a name stands for elsewhere in the file
+
     def is_drawless(call: ast.Call, method: str) -> bool:
+        called = dotted(call.func)
+        if called.partition(".")[0] not in local and draws.is_pythons(home, called):
+            return True
         if isinstance(call.func, ast.Name):
             full = f"{home}.{call.func.id}"
             return draws.is_function(full) and draws.by(full, "__call__") is None

@@ -17,6 +17,7 @@ import libcst as cst
 from lab_bridge.config.sources.modules import Sources
 from lab_migrate.findings import Finding
 from lab_migrate.native.files import File
+from lab_migrate.native.registrations import without_registrations
 from lab_migrate.native.source_names import imported_from
 from lab_migrate.native.still_used import Use, uses
 from lab_migrate.native.taken import Taken
@@ -41,7 +42,10 @@ def handed_on(root: Path, files: Mapping[str, File], entry: str, taken: Mapping[
     for one in uses(root, files, entry, taken):
         places.setdefault(one.path, []).append(one)
     # What leaves a file uses nothing in it any more.
-    trees = {path: ast.parse(taken[path].after) if path in taken else files[path].tree for path in places}
+    texts = {
+        path: _unregistered(taken[path].after if path in taken else files[path].text, places[path]) for path in places
+    }
+    trees = {path: ast.parse(text) for path, text in texts.items()}
     refused = [one for path, found in places.items() for one in found if not only_hands_on(one, trees[path])]
     if refused:
         return HandedOn(taken, tuple(one.finding() for one in refused))
@@ -51,10 +55,9 @@ def handed_on(root: Path, files: Mapping[str, File], entry: str, taken: Mapping[
     empty: set[str] = set()
     while True:
         for path, listed in places.items():
-            text = taken[path].after if path in taken else files[path].text
             dropping = _Dropping(listed, _package(path, modules), frozenset(empty))
             names = taken[path].names if path in taken else frozenset[str]()
-            found[path] = Taken(files[path].text, cst.parse_module(text).visit(dropping).code, names)
+            found[path] = Taken(files[path].text, cst.parse_module(texts[path]).visit(dropping).code, names)
         emptied = {modules[path] for path, one in found.items() if path in modules and _is_empty(one.after)}
         if emptied <= empty:  # a file that is left empty is not worth an import in those that imported from it
             break
@@ -66,6 +69,10 @@ def handed_on(root: Path, files: Mapping[str, File], entry: str, taken: Mapping[
             stays = Path(path).name == "__init__.py" or modules.get(path) in wanted
             found[path] = attrs.evolve(file, after="\n" if stays else "")
     return HandedOn(found, ())
+
+
+def _unregistered(text: str, places: Sequence[Use]) -> str:
+    return without_registrations(text, {one.bound for one in places if one.bound})
 
 
 def _package(path: str, modules: Mapping[str, str]) -> str:

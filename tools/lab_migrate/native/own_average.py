@@ -12,13 +12,12 @@ import libcst as cst
 from lab_bridge.config.places import Place
 from lab_bridge.config.schema import Builder, Schema
 from lab_migrate.native.expressions import Expressions
-from lab_migrate.native.hook_methods import may_draw
-from lab_migrate.native.labs import is_labs
 from lab_migrate.native.lift import lift
+from lab_migrate.native.own_classes import drawn_when_made, own_classes, without_gin
 from lab_migrate.native.refused import NotNativeError
-from lab_migrate.native.source_names import bases_of, imports_of, text_of
+from lab_migrate.native.source_names import imports_of, text_of
 
-__all__ = ["OwnAverage", "own_average", "own_classes"]
+__all__ = ["BASE", "OwnAverage", "own_average"]
 
 BASE = "legacy_lab.train.ema.EMA"
 
@@ -47,16 +46,16 @@ def own_average(average: Any, schema: Schema, asked: bool = False) -> OwnAverage
     if builder.target == BASE:
         lifted = lift(BASE)
         return OwnAverage("EMA", lifted.code, Expressions(schema).of(average), lifted.imports) if asked else None
-    names = own_classes(builder)
+    names = own_classes(builder, BASE)
     if names is None:
         raise _refused(builder, f"is not built on {BASE} in one file")
     module = cst.parse_module(text_of(builder))
     tree = ast.parse(module.code)
     definitions = {one.name: one for one in tree.body if isinstance(one, ast.ClassDef)}
-    for name in names:
-        _require_drawless(builder, definitions[name])
+    for line, said in drawn_when_made(definitions[name] for name in names):
+        raise _refused(builder, said, line)
     classes = {one.name.value: one for one in module.body if isinstance(one, cst.ClassDef)}
-    code = [_plain(module, classes[name]) for name in names]
+    code = [without_gin(module, classes[name]) for name in names]
     found, labs = imports_of(tree, builder, "\n\n".join(code))
     others = [one for one in labs if one != "EMA of legacy_lab.train.ema"]
     if others:
@@ -70,42 +69,6 @@ def own_average(average: Any, schema: Schema, asked: bool = False) -> OwnAverage
     imports = [*lifted.imports, *(line for line in found if line not in here)]
     methods = {one.name for name in names for one in definitions[name].body if isinstance(one, ast.FunctionDef)}
     return OwnAverage(names[-1], [*lifted.code, *code], made, imports, "swapped" in methods)
-
-
-def own_classes(builder: Builder) -> list[str] | None:
-    """The classes of one file from Lab's average to this one, the latter last; None where it is no such line."""
-    if builder.function or is_labs(builder):
-        return None
-    tree = ast.parse(text_of(builder))
-    definitions = {one.name: one for one in tree.body if isinstance(one, ast.ClassDef)}
-    names = [builder.target.rpartition(".")[2]]
-    while names[0] in definitions:
-        definition = definitions[names[0]]
-        if bases_of(tree, definition) == [BASE]:
-            return names
-        bases = [ast.unparse(base) for base in definition.bases]
-        if len(bases) != 1 or bases[0] in names:
-            return None
-        names.insert(0, bases[0])
-    return None
-
-
-def _require_drawless(builder: Builder, definition: ast.ClassDef) -> None:
-    """Gin makes averages before the trainer sets its seed, the native script after it."""
-    for part in definition.body:
-        if isinstance(part, ast.FunctionDef) and part.name != "__init__":
-            continue
-        for call in (node for node in ast.walk(part) if isinstance(node, ast.Call)):
-            if may_draw(call):
-                said = f"calls {ast.unparse(call.func)} when it is made: it may draw"
-                raise _refused(builder, said, call.lineno)
-
-
-def _plain(module: cst.Module, definition: cst.ClassDef) -> str:
-    """The class without gin."""
-    kept = [one for one in definition.decorators if not module.code_for_node(one.decorator).startswith("gin.")]
-    whole = definition.with_changes(decorators=kept, leading_lines=[], lines_after_decorators=[])
-    return module.with_changes(header=[], footer=[], body=[whole]).code.strip("\n")
 
 
 def _refused(builder: Builder, what: str, line: int | None = None) -> NotNativeError:

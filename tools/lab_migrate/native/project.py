@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +20,17 @@ from lab_migrate.findings import Finding, Status
 from lab_migrate.native.adversarial import is_adversarial, objections_of, optimizers_of
 from lab_migrate.native.closure import without_closure
 from lab_migrate.native.draws import Draws
-from lab_migrate.native.entry import Entry, find_entry, legacy_imports
+from lab_migrate.native.entry import Entry, find_entry
 from lab_migrate.native.files import read_files
 from lab_migrate.native.given import given_objects
 from lab_migrate.native.hook_classes import hook_bases
+from lab_migrate.native.labs import is_labs
 from lab_migrate.native.lookahead import Ahead, without_lookahead
 from lab_migrate.native.made import is_made_early, moving_schedules
 from lab_migrate.native.moved import moved_out
-from lab_migrate.native.own_average import own_classes
+from lab_migrate.native.own_average import BASE
+from lab_migrate.native.own_classes import own_classes
+from lab_migrate.native.own_scaler import scaler_classes
 from lab_migrate.native.package import package_of, stem_of
 from lab_migrate.native.rebound import rebound
 from lab_migrate.native.refused import NotNativeError
@@ -120,7 +123,7 @@ def read_training(
         document = read_config(source, root, bindings=bindings)
         trainer = typed(document)
     except ConfigErrors as error:
-        findings = [*unread, *script.findings, *legacy_imports(files, script.path)]
+        findings = [*unread, *script.findings]  # what of Lab's stays is told by what the config builds
         findings += [_with_binding(_problem(root, name, problem), problem, script) for problem in error.problems]
         return Training(script, own or source, None, None, tuple(sorted(findings)))
     stepper = "Plain" if trainer.stepper is None else type(trainer.stepper).__name__
@@ -134,7 +137,7 @@ def read_training(
     refused += [why for one in optimizers for why in untimed(one, trainer.loader, stepper, document.schema, trainer)]
     clips = [one.gradients.clip for one in optimizers if getattr(one, "gradients", None) is not None]
     more = {**hook_bases(root, trainer.hooks, document.schema)}
-    for path, names in _averages(trainer, document.schema).items():
+    for path, names in _own_parts(trainer, optimizers, document.schema):
         more[path] = [*more.get(path, ()), *names]
     parts = [*optimizers, *clips, *trainer.hooks]
     package = package_of(stem_of(own or source), files)
@@ -184,11 +187,17 @@ def _bound_by_script(script: Entry, bindings: Sequence[str], as_it_ran: bool) ->
     ]  # fmt: skip
 
 
-def _averages(trainer: Any, schema: Schema) -> dict[Path, list[str]]:
-    """The classes of an average of the project's own, by file; none for one that will be refused."""
-    builder = schema.builder_of(trainer.ema) if trainer.ema is not None else None
-    names = own_classes(builder) if builder is not None else None
-    return {Path(builder.place.file): names} if builder is not None and names else {}
+def _own_parts(trainer: Any, optimizers: Sequence[Any], schema: Schema) -> Iterator[tuple[Path, list[str]]]:
+    """The classes of an own average and of own loss scalers, by file; none for one that will be refused."""
+    gradients = [getattr(one, "gradients", None) for one in optimizers]
+    scalers = [one.scaler for one in gradients if one is not None and one.scaler is not None]
+    for part in (trainer.ema, *scalers):
+        builder = schema.builder_of(part) if part is not None else None
+        if builder is None or is_labs(builder):
+            continue
+        names = own_classes(builder, BASE) if part is trainer.ema else scaler_classes(builder)
+        if names:
+            yield Path(builder.place.file), names
 
 
 def _name_in(root: Path, config: Path) -> str:

@@ -18,6 +18,7 @@ LIFTED = {
     "objective.py": "What the model is trained for: from a model and a batch to a loss and metrics.",
     "datasets.py": "What is trained and evaluated on.",
     "average.py": "How the moving average follows.",
+    "scaling.py": "How losses are scaled.",
     "clipping.py": "How gradients are clipped.",
     "generators.py": "The states of the global random generators, as a checkpoint can hold them.",
 }

@@ -11,6 +11,7 @@ import attrs
 from lab_bridge.config.sources.modules import Definition, Sources, dotted
 from lab_migrate.findings import Finding, Status
 from lab_migrate.native.files import File
+from lab_migrate.native.registrations import registers
 from lab_migrate.native.source_names import imported_from
 from lab_migrate.native.taken import Taken
 
@@ -45,7 +46,8 @@ class Use:
 def uses(root: Path, files: Mapping[str, File], entry: str, taken: Mapping[str, Taken]) -> Iterator[Use]:
     """Each place: in its own file, where it is imported, or asked of its module.
 
-    Relative imports, names that a package hands on and `import *` are followed. The script `entry` is written anew.
+    Relative imports, names that a package hands on and `import *` are followed. The script `entry` is written anew, and
+    what is only registered with gin is not used by that.
     """
     sources = Sources()
     modules = {sources.file_of(name): name for name in sources.add(root)}
@@ -58,7 +60,7 @@ def uses(root: Path, files: Mapping[str, File], entry: str, taken: Mapping[str, 
         package = module if Path(path).name == "__init__.py" else module.rpartition(".")[0]
         bound = bound_by_imports(file.tree, package)
         for statement in file.tree.body:
-            if getattr(statement, "name", "") in here:
+            if getattr(statement, "name", "") in here or registers(statement):
                 continue
             for node in ast.walk(statement):
                 for full, name in _meant(node, statement, package, module, bound):

@@ -13,6 +13,7 @@ import libcst.matchers as m
 
 from lab_bridge.config.schema import Schema
 from lab_migrate.native.labs import is_labs
+from lab_migrate.native.registrations import without_registrations
 from lab_migrate.project import read_source
 
 __all__ = ["Taken", "taken_out"]
@@ -47,12 +48,12 @@ def taken_out(
 
 def _without(text: str, names: set[str]) -> str:
     """The file without some definitions, and without the imports that only these needed."""
-    module = cst.parse_module(text)
+    module = cst.parse_module(without_registrations(text, names))
     gone: list[Any] = [one for one in module.body if _is_named(one, names)]
     rest = module.with_changes(body=[one for one in module.body if one not in gone])
     gone += [one for one in rest.body if _is_for_types(one) and not _names(one) & _used(rest.code)]
     rest = rest.with_changes(body=[one for one in rest.body if one not in gone])
-    unused = _used(cst.Module(body=gone).code) - _used(rest.code)
+    unused = _used(text) - _used(rest.code)
     lines: list[Any] = []
     above: Any = ()
     for one in rest.body:

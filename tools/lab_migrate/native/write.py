@@ -18,7 +18,7 @@ from lab_migrate.native.parts.data import data
 from lab_migrate.native.parts.model import model
 from lab_migrate.native.parts.module import module
 from lab_migrate.native.parts.objective import objective_file
-from lab_migrate.native.parts.precision import kinds_of, scaler_of, scalers_of
+from lab_migrate.native.parts.precision import kinds_of, own_imports, scaler_of, scalers_of, scaling_file
 from lab_migrate.native.parts.schedule import schedule
 from lab_migrate.native.refused import NotNativeError
 from lab_migrate.native.rendering import formatted, rendered
@@ -106,10 +106,10 @@ def _context(sheet: Sheet) -> dict[str, Any]:
         "compiled": trainer.compiled, "accelerator": "cpu" if trainer.device == "cpu" else "cuda",
         "adversarial": several, "by_hand": by_hand, "windows": sheet.windows,
         "clip_algorithm": clip.algorithm if clip is not None else None,
-        "scaler": None if by_hand else scaler_of(trainer),
+        "scaler": None if by_hand else scaler_of(trainer, sheet.schema),
     }  # fmt: skip
-    single = None if several else scaler_of(trainer)
-    scalers = scalers_of(trainer) if several else {"": single} if single is not None else {}
+    single = None if several else scaler_of(trainer, sheet.schema)
+    scalers = scalers_of(trainer, sheet.schema) if several else {"": single} if single is not None else {}
     used = [*scalers.values()]
     made["counted"] = by_hand and ("generator" if several else "") in scalers
     kinds = kinds_of(used)
@@ -121,6 +121,9 @@ def _context(sheet: Sheet) -> dict[str, Any]:
         *(["ScaledLosses"] if made["scaled"] else []),
         *(kinds if not by_hand else []),
     ]
+    made["scaler_imports"] = [] if by_hand else own_imports(sheet.package, used)
+    if any(one["own"] is not None for one in used):
+        sheet.own["scaling.py"] = scaling_file(used)
     model(sheet)
     dealt = data(sheet, batches)
     if several:

@@ -127,6 +127,8 @@ class Native:
         if averages:
             averages |= {"Powered"} if "Rounded" in averages else set()
             (root / "native_averages.py").write_text(_with_classes(HERE / "native_averages.py", averages))
+        if re.search(r"@(Patient|Alone|Talkative)\b", " ".join(bindings)):
+            (root / "native_scalers.py").write_text((HERE / "native_scalers.py").read_text())
         for path, text in self.more.items():
             (root / path).write_text(text)
         run_dir = f"Trainer.run_dir = '{self.folder / 'legacy'}'"
@@ -223,6 +225,7 @@ def native(
     importlib.import_module("native_hooks")
     importlib.import_module("native_clips")
     importlib.import_module("native_averages")
+    importlib.import_module("native_scalers")
     monkeypatch.syspath_prepend(str(tmp_path / "native"))
     warnings.filterwarnings("ignore", "Checkpoint directory")
     before = set(sys.modules)

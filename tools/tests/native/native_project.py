@@ -69,6 +69,19 @@ class JitteredSpecks(Specks):
 
 
 @gin.configurable
+class LongSpecks(Specks):
+    """Of lengths that only buckets look at, and as they are."""
+
+    def __init__(self, size: int = 30, seed: int = 0) -> None:
+        super().__init__(size, seed)
+        self.lengths = torch.arange(size) % 7
+
+    def batch(self, indices: Tensor) -> dict[str, Tensor]:
+        """Without noise, in any thread."""
+        return {"image": self.points[indices], "label": self.labels[indices]}
+
+
+@gin.configurable
 class DrawnBatches:
     """A loader of the project's own, without end and without epochs."""
 

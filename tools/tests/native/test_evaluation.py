@@ -40,6 +40,18 @@ PROJECTS: dict[str, tuple[str, ...]] = {
         *EVALUATION, *DRAWN, "Evaluation.generators = 'kept'", "Trainer.hooks = [@Shaken()]",
     ),
     "a loader of the project's own that draws, seeded": (*EVALUATION, *DRAWN, "Evaluation.generators = 'own'"),
+    "passes over buckets": (
+        *TRAINING, "Trainer.eval_loader = @Buckets", "Buckets.dataset = @test/LongSpecks()", "Buckets.batch_size = 3",
+        "Buckets.bounds = (2, 4)", "test/LongSpecks.size = 10", "Adam.accumulate = 2",
+    ),
+    "passes over torch's loader that draws": (
+        *TRAINING, "Trainer.eval_loader = @Epochs", "Epochs.batches = @torch_loader()", "torch_loader.batch_size = 4",
+        "torch_loader.dataset = @test/Specks()",
+    ),
+    "passes by a thread": (
+        *EVALUATION, "Trainer.eval_loader = @Prefetch", "Prefetch.loader = @thread/Loader()",
+        "thread/Loader.dataset = @test/LongSpecks()", "thread/Loader.batch_size = 3",
+    ),
     "of a generator and its critic, in training mode, seeded": (
         *GAN, *TRAINING, "Evaluation.generators = 'own'", "Adversarial.critic_steps = 2",
         "critic/Model.blocks = [@hidden/Linear(), @Norm(), @Activation(), @logit/Linear()]",

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import attrs
 
+from lab_bridge.config.sources.loops import in_loops
 from lab_bridge.config.sources.modules import Definition, Module, Sources, dotted
 
 __all__ = ["Registered", "constants", "registered", "search_paths"]
@@ -49,8 +50,8 @@ def registered(module: Module, sources: Sources) -> Iterator[Registered]:
                     yield _registered(Definition(module, name, node), name, module.name, call, node.lineno)
         if isinstance(node, ast.ClassDef):
             yield from _methods(node, module, sources)
-    for statement in ast.walk(module.tree):
-        if isinstance(statement, ast.Call) and _meant(module, sources, statement.func) in EXTERNAL and statement.args:
+    for statement in [*ast.walk(module.tree), *in_loops(module.tree)]:
+        if isinstance(statement, ast.Call) and _registers_first(module, sources, statement):
             yield from _external(statement, module, sources)
         elif (
             isinstance(statement, ast.Call)
@@ -58,11 +59,20 @@ def registered(module: Module, sources: Sources) -> Iterator[Registered]:
             and len(statement.args) == 1
             and _meant(module, sources, statement.func.func) in DECORATORS
         ):  # gin.configurable("name")(thing)
-            yield from _external(
-                ast.Call(statement.func.func, [*statement.args, *statement.func.args], statement.func.keywords),
-                module,
-                sources,
-            )
+            inner = statement.func
+            made = ast.Call(inner.func, [*statement.args, *inner.args], inner.keywords)
+            yield from _external(ast.copy_location(made, statement), module, sources)
+
+
+def _registers_first(module: Module, sources: Sources, call: ast.Call) -> bool:
+    """`gin.external_configurable(thing)`, and `gin.configurable(thing)` where it is called as a function."""
+    path = _meant(module, sources, call.func)
+    if path not in DECORATORS:
+        return bool(call.args) and path in EXTERNAL
+    name = dotted(call.args[0]) if call.args else ""
+    meant = sources.resolve(module, name) if name else ""
+    # `@gin.configurable(NAME)` has a text in that place
+    return "." in meant if isinstance(meant, str) else not isinstance(meant.node, ast.Assign | ast.AnnAssign)
 
 
 def _methods(owner: ast.ClassDef, module: Module, sources: Sources) -> Iterator[Registered]:

@@ -12,8 +12,6 @@ def objection(semantics: Semantics) -> str | None:
     """Why, or None."""
     if semantics.masters and not semantics.native:
         return "Gradients.masters updates fp32 copies of the parameters"
-    if semantics.scaler in (None, "TorchScaler"):
-        return None
-    if semantics.native and semantics.scaler in ("StaticScaler", "DynamicScaler"):
-        return None  # written into the project, for Lightning's plugin to call
+    if semantics.native or semantics.scaler in (None, "TorchScaler"):
+        return None  # in a native training any other is written into the project, for Lightning's plugin to call
     return f"Gradients.scaler is {semantics.scaler}; Lightning has torch's only, and on a CPU its 16-mixed is bf16"

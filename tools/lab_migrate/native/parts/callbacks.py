@@ -10,7 +10,7 @@ import attrs
 from lab_migrate.native.hooks import OwnHook, own_hook
 from lab_migrate.native.lift import lift
 from lab_migrate.native.own_average import own_average
-from lab_migrate.native.parts.precision import scaler_of
+from lab_migrate.native.parts.precision import has_scaler
 from lab_migrate.native.parts.rates import rates
 from lab_migrate.native.refused import NotNativeError
 from lab_migrate.native.schedules import Scheduled, schedules_of
@@ -97,7 +97,7 @@ def callbacks(sheet: Sheet, batches: str | None) -> dict[str, Any]:
     return {
         "ema": average,
         "ahead": sheet.ahead,
-        "ahead_counts": sheet.ahead is not None and scaler_of(sheet.trainer) is not None,
+        "ahead_counts": sheet.ahead is not None and has_scaler(sheet.trainer.optimizer),
         "draws": draws,
         "rates": looked_at,
         "parts": repr(tuple(one.role for one in sheet.optimizers)),

@@ -6,6 +6,7 @@ from typing import Any
 
 import attrs
 
+from lab_migrate.native.evaluated_passes import length_of_pass
 from lab_migrate.native.expressions import Expressions
 from lab_migrate.native.given import objects_of
 from lab_migrate.native.labs import is_labs
@@ -138,15 +139,19 @@ def _loader(
     reader = builder if role == "train" and builder is not None and "attach" in builder.methods else None
     if reader is not None and not is_labs(reader):
         require_step_reader(reader)
-    length = whole
-    if role == "evaluation":
-        if not sheet.trainer.eval_batches:
+    length, made = whole, spelled.of(loader)
+    if role == "evaluation" and sheet.trainer.eval_batches:
+        length = "self.config.eval_batches"
+    elif role == "evaluation":
+        told = length_of_pass(loader, sheet.schema, sheet.draws)
+        if told is None:
             raise NotNativeError(
                 "LM405", "how many batches the evaluation's loader has cannot be told from its config",
                 "bind Trainer.eval_batches",
             )  # fmt: skip
-        length = "self.config.eval_batches"
-    setup.append(f"self.{role} = {'Steps' if by_hand else 'Stream'}({spelled.of(loader)}, {length})")
+        setup.append(f"evaluation = {made}")
+        length, made = told, "evaluation"
+    setup.append(f"self.{role} = {'Steps' if by_hand else 'Stream'}({made}, {length})")
     if reader is not None:
         setup.append(f"self.{role}.loader.attach(Progress(self.trainer))")
     return None, role == "train"

@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from lab_migrate.native.parts.objective import objective
-from lab_migrate.native.parts.precision import autocast_of, half_weights_of, kinds_of, scaler_of
+from lab_migrate.native.parts.precision import (
+    autocast_of,
+    half_weights_of,
+    has_scaler,
+    kinds_of,
+    own_imports,
+    scaler_of,
+)
 from lab_migrate.native.sheet import STANDARD, Sheet
 from lab_migrate.native.tuned import Tuned
 
@@ -24,16 +31,17 @@ def module(sheet: Sheet) -> None:
     else:
         lines[-1] = lines[-1].replace("optimizer = ", "return ", 1)
     clipping, windows = optimizer.clipping, sheet.windows
-    scaler = scaler_of(sheet.trainer) if windows is not None else None
-    kinds = kinds_of([scaler] if scaler is not None else [])
+    scaler = scaler_of(sheet.trainer, sheet.schema) if windows is not None else None
+    scalers = [scaler] if scaler is not None else []
     sheet.own["module.py"] = told | {
         "imports": [
             *told["imports"],
             *imports_of(sheet),
             *([f"from {sheet.package}.data import Steps"] if windows is not None else []),
-            *(f"from {sheet.package}.precision import {kind}" for kind in kinds),
+            *(f"from {sheet.package}.precision import {kind}" for kind in kinds_of(scalers)),
+            *own_imports(sheet.package, scalers),
         ],
-        "autocast": autocast_of(sheet.trainer, windows is not None),
+        "autocast": autocast_of(sheet.trainer, sheet.schema, windows is not None),
         "own_scaler": scaler,
         "half": half_weights_of(sheet.trainer),
         "masters": optimizer.masters,
@@ -41,7 +49,7 @@ def module(sheet: Sheet) -> None:
         "share": sheet.sharpness.share if sheet.sharpness is not None else 1,
         "climbs": sheet.sharpness is not None,
         "two_phase": sheet.sharpness is not None and sheet.sharpness.first,
-        "may_skip": schedule is not None and scaler_of(sheet.trainer) is not None,
+        "may_skip": schedule is not None and has_scaler(sheet.trainer.optimizer),
         "clip": None
         if clipping is None or not (clipping.code or windows)
         else {

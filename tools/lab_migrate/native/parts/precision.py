@@ -5,19 +5,33 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["autocast_of", "half_weights_of", "kinds_of", "scaler_of", "scalers_of", "scaling"]
+from lab_bridge.config.schema import Schema
+from lab_migrate.native.own_scaler import own_scaler
+
+__all__ = [
+    "autocast_of",
+    "half_weights_of",
+    "has_scaler",
+    "kinds_of",
+    "may_skip",
+    "own_imports",
+    "scaler_of",
+    "scalers_of",
+    "scaling",
+    "scaling_file",
+]
 
 #: Scalers of Lab's that are written into the project.
 LABS = ("StaticScaler", "DynamicScaler")
 
 
-def autocast_of(trainer: Any, by_hand: bool = False) -> dict[str, Any] | None:
+def autocast_of(trainer: Any, schema: Schema, by_hand: bool = False) -> dict[str, Any] | None:
     """What the module casts itself: Lightning's own autocast casts a weight anew each time that it is used.
 
     Steps by hand have no plugin that casts.
     """
     precision = trainer.precision
-    plugin = not by_hand and (scaler_of(trainer) or {}).get("casts")
+    plugin = not by_hand and (scaler_of(trainer, schema) or {}).get("casts")
     if type(precision).__name__ != "Autocast" or (plugin and not precision.cache):
         return None
     return {
@@ -26,8 +40,19 @@ def autocast_of(trainer: Any, by_hand: bool = False) -> dict[str, Any] | None:
     }  # fmt: skip
 
 
-def scaler_of(trainer: Any) -> dict[str, Any] | None:
-    """torch's scaler, or one of Lab's, for Lightning's precision plugin.
+def has_scaler(optimizer: Any) -> bool:
+    """Whether losses of an optimizer are scaled."""
+    return getattr(getattr(optimizer, "gradients", None), "scaler", None) is not None
+
+
+def may_skip(trainer: Any) -> bool:
+    """Whether a scaler may skip updates of any of a training's optimizers."""
+    several = getattr(trainer.optimizer, "optimizers", None)
+    return any(has_scaler(getattr(one, "config", one)) for one in (several or {"": trainer.optimizer}).values())
+
+
+def scaler_of(trainer: Any, schema: Schema) -> dict[str, Any] | None:
+    """torch's scaler, one of Lab's or the project's own, for Lightning's precision plugin.
 
     `casts` is whether that may cast: only by float16 autocast around the loss.
     """
@@ -37,7 +62,11 @@ def scaler_of(trainer: Any) -> dict[str, Any] | None:
     precision = trainer.precision
     autocast = precision if type(precision).__name__ == "Autocast" else None
     casts = autocast is not None and autocast.dtype == "float16" and autocast.loss_inside
-    return {**scaling(scaler), "casts": casts, "device": autocast.device if autocast is not None else trainer.device}
+    return {
+        **scaling(scaler, schema),
+        "casts": casts,
+        "device": autocast.device if autocast is not None else trainer.device,
+    }
 
 
 def half_weights_of(trainer: Any) -> str | None:
@@ -46,29 +75,48 @@ def half_weights_of(trainer: Any) -> str | None:
     return str(precision.dtype) if type(precision).__name__ == "HalfWeights" else None
 
 
-def scaling(scaler: Any) -> dict[str, Any]:
-    """The class of a scaler in a native training, how it is made, and whether it is one that was Lab's own."""
+def scaling(scaler: Any, schema: Schema) -> dict[str, Any]:
+    """The class of a scaler in a native training, how it is made, and whether that class is written into the project.
+
+    `own` is what of it is the project's own. Raises `NotNativeError`.
+    """
+    own = own_scaler(scaler, schema)
+    if own is not None:
+        return {"written": True, "class": "Scaling", "made": f"Scaling({own.made})", "own": own}
     if type(scaler).__name__ in LABS:
         dynamic = type(scaler).__name__ == "DynamicScaler"
         names = ("scale_by", "factor", "interval", "least") if dynamic else ("scale_by",)
         settings = ", ".join(f"{name}={getattr(scaler, name)!r}" for name in names)
         kind = "MovingLossScale" if dynamic else "LossScale"
-        return {"labs": True, "class": kind, "made": f"{kind}({settings})"}
+        return {"written": True, "class": kind, "made": f"{kind}({settings})", "own": None}
     settings = (
         f"init_scale={scaler.scale_by}, growth_factor={scaler.growth}, backoff_factor={scaler.backoff}, "
         f"growth_interval={scaler.interval}"
     )
     made = f'torch.amp.GradScaler("{scaler.device}", {settings})'
-    return {"labs": False, "class": "torch.amp.GradScaler", "made": made}
+    return {"written": False, "class": "torch.amp.GradScaler", "made": made, "own": None}
 
 
 def kinds_of(scalers: Iterable[dict[str, Any]]) -> list[str]:
     """The classes that are written into the project for these, each once."""
-    return sorted({one["class"] for one in scalers if one["labs"]})
+    return sorted({one["class"] for one in scalers if one["written"]})
 
 
-def scalers_of(trainer: Any) -> dict[str, dict[str, Any]]:
+def own_imports(package: str, scalers: Iterable[dict[str, Any]]) -> list[str]:
+    """Import lines for what of them is the project's own."""
+    return sorted({f"from {package}.scaling import {one['own'].name}" for one in scalers if one["own"] is not None})
+
+
+def scalers_of(trainer: Any, schema: Schema) -> dict[str, dict[str, Any]]:
     """Those of a generator and its critic, by role; there is no autocast around them."""
     configs = {role: getattr(one, "config", one) for role, one in trainer.optimizer.optimizers.items()}
-    found = {role: getattr(getattr(config, "gradients", None), "scaler", None) for role, config in configs.items()}
-    return {role: scaling(one) for role, one in found.items() if one is not None}
+    return {role: scaling(one.gradients.scaler, schema) for role, one in configs.items() if has_scaler(one)}
+
+
+def scaling_file(scalers: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """The classes that are the project's own, and Lab's that they are built on."""
+    own = [one["own"] for one in scalers if one["own"] is not None]
+    return {
+        "imports": list(dict.fromkeys(line for one in own for line in one.imports)),
+        "code": list(dict.fromkeys(part for one in own for part in one.code)),
+    }

@@ -6,7 +6,7 @@ import re
 from collections.abc import Set
 from typing import Any
 
-from lab_migrate.native.parts.precision import scalers_of
+from lab_migrate.native.parts.precision import may_skip
 from lab_migrate.native.refused import NotNativeError
 from lab_migrate.native.sheet import Sheet
 from lab_migrate.native.tuned import Tuned
@@ -29,7 +29,7 @@ def rates(sheet: Sheet, asked: Set[str]) -> str | None:
         raise _refused("without saying of which of several optimizers")
     if not several and "rates of parts" in asked:
         raise _refused("of one of several optimizers, and there is one")
-    if several and scalers_of(sheet.trainer):
+    if several and may_skip(sheet.trainer):
         raise _refused("beside a loss scaler, which may skip updates of one of them")
     late = [_is_late(one) for one in sheet.optimizers]
     if several:

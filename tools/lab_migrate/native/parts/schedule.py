@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lab_migrate.native.parts.callbacks import anneals
-from lab_migrate.native.parts.precision import scaler_of, scalers_of
+from lab_migrate.native.parts.precision import may_skip
 from lab_migrate.native.sheet import STANDARD, Sheet
 
 __all__ = ["schedule"]
@@ -23,9 +23,7 @@ def schedule(sheet: Sheet) -> None:
         "late": any(one.late for one in listed),
         "by_passes": any(one.per == "epoch" for one in listed), "by_losses": any(one.per == "loss" for one in listed),
         "decay_groups": any(one.decay_multipliers is not None for one in sheet.optimizers),
-        "may_skip": bool(scalers_of(sheet.trainer))
-        if len(sheet.optimizers) > 1
-        else scaler_of(sheet.trainer) is not None,
+        "may_skip": may_skip(sheet.trainer),
         "imports": [
             *STANDARD, "from torch.optim import Optimizer", "from torch.optim.lr_scheduler import LRScheduler",
         ],
