@@ -126,8 +126,14 @@ def _identify(scene: Scene) -> list[Adam]:
     return sorted(rivals, key=_unusual)
 
 
-def _unusual(adam: Adam) -> tuple[bool, bool, float]:
-    return adam.form.count != adam.step, adam.form.place != "outside", adam.own.after
+def _unusual(adam: Adam) -> tuple[bool, bool, bool, float]:
+    """People choose round numbers: of forms that explain one step alike, that one's epsilon is its own."""
+    return not _is_round(adam.form.eps), adam.form.count != adam.step, adam.form.place != "outside", adam.own.after
+
+
+def _is_round(value: float) -> bool:
+    """Whether it is a number of one digit, but for what a fit is wrong by."""
+    return abs(float(f"{value:.0e}") / value - 1) < 0.01 if value else True
 
 
 def _forms(blank: Adam, eps: float | None) -> Iterator[Form]:

@@ -7,14 +7,14 @@ decay that goes through the gradient makes c. A second moment has the squares of
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import attrs
 import torch
 from torch import Tensor
 
 from lab_parity.diagnose.fit import Fit, flat, least_squares, rounding
-from lab_parity.diagnose.scene import Scene
+from lab_parity.diagnose.scene import Pair, Scene
 
 __all__ = ["Moment", "moments"]
 
@@ -51,7 +51,7 @@ def moments(scene: Scene) -> list[Moment]:
 def _moments(scene: Scene) -> list[Moment]:
     """Every state field that is shaped as its parameter and follows such a rule, in the state's order."""
     gradients = scene.legacy.tensors("grad", "before")
-    before = scene.legacy.tensors("param", "before")
+    before, after = (scene.legacy.tensors("param", moment) for moment in ("before", "after"))
     found = []
     for field in scene.legacy.state_fields:
         pairs = [
@@ -61,6 +61,8 @@ def _moments(scene: Scene) -> list[Moment]:
         ]
         if not pairs or all(pair.a.ndim == 0 for pair in pairs):
             continue
+        if _follows(pairs, after):
+            continue
         old = scene.legacy.tensors("optimizer", "before", field=field)
         names = [pair.name for pair in pairs]
         olds = [flat(old[n]) if n in old else torch.zeros_like(flat(gradients[n])) for n in names]
@@ -69,6 +71,16 @@ def _moments(scene: Scene) -> list[Moment]:
         noise = [rounding(pair.a, pair.b) + 1e-38 for pair in pairs]
         found.append(_moment(field, names, olds, gs, ps, new_a, new_b, noise))
     return found
+
+
+def _follows(pairs: Sequence[Pair], after: Mapping[str, Tensor]) -> bool:
+    """Whether a field is an average, or a copy, of the parameters (ASGD's, lookahead's): no moment of the gradient."""
+    fit = least_squares(
+        [flat(pair.a) for pair in pairs],
+        [[flat(after[pair.name]) for pair in pairs]],
+        [rounding(pair.a) + 1e-38 for pair in pairs],
+    )
+    return fit.share < 0.3 and abs(fit.coefficients[0] - 1) < 0.3
 
 
 def _moment(

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from lab_parity.diagnose.cause import Cause
 from lab_parity.diagnose.fit import flat, gradient_noise, least_squares
-from lab_parity.diagnose.moments import moments
+from lab_parity.diagnose.moments import Moment, moments
 from lab_parity.diagnose.parameters import which
 from lab_parity.diagnose.scene import Scene
 from lab_parity.diagnose.updates import multiples, updates
@@ -14,6 +14,7 @@ from lab_parity.diagnose.words import number
 
 PHASES = ("grad", "optimizer", "param")
 _MOST_GROUPS = 2
+_MIXED = ("gradient · parameter", "parameter²")
 _NAMES = ("weight_decay", "decay", "wd", "decoupled_weight_decay")
 
 
@@ -79,6 +80,9 @@ def _in_the_state(scene: Scene) -> Iterator[Cause]:
     for moment in moments(scene):
         if not moment.differs:
             continue
+        if moment.order == 2:
+            yield from _in_the_squares(moment)
+            return
         if set(moment.change) != {"parameter"} or not moment.identified:
             return
         value = moment.change["parameter"] / (moment.of("gradient") or 1.0)
@@ -101,6 +105,28 @@ def _in_the_state(scene: Scene) -> Iterator[Cause]:
             affected=moment.names,
         )
         return
+
+
+def _in_the_squares(moment: Moment) -> Iterator[Cause]:
+    """(g + w · p)² takes in 2 w · g · p and w² · p², in the proportion in which it takes in g²."""
+    part = moment.of("gradient²")
+    if not moment.identified or not part or not moment.change or not set(moment.change) <= set(_MIXED):
+        return
+    a, b = (moment.of("gradient · parameter", side) / 2 / part for side in ("legacy", "migrated"))
+    squares = [moment.of("parameter²", side) / part for side in ("legacy", "migrated")]
+    amount = max(abs(a), abs(b))
+    if min(a, b) < -0.02 * amount or any(abs(s - w**2) > 0.1 * amount**2 for s, w in zip(squares, (a, b), strict=True)):
+        return
+    yield Cause(
+        "decay",
+        f"The weight decay that the gradient takes in is {number(b)} instead of {number(a)}: decay through the "
+        f"gradient (L2), as seen in {moment.field}.",
+        "weight decay: its amount, or whether it is decoupled or goes through the gradient",
+        moment.fit,
+        b,
+        1,
+        affected=moment.names,
+    )
 
 
 def _in_the_gradient(scene: Scene) -> Iterator[Cause]:
