@@ -52,7 +52,10 @@ def equivalent(
     observations = sum(run.observations for run in runs)
     exercised = {phase for run in runs for phase in run.phases}
     coverage = Coverage(
-        steps=steps, observations=observations, not_exercised=tuple(p for p in PHASES if p not in exercised)
+        steps=steps,
+        observations=observations,
+        not_exercised=tuple(p for p in PHASES if p not in exercised | {"optimizer"}),
+        seeds=(len(a), len(b)),
     )
     if reasons:
         return Verdict("inconclusive", coverage, reasons=tuple(reasons))
@@ -73,6 +76,9 @@ def equivalent(
             tested = compare_samples(left, right, allowed, alpha=alpha, of=total, paired=paired)
             found[name, place] = tested, left, right
     updates = _updates(a, b, alpha, total + 1, paired)
+    if isinstance(updates, _Updates):
+        left = tuple(phase for phase in coverage.not_exercised if phase not in ("grad", "param"))
+        coverage = attrs.evolve(coverage, tensors=updates.tensors, not_exercised=left)
     return _verdict(found, updates, coverage, alpha, stretches, steps, paired)
 
 
@@ -163,7 +169,14 @@ def _updates(a: Sequence[Trace], b: Sequence[Trace], alpha: float, of: int, pair
     left, right = (np.array([found for found in side if found is not None]) for side in sizes)
     way = int(np.argmin(np.std(left, axis=0, ddof=1)))
     tested = compare_samples(left[:, way], right[:, way], np.log1p(_UPDATES_APART), alpha=alpha, of=of, paired=paired)
-    return _Updates(tested, left[:, way], right[:, way], "updates by gradients" if way else "updates")
+    named = "updates by gradients" if way else "updates"
+    return _Updates(tested, left[:, way], right[:, way], named, _parameters(a[0]))
+
+
+def _parameters(trace: Trace) -> int:
+    """How many parameters are updated in any step."""
+    return len({(item.optimizer, key.name) for item in trace.steps() if isinstance(item, Step)
+                for key in item.keys if key.phase == "param"})  # fmt: skip
 
 
 @attrs.frozen(slots=True, eq=False)
@@ -174,6 +187,7 @@ class _Updates:
     left: Floats
     right: Floats
     of: str
+    tensors: int
 
     def said(self) -> str:
         """For a person, as a ratio."""

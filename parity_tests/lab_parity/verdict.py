@@ -16,7 +16,9 @@ _EXIT_CODES = {"identical": 0, "within-noise": 0, "equivalent": 0, "diverged": 1
 class Coverage:
     """How much was compared. Counts are of pairs: one observation on both sides.
 
-    Over several ranks, steps are those that all ranks have, and the rest is of all ranks together.
+    Over several ranks, steps are those that all ranks have, and the rest is of all ranks together. Over several seeds
+    nothing is a pair: `seeds` are the runs of both sides, steps those of each run, observations all losses and metrics,
+    and `tensors` the parameters whose updates' sizes were compared.
     """
 
     steps: int = 0
@@ -28,6 +30,20 @@ class Coverage:
     unmatched: tuple[str, ...] = ()
     not_exercised: tuple[str, ...] = ()
     ranks: int = 1
+    seeds: tuple[int, int] = (0, 0)
+
+    def lines(self) -> list[str]:
+        """What was compared, for a person."""
+        if any(self.seeds):
+            updates = f"the sizes of {self.tensors} tensors' updates" if self.tensors else "no sizes of updates"
+            return [
+                f"{self.seeds[0]} and {self.seeds[1]} runs of {self.steps} steps,",
+                f"{self.observations} losses and metrics, the settings, {updates}",
+            ]
+        return [
+            f"{self.steps} steps, {self.micro_steps} micro-steps, {self.tensors} tensors,",
+            f"{self.batches} batch tensors, {self.rng_states} generator states",
+        ]
 
 
 @attrs.frozen(slots=True)
@@ -82,13 +98,11 @@ class Verdict:
     def __str__(self) -> str:
         """For a log or a notebook: the rung, the first difference, the reasons, what was compared, the notes."""
         covered = self.coverage
-        how = f"within {self.tolerance:g}" if self.tolerance else "bitwise"
+        how = f"within {self.tolerance:g}" if self.tolerance or any(covered.seeds) else "bitwise"
         lines = [self.rung.upper()]
         lines += [self.first.sentence()] if self.first is not None else []
         lines += [f"because {reason}" for reason in self.reasons]
-        lines.append(
-            f"compared: {covered.steps} steps, {covered.micro_steps} micro-steps, {covered.tensors} tensors, {how}"
-        )
+        lines.append(f"compared: {' '.join(covered.lines())}, {how}")
         return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:

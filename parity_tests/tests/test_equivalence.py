@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from rich.console import Console
 from torch import nn
 
 import lab_parity
 from lab_parity import Scope, Trace, Verdict
 from lab_parity.equivalence import equivalent
+from lab_parity.report.terminal import render
 from lab_parity.sketch import BUCKETS
 from lab_parity.tost import compare_samples, seeds_needed
 from lab_parity.trace import End, Key, Row
@@ -99,6 +102,13 @@ def judged(folder: Path, count: int, *, paired: bool = False, margin: float = 0.
     return equivalent(legacy, migrated, margin=margin, paired=paired)
 
 
+def printed(verdict: Verdict) -> str:
+    """As on a terminal."""
+    out = Console(file=io.StringIO(), width=200)
+    out.print(render(verdict))
+    return str(out.file.getvalue())  # type: ignore[attr-defined]
+
+
 def test_seeds_of_one_training_are_equivalent(tmp_path: Path) -> None:
     """With both means, the interval, the margin, and the power."""
     verdict = judged(tmp_path, 10)
@@ -107,6 +117,11 @@ def test_seeds_of_one_training_are_equivalent(tmp_path: Path) -> None:
     assert any("power at least" in note for note in verdict.notes)
     assert verdict.coverage.steps == 40
     assert verdict.coverage.observations == 20 * 40
+    assert verdict.coverage.seeds == (10, 10)
+    said = "10 and 10 runs of 40 steps, 800 losses and metrics, the settings, no sizes of updates, within "
+    assert said in str(verdict)
+    assert said.removesuffix(", within ") in " ".join(printed(verdict).split())
+    assert "0 tensors" not in printed(verdict)
 
 
 def test_another_outcome_is_diverged(tmp_path: Path) -> None:
@@ -205,6 +220,8 @@ def test_updates_must_be_of_one_size(tmp_path: Path, lr: float, rung: str) -> No
     """Of a rate that nobody tells."""
     verdict = sides(tmp_path, lr, told=False)
     assert verdict.rung == rung, verdict.reasons
+    assert verdict.coverage.tensors == 2
+    assert "param" not in verdict.coverage.not_exercised
     assert any("size of updates" in note for note in verdict.notes)
     if rung == "diverged":
         assert "beyond doubt more than 5% apart" in verdict.first.what  # type: ignore[union-attr]

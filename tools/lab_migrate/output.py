@@ -23,14 +23,27 @@ def console() -> Console:
     return Console(highlight=False, soft_wrap=True, markup=False)
 
 
+@attrs.frozen(slots=True)
+class Telling:
+    """Says what is going on (`telling(text)`), and what has come of it (`telling.keep(text)`), which stays."""
+
+    say: Callable[[str], None]
+    keep: Callable[[str], None]
+
+    def __call__(self, text: str) -> None:
+        """What is going on."""
+        self.say(text)
+
+
 @contextmanager
-def telling(out: Console, first: str) -> Iterator[Callable[[str], None]]:
-    """Tells what is going on: in one line that changes, or without a terminal in lines on standard error."""
+def telling(out: Console, first: str) -> Iterator[Telling]:
+    """Tells on: in one line that changes below the results, or without a terminal in lines on standard error."""
     if out.is_terminal:
         with out.status(first) as status:
-            yield status.update
+            yield Telling(status.update, out.print)
     else:
-        yield lambda text: print(text, file=sys.stderr, flush=True)
+        lines = lambda text: print(text, file=sys.stderr, flush=True)  # noqa: E731
+        yield Telling(lines, lines)
 
 
 def print_json(document: Any) -> None:

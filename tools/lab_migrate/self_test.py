@@ -67,10 +67,12 @@ def self_test(
     proof: Proof,
     say: Callable[[str], None] = lambda text: None,
     *,
+    keep: Callable[[str], None] | None = None,
     budget: float | None = None,
     jobs: int | None = None,
 ) -> Sequence[Mutation]:
-    """Plant each fault in the migrated run, and compare with the legacy one; `say` is told of each when it is known.
+    """Plant each fault in the migrated run, and compare with the legacy one; `say` is told of what is going on,
+    `keep` (or `say`) of each fault when it is known.
 
     After `budget` seconds no further run begins. `jobs` runs are made at once: by default one for each core that
     their threads leave, on an accelerator one after the other.
@@ -97,7 +99,9 @@ def self_test(
             raise UsageError(f"--self-test: expected that the runs repeat themselves, found {verdict.rung}: {why}")
         wanted = [fault for fault in fault_names() if fault in minding]
         said = f"{len(wanted)} runs of about {seconds:.0f} s, {jobs} at once"
-        say(f"self-test: {said}; {len(fault_names()) - len(wanted)} further faults have nothing here to change")
+        (keep or say)(
+            f"self-test: {said}; {len(fault_names()) - len(wanted)} further faults have nothing here to change"
+        )
         end = None if budget is None else begun + budget
         made: dict[str, Mutation] = {
             fault: Mutation(fault, step, False, False) for fault in fault_names() if fault not in minding
@@ -108,7 +112,7 @@ def self_test(
             for number, future in enumerate(as_completed(tried), 1):
                 mutation = future.result()
                 made[mutation.fault] = mutation
-                say(f"self-test {number}/{len(wanted)} {mutation.fault}: {mutation.sentence()}")
+                keep(f"self-test {number}/{len(wanted)} {mutation.fault}: {mutation.sentence()}")
         finally:
             for future in tried:
                 future.cancel()

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from rich.console import Console
 from typer.testing import CliRunner
 
 import lab_migrate.self_test
@@ -17,6 +18,7 @@ from lab_migrate.cli import app
 from lab_migrate.commands.parity import _table
 from lab_migrate.convert import convert_project
 from lab_migrate.errors import UsageError
+from lab_migrate.output import telling
 from lab_migrate.proving import Proof, Runs
 from lab_migrate.self_test import Mutation, exit_code, self_test
 from lab_parity import Coverage, Verdict
@@ -99,6 +101,17 @@ def test_a_fault_that_ends_the_training_ends_no_self_test(replayed: Proof) -> No
     assert len(mutations) == len(fault_names())
     assert {mutation.untried for mutation in mutations if mutation.untried} == {"ValueError: not finite"}
     assert exit_code(mutations) == 3
+
+
+def test_what_became_of_each_fault_stays_on_a_terminal(replayed: Proof) -> None:
+    """A line that changes told of it, until the next one did."""
+    out = Console(file=io.StringIO(), force_terminal=True, width=80)
+    with telling(out, "begun") as say:
+        self_test(replayed, say, keep=say.keep, budget=0)
+    lines = out.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    kept = [line.rpartition("\x1b[2K")[2] for line in lines if "not tried: no time was left" in line]
+    assert [line.partition(":")[0].startswith("self-test ") for line in kept] == [True] * len(kept)
+    assert len(kept) > 3
 
 
 def test_no_run_begins_after_the_budget(replayed: Proof) -> None:

@@ -33,10 +33,8 @@ def failure_text(verdict: Verdict, cause: Cause | None = None, drill: Drill | No
             f"{name} {a} against {b}" for name, (a, b) in list(verdict.environment.items())[:4]
         ))  # fmt: skip
     coverage = verdict.coverage
-    lines.append(
-        f"compared: {coverage.steps} steps, {coverage.micro_steps} micro-steps, {coverage.tensors} tensors, "
-        f"{coverage.observations} observations, bitwise"
-    )
+    how = f"within {verdict.tolerance:g}" if verdict.tolerance or any(coverage.seeds) else "bitwise"
+    lines.append(f"compared: {' '.join(coverage.lines())}, {coverage.observations} observations in all, {how}")
     lines += [f"unmatched: {text}" for text in coverage.unmatched[:3]]
     if not known and next_step(verdict):
         lines.append(next_step(verdict))

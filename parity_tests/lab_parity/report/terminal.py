@@ -65,13 +65,14 @@ def next_step(verdict: Verdict) -> str:
 def _coverage(verdict: Verdict) -> Table:
     coverage = verdict.coverage
     table = Table.grid(padding=(0, 2))
-    table.add_row(
-        "compared", f"{coverage.steps} steps, {coverage.micro_steps} micro-steps, {coverage.tensors} tensors,"
-    )
-    table.add_row("", f"{coverage.batches} batch tensors, {coverage.rng_states} generator states")
+    for number, line in enumerate(coverage.lines()):
+        table.add_row("" if number else "compared", line)
     if coverage.ranks > 1:
         table.add_row("", f"on {coverage.ranks} ranks, each with its counterpart")
-    table.add_row("tolerance", "0 (bitwise)" if verdict.tolerance == 0 else f"{verdict.tolerance:g}")
+    if not any(coverage.seeds):
+        table.add_row("tolerance", "0 (bitwise)" if verdict.tolerance == 0 else f"{verdict.tolerance:g}")
+    elif verdict.tolerance:
+        table.add_row("margin", f"{verdict.tolerance:g}")
     if coverage.not_exercised:
         table.add_row("not exercised", ", ".join(coverage.not_exercised))
     if coverage.unmatched:

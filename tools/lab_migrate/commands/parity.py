@@ -88,7 +88,7 @@ def parity(
             explain=capture == "on-divergence", transplant=transplant, ledger=ledger,
             rungs=Rungs(noise or 0, seeds or 0, margin), say=say,
         )  # fmt: skip
-        mutations = self_test(proof, say, budget=budget) if mutate else ()
+        mutations = self_test(proof, say, keep=say.keep, budget=budget) if mutate else ()
     if json:
         cause = proof.cause.to_dict() if proof.cause is not None else None
         traces = [str(proof.legacy), str(proof.migrated)]
