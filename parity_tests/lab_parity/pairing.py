@@ -160,6 +160,9 @@ class Pairing:
             elif key.phase in ("batch", "forward") and key.micro in losses:
                 # A loss may be a module or a function, a model be called as a whole or layer by layer.
                 self.notes.setdefault(PIECES)
+            elif key.phase == "ema" and any(other.phase == "ema" for other in others):
+                # The other side keeps it in a dict of parameters, or has other buffers beside them.
+                self.notes.setdefault(f"parts of an average are only in the {which} trace: {key.name}")
             elif key.phase == "ema":
                 self.notes.setdefault(f"an average of the parameters is only in the {which} trace")
             else:

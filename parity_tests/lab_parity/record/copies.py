@@ -28,10 +28,11 @@ _OURS = 2
 
 @attrs.frozen(slots=True, eq=False)
 class Copy:
-    """A dict or list, and the place in it of each parameter's copy, by the parameter's path."""
+    """A dict or list, and the place in it of each parameter's copy, by the parameter's path; what else a dict holds."""
 
     container: Any
     places: Mapping[str, Any]
+    beside: Mapping[str, Any] = attrs.field(factory=dict)
 
     @property
     def alive(self) -> bool:
@@ -40,7 +41,14 @@ class Copy:
 
     def tensors(self) -> Iterator[tuple[str, Tensor]]:
         """(parameter's path, its copy), as they are now."""
-        for path, place in self.places.items():
+        return self._now(self.places)
+
+    def buffers(self) -> Iterator[tuple[str, Tensor]]:
+        """(path, tensor) of what it holds beside parameters, which may be buffers' copies, as a state_dict's are."""
+        return self._now(self.beside)
+
+    def _now(self, places: Mapping[str, Any]) -> Iterator[tuple[str, Tensor]]:
+        for path, place in places.items():
             try:
                 found = self.container[place]
             except LookupError:
@@ -73,7 +81,9 @@ def copies(trained: Sequence[Whole]) -> list[Copy]:
         for prefix, whole_of_it, some in wanted:
             places = _places(thing, whole_of_it, some)
             if places is not None:
-                found.setdefault(id(thing), Copy(thing, {prefix + path: place for path, place in places.items()}))
+                named = {prefix + path: place for path, place in places.items()}
+                beside = {prefix + path: path for path in _beside(thing, whole_of_it)}
+                found.setdefault(id(thing), Copy(thing, named, beside))
     return list(found.values())
 
 
@@ -90,6 +100,14 @@ def _places(thing: Any, every: Mapping[str, Tensor], trained: Mapping[str, Tenso
         if wanted.keys() <= thing.keys() and _holds(thing, wanted, wanted) and not _of_a_module(thing):
             return {path: path for path in wanted}
     return None
+
+
+def _beside(thing: Any, every: Mapping[str, Tensor]) -> list[str]:
+    """A dict's further keys that are paths with tensors."""
+    if type(thing) is list:
+        return []
+    return [key for key, value in thing.items()
+            if isinstance(key, str) and isinstance(value, Tensor) and key not in every]  # fmt: skip
 
 
 def distinct(found: Sequence[Copy], twins: Sequence[Twin]) -> list[Copy]:

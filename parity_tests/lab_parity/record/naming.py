@@ -194,6 +194,12 @@ class Twin:
         if module is not None:
             yield from ((self.prefix + path, parameter) for path, parameter in parameters(module))
 
+    def buffers(self) -> Iterator[tuple[str, Tensor]]:
+        """The same of its buffers."""
+        module = self.module
+        if module is not None:
+            yield from ((self.prefix + path, buffer) for path, buffer in buffers(module))
+
 
 def twins(trained: Sequence[Whole], live: Live) -> list[Twin]:
     """Live modules that are copies of one of `trained`, by their parameters: averages, targets.

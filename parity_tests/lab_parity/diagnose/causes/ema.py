@@ -31,6 +31,9 @@ def find(scene: Scene) -> Iterator[Cause]:
     )
     if not names:
         return
+    if scene.first.phase == "ema" and all(name.partition("@")[0] in _buffers(scene) for name in names):
+        yield _of_buffers(scene, averages, names)
+        return
     if not any(side.old for side in averages):
         yield from _before_the_first(scene, averages, names)
         return
@@ -42,6 +45,8 @@ def find(scene: Scene) -> Iterator[Cause]:
     if own.share > 1e-3 or other.share > 1e-3:
         yield from _two_parts(averages, step, names)
         return
+    if number(a) == number(b):
+        return  # by last bits: see `rounding`
     said = f"keeps {number(b)} of its old value after step {step - 1} instead of {number(a)}"
     if abs(b - 1) < 1e-6 or abs(a - 1) < 1e-6:
         side, other_side, kept = ("migrated", "legacy", a) if abs(b - 1) < 1e-6 else ("legacy", "migrated", b)
@@ -60,6 +65,32 @@ def find(scene: Scene) -> Iterator[Cause]:
         1,
         affected=names,
         evidence=(f"the legacy average follows the same rule with {number(a)}: {own.sentence()}",),
+    )
+
+
+def _buffers(scene: Scene) -> dict[str, Tensor]:
+    return scene.legacy.tensors("buffer", "after")
+
+
+def _of_buffers(scene: Scene, averages: Sequence[_Averages], names: tuple[str, ...]) -> Cause:
+    """What the average is evaluated with beside its parameters: running statistics, mostly."""
+    said = []
+    for which, side, run in zip(("legacy", "migrated"), averages, (scene.legacy, scene.migrated), strict=True):
+        trained = run.own_past("buffer", "after") or run.tensors("buffer", "before")
+        known = [name for name in names if name in side.old]
+        if all(name in trained and same_bits(side.new[name], trained[name]) for name in names):
+            said.append(f"copies of the trained model's in the {which} run")
+        elif known and all(same_bits(side.new[name], side.old[name]) for name in known):
+            said.append(f"left as they were in the {which} run")
+        else:
+            said.append(f"something else in the {which} run")
+    return Cause(
+        "ema",
+        f"The average's parameters agree, its buffers ({some_of(list(names))}) do not: they are {said[0]}, {said[1]}.",
+        "buffers of the averaged model: copied, averaged, or left out",
+        affected=names,
+        read=True,
+        evidence=("buffers of the average and of the trained model, compared bit by bit on both sides",),
     )
 
 

@@ -24,15 +24,20 @@ __all__ = ["average_rows", "averages", "watch_averages"]
 
 
 def average_rows(view: OptimizerView, fingerprint: Fingerprint) -> list[Row]:
-    """One row per averaged parameter, under the parameter's own name; of a second average with its number."""
+    """One row per averaged parameter, under the parameter's own name; of a second average with its number.
+
+    And one per buffer that the average has of the trained module's: what it is evaluated with, too.
+    """
     return [fingerprint(Key("ema", -1, name, ""), average) for name, average in averages(view)]
 
 
 def averages(view: OptimizerView) -> Iterator[tuple[str, Tensor]]:
-    """(name, averaged parameter)."""
+    """(name, averaged parameter), and (name, its copy of a buffer)."""
+    trained = {name for name, _ in view.buffers()} if view.averages else set()
     for number, average in enumerate(view.averages):
-        for name, parameter in average.tensors():
-            yield (f"{name}@{number}" if number else name), parameter
+        there = ((name, buffer) for name, buffer in average.buffers() if name in trained)
+        for name, tensor in (*average.tensors(), *there):
+            yield (f"{name}@{number}" if number else name), tensor
 
 
 def watch_averages(updated: Callable[[nn.Module, nn.Module], object]) -> Callable[[], None]:
