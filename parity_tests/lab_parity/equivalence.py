@@ -77,8 +77,8 @@ def equivalent(
             found[name, place] = tested, left, right
     updates = _updates(a, b, alpha, total + 1, paired)
     if isinstance(updates, _Updates):
-        left = tuple(phase for phase in coverage.not_exercised if phase not in ("grad", "param"))
-        coverage = attrs.evolve(coverage, tensors=updates.tensors, not_exercised=left)
+        without = tuple(phase for phase in coverage.not_exercised if phase not in ("grad", "param"))
+        coverage = attrs.evolve(coverage, tensors=updates.tensors, not_exercised=without)
     return _verdict(found, updates, coverage, alpha, stretches, steps, paired)
 
 

@@ -98,10 +98,9 @@ def self_test(
             why = verdict.first.sentence() if verdict.first is not None else "; ".join(verdict.reasons)
             raise UsageError(f"--self-test: expected that the runs repeat themselves, found {verdict.rung}: {why}")
         wanted = [fault for fault in fault_names() if fault in minding]
+        told = keep or say
         said = f"{len(wanted)} runs of about {seconds:.0f} s, {jobs} at once"
-        (keep or say)(
-            f"self-test: {said}; {len(fault_names()) - len(wanted)} further faults have nothing here to change"
-        )
+        told(f"self-test: {said}; {len(fault_names()) - len(wanted)} further faults have nothing here to change")
         end = None if budget is None else begun + budget
         made: dict[str, Mutation] = {
             fault: Mutation(fault, step, False, False) for fault in fault_names() if fault not in minding
@@ -112,7 +111,7 @@ def self_test(
             for number, future in enumerate(as_completed(tried), 1):
                 mutation = future.result()
                 made[mutation.fault] = mutation
-                keep(f"self-test {number}/{len(wanted)} {mutation.fault}: {mutation.sentence()}")
+                told(f"self-test {number}/{len(wanted)} {mutation.fault}: {mutation.sentence()}")
         finally:
             for future in tried:
                 future.cancel()

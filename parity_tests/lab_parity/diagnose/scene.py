@@ -177,14 +177,25 @@ class Scene:
         Where the divergence belongs to the whole step, that of its first such micro-step.
         """
         whole = self.first.micro_step is None
+        partners = {facts.name: (facts, other) for facts, other in self.modules if other is not None}
         for micro in range(min(self.micro_steps)) if whole else (self.micro,):
-            for facts, other in self.modules:
-                outputs, others = self.outputs(facts.name, micro)
+            for name, number in self._calls(micro):
+                if name not in partners:
+                    continue
+                outputs, others = self.outputs(name, micro)
                 for field, a in outputs.items():
                     b = others.get(field)
-                    if other is not None and b is not None and not same_bits(a, b):
-                        return facts, other, a, b
+                    ours = number is None or field.startswith(f"{number}.")
+                    if ours and b is not None and not same_bits(a, b):
+                        return *partners[name], a, b
         return None
+
+    def _calls(self, micro: int) -> list[tuple[str, int | None]]:
+        """The legacy side's calls of modules in their order; of a capture that does not tell them, its modules."""
+        calls = self.legacy.now.calls if self.legacy.now is not None else ()
+        if not calls:
+            return [(facts.name, None) for facts, _ in self.modules]
+        return [(name, number) for at, name, number in calls if at == micro]
 
     @cached_property
     def others_say_otherwise(self) -> bool:
@@ -266,4 +277,7 @@ def _canonical(captured: CapturedStep, side: Side, labels: Mapping[str, str]) ->
     hyper = {side.name(optimizer, name): values for name, values in captured.hyper.items()}
     tensors = {named(key): tensor for key, tensor in captured.tensors.items()}
     sparse = [side.name(optimizer, name) for name in captured.sparse]
-    return attrs.evolve(captured, optimizer=optimizer, tensors=tensors, modules=modules, hyper=hyper, sparse=sparse)
+    calls = [(micro, side.module(optimizer, name), number) for micro, name, number in captured.calls]
+    return attrs.evolve(
+        captured, optimizer=optimizer, tensors=tensors, modules=modules, hyper=hyper, sparse=sparse, calls=calls
+    )

@@ -204,7 +204,7 @@ class Capture:
         facts += facts_beside(window.modes, paths, window.held)
         return CapturedStep(
             self._current(), "", kind, micro_steps, window.hyper, facts, tensors | outputs,
-            held=window.held.get(None, "{}"), sparse=window.sparse,
+            held=window.held.get(None, "{}"), sparse=window.sparse, calls=list(_in_order(outputs)),
         )  # fmt: skip
 
     def _left_behind(self, view: OptimizerView) -> dict[Key5, Tensor]:
@@ -239,6 +239,11 @@ class Capture:
 def _facts(name: str, module: nn.Module, held: str) -> ModuleFacts:
     """Of a module that is not called in the step."""
     return ModuleFacts(name, type(module).__name__, module.extra_repr(), module.training, False, held=held)
+
+
+def _in_order(outputs: Mapping[Key5, Tensor]) -> dict[tuple[int, str, int], None]:
+    """(micro-step, module, which of its calls), as the outputs came."""
+    return dict.fromkeys((key.micro, key.name, int(key.field.partition(".")[0])) for key in outputs)
 
 
 def _name_calls(

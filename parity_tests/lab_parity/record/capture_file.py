@@ -80,7 +80,8 @@ class CapturedStep:
     """One captured step. `hyper` is by parameter; `optimizer` is the label that the trace gives, `kind` the class.
 
     `held` are the numbers that the optimizer's object held before the update (JSON; see record/held.py), `sparse` the
-    parameters whose gradients were sparse.
+    parameters whose gradients were sparse, `calls` the modules' calls, (micro-step, module, which of its calls), in the
+    order in which they ended.
     """
 
     step: int
@@ -93,6 +94,7 @@ class CapturedStep:
     notes: Sequence[str] = ()
     held: str = "{}"
     sparse: Sequence[str] = ()
+    calls: Sequence[tuple[int, str, int]] = ()
 
 
 def kind_of(optimizer: Any) -> str:
@@ -144,7 +146,7 @@ def write_capture(path: Path, captured: CapturedStep) -> None:
     head = {
         "version": VERSION, "step": captured.step, "optimizer": captured.optimizer, "kind": captured.kind,
         "micro_steps": captured.micro_steps, "hyper": captured.hyper, "notes": list(captured.notes),
-        "held": captured.held, "sparse": list(captured.sparse),
+        "held": captured.held, "sparse": list(captured.sparse), "calls": list(captured.calls),
         "modules": [attrs.asdict(module) for module in captured.modules],
     }  # fmt: skip
     tensors = {json.dumps(key): tensor for key, tensor in captured.tensors.items()}
@@ -165,6 +167,7 @@ def read_capture(path: Path) -> CapturedStep:
             int(head["step"]), str(head["optimizer"]), str(head["kind"]), int(head["micro_steps"]), head["hyper"],
             [ModuleFacts(**facts) for facts in head["modules"]], tensors, head["notes"],
             head.get("held", "{}"), head.get("sparse", ()),
+            [(micro, name, number) for micro, name, number in head.get("calls", ())],
         )  # fmt: skip
     except FileNotFoundError:
         raise TraceError(f"{path}: no such capture. Make it with: lab-migrate record --capture step=K") from None

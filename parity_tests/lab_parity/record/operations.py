@@ -127,6 +127,8 @@ class _Mode(TorchDispatchMode):  # type: ignore[no-untyped-call]
             written += found if writes else []
             if not (writes and (argument.is_out or plain.startswith(_OVERWRITING))):
                 inputs += [_digest(tensor) for tensor in found if _is_value(func, tensor)]
+            else:  # what was there says nothing; how much is written does
+                settings += [(f"shape of {argument.name}", str(list(tensor.shape))) for tensor in found]
             settings += [(f"memory of {argument.name}", way) for way in map(layout_of, found) if way]
             if not found and not isinstance(value, torch.Generator):
                 settings.append((argument.name, repr(value)[:120]))

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 
 from lab_parity.diagnose.cause import Cause
+from lab_parity.diagnose.fit import Fit
 from lab_parity.diagnose.gradients import added, overflows, same_backward, scaled
 from lab_parity.diagnose.scene import Run, Scene
 from lab_parity.diagnose.words import number, times
@@ -39,6 +40,9 @@ def find(scene: Scene) -> Iterator[Cause]:
     if found is None:
         return
     ratio, fit = found
+    if scene.first.phase == "loss" and scene.micro:
+        yield from _one_alone(scene.micro, usual, ratio, fit)
+        return
     for known, said in (
         (float(usual), f"the sum of {usual} micro-steps is taken instead of their mean"),
         (1 / usual, f"the mean of {usual} micro-steps is taken instead of their sum"),
@@ -57,6 +61,22 @@ def find(scene: Scene) -> Iterator[Cause]:
                 evidence=(f"a step has {usual} micro-steps; {number(known)} was expected of this cause",),
             )
             return
+
+
+def _one_alone(micro: int, usual: int, ratio: float, fit: Fit) -> Iterator[Cause]:
+    """The micro-steps before it agree: what is divided otherwise is this one, and perhaps what follows it."""
+    for known, said in ((float(usual), "is not divided by"), (1 / usual, "alone is divided by")):
+        if abs(ratio / known - 1) < _CLOSE:
+            yield Cause(
+                "accumulation",
+                f"The loss of micro-step {micro} is {times(ratio)} the legacy one, those before it agree: it {said} "
+                f"the {usual} micro-steps.",
+                "normalisation of the accumulated gradient, in this micro-step",
+                fit,
+                ratio,
+                0,
+                evidence=(f"a step has {usual} micro-steps, the first {micro} of which agree bit by bit",),
+            )
 
 
 def _otherwise_equal(scene: Scene) -> bool:

@@ -39,7 +39,7 @@ def find(scene: Scene) -> Iterator[Cause]:
             "order of the samples inside a batch",
             evidence=("samples compared bit by bit",),
         )
-    elif len(mine) == len(other):
+    elif len(mine) == len(other) > shared:
         yield Cause(
             "batches",
             f"The migrated batch of {len(other)} holds {len(other) - shared} samples that the legacy one does not: "

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import torch
+
 from lab_parity.diagnose.cause import Cause
 from lab_parity.diagnose.parameters import which
 from lab_parity.diagnose.scene import Run, Scene, same_bits
@@ -44,7 +46,7 @@ def _begins_elsewhere(scene: Scene) -> Iterator[Cause]:
         if not apart:
             continue
         sides = [pair.a for pair in apart], [pair.b for pair in apart]
-        levels = [{float(value) for tensor in side for value in tensor.unique()[:2]} for side in sides]
+        levels = [{float(value) for tensor in side for value in torch.unique(tensor)[:2]} for side in sides]
         said, size = "", None
         if all(len(level) == 1 for level in levels):
             mine, size = (level.pop() for level in levels)
