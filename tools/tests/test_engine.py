@@ -50,6 +50,19 @@ def test_a_project_without_lab_is_unsupported_not_a_success(project: Make) -> No
     assert conversion.needs_hand
 
 
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [
+        ({"main.py": "x.cuda(async=True)\n"}, "mend main.py, which could not be read and may hold it"),
+        ({"train.ipynb": '{"cells": []}'}, "if train.ipynb trains, make a script of it"),
+    ],
+)
+def test_where_a_training_may_be_that_could_not_be_read_is_said(project: Make, file: dict[str, str], said: str) -> None:
+    """In Python 2, or in a notebook."""
+    (finding,) = [one for one in convert_project(project({"a.py": "", **file})).findings if one.code == "LM002"]
+    assert said in finding.next_step
+
+
 def test_a_converted_project_has_nothing_left_to_convert(project: Make, tmp_path: Path) -> None:
     """Idempotent."""
     convert_project(project({"train.py": TRAIN})).write(tmp_path / "once")

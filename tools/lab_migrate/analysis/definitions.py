@@ -8,7 +8,7 @@ from functools import cached_property
 from lab_migrate.analysis.sources import Module, Project
 from lab_migrate.analysis.symbols import Class, Function, dotted, imported_from
 
-__all__ = ["MAX_DEPTH", "Definitions", "enclosing_class", "scopes"]
+__all__ = ["MAX_DEPTH", "Definitions", "enclosing_class", "is_builtin", "scopes"]
 
 #: How many re-exports, assignments or builders are followed.
 MAX_DEPTH = 4
@@ -136,6 +136,17 @@ def scopes(function: Function) -> list[Function]:
         found.append(one)
         one = one.parent
     return found
+
+
+def is_builtin(function: Function, name: str) -> bool:
+    """Whether a bare name of Python's own means that here: nothing around binds it, `from … import *` apart."""
+    symbols = function.module.symbols
+    if name in symbols.imports or any(cls.name == name for cls in symbols.classes):
+        return False
+    around = scopes(function)
+    if any(one.name == name and one.cls is None and one.parent in around for one in symbols.functions):
+        return False
+    return not any(name in scope.parameters or name in scope.assigned for scope in around)
 
 
 def enclosing_class(function: Function) -> Class | None:

@@ -13,7 +13,8 @@ from rich.text import Text
 
 from lab_migrate.commands.options import JsonOption, LevelOption, MarginOption, NoiseOption, SeedsOption
 from lab_migrate.convert import Conversion, all_rules, convert_project
-from lab_migrate.convert.engine import BY_TIER, chosen_rules
+from lab_migrate.convert.engine import chosen_rules
+from lab_migrate.convert.rule import BY_TIER
 from lab_migrate.errors import UsageError
 from lab_migrate.handover import Handover, hand_over
 from lab_migrate.ladder import Rungs

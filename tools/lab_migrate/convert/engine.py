@@ -14,18 +14,21 @@ import libcst as cst
 
 from lab_migrate.analysis import CallGraph, read_project
 from lab_migrate.analysis.reached import reached_from
-from lab_migrate.analysis.unrepeated import unrepeated_steps, unseen_update
-from lab_migrate.convert.rule import Edit, NewFile, Proposal, Rule, Source, all_rules
+from lab_migrate.convert.nothing import left_out, nothing
+from lab_migrate.convert.rule import BY_TIER, OUTLINING, Edit, NewFile, Proposal, Rule, Source, all_rules
 from lab_migrate.errors import UsageError
 from lab_migrate.findings import Finding, Status
 from lab_migrate.profile import profiles_for
-from lab_migrate.project import copy_project, encode_source, parse_source, python_files, read_source, require_project
+from lab_migrate.project import (
+    copy_project,
+    encode_source,
+    parse_source,
+    python_files,
+    read_source,
+    require_project,
+)
 
 LEVELS = ("L1", "L2", "L3")
-#: The rule that outlines training loops; it works on the project as a whole.
-OUTLINING = "LM201"
-#: The rules by which each tier converts loops.
-BY_TIER = {"idiomatic": "LM301", "faithful": OUTLINING}
 #: What a converted file imports.
 _MIGRATED = re.compile(r"^[ \t]*(?:from|import)[ \t]+lab_(?:adapters|bridge)\b", re.MULTILINE)
 
@@ -165,10 +168,8 @@ def convert_project(
             changes.append(FileChange(path, texts[path], apply(texts[path], edits, path)))
         changes += _added(root, [new for one in own for new in one.new_files])
     if not changes and all(finding.code == "LM203" and finding.status is Status.REVIEW for finding in findings):
-        left_out = not asked and bool(only or skip)
-        findings += (
-            [_left_out(entry, tier, target, rules)] if left_out else _nothing(root, entry, migrated, labs, graph)
-        )
+        chosen = not asked and bool(only or skip)
+        findings += [left_out(entry, tier, target, rules)] if chosen else nothing(root, entry, migrated, labs, graph)
     return Conversion(root, level, tuple(changes), tuple(sorted(findings)))
 
 
@@ -246,52 +247,3 @@ def _tier_of(tier: str, target: str, codes: Collection[str]) -> str:
         return tier if len(ways) == len(BY_TIER) else next(iter(ways), "")
     # What is no tier is said where they are known.
     return tier if BY_TIER.get(tier, OUTLINING) in codes else ""
-
-
-def _left_out(entry: str | None, tier: str, target: str, rules: Sequence[Rule]) -> Finding:
-    every = " and ".join(BY_TIER.values()) if tier == "auto" else OUTLINING
-    needed = "LM310" if target == "fabric" else BY_TIER.get(tier, every)
-    codes = {rule.code for rule in rules}
-    other = next((way for way, code in BY_TIER.items() if code in codes and target != "fabric"), "")
-    return Finding(
-        entry or ".", 0, 0, "LM002", Status.UNSUPPORTED,
-        f"nothing to convert: --only or --skip leaves out {needed}, by which training loops are converted",
-        f"leave {needed} in" + (f", or ask for --tier {other}, which is what {BY_TIER[other]} does" if other else ""),
-    )  # fmt: skip
-
-
-def _nothing(
-    root: Path, entry: str | None, migrated: Sequence[str], labs: Sequence[str], graph: CallGraph | None
-) -> list[Finding]:
-    """Why nothing was found to convert; `graph` is None in a project of Lab's."""
-    if migrated:
-        return [Finding(
-            migrated[0], 0, 0, "LM002", Status.SAFE,
-            f"nothing to convert: {', '.join(migrated[:3])} train{'s' * (len(migrated) == 1)} under Lightning already",
-            "run `lab-migrate parity`, or the generated test, to prove it again",
-        )]  # fmt: skip
-    if graph is None:
-        return [Finding(
-            entry if entry is not None and entry in labs else labs[0], 0, 0, "LM002", Status.UNSUPPORTED,
-            f"nothing to convert: {', '.join(labs[:3])} use{'s' * (len(labs) == 1)} Lab, and in no file can it be told "
-            "which of its trainers is trained",
-            "import Trainer from legacy_lab, make it and train it in one file: trainer = Trainer(…), trainer.train(…)",
-        )]  # fmt: skip
-    reached = reached_from(graph.project, entry) if entry else None
-    places = unrepeated_steps(graph.project, graph, reached)
-    if not places and reached is not None:
-        unseen = unseen_update(graph.project, graph, reached)
-        places = [unseen] if unseen is not None else []
-    if places:
-        return [
-            Finding(
-                one.path, one.line, 0, "LM002", Status.UNSUPPORTED, f"nothing to convert: {one.said}", one.next_step
-            )
-            for one in places[:3]
-        ]
-    where = f"what {entry} imports" if entry else "the project"
-    return [Finding(
-        entry or ".", 0, 0, "LM002", Status.UNSUPPORTED,
-        f"nothing to convert: {where} has neither Lab's Trainer nor a loop with a backward pass and an optimizer step",
-        f"run `lab-migrate scan {root}` to see what there is, and name the file that trains with --entry",
-    )]  # fmt: skip

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import libcst as cst
-import libcst.matchers as m
 
 from lab_migrate.convert.rule import Source
 
@@ -54,8 +53,7 @@ def data_modules(source: Source) -> Iterator[cst.ClassDef]:
 
 def _classes(source: Source, is_base: Callable[[str], bool]) -> Iterator[cst.ClassDef]:
     found: set[str] = set()
-    for node in m.findall(source.module, m.ClassDef()):
-        assert isinstance(node, cst.ClassDef)
+    for node in source.every(cst.ClassDef):
         bases = [source.qualified(base.value) for base in node.bases]
         if any((base.startswith(PACKAGE) and is_base(base)) or base in found for base in bases):
             found.add(node.name.value)
@@ -75,8 +73,7 @@ def parameters(method: cst.FunctionDef) -> list[str]:
 
 def trainers(source: Source) -> Iterator[cst.Call]:
     """The calls that make a Trainer."""
-    for node in m.findall(source.module, m.Call()):
-        assert isinstance(node, cst.Call)
+    for node in source.every(cst.Call):
         name = source.qualified(node.func)
         if name.startswith(PACKAGE) and name.endswith(".Trainer"):
             yield node

@@ -14,7 +14,7 @@ import pkgutil
 import re
 from collections.abc import Callable, Iterator
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import attrs
 import libcst as cst
@@ -24,6 +24,12 @@ from lab_migrate.findings import Finding, Status
 
 if TYPE_CHECKING:
     from lab_migrate.analysis import Function
+
+Node = TypeVar("Node", bound=cst.CSTNode)
+#: The rule that outlines training loops; it works on the project as a whole.
+OUTLINING = "LM201"
+#: The rules by which each tier converts loops.
+BY_TIER = {"idiomatic": "LM301", "faithful": OUTLINING}
 
 
 @attrs.frozen(order=True)
@@ -63,6 +69,19 @@ class Refusal:
     next_step: str
 
 
+class _Kinds(cst.CSTVisitor):
+    """Nodes by their class."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: dict[type[cst.CSTNode], list[cst.CSTNode]] = {}
+
+    def on_visit(self, node: cst.CSTNode) -> bool:
+        """Note it, and go on inside."""
+        self.found.setdefault(type(node), []).append(node)
+        return True
+
+
 @attrs.define(slots=False)
 class Source:
     """One Python file of the project, parsed on first use; rules see the original, never each other's edits."""
@@ -78,6 +97,16 @@ class Source:
     def module(self) -> cst.Module:
         """The parsed file."""
         return self._wrapper.module
+
+    @cached_property
+    def _by_kind(self) -> dict[type[cst.CSTNode], list[cst.CSTNode]]:
+        visitor = _Kinds()
+        self.module.visit(visitor)
+        return visitor.found
+
+    def every(self, kind: type[Node]) -> list[Node]:
+        """The nodes of one class, in the order of the text; the file is walked once for all rules."""
+        return [node for node in self._by_kind.get(kind, ()) if isinstance(node, kind)]
 
     def span(self, node: cst.CSTNode) -> tuple[int, int]:
         """First and last byte (exclusive) of a node."""

@@ -7,6 +7,7 @@ from collections.abc import Collection
 
 import attrs
 
+from lab_migrate.analysis.definitions import is_builtin
 from lab_migrate.analysis.scopes import names_in
 from lab_migrate.analysis.symbols import Function, dotted, own_nodes
 from lab_migrate.idiomatic.frame import Frame, Item
@@ -260,6 +261,8 @@ def _no_looks_at_names(nest: Nest, hooks: dict[str, list[Item]]) -> None:
         for item in items:
             for node in own_nodes([item.node]):
                 name = node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else ""
+                if not is_builtin(item.frame.function, name):
+                    continue
                 given = len(node.args) if isinstance(node, ast.Call) else 0
                 if name in ("locals", "globals") or (name in ("vars", "dir") and not given):
                     raise _names(nest, node, f"{name}() looks at names that become attributes")

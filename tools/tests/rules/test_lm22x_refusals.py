@@ -71,6 +71,19 @@ def test_what_only_resembles_a_reason_is_converted(project: Make, line: str) -> 
     assert len(conversion.changes) == 1
 
 
+@pytest.mark.parametrize(
+    "own", ["def eval(x):\n    pass\n", "from test import eval\n", "eval = model.eval\n", "import our.eval as eval\n"]
+)
+def test_a_function_of_the_files_own_with_the_name_of_a_builtin_is_called_as_ever(project: Make, own: str) -> None:
+    """Many a training calls its own `eval(model, loader)`, above or below it."""
+    text = "{0}def main():\n    for x in loader:\n        " + STEP.format(" " * 8) + "eval(x)\n{1}"
+    for program in (text.format(own, ""), text.format("", own)):
+        conversion = convert_project(project({"train.py": program}))
+        assert [finding.code for finding in conversion.findings] == ["LM201"]
+    method = text.format("class Job:\n    def eval(self):\n        pass\n", "")
+    assert "LM224" in {finding.code for finding in convert_project(project({"train.py": method})).findings}
+
+
 def test_other_loops_of_the_file_are_converted(project: Make) -> None:
     """A refusal concerns its own loop."""
     good = "for x in loader:\n    " + STEP.format(" " * 4) + "pass\n"

@@ -9,7 +9,6 @@ Lightning reads the file. Nothing is changed in that file. Overriding `train_ste
 from __future__ import annotations
 
 import libcst as cst
-import libcst.matchers as m
 
 from lab_migrate.convert.lab_names import TrainerNames, trainer_names
 from lab_migrate.convert.rule import Proposal, Source
@@ -52,8 +51,4 @@ def propose(source: Source) -> Proposal:
 
 def subclasses(source: Source, names: TrainerNames) -> list[cst.ClassDef]:
     """Classes of a file that derive from Lab's Trainer."""
-    return [
-        cls
-        for cls in m.findall(source.module, m.ClassDef())
-        if isinstance(cls, cst.ClassDef) and any(names.is_trainer(base.value) for base in cls.bases)
-    ]
+    return [cls for cls in source.every(cst.ClassDef) if any(names.is_trainer(base.value) for base in cls.bases)]

@@ -8,7 +8,6 @@ by a statement.
 from __future__ import annotations
 
 import libcst as cst
-import libcst.matchers as m
 
 from lab_migrate.convert.lab_names import dotted, trainer_names
 from lab_migrate.convert.rule import Proposal, Source
@@ -25,8 +24,7 @@ def propose(source: Source) -> Proposal:
         return Proposal()
     findings = []
     modules = {name for _, name, _ in trainer_names(source.module).modules}
-    for call in m.findall(source.module, m.Call()):
-        assert isinstance(call, cst.Call)
+    for call in source.every(cst.Call):
         literal = call.args[0].value if call.args else None
         if dotted(call.func) == "getattr" and dotted(literal).split(".")[0] in modules and len(call.args) > 1:
             name = call.args[1].value

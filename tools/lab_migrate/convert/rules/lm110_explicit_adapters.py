@@ -72,8 +72,8 @@ def propose(source: Source) -> Proposal:
 
 def _handed_on(source: Source, is_trainer: Callable[[cst.BaseExpression], bool]) -> tuple[Finding, ...]:
     """Where a Trainer is made or handed on, and trained where this file does not tell."""
-    calls = [call for call in m.findall(source.module, m.Call()) if isinstance(call, cst.Call)]
-    used = [node.value for node in m.findall(source.module, m.Attribute()) if isinstance(node, cst.Attribute)]
+    calls = source.every(cst.Call)
+    used = [node.value for node in source.every(cst.Attribute)]
     asked = ("isinstance", "issubclass", "cast", "typing.cast")
     found = [
         call

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
+from lab_migrate.analysis.definitions import is_builtin
 from lab_migrate.analysis.symbols import Function, own_nodes
 from lab_migrate.convert.rule import Refusal
 
@@ -28,6 +29,8 @@ def refuse(function: Function, loop: ast.stmt) -> Iterator[Refusal]:
     for node in own_nodes(getattr(loop, "body", [])):
         if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
             continue
+        if not is_builtin(function, node.func.id):
+            continue  # many a file has an `eval` of its own
         if node.func.id in ("exec", "eval") or (node.func.id in ("locals", "vars", "dir") and not node.args):
             yield Refusal(
                 node, f"{node.func.id}() sees names by the scope that it is called in, which would be another",

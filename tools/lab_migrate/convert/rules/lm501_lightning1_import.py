@@ -10,7 +10,6 @@ gone (`pytorch_lightning.metrics`) are left to a person.
 from __future__ import annotations
 
 import libcst as cst
-import libcst.matchers as m
 
 from lab_migrate.convert.lab_names import dotted
 from lab_migrate.convert.lightning1 import PACKAGE, concerns, moved
@@ -27,7 +26,7 @@ def propose(source: Source) -> Proposal:
         return Proposal()
     edits: list[Edit] = []
     findings: list[Finding] = []
-    for node in m.findall(source.module, m.ImportFrom() | m.Import()):
+    for node in [*source.every(cst.Import), *source.every(cst.ImportFrom)]:
         for written, alias in _modules(node):
             name = dotted(written)
             if name.split(".")[0] != PACKAGE:

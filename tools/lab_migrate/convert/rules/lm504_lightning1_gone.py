@@ -66,8 +66,7 @@ def propose(source: Source) -> Proposal:
                 findings.append(_said(source, method, f"{name} gets no optimizer_idx in Lightning 2", step))
     for cls in callbacks(source):
         findings += _of_checkpoints(source, methods(cls))
-    for call in m.findall(source.module, m.Call()):
-        assert isinstance(call, cst.Call)
+    for call in source.every(cst.Call):
         if isinstance(call.func, cst.Attribute) and call.func.attr.value in CALLS:
             name = call.func.attr.value
             findings.append(_said(source, call, f"Trainer.{name} is gone", CALLS[name]))
