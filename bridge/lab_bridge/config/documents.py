@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import attrs
 
 from lab_bridge.config.nodes import Call, Node
+from lab_bridge.config.places import Place
 from lab_bridge.config.problems import ConfigErrors, Problem, Severity
 from lab_bridge.config.schema import Schema
 
@@ -19,6 +20,7 @@ class Document:
 
     `lightning` holds LightningCLI's own keys where the config has them (`trainer`, `seed_everything`, …). `problems`
     are errors and findings of reading; `files` all that was read. `whole` documents are written with their defaults.
+    `bound` are gin's bindings of all builders, by scope and name: the parameters, each with its place.
     """
 
     entries: Mapping[str, Call]
@@ -27,6 +29,7 @@ class Document:
     problems: tuple[Problem, ...] = attrs.field(default=(), eq=False)
     files: tuple[str, ...] = attrs.field(default=(), eq=False)
     whole: bool = attrs.field(default=False, eq=False)
+    bound: Mapping[tuple[tuple[str, ...], str], Mapping[str, Place]] = attrs.field(factory=dict, eq=False, repr=False)
 
     @property
     def errors(self) -> tuple[Problem, ...]:
@@ -54,8 +57,6 @@ class Document:
 
 
 def _no_entry(files: tuple[str, ...], found: str) -> Problem:
-    from lab_bridge.config.places import Place
-
     return Problem(
         Place(files[0] if files else ""),
         "",

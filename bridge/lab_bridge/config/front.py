@@ -181,7 +181,7 @@ def _of_gin(file: GinFile, project: Project, entry: str | None, extra: Iterable[
         entries = {found[0].name: ()}
     meant = meaning(file, project.schema, entries, extra)
     schema = _with_passed(project.schema, {name: tuple(entries.get(name, ())) for name in meant.entries})
-    return Document(meant.entries, schema, {}, meant.problems, file.files)
+    return Document(meant.entries, schema, {}, meant.problems, file.files, bound=meant.bound)
 
 
 def _with_passed(schema: Schema, passed: Mapping[str, tuple[str, ...]]) -> Schema:

@@ -21,7 +21,7 @@ from lab_migrate.native.files import File
 from lab_migrate.native.given import builders_in
 from lab_migrate.native.handed_on import LOOKS_AROUND, only_hands_on
 from lab_migrate.native.hook_methods import may_draw
-from lab_migrate.native.relinked import HOME
+from lab_migrate.native.relinked import HOMES
 from lab_migrate.native.still_used import bound_by_imports, uses
 from lab_migrate.native.taken import Taken
 
@@ -119,7 +119,7 @@ def _meant(node: ast.AST, tree: ast.Module, module: Module, root: Path, sources:
         first, _, rest = said.partition(".")
         full = ".".join(filter(None, [bound.get(first, f"{module.name}.{first}"), rest]))
         parts = full.split(".")
-        if parts[0] == "legacy_lab" and parts[1:] and parts[1] != "blocks" and not full.startswith(HOME):
+        if parts[0] == "legacy_lab" and parts[1:] and parts[1] != "blocks" and not full.startswith(tuple(HOMES)):
             yield LAB
         found = sources.find(full)
         if isinstance(found, Definition) and found.module.path.is_relative_to(root):

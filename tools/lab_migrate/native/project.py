@@ -18,6 +18,7 @@ from lab_migrate.convert.engine import Conversion, FileChange
 from lab_migrate.errors import UsageError
 from lab_migrate.findings import Finding, Status
 from lab_migrate.native.adversarial import is_adversarial, objections_of, optimizers_of
+from lab_migrate.native.called import called_with_settings
 from lab_migrate.native.closure import without_closure
 from lab_migrate.native.draws import Draws
 from lab_migrate.native.entry import Entry, find_entry
@@ -147,6 +148,7 @@ def read_training(
     findings += [error.finding(root, name) for error in refused]
     findings += _bound_by_script(script, bindings, as_it_ran=config is not None and not config.is_relative_to(root))
     findings += rebound(files, taken)
+    findings += called_with_settings(root, files, script.path, document, moved.left_out)
     # What Lab's code builds itself has these settings as well; the typed config has not.
     findings += [_problem(root, name, one) for one in document.findings if one.kind == "elsewhere"]
     findings += [

@@ -1,8 +1,8 @@
-"""Files of a project that build on Lab's objectives: they import them from the native training, as plain code."""
+"""Files of a project that build on Lab's objectives or data: they import these from the native training."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import attrs
 import libcst as cst
@@ -11,9 +11,10 @@ from lab_migrate.native.files import File
 from lab_migrate.native.lift import lift
 from lab_migrate.native.taken import Taken
 
-__all__ = ["Relinked", "relinked"]
+__all__ = ["HOMES", "Relinked", "of_file", "relinked"]
 
-HOME = "legacy_lab.objectives."
+#: Where of Lab's that stands, and the file of the native training that has it then.
+HOMES = {"legacy_lab.objectives.": "objective", "legacy_lab.data.": "datasets"}
 
 
 @attrs.frozen
@@ -33,7 +34,7 @@ def relinked(read: Mapping[str, File], entry: str, package: str, taken: Mapping[
     targets: dict[str, None] = {}
     for path, file in read.items() if "/" not in entry else ():
         text = taken[path].after if path in taken else file.text
-        if path == entry or HOME not in text:
+        if path == entry or not any(home in text for home in HOMES):
             continue
         module = cst.parse_module(text)
         found = _Linking(package)
@@ -42,6 +43,11 @@ def relinked(read: Mapping[str, File], entry: str, package: str, taken: Mapping[
             files[path] = attrs.evolve(taken[path], after=after) if path in taken else Taken(text, after)
             targets |= dict.fromkeys(found.targets)
     return Relinked(files, tuple(targets))
+
+
+def of_file(name: str, targets: Iterable[str]) -> list[str]:
+    """Those of the targets that a file of the native training has."""
+    return [one for one in targets if any(one.startswith(home) for home, of in HOMES.items() if of == name)]
 
 
 class _Linking(cst.CSTTransformer):
@@ -59,7 +65,8 @@ class _Linking(cst.CSTTransformer):
         if original_node.module is None or isinstance(original_node.names, cst.ImportStar):
             return updated_node
         home = cst.Module(body=[]).code_for_node(original_node.module)
-        if original_node.relative or not home.startswith(HOME):
+        names = [name for prefix, name in HOMES.items() if home.startswith(prefix)]
+        if original_node.relative or not names:
             return updated_node
         targets = [f"{home}.{one.evaluated_name}" for one in original_node.names]
         try:
@@ -68,5 +75,5 @@ class _Linking(cst.CSTTransformer):
         except KeyError:
             return updated_node
         self.targets += targets
-        module = cst.Attribute(cst.Name(self.package), cst.Name("objective"))
+        module = cst.Attribute(cst.Name(self.package), cst.Name(names[0]))
         return updated_node.with_changes(module=module)

@@ -27,8 +27,8 @@ STANDARD = (
 
 @attrs.define
 class Sheet:
-    """`trainer` is Lab's config as objects of `schema`; `draws` tell of the project's classes; `linked` the objectives
-    that the project's files import; `windows` say how a step is taken by hand, None where Lightning accumulates;
+    """`trainer` is Lab's config as objects of `schema`; `draws` tell of the project's classes; `linked` are parts of
+    Lab's that the project's files import; `windows` say how a step is taken by hand, None where Lightning accumulates;
     `made_early` is whether the objective is made before the seed is set; `given` are the data sets of Lab's that hooks
     look at; `own` collects what each template in use is told beside what all are."""
 

@@ -21,6 +21,7 @@ from lab_migrate.native.parts.objective import objective_file
 from lab_migrate.native.parts.precision import kinds_of, own_imports, scaler_of, scalers_of, scaling_file
 from lab_migrate.native.parts.schedule import schedule
 from lab_migrate.native.refused import NotNativeError
+from lab_migrate.native.relinked import of_file
 from lab_migrate.native.rendering import formatted, rendered
 from lab_migrate.native.sam import Sharpness
 from lab_migrate.native.sheet import Sheet, class_name
@@ -130,7 +131,7 @@ def _context(sheet: Sheet) -> dict[str, Any]:
         adversarial(sheet, made["asked"])
     else:
         module(sheet)
-    objective_file(sheet, sheet.linked)
+    objective_file(sheet, of_file("objective", sheet.linked))
     schedule(sheet)
     listed = [*(one for optimizer in sheet.optimizers for one in optimizer.schedules)]
     listed += [one.schedule for one in anneals(sheet)]

@@ -32,11 +32,12 @@ class GinMeaning:
     """The trees that a config's entry points make, by builder name, and what is to be said about the config.
 
     `entries` are the builders that are built first: those that Python code calls, or else those that nothing in the
-    config refers to.
+    config refers to. `bound` are the bindings of all builders, made or not: by scope and name, the parameters.
     """
 
     entries: Mapping[str, Call]
     problems: tuple[Problem, ...]
+    bound: Mapping[tuple[Scope, str], Mapping[str, Place]]
 
 
 def meaning(
@@ -105,7 +106,9 @@ class _Evaluation:
                 made[name] = call
         self._say_unreached()
         named = {name: _with_anchors(call, self._uses) for name, call in made.items()}
-        return GinMeaning(named, tuple(sorted(set(self._problems), key=lambda p: (p.place, p.path, p.message))))
+        said = tuple(sorted(set(self._problems), key=lambda p: (p.place, p.path, p.message)))
+        bound = {key: {name: one.binding.place for name, one in group.items()} for key, group in self._config.items()}
+        return GinMeaning(named, said, bound)
 
     def _bind(self, binding: Binding) -> None:
         if not binding.parameter:

@@ -12,6 +12,7 @@ from lab_migrate.native.given import objects_of
 from lab_migrate.native.labs import is_labs
 from lab_migrate.native.lift import Lifted, lift
 from lab_migrate.native.refused import NotNativeError
+from lab_migrate.native.relinked import of_file
 from lab_migrate.native.sheet import STANDARD, Sheet
 from lab_migrate.native.step_readers import require_step_reader
 
@@ -39,7 +40,7 @@ def data(sheet: Sheet, several: str | None) -> Dealt:
     evaluation = _loader(sheet, "evaluation", spelled, setup, several, indexed)[0] if sheet.evaluates else None
     if not sheet.evaluates:
         setup += _made_all_the_same(sheet, spelled)
-    spelled.lab |= dict.fromkeys(sheet.given)
+    spelled.lab |= dict.fromkeys([*sheet.given, *of_file("datasets", sheet.linked)])
     lifted = sum((lift(target) for target in spelled.lab), Lifted())
     names = [target.rpartition(".")[2] for target in spelled.lab]
     if lifted.code:
@@ -88,7 +89,7 @@ def _all_indexed(sheet: Sheet) -> bool:
             return False
         if any(is_labs(one) for one in objects_of(loader.dataset, sheet.schema)):
             return False
-    return not sheet.given
+    return not sheet.given and not of_file("datasets", sheet.linked)
 
 
 def _made_all_the_same(sheet: Sheet, spelled: Expressions) -> list[str]:

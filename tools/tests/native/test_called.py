@@ -1,0 +1,90 @@
+"""Level L3: what a project's code makes itself, of Lab's data and of its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from lab_migrate.convert import convert_project
+
+OWN = '''"""Ours."""
+
+import gin
+import torch
+from legacy_lab.data.digits import Digits
+from legacy_lab.data.loader import Loader
+from torch import Tensor
+
+
+@gin.configurable
+class {name}:
+    """Digits, six numbers of each."""
+
+    def __init__(self, split: str = "train") -> None:
+        self.digits = Digits(split=split)
+
+    def __len__(self) -> int:
+        return 40
+
+    def batch(self, indices: Tensor) -> dict[str, Tensor]:
+        """What a loader asks for."""
+        found = self.digits.batch(indices)
+        return {{"image": found["image"].flatten(1)[:, 10:16], "label": found["label"] % 3}}
+
+
+@gin.configurable
+class {name}Loader(Loader):
+    """Each batch is moved a little."""
+
+    def next_batch(self) -> dict[str, Tensor]:
+        """From the global generator."""
+        batch = super().next_batch()
+        return {{**batch, "image": batch["image"] + 0.1 * torch.randn_like(batch["image"])}}
+'''
+CONFIG = (
+    "train/Loader.dataset = @{name}()", "Trainer.loader = @{name}Loader", "{name}Loader.dataset = @{name}()",
+    "{name}Loader.batch_size = 4", "Adam.accumulate = 2",
+)  # fmt: skip
+
+
+def test_data_that_are_built_on_labs_have_the_bits(native: Any) -> None:
+    """A data set that asks one of Lab's, and a loader that derives from Lab's: both import them as plain code."""
+    native.more["own_data.py"] = OWN.format(name="Sixes")
+    with native.registered("own_data"):
+        native.identical(*(line.format(name="Sixes") for line in CONFIG))
+        used = native.module("own_data")
+        assert used.__file__ == str(native.folder / "native" / "own_data.py")
+        assert used.Digits is native.module("blobs.datasets").Digits
+        assert used.SixesLoader.__mro__[1] is native.module("blobs.datasets").Loader
+
+
+CALLS: dict[str, tuple[str, tuple[str, ...], str]] = {
+    "one of Lab's": ("Digits('train')", ("Digits.split = 'test'", "Spare.given = @Digits()"), ""),
+    "one of Lab's, without a setting": ("Digits()", ("Digits.split = 'test'", "Spare.given = @Digits()"), "split"),
+    "one of the project's": ("Specks(9)", ("Specks.seed = 4",), "seed"),
+    "one of the project's in a scope": ("Specks(9)", ("one/Specks.seed = 4", "Trainer.hooks = [@one/Spare()]"), "seed"),
+    "in a scope of something else": ("Specks(9)", ("test/Specks.size = 10",), ""),
+    "what another argument gives": ("Specks(seed=1, size=9)", ("Specks.seed = 4",), ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_call_that_gin_would_give_more_is_refused(native: Any, name: str) -> None:
+    """At its line: the native training had the default, in silence."""
+    call, given, lacking = CALLS[name]
+    root = native.project("Trainer.hooks = [@Spare()]", *given)
+    (root / "own.py").write_text(
+        "import gin\nfrom native_project import Specks\nfrom legacy_lab.data.digits import Digits\n"
+        "from legacy_lab.train.hooks import Hook\n\n\ndef made():\n"
+        f"    return {call}, Digits, Specks\n\n\n@gin.configurable\nclass Spare(Hook):\n"
+        "    def __init__(self, given=None):\n        self.given = given\n\n"
+        "    def before_train(self, trainer):\n        made()\n"
+    )
+    conversion = convert_project(root, "L3")
+    found = [one for one in conversion.findings if one.path == "own.py"]
+    assert bool(found) == bool(lacking), conversion.findings
+    for one in found:
+        assert one.line == 8
+        assert f"without {lacking}, which gin gives it" in one.message
+    assert bool(conversion.changes) != bool(lacking)
