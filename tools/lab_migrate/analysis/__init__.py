@@ -9,9 +9,10 @@ Everything is built on `ast`; positions are lines (from 1) and byte columns of t
 
 from lab_migrate.analysis.calls import CallGraph
 from lab_migrate.analysis.events import Event
-from lab_migrate.analysis.loops import Reach, Shape, TrainingLoop, declared_loops, find_loops
+from lab_migrate.analysis.loops import declared_loops, find_loops
 from lab_migrate.analysis.sources import Module, Project, Unread, read_project
 from lab_migrate.analysis.symbols import Class, Function
+from lab_migrate.analysis.training_loop import Reach, Shape, TrainingLoop
 
 __all__ = [
     "CallGraph",

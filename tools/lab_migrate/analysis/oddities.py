@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 import attrs
 
 from lab_migrate.analysis.events import BACKWARD, STEP, ZERO, events_in
-from lab_migrate.analysis.loops import TrainingLoop
 from lab_migrate.analysis.one_more import one_step_more
 from lab_migrate.analysis.symbols import dotted, own_nodes
+from lab_migrate.analysis.training_loop import TrainingLoop
 
 __all__ = ["Oddity", "oddities_of"]
 

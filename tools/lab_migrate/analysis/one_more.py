@@ -7,8 +7,8 @@ import operator
 from collections.abc import Iterator
 
 from lab_migrate.analysis.events import STEP, events_in
-from lab_migrate.analysis.loops import TrainingLoop
 from lab_migrate.analysis.symbols import dotted, own_nodes
+from lab_migrate.analysis.training_loop import TrainingLoop
 
 _TESTS = {ast.Gt: operator.gt, ast.GtE: operator.ge, ast.Eq: operator.eq, ast.Lt: operator.lt, ast.LtE: operator.le}
 #: A bound to count with.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from lab_migrate.analysis.loops import Reach
+from lab_migrate.analysis.training_loop import Reach
 from lab_migrate.findings import Finding, Status
 from lab_migrate.idiomatic.checkpoint_hooks import Kept
 from lab_migrate.idiomatic.frame import Frame

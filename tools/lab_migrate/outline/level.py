@@ -23,6 +23,7 @@ from lab_migrate.analysis.symbols import Function, own_nodes
 from lab_migrate.convert.rule import Edit
 from lab_migrate.outline.carried import body_names, carried_names
 from lab_migrate.outline.flow import Jumps, jumps_of
+from lab_migrate.outline.suite import Suite
 
 #: The name under which generated code knows `lab_adapters.outlined`, unless the file uses it.
 RUNTIME = "outlined"
@@ -66,23 +67,17 @@ class Level:
         return self.function.module
 
     @property
+    def _suite(self) -> Suite:
+        return Suite(self.module, self.loop)
+
+    @property
     def _scope_body(self) -> list[ast.stmt]:
         return self.function.body
 
     @property
     def indent(self) -> str:
         """What stands before the loop on its line."""
-        line = self.module.lines[self.loop.lineno - 1].decode()
-        return line[: len(line) - len(line.lstrip(" \t\f"))]
-
-    @property
-    def body_indent(self) -> str:
-        """What stands before the body's first statement."""
-        first = self.loop.body[0]
-        if first.lineno == self._header_end_line:
-            return self.indent + "    "
-        line = self.module.lines[first.lineno - 1].decode()
-        return line[: len(line) - len(line.lstrip(" \t\f"))]
+        return self._suite.indent
 
     @property
     def tested(self) -> frozenset[str]:
@@ -156,35 +151,35 @@ class Level:
         start = self.module.start(self.loop)
         claims = "".join(f"{name}: object\n{self.indent}" for name in self.unbound())
         mark = f"@{self.runtime}.reads_models\n{self.indent}" if self.reads else ""
-        return Edit(start, self._colon + 1, f"{claims}{mark}def {self.name}({self.parameter}):")
+        return Edit(start, self._suite.colon + 1, f"{claims}{mark}def {self.name}({self.parameter}):")
 
     def _prologue(self) -> list[Edit]:
         lines = []
         for word, names in zip(("global", "nonlocal"), self.declared(), strict=True):
             if names:
-                room = max(WIDTH - len(self.body_indent) - len(word) - 1, 40)
+                room = max(WIDTH - len(self._suite.body_indent) - len(word) - 1, 40)
                 lines += [f"{word} {row.removesuffix(',')}" for row in textwrap.wrap(", ".join(names), room)]
         if isinstance(self.loop, ast.For) and not (
             isinstance(self.loop.target, ast.Name) and self.loop.target.id == self.parameter
         ):
             lines.append(f"{self.module.source(self.loop.target)} = {self.parameter}")
-        if self.loop.body[0].lineno == self._header_end_line:
+        if self.loop.body[0].lineno == self._suite.header_end_line:
             at = self.module.start(self.loop.body[0])
-            head = "".join(f"\n{self.body_indent}{line}" for line in [*lines, ""])
+            head = "".join(f"\n{self._suite.body_indent}{line}" for line in [*lines, ""])
             return [Edit(at, at, head)]
         if not lines:
             return []
-        at = self.module.offset(self._header_end_line + 1, 0)
-        return [Edit(at, at, "".join(f"{self.body_indent}{line}{self._newline}" for line in lines))]
+        at = self.module.offset(self._suite.header_end_line + 1, 0)
+        return [Edit(at, at, "".join(f"{self._suite.body_indent}{line}{self._suite.newline}" for line in lines))]
 
     def _jumps(self) -> list[Edit]:
-        found = [Edit(*self._span(node), "return") for node in self.jumps.continues]
-        found += [Edit(*self._span(node), f"return {self.runtime}.BREAK") for node in self.jumps.breaks]
+        found = [Edit(*self._suite.span(node), "return") for node in self.jumps.continues]
+        found += [Edit(*self._suite.span(node), f"return {self.runtime}.BREAK") for node in self.jumps.breaks]
         for node in self.jumps.returns:
             if node.value is None:
-                found.append(Edit(*self._span(node), f"return {self.runtime}.Return()"))
+                found.append(Edit(*self._suite.span(node), f"return {self.runtime}.Return()"))
                 continue
-            start, end = self._span(node.value)
+            start, end = self._suite.span(node.value)
             double = _is_bare_tuple(node.value)
             found.append(Edit(start, start, f"{self.runtime}.Return({'(' if double else ''}"))
             found.append(Edit(end, end, "))" if double else ")"))
@@ -203,7 +198,7 @@ class Level:
                 and id(node) not in theirs
             ):
                 if node.value is None:
-                    found.append(Edit(*self._span(node), "pass"))
+                    found.append(Edit(*self._suite.span(node), "pass"))
                 else:
                     found.append(Edit(self.module.end(node.target), self.module.end(node.annotation), ""))
         return found
@@ -240,15 +235,15 @@ class Level:
                 lines += [f"if isinstance({ended}, {self.runtime}.Return):", f"    return {value}"]
             if self.loop.orelse:
                 lines.append(f"if {ended} is None:")
-        text = "".join(f"{self.indent}{line}{self._newline}" for line in lines)
+        text = "".join(f"{self.indent}{line}{self._suite.newline}" for line in lines)
         if self.loop.orelse:
-            start, end = self._else()
+            start, end = self._suite.else_span
             return [Edit(start, end, text.lstrip(" \t").rstrip("\r\n"))]
-        line = self._last_line
+        line = self._suite.last_line
         if line >= len(self.module.lines):
             at = len(self.module.text.encode())
             ends = self.module.lines[-1].endswith((b"\n", b"\r"))
-            return [Edit(at, at, text if ends else self._newline + text.rstrip("\r\n"))]
+            return [Edit(at, at, text if ends else self._suite.newline + text.rstrip("\r\n"))]
         at = self.module.offset(line + 1, 0)
         return [Edit(at, at, text)]
 
@@ -273,61 +268,6 @@ class Level:
         words = zip(("global", "nonlocal"), self._declared(self.tested), strict=True)
         claims = [f"    {word} {', '.join(names)}" for word, names in words if names]
         return [f"def {self._condition_name}():", *claims, f"    return ({self.module.source(self.loop.test)})"]
-
-    # ---- places
-
-    @property
-    def _newline(self) -> str:
-        first = self.module.lines[0]
-        return "\r\n" if first.endswith(b"\r\n") else "\n"
-
-    def _span(self, node: ast.expr | ast.stmt) -> tuple[int, int]:
-        return self.module.offset(node.lineno, node.col_offset), self.module.end(node)
-
-    @property
-    def _colon(self) -> int:
-        """Where the header's colon stands: behind its expression, closing brackets, comments and line ends."""
-        data = self.module.text.encode()
-        last = self.loop.iter if isinstance(self.loop, ast.For) else self.loop.test
-        at = self.module.end(last)
-        while data[at : at + 1] != b":":
-            if data[at : at + 1] == b"#":
-                at = data.index(b"\n", at)
-            at += 1
-        return at
-
-    @property
-    def _header_end_line(self) -> int:
-        colon = self._colon
-        line = self.loop.lineno
-        while self.module.offset(line, 0) + len(self.module.lines[line - 1]) <= colon:
-            line += 1
-        return line
-
-    @property
-    def _last_line(self) -> int:
-        """The last line of the body, with comments that are indented like it."""
-        last = self.loop.body[-1].end_lineno or self.loop.lineno
-        lines = self.module.lines
-        line = last
-        while line < len(lines):
-            text = lines[line].decode()
-            stripped = text.strip()
-            if stripped.startswith("#") and len(text) - len(text.lstrip()) >= len(self.body_indent):
-                last = line + 1
-            elif stripped:
-                break
-            line += 1
-        return last
-
-    def _else(self) -> tuple[int, int]:
-        """The span of `else:` of the loop."""
-        line = (self.loop.body[-1].end_lineno or 0) + 1
-        while not self.module.lines[line - 1].lstrip().startswith(b"else"):
-            line += 1
-        text = self.module.lines[line - 1]
-        at = self.module.offset(line, len(text) - len(text.lstrip()))
-        return at, self.module.text.encode().index(b":", at) + 1
 
     def _catches_stop_iteration(self) -> bool:
         """Whether a `try` around the loop, in its own function, may catch what no generator lets through."""

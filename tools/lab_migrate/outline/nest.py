@@ -14,8 +14,8 @@ from collections.abc import Collection, Sequence
 import attrs
 
 from lab_migrate.analysis.calls import Call, CallGraph
-from lab_migrate.analysis.loops import TrainingLoop
 from lab_migrate.analysis.symbols import Function, dotted, own_nodes
+from lab_migrate.analysis.training_loop import TrainingLoop
 from lab_migrate.convert.rule import Rule
 from lab_migrate.outline.handed_on import hands_objects_on
 from lab_migrate.outline.refusals import refusals
