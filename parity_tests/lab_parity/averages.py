@@ -32,11 +32,37 @@ class _Seen:
     apart: set[tuple[int, int]] = attrs.field(factory=set)
 
 
+@attrs.define
+class _Lone:
+    """Averages that one run alone has: how they were at its last step, and how the parameters were."""
+
+    step: int = -2
+    was: Numbered = attrs.field(factory=dict)
+    parameters: Mapping[str, bytes] = attrs.field(factory=dict)
+
+    def is_mixed(self, step: Step, keys: Sequence[Key], now: Numbered) -> bool:
+        """Whether one has become something new: neither what it was, nor the parameters as they are or were.
+
+        Kept weights (the best ones, those of the step before) are copies; nobody can tell of steps that were left out.
+        """
+        parameters = {key.name: step.digests[place].tobytes() for place, key in enumerate(keys) if key.phase == "param"}
+        mixed = self.step == step.step - 1 and any(
+            digest not in (self.was.get(number, {}).get(name), self.parameters.get(name), parameters[name])
+            for number, average in now.items()
+            for name, digest in average.items()
+            if name in parameters and name in self.parameters and number in self.was
+        )
+        self.step, self.was, self.parameters = step.step, now, parameters
+        return mixed
+
+
 class Averages:
-    """Follows which averages of two runs may still be the same."""
+    """Follows which averages of two runs may still be the same; `lone` is the run that alone has one, if any."""
 
     def __init__(self) -> None:
         self._seen: dict[str, _Seen] = {}
+        self._lone: dict[str, _Lone] = {}
+        self.lone = ""
 
     def agree(self, a: Step, keys_a: Sequence[Key], b: Step, keys_b: Sequence[Key]) -> bool | None:
         """Whether each average that changes has a partner of its own in the other run that it has never differed from.
@@ -45,6 +71,11 @@ class Averages:
         """
         sides = _by_number(a, keys_a), _by_number(b, keys_b)
         mine, other = sides
+        if bool(mine) != bool(other):
+            which, step, keys, alone = ("first", a, keys_a, mine) if mine else ("second", b, keys_b, other)
+            if self._lone.setdefault(a.optimizer, _Lone()).is_mixed(step, keys, alone):
+                self.lone = self.lone or which
+            return None
         if not mine or not other or max(len(mine), len(other)) < 2:
             return None
         seen = self._seen.setdefault(a.optimizer, _Seen(sides))

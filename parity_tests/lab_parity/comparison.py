@@ -166,6 +166,12 @@ class Comparison:
         differ = self._without_other_pieces(a, b, pairs, keys, differ)
         differ = [(left, right) for left, right in differ if keys[left].phase in self._phases]
         agree = self._averages.agree(a, keys, b, self.pairing.b.keys(b))
+        if self._averages.lone:
+            self._note_once(
+                "average",
+                f"only in the {self._averages.lone} trace an average of the parameters is seen that goes on changing: "
+                "it was compared with nothing. Look whether the other run still makes it",
+            )
         if agree:
             differ = self._without_renumbered(keys, differ)
         elif agree is False and all(keys[left].phase != "ema" for left, _ in differ):

@@ -74,3 +74,56 @@ def test_a_draw_into_another_shape_is_told_by_its_shape(tmp_path: Path) -> None:
     found = drill_down((a, b), first)
     assert found is not None
     assert "shape of self [2, 3, 1, 1] against [2, 3, 4, 4]" in found.what
+
+
+def test_a_model_that_is_called_once_more_is_told_as_that(tmp_path: Path) -> None:
+    """Its calls were paired by their numbers: the outputs of a real batch stood against those of a made one."""
+    for name in "ab":
+        torch.manual_seed(0)
+        both = nn.ModuleDict({"critic": nn.Linear(4, 1), "other": nn.Linear(4, 1)})
+        critic, other = both.values()
+        real, made = torch.randn(8, 4), torch.randn(8, 4)
+        optimizer = torch.optim.SGD(both.parameters(), lr=0.1)
+        with lab_parity.record(tmp_path / name, capture=range(1)):
+            loss = critic(real).square().mean()
+            if name == "b":
+                loss = loss * 0.9 - 0.1 * critic(real).mean()
+            (loss + critic(made).mean() + other(made).mean()).backward()
+            optimizer.step()
+    found = lab_parity.diagnose(tmp_path / "a", tmp_path / "b")
+    assert found is not None
+    assert (
+        "is called 2 times before this backward pass in the legacy run, 3 times in the migrated one" in found.sentence
+    )
+
+
+def test_equal_gradients_of_another_loss_are_said_to_be_equal(tmp_path: Path) -> None:
+    """They were "no multiple": of a loss that is scaled by the gradient that backward() is given."""
+    for name in "ab":
+        torch.manual_seed(0)
+        net = nn.Linear(4, 1)
+        optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+        with lab_parity.record(tmp_path / name, capture=range(1)):
+            loss = net(torch.randn(8, 4)).square().mean()
+            if name == "a":
+                (loss / 2).backward()
+            else:
+                loss.backward(gradient=torch.tensor(0.5))
+            optimizer.step()
+    found = lab_parity.diagnose(tmp_path / "a", tmp_path / "b")
+    assert found is not None
+    assert "all gradients agree" in found.sentence
+
+
+def test_a_rate_of_next_to_nothing_freezes_nothing(tmp_path: Path) -> None:
+    """A warm-up from 1e-9 left some parameters as they were by rounding; the schedule was not the first cause."""
+    for name, rate in (("a", 1e-3), ("b", 1e-12)):
+        torch.manual_seed(0)
+        net = nn.Sequential(nn.Linear(4, 4), nn.LayerNorm(4))
+        optimizer = torch.optim.AdamW(net.parameters(), lr=rate)
+        with lab_parity.record(tmp_path / name, capture=range(1)):
+            net(torch.randn(8, 4)).square().sum().backward()
+            optimizer.step()
+    found = lab_parity.diagnose(tmp_path / "a", tmp_path / "b")
+    assert found is not None
+    assert (found.name, found.setting) == ("lr", "lr"), found.sentence

@@ -378,3 +378,34 @@ def test_an_average_that_another_formula_rounds_keeps_as_much(tmp_path: Path) ->
     found = lab_parity.diagnose(train(tmp_path / "a", False), train(tmp_path / "b", True))
     if found is not None:  # kernels of some machines round alike
         assert found.name == "rounding", found.sentence
+
+
+def test_an_average_that_one_run_alone_makes_is_told_apart_from_kept_weights(tmp_path: Path) -> None:
+    """A migrated run that had lost its average got the same short note as one that keeps its best weights."""
+
+    def train(path: Path, kept: str) -> Path:
+        torch.manual_seed(0)
+        net = nn.Linear(4, 4)
+        copied = copy.deepcopy(net) if kept else None
+        optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+        with lab_parity.record(path):
+            for step in range(5):
+                optimizer.zero_grad()
+                net(torch.randn(8, 4)).square().mean().backward()
+                if kept == "before" and copied is not None:
+                    copied.load_state_dict(net.state_dict())
+                optimizer.step()
+                if copied is not None and (kept == "average" or (kept == "best" and step in (1, 2))):
+                    share = 0.1 if kept == "average" else 1.0
+                    for mine, other in zip(copied.parameters(), net.parameters(), strict=True):
+                        mine.data.lerp_(other.data, share)
+        return path
+
+    plain = train(tmp_path / "plain", "")
+    for kept in ("best", "before"):
+        notes = lab_parity.compare(train(tmp_path / kept, kept), plain).notes
+        assert not any("goes on changing" in note for note in notes), notes
+    average = train(tmp_path / "average", "average")
+    for which, sides in (("first", (average, plain)), ("second", (plain, average))):
+        notes = lab_parity.compare(*sides).notes
+        assert any(f"only in the {which} trace an average" in note for note in notes), notes

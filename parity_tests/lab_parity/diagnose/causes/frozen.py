@@ -9,7 +9,7 @@ from torch import Tensor
 from lab_parity.diagnose.cause import Cause
 from lab_parity.diagnose.fit import flat, rounding
 from lab_parity.diagnose.parameters import which
-from lab_parity.diagnose.scene import Run, Scene, same_bits
+from lab_parity.diagnose.scene import Run, Scene, Setting, same_bits
 
 PHASES = ("grad", "optimizer", "param")
 
@@ -39,9 +39,9 @@ def find(scene: Scene) -> Iterator[Cause]:
         resting = {
             name
             for setting in scene.setting("lr", "learning_rate")
-            if (setting.b if still is scene.migrated else setting.a) == 0
+            if _is_next_to_nothing(setting, still is scene.migrated)
             for name in setting.parameters
-        }  # a rate of zero leaves them as they are, and is a cause of its own
+        }  # a rate of next to nothing leaves them as they are, and is a cause of its own
         names = [
             name
             for name in everyone
@@ -55,6 +55,12 @@ def find(scene: Scene) -> Iterator[Cause]:
                 affected=tuple(names),
                 evidence=("before and after the update they are the same, bit by bit, on one side only",),
             )
+
+
+def _is_next_to_nothing(setting: Setting, of_migrated: bool) -> bool:
+    """Whether one side's rate is zero, or so small against the other's that an update may round to nothing."""
+    still, other = (setting.b, setting.a) if of_migrated else (setting.a, setting.b)
+    return bool(abs(still) < 1e-2 * abs(other))
 
 
 def _silent(

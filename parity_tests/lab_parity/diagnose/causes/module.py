@@ -11,7 +11,7 @@ from lab_parity.diagnose.cause import Cause
 from lab_parity.diagnose.held import around
 from lab_parity.diagnose.scene import Scene, same_bits
 from lab_parity.listing import some_of
-from lab_parity.record.capture_file import ModuleFacts
+from lab_parity.record.capture_file import CapturedStep, ModuleFacts
 
 PHASES = ("loss", "forward", "grad", "buffer")
 
@@ -56,6 +56,18 @@ def find(scene: Scene) -> Iterator[Cause]:
             evidence=("arguments of the outermost calls, read on both sides",),
         )
     a, b, left, right = found
+    counts = [_count(run.now, a.name, scene.micro) for run in (scene.legacy, scene.migrated)]
+    if counts[0] != counts[1]:
+        yield Cause(
+            "module",
+            f"{a.name or 'The model'} ({a.kind}) is called {counts[0]} times before this backward pass in the legacy "
+            f"run, {counts[1]} times in the migrated one, and not with the same outputs in the same order.",
+            f"where {a.name or 'the model'} is called, how often, and on what",
+            freedom=4,
+            affected=(a.name,),
+            evidence=("calls of modules, counted on both sides",),
+        )
+        return
     if left.dtype == right.dtype and left.shape == right.shape:
         apart = float((left.double() - right.double()).abs().max()) if left.is_floating_point() else 0.0
         how = f"by up to {apart:.3g}" if math.isfinite(apart) else "not by numbers: values are not finite"
@@ -87,6 +99,11 @@ def _held(scene: Scene, module: str, what: str) -> Iterator[Cause]:
             evidence=("attributes of the modules, read on both sides before the step's first call",),
         )
         return
+
+
+def _count(captured: CapturedStep | None, module: str, micro: int) -> int:
+    """How often a module is called in a micro-step."""
+    return sum((at, name) == (micro, module) for at, name, _ in captured.calls) if captured is not None else 0
 
 
 def _calls(given: Collection[str]) -> set[str]:

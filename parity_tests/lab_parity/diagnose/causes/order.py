@@ -24,7 +24,8 @@ def find(scene: Scene) -> Iterator[Cause]:
     where = f"step {step}" + (f", micro-step {micro}" if micro else "")
     shift = _shift(left, right)
     if shift:
-        said = f"skips {shift} batches" if shift > 0 else f"gets {-shift} batches more than the legacy one"
+        batches = f"{abs(shift)} batch{'es' * (abs(shift) > 1)}"
+        said = f"skips {batches}" if shift > 0 else f"gets {batches} more than the legacy one"
         # A batch of another size that is left out says more than that one is: see `batches`.
         freedom = int(_sizes(scene.legacy, micro) != _sizes(scene.migrated, micro))
         said = f"From {where} on the migrated run {said}, and then sees the same ones in the same order."
