@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy
 import pytest
 import torch
 from torch import nn
@@ -389,6 +390,28 @@ def test_reduction_is_seen_on_every_rank(tmp_path: Path) -> None:
     told = lab_parity.compare(wrapped, quiet)
     assert told.rung == "identical"
     assert any("broadcast_buffers" in note for note in told.notes)
+
+
+def test_a_gradient_that_lies_where_a_reduced_activation_lay_was_not_reduced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Freed memory is given to the next tensor; which one gets it differs from run to run."""
+    monkeypatch.setattr(torch.distributed, "all_reduce", lambda tensor, *_: None)
+    monkeypatch.setattr(torch.distributed, "get_world_size", lambda group: 1)
+    for name, gone in (("a", True), ("b", False)):
+        parameter = nn.Parameter(torch.ones(4))
+        optimizer = torch.optim.SGD([parameter], lr=0.1)
+        with lab_parity.record(tmp_path / name):
+            memory = numpy.ones(4, dtype="float32")
+            tensor = torch.from_numpy(memory)
+            torch.distributed.all_reduce(tensor)
+            if gone:
+                del tensor
+                tensor = torch.from_numpy(memory)
+            parameter.grad = tensor
+            optimizer.step()
+    assert not any(rows(tmp_path / "a", "reduce"))
+    assert {name for name, _ in rows(tmp_path / "b", "reduce")[0]} == {"unnamed.0", "all_reduce"}
 
 
 def test_a_rate_that_begins_at_zero_is_a_schedule_and_no_frozen_parameter(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 Of the first one its settings are seen, for each backward pass: its buckets are reduced inside torch. Of the second one
 each gradient before it was reduced, where it is reduced in place: a flat copy of several gradients has no name.
+A tensor that is gone by the update, an activation, is none of the gradients that lie where it lay.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import attrs
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.multiprocessing.reductions import StorageWeakRef
 
 from lab_parity.digest import digest_bytes
 from lab_parity.record.fingerprint import digest_of
@@ -30,10 +32,11 @@ Facts = tuple[tuple[str, float], ...]
 
 @attrs.frozen(slots=True, eq=False)
 class _Call:
-    """One reduction: where the tensor lies, how long it is, what it held, and how it was reduced."""
+    """One reduction: where the tensor lies, how long it is, whose memory, what it held, and how it was reduced."""
 
     place: int
     size: int
+    storage: StorageWeakRef
     digest: bytes
     operation: str
     ranks: int
@@ -73,7 +76,8 @@ class Reductions:
         """Rows of the parameters whose gradients were reduced in place, and how they were."""
         if not self._calls:
             return []
-        calls, self._calls = {(call.place, call.size): call for call in self._calls}, []
+        kept = [call for call in self._calls if not call.storage.expired()]
+        calls, self._calls = {(call.place, call.size): call for call in kept}, []
         rows: list[Row] = []
         ways: dict[tuple[str, int], None] = {}
         for name, parameter in parameters:
@@ -105,7 +109,8 @@ class Reductions:
     def _book(self, tensor: Tensor, op: Any, group: Any) -> None:
         if type(tensor) is Tensor and tensor.is_floating_point() and len(self._calls) < _MAX_WAITING:
             kind = str(op).rpartition(".")[2]
-            self._calls.append(_Call(*_place(tensor), digest_of(tensor), kind, dist.get_world_size(group)))
+            storage = StorageWeakRef(tensor.untyped_storage())
+            self._calls.append(_Call(*_place(tensor), storage, digest_of(tensor), kind, dist.get_world_size(group)))
 
 
 def wrapper_facts(module: nn.Module) -> Facts | None:
