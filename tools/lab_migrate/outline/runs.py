@@ -11,7 +11,13 @@ from lab_migrate.analysis.symbols import Function, dotted, own_nodes
 __all__ = ["trains_anew"]
 
 _NAMED = re.compile(r"^(.*_)?(opt|optim|optimi[sz]er)s?(_.*)?$", re.IGNORECASE)
-_MAKER = re.compile(r"optim", re.IGNORECASE)
+_MAKER = re.compile(r"optim(?!al|i[sz](e|ed|es|ing)($|_))", re.IGNORECASE)
+#: What optimizers have: a name that ends so (`optim_state`, `get_optimizer_lr`) is none of an optimizer.
+_PART = re.compile(
+    r"_(args|cfg|cls|config|file|groups?|kwargs|level|loss(es)?|lrs?|name|params?|path|rate|states?|steps?|time|type)$"
+    r"|_state_?dicts?$",
+    re.IGNORECASE,
+)
 _FROM_LIBRARY = re.compile(r"(^|\.)(optim|optimizers?)\.([A-Z]\w*)$")
 
 
@@ -32,10 +38,12 @@ def _made(node: ast.AST) -> Iterator[str]:
     if not isinstance(node, ast.Assign) or not isinstance(node.value, ast.Call):
         return
     maker = dotted(node.value.func)
-    makes = bool(_MAKER.search(maker.rpartition(".")[2]) or _FROM_LIBRARY.search(maker))
+    called = maker.rpartition(".")[2]
+    makes = bool((_MAKER.search(called) and not _PART.search(called)) or _FROM_LIBRARY.search(maker))
     for target in map(dotted, node.targets):
         of_itself = bool(target) and maker.startswith(f"{target}.")
-        if target and (makes or (_NAMED.match(target.rpartition(".")[2]) and not of_itself)):
+        name = target.rpartition(".")[2]
+        if target and (makes or (_NAMED.match(name) and not _PART.search(name) and not of_itself)):
             yield target
 
 

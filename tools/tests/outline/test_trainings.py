@@ -193,6 +193,41 @@ def test_that_each_epoch_is_a_training_of_its_own_is_said(tmp_path: Path, decora
     assert ("each iteration of the loop at train.py:23 is a training of its own" in message) is said
 
 
+RUNS = """import torch
+
+
+def epoch(model, optimizer, batches):
+    for x in batches:
+        optimizer.zero_grad()
+        model(x).sum().backward()
+        optimizer.step()
+
+
+model = torch.nn.Linear(2, 1)
+optimizer = torch.optim.SGD(model.parameters(), 0.1)
+for number in range(3):
+    {line}
+    epoch(model, optimizer, torch.ones(2, 4, 2))
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "one"),
+    [
+        ("optim_state = optimizer.state_dict()", True),
+        ("optimizer_lr = rate_of(optimizer)", True),
+        ("rate = get_optimizer_lr(optimizer)", True),
+        ("loss = optimize_once(model)", True),
+        ("optimizer = make_optimizer(model)", False),
+        ("optimizer = chosen(model.parameters())", False),
+    ],
+)
+def test_a_loop_that_asks_something_of_its_optimizer_is_one_training(project: Make, line: str, one: bool) -> None:
+    """One that makes it in each iteration is several."""
+    conversion = convert_project(project({"train.py": RUNS.format(line=line)}))
+    assert ("def epoch_loop" in conversion.changes[0].after) is one
+
+
 SHARED = """import torch
 
 

@@ -76,7 +76,7 @@ class Reductions:
         """Rows of the parameters whose gradients were reduced in place, and how they were."""
         if not self._calls:
             return []
-        kept = [call for call in self._calls if not call.storage.expired()]
+        kept = [call for call in self._calls if not call.storage.expired()]  # type: ignore[no-untyped-call]
         calls, self._calls = {(call.place, call.size): call for call in kept}, []
         rows: list[Row] = []
         ways: dict[tuple[str, int], None] = {}
@@ -109,7 +109,7 @@ class Reductions:
     def _book(self, tensor: Tensor, op: Any, group: Any) -> None:
         if type(tensor) is Tensor and tensor.is_floating_point() and len(self._calls) < _MAX_WAITING:
             kind = str(op).rpartition(".")[2]
-            storage = StorageWeakRef(tensor.untyped_storage())
+            storage = StorageWeakRef(tensor.untyped_storage())  # type: ignore[no-untyped-call]
             self._calls.append(_Call(*_place(tensor), storage, digest_of(tensor), kind, dist.get_world_size(group)))
 
 
