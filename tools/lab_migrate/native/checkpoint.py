@@ -70,7 +70,7 @@ def _keeps_rates(training: Training, project: Path) -> bool:
         for optimizer in optimizers_of(training.trainer)
         for one in timed_schedules(getattr(optimizer, "schedule", None))
     ]
-    return asked and any(not late for *_, late in timed)
+    return asked and (is_adversarial(training.trainer) or any(not late for *_, late in timed))
 
 
 def _training(source: Path, state: dict[str, Any], project: Path, entry: str | None, config: Path | None) -> Training:
@@ -212,10 +212,11 @@ class _Native:
     def _callbacks(self) -> dict[str, Any]:
         found = {"Generators": self.state["rng"]}
         if self.keeps_rates:
-            ((_, config, state),) = self._optimizers
-            found["Rates"] = {
-                "groups": [{"lr": state["hyper"]["lr"] * factor} for factor, _ in _factors(config, state)]
+            groups = {
+                read.role: [{"lr": state["hyper"]["lr"] * factor} for factor, _ in _factors(config, state)]
+                for read, config, state in self._optimizers
             }
+            found["Rates"] = {"groups": groups if is_adversarial(self.training.trainer) else groups[""]}
         if self.state["ema"] is not None:
             found["Average"] = self.state["ema"]
         if self.training.ahead is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from lab_migrate.native.refused import NotNativeError
 
 __all__ = ["hook_bases", "hook_classes", "looks_ahead_of_step", "without_classes"]
 
+#: Learning rates of the trainer's optimizer, or of one of several.
+RATES = re.compile(r"\.optimizer(\[[^]]*\])?\.groups")
 BASE = "legacy_lab.train.hooks.Hook"
 
 
@@ -54,7 +57,7 @@ def looks_ahead_of_step(builder: Builder, sources: Sources) -> bool:
         definition = sources.find(one.target)
         node = definition.node if isinstance(definition, Definition) else None
         for method in node.body if isinstance(node, ast.ClassDef) else ():
-            if getattr(method, "name", "") == "before_step" and ".optimizer.groups" in ast.unparse(method):
+            if getattr(method, "name", "") == "before_step" and RATES.search(ast.unparse(method)):
                 return True
     return False
 

@@ -13,7 +13,7 @@ from lab_migrate.native.own_generators import draws_of, own_generators
 from lab_migrate.native.rates import reads_rates
 from lab_migrate.native.refused import NotNativeError
 
-__all__ = ["METHODS", "Form", "Method", "may_draw", "refused", "require_told"]
+__all__ = ["METHODS", "Form", "Method", "calls_above", "may_draw", "refused", "require_told"]
 
 
 @attrs.frozen
@@ -39,6 +39,7 @@ ASKED = {"optimizer", "step", "steps", "model", "objective", "log", "ema", "run_
 MAY_STOP = {"before_step", "after_step", "after_eval"}
 #: Gradients are zeroed at another time; what else needs autograd would find other ones.
 GRADIENTS = {"grad", "backward", "requires_grad", "requires_grad_", "autograd"}
+COPIES = ("copy.deepcopy", "deepcopy")
 #: Names of Lightning's in a callback's methods; a method may give the latter values of its own.
 TAKEN = {"pl_module", "outputs", "batch", "batch_idx"}
 ARGUMENTS = {"outputs", "batch", "batch_idx"}
@@ -106,17 +107,33 @@ def require_told(
         early = "before a step's first batch, which Lightning has fetched by then"
         _require_drawless(builder, node, methods, early if name == "before_step" else "when it is made", is_drawless)
     for inner in ast.walk(node):
-        if isinstance(inner, ast.Attribute) and inner.attr in GRADIENTS:
+        if isinstance(inner, ast.Attribute) and inner.attr in GRADIENTS and not _is_of_copy(inner):
             raise refused(builder, inner.lineno, f"asks for {inner.attr} ({ast.unparse(inner)})")
         if _stores_on_self(inner) and inner.attr.startswith(CALLBACKS):  # type: ignore[attr-defined]
             raise refused(builder, node.lineno, f"has {ast.unparse(inner)}, a name of Lightning's")
         called = _called_on_self(inner)
         if called in METHODS or called in ("state", "load_state"):
             raise refused(builder, node.lineno, f"calls its own {called}")
-    return _told(builder, name, node) if name in METHODS else Method()
+    return _told(builder, name, node, methods) if name in METHODS else Method()
 
 
-def _told(builder: Builder, name: str, node: ast.FunctionDef) -> Method:
+def calls_above(call: ast.AST, name: str, arguments: Sequence[str]) -> bool:
+    """`super().after_step(trainer, metrics)` in a method of that name, with what this was given."""
+    match call:
+        case ast.Call(func=ast.Attribute(value=ast.Call(func=ast.Name(id="super"), args=[]), attr=attr), keywords=[]):
+            return attr == name and [ast.unparse(one) for one in call.args] == list(arguments)
+    return False
+
+
+def _is_of_copy(node: ast.Attribute) -> bool:
+    """`copy.deepcopy(model).requires_grad_`: what is done to a copy, or behind `eval()` and `train()` of one."""
+    made = node.value
+    while isinstance(made, ast.Call) and isinstance(made.func, ast.Attribute) and made.func.attr in ("eval", "train"):
+        made = made.func.value
+    return node.attr == "requires_grad_" and isinstance(made, ast.Call) and ast.unparse(made.func) in COPIES
+
+
+def _told(builder: Builder, name: str, node: ast.FunctionDef, methods: Mapping[str, ast.FunctionDef]) -> Method:
     arguments = [one.arg for one in node.args.args]
     plain = ast.arguments([], node.args.args, None, [], [], None, [])
     if ast.unparse(plain) != ast.unparse(node.args) or len(arguments) != (3 if METHODS[name].metrics else 2):
@@ -126,19 +143,21 @@ def _told(builder: Builder, name: str, node: ast.FunctionDef) -> Method:
     trainer, parents = arguments[1], _parents(node)
     taken, inner_names = TAKEN - (ARGUMENTS & _set_in(node)), set(_of_comprehensions(node))
     logs = used = False
+    above = [one for one in ast.walk(node) if calls_above(one, name, arguments[1:])]
+    passed = {id(part) for one in above for part in ast.walk(one)}
     for inner in (part for statement in node.body for part in ast.walk(statement)):
         if isinstance(inner, ast.Return) and inner.value is not None:
             raise refused(builder, inner.lineno, f"returns something from {name}")
         if isinstance(inner, ast.Lambda | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Yield):
             raise refused(builder, inner.lineno, f"defines a function in {name}")
-        if not isinstance(inner, ast.Name) or (inner.id in ARGUMENTS and inner in inner_names):
+        if not isinstance(inner, ast.Name) or (inner.id in ARGUMENTS and inner in inner_names) or id(inner) in passed:
             continue
         if inner.id in taken or inner.id == "super" or (inner.id == "trainer" and trainer != "trainer"):
             raise refused(builder, inner.lineno, f"uses the name {inner.id} in {name}")
         if inner.id == trainer:
             logs |= _asked(builder, name, inner, parents) == "log"
         if len(arguments) == 3 and inner.id == arguments[2]:
-            _require_read(builder, inner, parents)
+            _require_read(builder, inner, parents, methods, frozenset({name}))
             used = True
     return Method(trainer, {arguments[2]: METHODS[name].metrics} if used else {}, logs)
 
@@ -153,8 +172,7 @@ def _asked(builder: Builder, name: str, node: ast.Name, parents: Mapping[ast.AST
     if asked.attr not in ASKED or (asked.attr == "model" and name == "after_eval"):
         raise refused(builder, node.lineno, said)
     if asked.attr == "optimizer":
-        early = name == "before_step" and not isinstance(statement, ast.Subscript)
-        if not (early or name == "after_step") or not reads_rates(asked, parents):
+        if name not in ("before_step", "after_step") or not reads_rates(asked, parents):
             raise refused(builder, node.lineno, said)
     elif asked.attr == "log":
         if not isinstance(statement, ast.Call) or statement.func is not asked or statement.keywords:
@@ -166,16 +184,47 @@ def _asked(builder: Builder, name: str, node: ast.Name, parents: Mapping[ast.AST
     return asked.attr
 
 
-def _require_read(builder: Builder, node: ast.Name, parents: Mapping[ast.AST, ast.AST]) -> None:
-    """Metrics are looked at, not changed: Lab logs afterwards what a hook puts there."""
+def _require_read(
+    builder: Builder,
+    node: ast.Name,
+    parents: Mapping[ast.AST, ast.AST],
+    methods: Mapping[str, ast.FunctionDef],
+    seen: frozenset[str],
+) -> None:
+    """Metrics are looked at, not changed: Lab logs afterwards what a hook puts there.
+
+    Methods of the hook's own that they are handed to are read, too.
+    """
     use, around = parents[node], None
+    if isinstance(use, ast.keyword):
+        use = parents[use]
     around = parents.get(use)
     match use:
         case ast.Subscript(ctx=ast.Load()) | ast.Compare() | ast.Attribute(attr="get" | "items" | "keys" | "values"):
             return
         case ast.Call(func=ast.Name(id="dict" | "len" | "list" | "sorted")) | ast.Call(func=ast.Attribute(attr="log")):
             return
+        case ast.Call(func=ast.Attribute() as called) if _called_on_self(called) not in {"", *seen}:
+            own = _called_on_self(called)
+            found = [one for key, one in methods.items() if key == own or key.endswith(f".{own}")]
+            names = [_parameter_for(node, use, one) for one in found]
+            if found and all(names):
+                for one, name in zip(found, names, strict=True):
+                    inner = _parents(one)
+                    for part in (part for part in ast.walk(one) if isinstance(part, ast.Name) and part.id == name):
+                        _require_read(builder, part, inner, methods, seen | {own})
+                return
     raise refused(builder, node.lineno, f"does more with its metrics than look at them: {ast.unparse(around or use)}")
+
+
+def _parameter_for(argument: ast.expr, call: ast.Call, method: ast.FunctionDef) -> str:
+    """What a method calls an argument that stands alone in a call of it; empty where that cannot be told."""
+    plain = not (method.args.posonlyargs or method.decorator_list or any(isinstance(a, ast.Starred) for a in call.args))
+    for number, one in enumerate(call.args):
+        if one is argument and plain and number + 1 < len(method.args.args):
+            return method.args.args[number + 1].arg
+    named = {one.arg for one in (*method.args.args, *method.args.kwonlyargs)}
+    return next((one.arg for one in call.keywords if one.value is argument and one.arg in named and one.arg), "")
 
 
 def _require_drawless(
@@ -189,6 +238,8 @@ def _require_drawless(
     for inner in ast.walk(node):
         if not isinstance(inner, ast.Call):
             continue
+        if calls_above(inner, node.name, [one.arg for one in node.args.args[1:]]):
+            continue  # which is read as well
         own = _called_on_self(inner.func)
         if own in methods and methods[own] is not node:
             _require_drawless(builder, methods[own], methods, when, is_drawless)

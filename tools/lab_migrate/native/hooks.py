@@ -161,7 +161,9 @@ def _method(module: cst.Module, one: cst.FunctionDef, told: Method, batches: str
     """A hook's method under Lightning's name."""
     form = METHODS[one.name.value]
     signature = "self, trainer: L.Trainer, pl_module: L.LightningModule"
-    body = cst.ensure_type(block_of(one.body).visit(_Rewriting(told)), cst.IndentedBlock)
+    body = cst.ensure_type(
+        block_of(one.body).visit(_Rewriting(told, one.name.value, batches is not None)), cst.IndentedBlock
+    )
     docs = [part for part in body.body[:1] if m.matches(part, m.SimpleStatementLine([m.Expr(m.SimpleString())]))]
     before: list[str] = []
     if form.within and batches is not None:
@@ -179,8 +181,8 @@ def _method(module: cst.Module, one: cst.FunctionDef, told: Method, batches: str
 class _Rewriting(cst.CSTTransformer):
     """What is asked of Lab's trainer is asked of Lightning's, or of the module."""
 
-    def __init__(self, told: Method) -> None:
-        self.trainer = told.trainer
+    def __init__(self, told: Method, name: str, numbered: bool) -> None:
+        self.trainer, self.name, self.numbered = told.trainer, name, numbered
 
     def leave_Assign(self, original_node: cst.Assign, updated_node: cst.Assign) -> Any:  # noqa: N802
         """`trainer.steps = trainer.step` ends the training behind this step."""
@@ -191,7 +193,14 @@ class _Rewriting(cst.CSTTransformer):
         return updated_node.with_changes(targets=[cst.AssignTarget(cst.ensure_type(ended, cst.Attribute))])
 
     def leave_Call(self, original_node: cst.Call, updated_node: cst.Call) -> Any:  # noqa: N802
-        """`trainer.log(metrics)`."""
+        """`trainer.log(metrics)`, and `super().after_step(trainer, metrics)`."""
+        asking = m.Attribute(m.Call(m.Name("super")), m.Name(self.name))
+        if m.matches(original_node.func, asking) and original_node.args:  # whose arguments have been looked at
+            form = METHODS[self.name]
+            rest = ["outputs"] if form.metrics else []
+            given = [*rest, "batch", "batch_idx"] if self.numbered else ["*_"]
+            arguments = ", ".join(["trainer", "pl_module", *(given if form.within else [])])
+            return cst.parse_expression(f"super().{form.name}({arguments})")
         if m.matches(original_node.func, m.Attribute(m.Name(self.trainer), m.Name("log"))):
             metrics = updated_node.args[0].with_changes(comma=cst.MaybeSentinel.DEFAULT)
             step = cst.Arg(cst.parse_expression("trainer.global_step"))

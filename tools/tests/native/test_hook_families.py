@@ -79,6 +79,52 @@ class Rising(Counting):
                     parameter.mul_(1 + strength(self.calls))
 '''
 FAMILY = ("Trainer.hooks = [@Noisy(), @Rising()]", "Rising.every = 3")
+ASKING = '''
+import copy
+
+import gin
+import torch
+from legacy_lab.train.hooks import Hook
+
+
+class Acting(Hook):
+    """Does something behind each step with what that found."""
+
+    def __init__(self, by=0.1):
+        self.by, self.kept, self.rate = by, None, 1.0
+
+    def before_step(self, trainer):
+        self.rate = 1.0 / (1 + trainer.step)
+
+    def after_step(self, trainer, metrics):
+        super().after_step(trainer, metrics)
+        self.act(trainer.model, found=metrics)
+
+    def act(self, model, found):
+        raise NotImplementedError
+
+
+@gin.configurable
+class Pulled(Acting):
+    """Weights are pulled to a copy of what they were, the more the greater the loss."""
+
+    def before_train(self, trainer):
+        super().before_train(trainer)
+        self.kept = copy.deepcopy(trainer.model).eval().requires_grad_(False)
+
+    def before_step(self, trainer):
+        super().before_step(trainer)
+        self.rate = self.rate * self.by
+
+    def after_step(self, trainer, found):
+        super().after_step(trainer, found)
+        self.by = self.by * 0.9
+
+    def act(self, model, found):
+        with torch.no_grad():
+            for mine, theirs in zip(model.parameters(), self.kept.parameters()):
+                mine.lerp_(theirs, self.rate * min(1.0, float(found["loss"])))
+'''
 
 
 def test_hooks_of_one_family_have_the_bits_as_callbacks(native: Any) -> None:
@@ -102,15 +148,39 @@ def test_hooks_of_one_family_go_on(native: Any) -> None:
         native.goes_on(*FAMILY)
 
 
+@pytest.mark.parametrize("more", [(), ("Adam.accumulate = 2",)])
+def test_a_hook_that_asks_its_base_for_the_same_method_has_the_bits(native: Any, more: tuple[str, ...]) -> None:
+    """`super().after_step(trainer, metrics)`; the metrics may be handed to its own methods, which look at them."""
+    name = f"asking_{len(more)}"
+    native.more[f"{name}.py"] = ASKING
+    with native.registered(name):
+        native.identical("Trainer.hooks = [@Pulled()]", *more)
+
+
+ASKED = {
+    "another method": ("super().before_train(trainer)", "super().after_train(trainer)", "hands Lab's trainer on"),
+    "with something else": ("super().after_step(trainer, found)", "super().after_step(trainer, {})", "hands Lab's"),
+    "metrics that are changed there": ('found["loss"]', 'found.pop("loss")', "does more with its metrics"),
+    "gradients of the model itself": ("copy.deepcopy(trainer.model)", "trainer.model", "asks for requires_grad_"),
+}
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_what_a_hook_asks_its_base_for_otherwise_is_refused(native: Any, name: str) -> None:
+    """Nothing is written."""
+    before, after, said = ASKED[name]
+    assert before in ASKING
+    native.more["asking.py"] = ASKING.replace(before, after)
+    conversion = native.converted("Trainer.hooks = [@Pulled()]")
+    assert any(said in one.message for one in conversion.findings), [one.message for one in conversion.findings]
+    assert not conversion.changes
+
+
 REFUSED: dict[str, tuple[str, str, str]] = {
     "two bases": ("class Noisy(Counting):", "class Noisy(Counting, object):", "is not built on"),
     "a base that the project still uses": ("import gin\n", "import gin\n\nKINDS = (Counting,)\n", "uses Counting"),
     "a base under another name": (
         "import Counting, strength", "import Counting as Base, Counting, strength", "is called Base elsewhere",
-    ),
-    "a hook's method further up": (
-        "    def state(self):", "    def after_train(self, trainer):\n        super().after_train(trainer)\n\n"
-        "    def state(self):", "super().after_train(trainer)",
     ),
     "a generator that is given away": (
         "        self.noise =",

@@ -112,6 +112,15 @@ class OfParts(Hook):
             for group in trainer.optimizer["critic"].groups:
                 print(group["lr"])
 '''
+EARLY_PARTS = OF_PARTS.replace(
+    "    def after_step", '''    def before_step(self, trainer):
+        with torch.no_grad():
+            for parameter in trainer.model.parameters():
+                parameter.mul_(1 - trainer.optimizer["critic"].groups[0]["lr"])
+                parameter.sub_(trainer.optimizer["generator"].groups[-1]["lr"])
+
+    def after_step''', 1,
+)  # fmt: skip
 PARTS: dict[str, tuple[str, ...]] = {
     "of schedules": (
         "generator/Adam.schedule = @WarmupCosine()", *COSINE[1:], "critic/Adam.schedule = @Ramp()",
@@ -132,9 +141,16 @@ def test_a_hook_sees_the_learning_rates_of_several_optimizers(native: Any, name:
         native.identical(*GAN, "Trainer.hooks = [@OfParts()]", *PARTS[name])
 
 
+def test_a_hook_sees_the_learning_rates_of_several_before_a_step(native: Any) -> None:
+    """Those of each one's update before."""
+    native.more["early_parts.py"] = EARLY_PARTS
+    with native.registered("early_parts"):
+        native.identical(*GAN, "Trainer.hooks = [@OfParts()]", *PARTS["one of which starts later"])
+
+
 def test_a_training_whose_hook_sees_several_rates_goes_on(native: Any) -> None:
     """From its own checkpoints and from Lab's."""
-    native.more["of_parts_on.py"] = OF_PARTS
+    native.more["of_parts_on.py"] = EARLY_PARTS
     with native.registered("of_parts_on"):
         native.goes_on(*GAN, "Trainer.hooks = [@OfParts()]", *PARTS["one of which starts later"])
 
@@ -144,7 +160,6 @@ def test_a_training_whose_hook_sees_several_rates_goes_on(native: Any) -> None:
     [
         (("critic/Adam.gradients = @c/Gradients()", "c/Gradients.scaler = @StaticScaler()"), "", ""),
         ((), 'trainer.optimizer["critic"].groups:', "trainer.optimizer.groups:"),
-        ((), "def after_step(self, trainer, metrics)", "def before_step(self, trainer)"),
         (("critic/Adam.schedule = @Timed()", *AFTER[1:]), "", ""),
     ],
 )  # fmt: skip

@@ -77,7 +77,7 @@ def callbacks(sheet: Sheet, batches: str | None) -> dict[str, Any]:
     ]
     draws = _draws(sheet, average)
     listed += ["EvaluationDraws()"] if draws is not None else []
-    listed += ["Rates()"] if looked_at in ("before", "kept", "parts") else []
+    listed += ["Rates()"] if looked_at in ("before", "kept", "parts", "kept parts") else []
     waiting = iter(moved)
     for number, hook in enumerate(sheet.trainer.hooks):
         match type(hook).__name__:

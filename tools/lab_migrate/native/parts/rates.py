@@ -35,7 +35,7 @@ def rates(sheet: Sheet, asked: Set[str]) -> str | None:
     if several:
         if any(late):
             raise _refused("and one of several has a schedule that is asked behind updates")
-        return "parts"
+        return "kept parts" if "rates before" in asked else "parts"
     return "now" if late == [True] else "kept" if "rates before" in asked else "before"
 
 
