@@ -1,6 +1,7 @@
 """How the loop around the batches counts its epochs, and where it ends.
 
 for epoch in range(n):              max_epochs=n
+for epoch in bar:                   the same, where bar = tqdm(range(n)); after each epoch `self.bar.update()`
 for epoch in itertools.count(1):    max_epochs=-1
 while True:                         max_epochs=-1
 while step < n:                     max_epochs=-1, and after each epoch `if self.step >= n: …should_stop = True`
@@ -16,7 +17,7 @@ import attrs
 from lab_migrate.analysis import CallGraph
 from lab_migrate.analysis.symbols import Function, dotted
 from lab_migrate.idiomatic.autocast import full_name
-from lab_migrate.idiomatic.bars import BARS
+from lab_migrate.idiomatic.bars import BARS, Bar, bar_named
 from lab_migrate.idiomatic.frame import Frame, Item, Line
 from lab_migrate.idiomatic.nest import Nest
 from lab_migrate.idiomatic.reach import reached
@@ -37,15 +38,21 @@ _OPPOSITES: dict[type[ast.cmpop], type[ast.cmpop]] = {
 
 @attrs.frozen(eq=False)
 class Epochs:
-    """`name` counts from `first` (None: 0) up to `stop`; None where only a `break` ends it, or `test` does."""
+    """`name` counts from `first` (None: 0) up to `stop`; None where only a `break` ends it, or `test` does.
+
+    `bar` is what draws it, where that has a name.
+    """
 
     name: str
     first: ast.expr | None
     stop: ast.expr | None
     test: ast.expr | None = None
+    bar: Bar | None = None
 
-    def last_line(self, base: Frame) -> list[Item]:
-        """What ends the training after an epoch."""
+    def last_lines(self, base: Frame) -> list[Item]:
+        """What moves the bar on, or ends the training, after an epoch."""
+        if self.bar is not None:
+            return [self.bar.moved_on()]
         if self.test is None:
             return []
         ends = opposite(self.test)
@@ -67,7 +74,8 @@ def epochs_of(loop: ast.stmt, frame: Frame) -> Epochs:
         if _is_plain(loop.test):
             return Epochs("", None, None, loop.test)
     if isinstance(loop, ast.For) and isinstance(loop.target, ast.Name) and not loop.orelse:
-        source = loop.iter
+        bar = bar_named(loop.iter, frame)
+        source: ast.expr = bar.call if bar is not None else loop.iter
         while isinstance(source, ast.Call) and dotted(source.func) in BARS and source.args:
             source = (
                 source.args[0]
@@ -77,12 +85,12 @@ def epochs_of(loop: ast.stmt, frame: Frame) -> Epochs:
         if isinstance(source, ast.Call):
             full = full_name(source.func, frame)
             if full == "range" and len(source.args) == 1 and not source.keywords:
-                return Epochs(loop.target.id, None, source.args[0])
+                return Epochs(loop.target.id, None, source.args[0], bar=bar)
             if full == "range" and len(source.args) == 2 and not source.keywords:
-                return Epochs(loop.target.id, source.args[0], source.args[1])
+                return Epochs(loop.target.id, source.args[0], source.args[1], bar=bar)
             given = [*source.args, *(word.value for word in source.keywords if word.arg == "start")]
             if full == "itertools.count" and len(given) == len(source.args) + len(source.keywords) <= 1:
-                return Epochs(loop.target.id, given[0] if given else None, None)
+                return Epochs(loop.target.id, given[0] if given else None, None, bar=bar)
     raise no_nest(frame.function, loop, "the loop around it counts no epochs with `range`")
 
 

@@ -46,6 +46,9 @@ def fit_lines(writer: Writer, indent: str, module_name: str, trainer_name: str) 
         lines.append(f"if {writer.base.module.source(writer.nest.test)}:")
         fits = f"{writer.unit}{fits}"
     lines.append(fits)
+    bar = writer.nest.bar
+    if bar is not None and isinstance(bar.made, ast.Assign):
+        lines.append(f"{bar.name.id}.close()")
     if writer.hooks.automatic is not None and leaves_zeroed(writer.nest, writer.graph):
         lines.append(f"{trainer_name}.optimizers[0].zero_grad()  # as the loop left the gradients")
     if writer.hooks.modes.left:

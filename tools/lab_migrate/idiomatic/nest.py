@@ -17,6 +17,7 @@ import attrs
 from lab_migrate.analysis import TrainingLoop
 from lab_migrate.analysis.calls import Call
 from lab_migrate.analysis.symbols import own_nodes
+from lab_migrate.idiomatic.bars import Bar
 from lab_migrate.idiomatic.batches import Batches
 from lab_migrate.idiomatic.frame import Frame, Item
 
@@ -55,6 +56,8 @@ class Nest:
     steps: Steps | None = None
     #: What a `while` asks before each epoch.
     test: ast.expr | None = None
+    #: What draws the epochs, where the code has a name for it.
+    bar: Bar | None = None
     #: Jumps out of a batch that end the training, by their `id`.
     stops: frozenset[int] = frozenset()
     #: Lines that stood in a loop over the phases of an epoch.

@@ -133,10 +133,10 @@ class _Reader:
         _bars_of_their_own(train, validation, before, between, after)
         if validation is None:
             after, between = between, []
-        after += header.last_line(self.base)
+        after += header.last_lines(self.base)
         nest = Nest(
             self.training, self.base, epochs, header.name, header.first, header.stop, train, before, between,
-            validation, after, self.calls, test=header.test,
+            validation, after, self.calls, test=header.test, bar=header.bar,
         )  # fmt: skip
         _no_jumps(nest)
         return _completed(nest, self.graph)

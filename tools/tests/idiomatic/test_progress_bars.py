@@ -32,7 +32,9 @@ BARS = """
             print(self.desc, self.done, self.total, values)
 
         def close(self):
-            print("closed", self.done, self.total)
+            if self.total is not None:
+                print("closed", self.done, self.total)
+            self.total = None
 """
 
 
@@ -128,3 +130,51 @@ def test_a_progress_bar_that_nobody_writes_to_is_lightnings() -> None:
     assert "class LitNet" in after
     assert "tqdm(loader)" not in after
     assert "enable_progress_bar" not in after
+
+
+EPOCHS = """
+    def trange(first, last):
+        return tqdm(range(first, last))
+
+    def main(epochs):
+        model = Net()
+        loader = DataLoader(data, batch_size=4, shuffle=True)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        bar = tqdm(range(epochs), desc="epochs")
+        for epoch in bar:
+            total = 0.0
+            for x, y in loader:
+                loss = F.cross_entropy(model(x), y)
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                total += loss.item()
+            bar.set_postfix(loss=total, epoch=epoch)
+        print("after it", total)
+    main(4)
+"""
+
+
+def test_a_bar_that_draws_the_epochs_is_moved_on_after_each(same: Same) -> None:
+    """Made where it was, written to in the epoch, closed after the training; by a `with`, where it is one's."""
+    after = same(BARS + EPOCHS)
+    assert 'bar = tqdm(range(epochs), desc="epochs")\n' in after
+    assert "max_epochs=epochs" in after
+    assert "self.bar.update()" in after
+    assert "    bar.close()\n" in after
+    head, _, body = EPOCHS.partition('        bar = tqdm(range(epochs), desc="epochs")\n')
+    body, _, end = body.partition('        print("after it"')
+    indented = "".join(f"    {line}\n" for line in body.splitlines())
+    around = same(f'{BARS}{head}        with trange(1, epochs) as bar:\n{indented}        print("after it"{end}')
+    assert "with trange(1, epochs) as bar:\n" in around
+    assert "bar.close()" not in around
+
+
+def test_a_bar_that_has_two_makings_is_none() -> None:
+    """How many epochs there are is not told."""
+    two = EPOCHS.replace(
+        "        for epoch in bar:", "        if epochs > 9:\n            bar = range(9)\n        for epoch in bar:"
+    )
+    after = rewritten(program(BARS + two))
+    assert after.text == program(BARS + two)
+    assert any("counts no epochs with `range`" in message for message in after.messages)
