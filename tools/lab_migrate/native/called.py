@@ -6,52 +6,128 @@ import ast
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+import attrs
+
 from lab_bridge.config.documents import Document
 from lab_bridge.config.nodes import Call, Node, children
 from lab_bridge.config.schema import Builder
-from lab_bridge.config.sources.modules import Definition, Sources, dotted
+from lab_bridge.config.sources.modules import Definition, Module, Sources, dotted
 from lab_migrate.findings import Finding, Status
 from lab_migrate.native.files import File
 from lab_migrate.native.labs import is_labs
+from lab_migrate.native.registrations import registers
 
 __all__ = ["called_with_settings"]
+
+Scope = tuple[str, ...]
+#: What code may ask of gin without being told what a config says.
+UNTOLD = {
+    "add_config_file_search_path", "config_scope", "configurable", "constant", "constants_from_enum",
+    "external_configurable", "register",
+}  # fmt: skip
+
+
+@attrs.frozen
+class _Use:
+    """A place where code has a builder, and the parameters that it is surely given there."""
+
+    node: ast.expr
+    name: str
+    builder: Builder
+    given: frozenset[str] = frozenset()
 
 
 def called_with_settings(
     root: Path, files: Mapping[str, File], entry: str, document: Document, left_out: Iterable[Finding]
 ) -> Iterator[Finding]:
-    """A finding at each call of a builder that lacks a parameter which the config binds.
+    """A finding at each place where code has a builder without a parameter that the config binds, or asks gin itself.
 
-    `entry` is written anew, and what is `left_out` of a file calls nothing.
+    `entry` is written anew, and what is `left_out` of a file does nothing.
     """
     gone = {(one.path, one.line) for one in left_out}
     sources = Sources()
     names = {sources.file_of(name): name for name in sources.add(root)}
     made = {one for call in document.entries.values() for one in _made(call, document)}
+    if any("config_scope" in file.text for path, file in files.items() if path != entry):
+        made |= {(scope, "") for scope, _ in document.bound}
     for path, file in files.items():
         module = sources.module(names.get(root / path, ""))
         if path == entry or module is None:
             continue
-        decorating = {id(one) for node in ast.walk(file.tree) for one in getattr(node, "decorator_list", ())}
-        for node in (part for one in file.tree.body if (path, one.lineno) not in gone for part in ast.walk(one)):
-            name = dotted(node.func) if isinstance(node, ast.Call) and id(node) not in decorating else ""
-            if not isinstance(node, ast.Call) or not name:
-                continue
-            meant = sources.resolve(module, name)
-            builder = document.schema.at(meant.qualified if isinstance(meant, Definition) else meant)
-            if builder is None:
-                continue
-            lacking = sorted(_bound(builder, made, document) - _given(node, builder))
+        kept = [one for one in file.tree.body if (path, one.lineno) not in gone and not registers(one)]
+        for node in (part for one in kept for part in ast.walk(one)):
+            asked = dotted(node.func) if isinstance(node, ast.Call) else ""
+            if asked.startswith("gin.") and asked.rpartition(".")[2] not in UNTOLD:
+                yield _finding(path, node, f"calls {asked}, which a native training has no config for")
+        for one in _uses(kept, module, sources, document):
+            lacking = sorted(_bound(one.builder, made, document) - one.given)
             if lacking:
-                yield Finding(
-                    path, node.lineno, node.col_offset + 1, "LM405", Status.UNSUPPORTED,
-                    f"calls {name} without {', '.join(lacking)}, which gin gives it by the config's {builder.name}."
-                    f"{lacking[0]}; a native training has no gin",
-                    "give it the value here, which changes nothing, or stay at level L2",
-                )  # fmt: skip
+                said = f"the config's {one.builder.name}.{lacking[0]}; a native training has no gin"
+                yield _finding(
+                    path, one.node, f"calls {one.name} without {', '.join(lacking)}, which gin gives it by {said}"
+                )
 
 
-def _made(node: Node, document: Document) -> Iterator[tuple[tuple[str, ...], str]]:
+def _finding(path: str, node: ast.AST, what: str) -> Finding:
+    assert isinstance(node, ast.expr)
+    return Finding(
+        path, node.lineno, node.col_offset + 1, "LM405", Status.UNSUPPORTED, what,
+        "give it the value here, which changes nothing, or stay at level L2",
+    )  # fmt: skip
+
+
+def _uses(kept: list[ast.stmt], module: Module, sources: Sources, document: Document) -> Iterator[_Use]:
+    """Where a builder is called, made the base of a class that gin does not know, or handed on as a value."""
+    plain = {id(part) for one in kept for whole in _harmless(one) for part in ast.walk(whole)}
+    calls = {id(node.func): node for one in kept for node in ast.walk(one) if isinstance(node, ast.Call)}
+    bases = {id(base): node for node in _classes(kept) for base in node.bases}
+    inner = {id(node.value) for one in kept for node in ast.walk(one) if isinstance(node, ast.Attribute)}
+    for node in (part for one in kept for part in ast.walk(one)):
+        if not isinstance(node, ast.Name | ast.Attribute) or id(node) in plain | inner:
+            continue
+        name = dotted(node)
+        meant = sources.resolve(module, name) if name and isinstance(node.ctx, ast.Load) else ""
+        builder = document.schema.at(meant.qualified if isinstance(meant, Definition) else meant) if meant else None
+        if builder is None:
+            continue
+        owner = bases.get(id(node))
+        if owner is not None:
+            full = f"{module.name}.{owner.name}" if module.name else owner.name
+            if document.schema.at(full) is None:  # else the config's reader has looked at what it asks its base for
+                asked = [one for one in ast.walk(owner) if isinstance(one, ast.Call) and _asks_base(one)]
+                given = [_given(one, builder) for one in asked]
+                yield _Use(node, name, builder, frozenset.intersection(*given) if given else frozenset())
+        elif id(node) in calls:
+            yield _Use(node, name, builder, _given(calls[id(node)], builder))
+        else:
+            yield _Use(node, name, builder)
+
+
+def _classes(kept: Iterable[ast.stmt]) -> Iterator[ast.ClassDef]:
+    return (node for one in kept for node in ast.walk(one) if isinstance(node, ast.ClassDef))
+
+
+def _harmless(statement: ast.stmt) -> Iterator[ast.AST]:
+    """What of a statement makes nothing: decorators, annotations, and what a thing is asked whether it is one of."""
+    for node in ast.walk(statement):
+        yield from getattr(node, "decorator_list", ())
+        for field in ("annotation", "returns"):
+            found = getattr(node, field, None)
+            if isinstance(found, ast.AST):
+                yield found
+        if isinstance(node, ast.Call) and dotted(node.func) in ("isinstance", "issubclass"):
+            yield from node.args[1:]
+        elif isinstance(node, ast.Compare):
+            yield node
+        elif isinstance(node, ast.MatchClass):
+            yield node.cls
+
+
+def _asks_base(call: ast.Call) -> bool:
+    return ast.unparse(call.func) == "super().__init__"
+
+
+def _made(node: Node, document: Document) -> Iterator[tuple[Scope, str]]:
     """What of the project's own is made, each with its scope."""
     if isinstance(node, Call):
         builder = document.schema.builders.get(node.name)
@@ -61,7 +137,7 @@ def _made(node: Node, document: Document) -> Iterator[tuple[tuple[str, ...], str
         yield from _made(inner, document)
 
 
-def _bound(builder: Builder, made: set[tuple[tuple[str, ...], str]], document: Document) -> set[str]:
+def _bound(builder: Builder, made: set[tuple[Scope, str]], document: Document) -> set[str]:
     """The parameters that bindings give it outside of all scopes, or in one of anything else's that may call it."""
     scopes = {scope for scope, name in made if name != builder.name}
     found: set[str] = set()
@@ -71,10 +147,9 @@ def _bound(builder: Builder, made: set[tuple[tuple[str, ...], str]], document: D
     return found
 
 
-def _given(call: ast.Call, builder: Builder) -> set[str]:
+def _given(call: ast.Call, builder: Builder) -> frozenset[str]:
     """The parameters that a call surely gives."""
-    positional = [one for one in call.args if not isinstance(one, ast.Starred)]
-    return {
-        *(one.name for one, _ in zip(builder.parameters, positional, strict=False)),
-        *(one.arg for one in call.keywords if one.arg is not None),
-    }
+    count = next((index for index, one in enumerate(call.args) if isinstance(one, ast.Starred)), len(call.args))
+    return frozenset(
+        {one.name for one in builder.parameters[:count]} | {one.arg for one in call.keywords if one.arg is not None}
+    )

@@ -69,6 +69,37 @@ CALLS: dict[str, tuple[str, tuple[str, ...], str]] = {
 }  # fmt: skip
 
 
+#: What stands in line 8 of a file, what the config binds, and what is said, if anything.
+PLACES: dict[str, tuple[str, str, str]] = {
+    "a class that gin does not know": ("class More(Specks): pass", "Specks.seed = 4", "without seed, which gin"),
+    "one that gives its base all": (
+        "class More(Specks):\n    def __init__(self): super().__init__(9, seed=3)", "Specks.seed = 4", "",
+    ),
+    "a value": ("KINDS = {'specks': Specks}", "Specks.seed = 4", "without seed, which gin"),
+    "a value of which nothing is bound": ("KINDS = {'specks': Specks}", "test/Specks.seed = 4", ""),
+    "a scope of its own": (
+        "def made():\n    with gin.config_scope('test'): return Specks(seed=1)", "test/Specks.size = 9", "without size",
+    ),
+    "kind": ("def told(x): return isinstance(x, Specks) or type(x) is Specks", "Specks.seed = 4", ""),
+    "gin itself": ("STEPS = lambda: gin.query_parameter('Trainer.steps')", "", "calls gin.query_parameter"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_what_code_has_of_a_builder_is_seen_wherever_it_stands(native: Any, name: str) -> None:
+    """At its line; what makes nothing is no reason."""
+    text, bound, said = PLACES[name]
+    root = native.project("Trainer.hooks = [@Spare()]", bound)
+    (root / "own.py").write_text(
+        "import gin\nfrom native_project import Specks\nfrom legacy_lab.train.hooks import Hook\n\n\n\n\n"
+        f"{text}\n\n\n@gin.configurable\nclass Spare(Hook):\n    pass\n"
+    )
+    conversion = convert_project(root, "L3")
+    found = [one for one in conversion.findings if one.path == "own.py"]
+    assert bool(found) == bool(said) == (not conversion.changes), conversion.findings
+    assert all(one.line in (8, 9) and said in one.message for one in found), found
+
+
 @pytest.mark.parametrize("name", CALLS)
 def test_a_call_that_gin_would_give_more_is_refused(native: Any, name: str) -> None:
     """At its line: the native training had the default, in silence."""
@@ -77,7 +108,7 @@ def test_a_call_that_gin_would_give_more_is_refused(native: Any, name: str) -> N
     (root / "own.py").write_text(
         "import gin\nfrom native_project import Specks\nfrom legacy_lab.data.digits import Digits\n"
         "from legacy_lab.train.hooks import Hook\n\n\ndef made():\n"
-        f"    return {call}, Digits, Specks\n\n\n@gin.configurable\nclass Spare(Hook):\n"
+        f"    return {call}\n\n\n@gin.configurable\nclass Spare(Hook):\n"
         "    def __init__(self, given=None):\n        self.given = given\n\n"
         "    def before_train(self, trainer):\n        made()\n"
     )
