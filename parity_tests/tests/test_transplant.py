@@ -156,3 +156,36 @@ def test_the_state_of_every_optimizer_is_put_in_place(tmp_path: Path, optimizer:
     found = every_cause(legacy, lab_parity.read(tmp_path / "b.trace"))
     assert {step for each in found for step in each.steps} == {1}
     assert found[0].cause.name in ("lr", "schedule"), found
+
+
+def test_a_clip_and_an_average_are_named_behind_another_loss(tmp_path: Path) -> None:
+    """The loss differs in every step, and hid both."""
+
+    def train(weight: float, at: float, decay: float) -> None:
+        torch.manual_seed(0)
+        model = nn.Linear(3, 4)
+        average = copy.deepcopy(model)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        for _ in range(4):
+            optimizer.zero_grad()
+            out = model(torch.randn(8, 3))
+            (out.square().mean() + weight * out.abs().mean()).backward()
+            nn.utils.clip_grad_norm_(model.parameters(), at)
+            optimizer.step()
+            with torch.no_grad():
+                for mine, other in zip(average.parameters(), model.parameters(), strict=True):
+                    mine.lerp_(other, decay)
+
+    with lab_parity.record(tmp_path / "a", capture=range(4)):
+        train(0.1, 0.2, 0.1)
+    runs = []
+    for gradients in (False, True):
+        path = tmp_path / f"b{gradients}"
+        with lab_parity.record(path, capture=range(4), transplant=Transplant(tmp_path / "a", gradients)):
+            train(0.3, 0.1, 0.2)
+        runs.append(lab_parity.read(path))
+    found = {one.cause.name: one for one in every_cause(lab_parity.read(tmp_path / "a"), *runs)}
+    # From step 1 on the averages differ, too, which may feed a loss.
+    assert found["objective"].steps[0] == 0
+    assert (found["clip"].steps, found["ema"].steps) == ((0, 1, 2, 3), (1, 2, 3))
+    assert "at 0.2, the migrated one at 0.1" in found["clip"].cause.sentence

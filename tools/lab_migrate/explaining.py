@@ -13,11 +13,14 @@ from lab_migrate.errors import UsageError
 from lab_migrate.recording import record_command
 from lab_parity import Cause, ParityError, Verdict, compare, read
 from lab_parity import diagnose as name_the_cause
+from lab_parity.diagnose.every import Found, every_cause
 from lab_parity.diagnose.wanted import wanted_steps
 from lab_parity.drill import Drill, drill_down
 from lab_parity.environment import RECORDED
 from lab_parity.record.operations import operations_path
 
+MOST_STEPS = 20
+"""From the first that differs on, that are looked at for all causes."""
 _OF_A_LAUNCHER = {"WORLD_SIZE", "RANK"}
 Again = Callable[[str, Collection[int], int, int | None], tuple[Path, Path]]
 """Runs both sides again: the name of a place for it, steps to capture, the last step, that of the operations."""
@@ -79,11 +82,18 @@ class _Recorded:
     plant: str | None
     source: tuple[Path, bool] | None
 
-    def again(self, out: Path, steps: Collection[int], until: int, operations: int | None) -> Path:
-        """Run it once more, up to a step. Raises `UsageError` where it fails."""
+    def again(
+        self, out: Path, steps: Collection[int], until: int, operations: int | None = None,
+        given: tuple[Path, bool] | None = None,
+    ) -> Path:  # fmt: skip
+        """Run it once more, up to a step, `given` another run's states and perhaps gradients.
+
+        Raises `UsageError` where it fails.
+        """
         done = record_command(
-            self.command, out, cwd=self.folder, project=self.folder, plant=self.plant, transplant=self.source,
-            extra=self.variables, capture=True, steps=steps, until=until, operations=operations,
+            self.command, out, cwd=self.folder, project=self.folder, plant=self.plant,
+            transplant=given or self.source, extra=self.variables, capture=True, steps=steps, until=until,
+            operations=operations,
         )  # fmt: skip
         if done.exit_code:
             raise UsageError(
@@ -108,6 +118,34 @@ def recorded_again(legacy: Path, migrated: Path, work: Path, say: Callable[[str]
         return made[0], made[1]
 
     return again
+
+
+def all_causes(
+    legacy: Path, migrated: Path, verdict: Verdict, work: Path, say: Callable[[str], None] = lambda text: None
+) -> list[Found]:
+    """The causes of the first steps that differ, `MOST_STEPS` at most, the migrated run being given the legacy states.
+
+    Runs the commands that made two traces again. Raises `UsageError` for a trace that does not say how it was made, or
+    that was made with the states of another run.
+    """
+    if verdict.first is None:
+        return []
+    first, (a, b) = verdict.first.step, (_how_recorded(legacy), _how_recorded(migrated))
+    if a.source is not None or b.source is not None:
+        raise UsageError("--transplant: expected runs that went on from their own states; these were made with --from")
+    last = first + MOST_STEPS - 1
+    steps = range(max(first - 1, 0), last + 1)
+    say("running the legacy command again, keeping its states")
+    kept = a.again(work / "transplant" / "legacy.trace", steps, last)
+    runs = []
+    for gradients in (False, True):
+        say(f"running the migrated command from the legacy state at each step{' and with its gradients' * gradients}")
+        out = work / "transplant" / f"migrated{'-gradients' * gradients}.trace"
+        runs.append(read(b.again(out, steps, last, given=(kept, gradients))))
+    try:
+        return every_cause(read(kept), *runs)
+    except ParityError as error:
+        raise UsageError(str(error)) from error
 
 
 def _how_recorded(trace: Path) -> _Recorded:

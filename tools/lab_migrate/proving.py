@@ -13,7 +13,7 @@ import attrs
 from lab_migrate.commands.compare import verdict_on
 from lab_migrate.convert import Conversion, convert_project
 from lab_migrate.errors import UsageError
-from lab_migrate.explaining import explained_by_reruns
+from lab_migrate.explaining import MOST_STEPS, explained_by_reruns
 from lab_migrate.findings import Status
 from lab_migrate.ladder import Rungs, climb
 from lab_migrate.project import copy_project
@@ -27,7 +27,6 @@ from lab_parity.drill import Drill
 PINNED = {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
 
 SIDES = {"legacy": "as it was", "migrated": "as migrated"}
-MOST_STEPS = 20
 
 
 @attrs.frozen

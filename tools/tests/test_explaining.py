@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lab_migrate.errors import UsageError
-from lab_migrate.explaining import explained_by_reruns, recorded_again
+from lab_migrate.explaining import all_causes, explained_by_reruns, recorded_again
 from lab_migrate.recording import record_command
 from lab_parity import compare, record
 
@@ -19,7 +19,7 @@ import torch
 
 torch.manual_seed(0)
 net = torch.nn.Linear(4, 4)
-optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+optimizer = torch.optim.SGD(net.parameters(), lr=float((sys.argv + ["0.1"])[2]))
 for step in range(4):
     optimizer.zero_grad()
     loss = net(torch.randn(3, 4)).square().mean()
@@ -30,12 +30,12 @@ for step in range(4):
 """
 
 
-def recorded(folder: Path, factor: str) -> Path:
-    """The trace of the program, run with one argument in a folder of its own."""
+def recorded(folder: Path, factor: str, *more: str) -> Path:
+    """The trace of the program, run with its arguments in a folder of its own."""
     folder.mkdir()
     (folder / "train.py").write_text(PROGRAM)
     trace = folder.parent / f"{folder.name}.trace"
-    assert record_command([sys.executable, "train.py", factor], trace, cwd=folder, capture=True).exit_code == 0
+    assert record_command([sys.executable, "train.py", factor, *more], trace, cwd=folder, capture=True).exit_code == 0
     return trace
 
 
@@ -51,6 +51,13 @@ def test_the_recorded_commands_are_run_again_to_name_the_cause(tmp_path: Path) -
     assert drill.what == "aten.mul.Tensor with other 2.0 against 3.0"
     assert said[1].endswith("train.py 3.0")
     assert sorted(path.name for path in (tmp_path / "legacy").iterdir()) == ["train.py"]
+
+
+def test_all_causes_of_two_programs_are_named_from_the_legacy_states(tmp_path: Path) -> None:
+    """Another rate from the beginning hid the loss of one step; a program of anybody's had to be converted for it."""
+    legacy, migrated = recorded(tmp_path / "legacy", "2.0"), recorded(tmp_path / "migrated", "3.0", "0.2")
+    found = all_causes(legacy, migrated, compare(legacy, migrated), tmp_path / "work")
+    assert {one.cause.name: one.steps for one in found} == {"lr": (0, 1, 2, 3), "scale": (2,)}
 
 
 def test_a_trace_that_was_made_inside_python_says_no_command(tmp_path: Path) -> None:

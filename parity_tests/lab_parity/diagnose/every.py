@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
+
 import attrs
 
 from lab_parity.compare import differences
 from lab_parity.diagnose.cause import Cause
 from lab_parity.diagnose.diagnosis import diagnose
+from lab_parity.pairing import Pairing
 from lab_parity.phases import PHASES
-from lab_parity.trace import Trace
+from lab_parity.trace import Step, Trace
+from lab_parity.verdict import Coverage, Divergence, Verdict
 
 __all__ = ["Found", "every_cause"]
 
+_STATES: tuple[Collection[str], ...] = ([phase for phase in PHASES if phase != "ema"], ("ema",))
+"""An average is made from the legacy parameters, whatever else differs in its step."""
 _UPDATE = (("optimizer", "param"), ("rng",))
+_ASKED = ("max_norm", "clip_value", "norm_type")
 
 
 @attrs.frozen(slots=True)
@@ -38,9 +45,12 @@ def every_cause(legacy: Trace, states: Trace, gradients: Trace | None = None) ->
     """
     found: dict[tuple[str, str], list[tuple[int, Cause]]] = {}
     unknown: dict[int, Cause] = {}
-    runs = [(states, PHASES)] + ([(gradients, phases) for phases in _UPDATE] if gradients is not None else [])
-    for run, phases in runs:
-        for verdict in differences(legacy, run, phases):
+    looks = [(states, differences(legacy, states, phases)) for phases in _STATES]
+    looks.append((states, _clipped_at(legacy, states)))
+    if gradients is not None:
+        looks += [(gradients, differences(legacy, gradients, phases)) for phases in _UPDATE]
+    for run, verdicts in looks:
+        for verdict in verdicts:
             assert verdict.first is not None
             cause = diagnose(legacy, run, verdict=verdict, transplanted=True)
             if cause is None:
@@ -59,3 +69,20 @@ def every_cause(legacy: Trace, states: Trace, gradients: Trace | None = None) ->
     if left:
         made.append(Found(unknown[left[0]], tuple(left)))
     return sorted(made, key=lambda one: one.steps[0])
+
+
+def _clipped_at(legacy: Trace, states: Trace) -> Iterator[Verdict]:
+    """What clipping is asked for, which the gradients that it meets need not agree for."""
+    pairing = Pairing()
+    for left, right in zip(legacy.steps(), states.steps(), strict=False):
+        if not (isinstance(left, Step) and isinstance(right, Step)):
+            return
+        if left.optimizer != right.optimizer:
+            continue
+        pairs = pairing.of(left, right)
+        for key, mine, other in zip(pairs.keys, pairs.a, pairs.b, strict=True):
+            a, b = float(left.values[mine]), float(right.values[other])
+            if key.phase == "clip" and key.field in _ASKED and a != b:
+                first = Divergence(left.step, None, "clip", f"{key.name} {key.field}", "the numbers differ", a, b)
+                yield Verdict("diverged", Coverage(), first)
+                break

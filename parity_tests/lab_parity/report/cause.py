@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from lab_parity.diagnose import Cause
+from lab_parity.diagnose.every import Found
 from lab_parity.drill import Drill
 
-__all__ = ["render_cause", "render_drill"]
+__all__ = ["render_all", "render_cause", "render_drill"]
 
 _WIDTH = 300
 _SURE = {
@@ -32,6 +35,14 @@ def render_cause(cause: Cause) -> RenderableType:
     if known and cause.others:
         lines.append(Text(f"  also fits {_cut(cause.others[0].sentence)}", style="dim"))
     return Group(*lines)
+
+
+def render_all(causes: Sequence[Found]) -> RenderableType:
+    """Something rich can print: each cause in a line, in the order of their first steps."""
+    head = Text("All causes", style="bold").append(
+        f"  {len(causes)}, each step from the legacy state", style="not bold"
+    )
+    return Group(head, *(Text(f"  {_cut(each.sentence())}") for each in causes))
 
 
 def render_drill(drill: Drill) -> RenderableType:

@@ -11,11 +11,12 @@ import typer
 from lab_migrate.commands.compare import verdict_on
 from lab_migrate.commands.options import JsonOption
 from lab_migrate.errors import UsageError
-from lab_migrate.explaining import drilled, explained, explained_by_reruns, recorded_again
+from lab_migrate.explaining import all_causes, drilled, explained, explained_by_reruns, recorded_again
 from lab_migrate.output import console, print_json
 from lab_parity import Cause, Verdict
+from lab_parity.diagnose.every import Found
 from lab_parity.drill import Drill
-from lab_parity.report.cause import render_cause, render_drill
+from lab_parity.report.cause import render_all, render_cause, render_drill
 from lab_parity.report.terminal import render
 
 
@@ -34,6 +35,10 @@ def diagnose(
         bool,
         typer.Option("--rerun", help="Run both recorded commands again, in their folders, up to the first difference."),
     ] = False,
+    transplant: Annotated[
+        bool,
+        typer.Option("--transplant", help="With --rerun: each step again from the legacy state, to name all causes."),
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Compare two traces and name the cause of their first difference, with what it explains of it.
@@ -48,26 +53,35 @@ def diagnose(
     """
     if rerun and captures is not None:
         raise UsageError("diagnose: expected one of --rerun (run both again) and --captures (of reruns that are there)")
+    if transplant and not rerun:
+        raise UsageError("diagnose --transplant: expected --rerun as well, since the migrated program has to run again")
+    causes: list[Found] = []
     if rerun:
-        verdict, cause, drill = _rerun(legacy, migrated)
+        verdict, cause, drill, causes = _rerun(legacy, migrated, transplant)
     else:
         verdict, cause = explained(legacy, migrated, captures)
         drill = drilled(captures or (legacy, migrated), verdict)
     if json:
         said = {name: found.to_dict() if found is not None else None for name, found in
                 (("cause", cause), ("first_operation", drill))}  # fmt: skip
-        print_json({**verdict.to_dict(), **said})
+        every = [{"steps": each.steps, **each.cause.to_dict()} for each in causes]
+        print_json({**verdict.to_dict(), **said, "causes": every})
     else:
         console().print(render(verdict))
         if cause is not None:
             console().print(render_cause(cause))
         if drill is not None:
             console().print(render_drill(drill))
+        if causes:
+            console().print(render_all(causes))
     raise typer.Exit(verdict.exit_code)
 
 
-def _rerun(legacy: Path, migrated: Path) -> tuple[Verdict, Cause | None, Drill | None]:
+def _rerun(legacy: Path, migrated: Path, transplant: bool) -> tuple[Verdict, Cause | None, Drill | None, list[Found]]:
     verdict = verdict_on(legacy, migrated)
     with tempfile.TemporaryDirectory(prefix="lab-migrate-") as work:
-        again = recorded_again(legacy, migrated, Path(work), lambda text: typer.echo(text, err=True))
-        return verdict, *explained_by_reruns(legacy, migrated, verdict, again)
+        say = lambda text: typer.echo(text, err=True)  # noqa: E731
+        again = recorded_again(legacy, migrated, Path(work), say)
+        cause, drill = explained_by_reruns(legacy, migrated, verdict, again)
+        causes = all_causes(legacy, migrated, verdict, Path(work), say) if transplant else []
+        return verdict, cause, drill, causes

@@ -27,7 +27,7 @@ from lab_migrate.ladder import Rungs
 from lab_migrate.output import console, print_json, telling
 from lab_migrate.proving import prove
 from lab_migrate.self_test import Mutation, exit_code, self_test
-from lab_parity.report.cause import render_cause, render_drill
+from lab_parity.report.cause import render_all, render_cause, render_drill
 from lab_parity.report.terminal import render
 
 
@@ -103,9 +103,7 @@ def parity(
         if proof.drill is not None:
             out.print(render_drill(proof.drill))
         if proof.causes:
-            out.print(f"All causes, each step from the legacy state ({len(proof.causes)}):")
-            for each in proof.causes:
-                out.print(f"  {each.sentence()}", markup=False, highlight=False)
+            out.print(render_all(proof.causes))
         if mutations:
             out.print(_table(mutations))
         out.print(f"Traces: {proof.legacy} and {proof.migrated}")
