@@ -127,3 +127,27 @@ def test_a_rate_of_next_to_nothing_freezes_nothing(tmp_path: Path) -> None:
     found = lab_parity.diagnose(tmp_path / "a", tmp_path / "b")
     assert found is not None
     assert (found.name, found.setting) == ("lr", "lr"), found.sentence
+
+
+def test_labels_that_differ_beside_equal_samples_are_named(tmp_path: Path) -> None:
+    """It was said that the batch holds 0 samples that the other one does not."""
+
+    class Labelled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer, self.classes = nn.Linear(4, 4), nn.Embedding(3, 4)
+
+        def forward(self, x: Tensor, label: Tensor) -> Tensor:
+            return (self.layer(x) * self.classes(label)).square().mean()
+
+    for name, labels in (("a", [0, 1, 2, 2]), ("b", [0, 2, 2, 2])):
+        torch.manual_seed(0)
+        net = Labelled()
+        optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+        with lab_parity.record(tmp_path / name, capture=range(1)):
+            net(torch.randn(4, 4), torch.tensor(labels)).backward()
+            optimizer.step()
+    found = lab_parity.diagnose(tmp_path / "a", tmp_path / "b")
+    assert found is not None
+    assert found.name == "batches"
+    assert "differs in 1 of 4 samples" in found.sentence

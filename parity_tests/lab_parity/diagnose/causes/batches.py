@@ -48,6 +48,26 @@ def find(scene: Scene) -> Iterator[Cause]:
             freedom=4,
             evidence=(f"{shared} samples of step {scene.first.step} agree bit by bit",),
         )
+    elif mine == other:
+        yield from _beside(scene, name, [Pair(other, a[other], b[other]) for other in common if other != name])
+
+
+def _beside(scene: Scene, agrees: str, pairs: Sequence[Pair]) -> Iterator[Cause]:
+    """The samples agree, and what comes with them (labels, masks, noise levels) does not."""
+    for pair in pairs:
+        mine, other = _rows(pair.a), _rows(pair.b)
+        apart = sum(x != y for x, y in zip(mine, other, strict=False))
+        if apart and len(mine) == len(other):
+            yield Cause(
+                "batches",
+                f"The samples agree ({agrees}), what comes with them does not: {pair.name} differs in {apart} of "
+                f"{len(mine)} samples.",
+                "labels, masks, and whatever else is given beside the samples",
+                freedom=4,
+                affected=(pair.name,),
+                evidence=(f"samples of step {scene.first.step} compared bit by bit",),
+            )
+            return
 
 
 def _rows(tensor: Tensor) -> list[bytes]:
