@@ -151,3 +151,19 @@ def test_labels_that_differ_beside_equal_samples_are_named(tmp_path: Path) -> No
     assert found is not None
     assert found.name == "batches"
     assert "differs in 1 of 4 samples" in found.sentence
+
+
+def test_a_step_that_one_side_does_not_take_has_no_other_state(tmp_path: Path) -> None:
+    """A training that is one step longer was said to have a momentum which the other one has not."""
+    for name, steps in (("a", 2), ("b", 3)):
+        torch.manual_seed(0)
+        net = nn.Linear(4, 1)
+        optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
+        with lab_parity.record(tmp_path / name, capture=range(3)):
+            for _ in range(steps):
+                optimizer.zero_grad()
+                net(torch.randn(8, 4)).square().mean().backward()
+                optimizer.step()
+    found = lab_parity.diagnose(tmp_path / "a", tmp_path / "b")
+    assert found is not None
+    assert found.name == "steps", found.sentence

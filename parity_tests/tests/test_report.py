@@ -13,8 +13,10 @@ import lab_parity
 from chromium_page import Page, executable, page
 from lab_parity import Scope
 from lab_parity.plant import plant
+from lab_parity.report.figures import loss_figure
 from lab_parity.report.html import html_report, write_report
 from lab_parity.sketch import BUCKETS
+from lab_parity.survey import survey
 from lab_parity.trace import End, Key, Row
 from lab_parity.trace_writer import TraceWriter
 
@@ -178,3 +180,19 @@ def test_names_from_a_trace_do_nothing_in_a_browser(browser: Page, tmp_path: Pat
     assert browser.run("document.querySelectorAll('img').length") == 0
     requests = [e["params"]["request"]["url"] for e in browser.events if e.get("method") == "Network.requestWillBeSent"]
     assert {url.partition(":")[0] for url in requests} <= {"file", "data", "blob"}
+
+
+def test_losses_of_optimizers_that_take_turns_are_drawn(tmp_path: Path) -> None:
+    """Each has a loss at every other step, and of a line between such points nothing was seen."""
+    for name in "ab":
+        writer = TraceWriter(tmp_path / name, {})
+        for step in range(6):
+            value = 1.0 / (step + 1)
+            rows = [Row(Key("loss", 0, "loss", ""), bytes(16), value)]
+            writer.step(rows, optimizer=f"opt{step % 2}", micro_steps=1)
+        writer.close(End("finished"))
+    a, b = (lab_parity.read(tmp_path / name) for name in "ab")
+    plot = loss_figure(survey(a, b), ("legacy", "migrated"), None, "linear")
+    assert plot is not None
+    drawn = [renderer for renderer in plot.renderers if type(renderer.glyph).__name__ == "Scatter"]
+    assert [len(renderer.data_source.data["x"]) for renderer in drawn] == [3, 3, 3, 3]

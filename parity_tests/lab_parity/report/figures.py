@@ -60,6 +60,12 @@ def loss_figure(survey: Survey, names: tuple[str, str], first: Divergence | None
                 steps, mean, legend_label=label, line_color=_COLOURS[side], line_dash=_DASHES[side],
                 line_width=2.5 - side,
             )  # fmt: skip
+            alone = _alone(mean)
+            if alone.any():  # of a line through one point nothing is drawn: optimizers that take turns
+                plot.scatter(
+                    steps[alone], mean[alone], legend_label=label, line_color=_COLOURS[side],
+                    fill_color=None if side else _COLOURS[side], size=5 + 4 * side,
+                )  # fmt: skip
     if first is not None:
         at = Span(location=first.step, dimension="height", line_color=_ALARM, line_dash="dashed", line_width=1.5)
         plot.add_layout(at)
@@ -126,6 +132,16 @@ def marked_cell(survey: Survey, first: Divergence | None) -> tuple[int, int] | N
 def _drawable(values: npt.NDArray[np.float64], scale: str) -> npt.NDArray[np.float64]:
     """A logarithm has no place for what is not above zero."""
     found: npt.NDArray[np.float64] = np.where(values > 0, values, np.nan) if scale == "log" else values
+    return found
+
+
+def _alone(values: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    """Which values have no neighbour to draw a line to."""
+    there = np.isfinite(values)
+    beside = np.zeros_like(there)
+    beside[1:] |= there[:-1]
+    beside[:-1] |= there[1:]
+    found: npt.NDArray[np.bool_] = there & ~beside
     return found
 
 

@@ -18,7 +18,7 @@ _TOLD_BY_STATE = {"grad_avg": "centered", "max_exp_avg_sq": "amsgrad", "momentum
 
 def find(scene: Scene) -> Iterator[Cause]:
     """Read from the captured step; a class of the program's own may be called what it likes."""
-    if not scene.settings:
+    if scene.captured and not scene.settings:  # a step that one side does not take has no state
         yield from _by_state(scene)
     a, b = (run.now.kind if run.now is not None else "" for run in (scene.legacy, scene.migrated))
     if a == b or not all(kind.startswith("torch.optim.") for kind in (a, b)):
