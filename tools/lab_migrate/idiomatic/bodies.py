@@ -106,10 +106,10 @@ class Bodies:
             # Under its own name the batch is the hook's parameter, unless it outlives the hook.
             carried = isinstance(target, ast.Name) and loop.frame.canonical(target.id) in self.places.names.carried
             unpacks = self._batch_name(hook) == "batch" and (carried or not _is_called_batch(target))
+            # Where the loop only counts, nothing was written that would name a batch.
+            unpacks = unpacks and hasattr(target, "lineno")
             if unpacks and (hook != TAIL or needed & used):
-                source = loop.frame.module.source(target)
-                single = isinstance(target, ast.Tuple) and len(target.elts) == 1
-                source = source[1:-1] if _is_wrapped(target) and not single else source
+                source = _unwrapped(loop.frame.module.source(target), target)
                 lines.append(f"{rewritten(source, self.places.replace(loop.frame))} = batch")
         if hook == TAIL and self.places.names.passed:
             lines += [f'{self._local(name)} = {self._outputs()}["{key}"]' for name, key in self._passed().items()]
@@ -276,9 +276,12 @@ def _is_called_batch(target: ast.expr) -> bool:
     return isinstance(target, ast.Name) and target.id == "batch"
 
 
-def _is_wrapped(target: ast.expr) -> bool:
-    """Whether a tuple stands in brackets of its own, which are no part of its first element."""
-    if not isinstance(target, ast.Tuple) or not target.elts:
-        return False
+def _unwrapped(source: str, target: ast.expr) -> str:
+    """A target without brackets of its own, in one line unless comments stand in it."""
+    if not isinstance(target, ast.Tuple) or len(target.elts) < 2:
+        return source
     first = target.elts[0]
-    return (first.lineno, first.col_offset) != (target.lineno, target.col_offset)
+    wrapped = (first.lineno, first.col_offset) != (target.lineno, target.col_offset)
+    if "\n" in source and "#" not in source:
+        source = " ".join(source.split()).replace("( ", "(").replace(", )", ")").replace(" )", ")")
+    return source[1:-1] if wrapped and "\n" not in source else source

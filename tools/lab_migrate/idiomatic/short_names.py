@@ -14,7 +14,7 @@ def short_names(names: Iterable[str], taken: Collection[str] = ()) -> dict[str, 
     for name in listed:
         short = _last(name)
         if counted[short] > 1 or (short != name and short in taken):
-            short = "_".join(part for part in name.rpartition(":")[2].split(".") if part != "self")
+            short = "_".join(part for part in name.rpartition(":")[2].split(".") if part != "self") or short
         while short in found.values() or (short != name and short in taken):
             short += "_"
         found[name] = short
@@ -22,4 +22,5 @@ def short_names(names: Iterable[str], taken: Collection[str] = ()) -> dict[str, 
 
 
 def _last(name: str) -> str:
-    return name.rpartition(":")[2].rpartition(".")[2]
+    last = name.rpartition(":")[2].rpartition(".")[2]
+    return "model" if last == "self" else last  # a model that trains itself

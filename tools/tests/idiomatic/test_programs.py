@@ -50,6 +50,45 @@ PROGRAMS = {
 
         main()
     """,
+    "a model that trains itself, over batches whose parts stand in lines of their own": """
+        class Own(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.net = Net()
+                self.optimizer = torch.optim.SGD(self.parameters(), lr=0.1)
+                self.count = 0
+
+            def learn(self, loader, epochs):
+                for epoch in range(epochs):
+                    for (
+                        x,
+                        y,
+                    ) in loader:
+                        loss = F.cross_entropy(self.net(x), y)
+                        self.optimizer.zero_grad()
+                        loss.backward()
+                        self.optimizer.step()
+                        self.count += 1
+                print(epochs, self.count)
+
+        own = Own()
+        own.learn(DataLoader(data, batch_size=4, shuffle=True), 2)
+        print(sum(p.sum().item() for p in own.parameters()))
+    """,
+    "all data at once, and the name `batch` in use": """
+        model = Net()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        batch = next(iter(DataLoader(data, batch_size=22)))
+        x, y = batch
+        for epoch in range(4):
+            optimizer.zero_grad()
+            loss = F.cross_entropy(model(x), y)
+            if (epoch + 1) % 2 == 0:
+                print(epoch, loss.item())
+            loss.backward()
+            optimizer.step()
+        print(batch[0].sum().item())
+    """,
     "everything in one function, the mean of an epoch printed": """
         def main(epochs=2):
             loader = DataLoader(data, batch_size=4, shuffle=True)

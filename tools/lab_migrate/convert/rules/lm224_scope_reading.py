@@ -1,9 +1,9 @@
 """A body that reads or runs code by its scope is not outlined
 
 `exec`, `eval` and `locals()` see the names of the scope that they are called in. In a function of its own the body has
-another scope, and what they would find or assign cannot be told without running it. A function of the program's own with
-such a name (`eval(model, loader)`) is called as ever. `except UnboundLocalError` waits for a local of the function without
-a value; as the body's, that is a plain NameError. Nothing is changed.
+another scope, and what they would find or assign cannot be told without running it. A function of the program's own
+with such a name (`eval(model, loader)`) is called as ever. `except UnboundLocalError` waits for a local of the function
+without a value; as the body's, that is a plain NameError. Nothing is changed.
 """
 
 from __future__ import annotations
