@@ -157,9 +157,9 @@ def convert_project(
         changes += _added(root, copies.files)
         findings += [*outlining.findings, *copies.findings]
         reached = reached_from(project, entry) if entry is not None else set(proposed)
-        if not reached.isdisjoint(outlined) and not any(proposed.get(path) for path in reached):
+        if not reached.isdisjoint(outlined):
             # What another entry of the repository is written with is none of this one's.
-            proposed.clear()
+            proposed = {path: own for path, own in proposed.items() if path in reached}
     for path in sorted({*proposed, *outlined}):
         own = [_beside(one, texts[path], outlined.get(path, ())) for one in proposed.get(path, ())]
         findings += [finding for one in own for finding in one.findings]

@@ -238,6 +238,10 @@ def test_what_another_entry_is_written_with_is_left_alone(tmp_path: Path) -> Non
     assert [change.path for change in convert_project(tmp_path, entry="own.py").changes] == ["own.py"]
     assert [change.path for change in convert_project(tmp_path).changes] == ["other.py", "own.py"]
     assert [change.path for change in convert_project(tmp_path, entry="other.py").changes] == ["other.py"]
+    (tmp_path / "mine.py").write_text("from pytorch_lightning import seed_everything\n")
+    reached = convert_project(tmp_path, entry="own.py")
+    assert [change.path for change in reached.changes] == ["mine.py", "own.py"]
+    assert {finding.path for finding in reached.findings} == {"mine.py", "own.py"}
 
 
 def test_names_that_only_resemble_lightning_1_are_left_alone(tmp_path: Path) -> None:
