@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -232,6 +233,32 @@ def stages(said: Said, mark: Any) -> None:
     outlined.fit(stage_loop, range(3))
 
 
+def rate_of(first: float, epoch: int) -> float:
+    """Falls with the epochs."""
+    return first / (epoch + 1)
+
+
+def rates(said: Said, mark: Any) -> None:
+    """A schedule that is a `partial`, and another one from the second epoch on."""
+    t = Training(said)
+    schedule = functools.partial(rate_of, 0.05)
+    warm = True
+
+    @mark
+    def epoch_loop(epoch: int) -> Iterator[Any]:
+        nonlocal schedule, warm
+        if epoch >= 1 and warm:
+            schedule, warm = functools.partial(rate_of, 0.01), False
+        rate = t.optimizer.param_groups[0]["lr"] = schedule(epoch)
+
+        def training_step(at: Tensor) -> None:
+            t.update(t.model(X[at]).square().mean(), rate)
+
+        yield from outlined.steps(training_step, torch.randperm(24).split(6))
+
+    outlined.fit(epoch_loop, range(4))
+
+
 TRAININGS: dict[str, Callable[[Said, Any], None]] = {
     "pseudo-labels": pseudo_labels,
     "centers of features": centers,
@@ -243,6 +270,8 @@ TRAININGS: dict[str, Callable[[Said, Any], None]] = {
     "items by the model": hardest,
     "stages of epochs": stages,
 }
+#: Its beginning changes what it reads, and reads no model.
+ALSO = {"another schedule from some epoch on": rates}
 
 
 class Save(pl.Callback):
@@ -259,16 +288,17 @@ class Save(pl.Callback):
 
 @pytest.mark.sampled
 @pytest.mark.parametrize("at", [3, 4, 5, 6, 7, 9, 11])
-@pytest.mark.parametrize("name", TRAININGS)
+@pytest.mark.parametrize("name", [*TRAININGS, *ALSO])
 def test_an_epoch_that_begins_with_the_models_begins_as_it_began(tmp_path: Path, name: str, at: int) -> None:
     """In the first three epochs, in their middle and at their end: the same losses, labels and batches, bitwise."""
+    training = {**TRAININGS, **ALSO}[name]
     whole: Said = []
     with outlined.trainer_settings(callbacks=[Save(at, tmp_path / "now.ckpt")]):
-        TRAININGS[name](whole, outlined.reads_models)
+        training(whole, outlined.reads_models)
     resumed: Said = []
     with warnings.catch_warnings(), outlined.trainer_settings(ckpt_path=str(tmp_path / "now.ckpt")):
         warnings.simplefilter("error")
-        TRAININGS[name](resumed, outlined.reads_models)
+        training(resumed, outlined.reads_models)
     assert resumed[at - len(whole) :] == whole[at:] != []
     torch.load(tmp_path / "now.ckpt", weights_only=True)
 

@@ -22,6 +22,7 @@ from lab_adapters.outlined.kinds import leaves_of
 from lab_adapters.outlined.names import holds_what_is_given
 from lab_adapters.outlined.own_generators import GENERATORS
 from lab_adapters.outlined.packing import Packing
+from lab_adapters.outlined.slot import put
 from lab_adapters.outlined.slots import MOST
 from lab_adapters.outlined.unpacking import Unpacking
 
@@ -71,10 +72,10 @@ def put_held(bodies: list[Any], carried: Carried, held: dict[str, Any]) -> None:
         slot = there.get(path) or unbound(path, bodies, owners)
         of_object = isinstance(packed, dict) and packed["kind"] == "object"
         # What the code that follows makes itself is not there yet.
-        if slot is not None and (not of_object or packed["value"] in owners or "attributes" in packed):
-            value = unpacking.unpack(packed, slot.get(), path)
-            if value is not slot.get():
-                slot.put(value)
+        made = of_object and not packed.keys().isdisjoint(("attributes", "partial"))
+        if slot is not None and (not of_object or packed["value"] in owners or made):
+            # What a `partial` holds cannot be assigned: it is made anew with it.
+            put(slot, unpacking.unpack(packed, slot.get(), path))
 
 
 def say_not_held(body: Any, name: str, held: Mapping[str, Any], carried: Mapping[str, Any]) -> None:
