@@ -16,6 +16,7 @@ from lab_migrate.analysis.symbols import Function, dotted, own_nodes
 from lab_migrate.idiomatic.frame import Frame
 from lab_migrate.idiomatic.made import Made, made_by
 from lab_migrate.idiomatic.nest import Nest
+from lab_migrate.idiomatic.refused import NotIdiomaticError
 from lab_migrate.idiomatic.schedules import schedules_given
 from lab_migrate.idiomatic.wrapper import Wrapper
 
@@ -44,10 +45,19 @@ class Roles:
 
 
 def roles_of(nest: Nest, graph: CallGraph) -> Roles:
-    """Read the roles off the code of the nest and of what comes before it in the base frame."""
+    """Read the roles off the code of the nest and of what comes before it in the base frame.
+
+    Raises `NotIdiomaticError` where an optimizer has no name.
+    """
     steps = [reach.event for reach in nest.training.step if reach.direct]
     stepped = dict.fromkeys(nest.train.frame.canonical(_stepped(step)) for step in steps)
     optimizers = [name for name in stepped if not _is_schedule(name, nest.base)]
+    given = next((name for name in optimizers if "(" in name), None)
+    if given is not None:
+        raise NotIdiomaticError(
+            "LM302", nest.train.frame.module.path, nest.train.node, f"what {given} gives has no name, and steps",
+            "give each optimizer a name before the loop, or keep the faithful way",
+        )  # fmt: skip
     made = {name: found for name in optimizers if (found := made_by(name, nest.base)) is not None}
     models: list[str] = []
     for found in made.values():

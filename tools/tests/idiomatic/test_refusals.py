@@ -46,6 +46,12 @@ REFUSED = {
         f"{START}def train():\n    inner = torch.optim.Adam(model.parameters())\n    for x, y in loader:\n"
         + STEP.replace("optimizer", "inner") + "for epoch in range(2):\n    train()\n",
     ),
+    "optimizers that calls give": (
+        "LM302",
+        PLAIN.replace("loader = ", "held = lambda: optimizer\nloader = ", 1).replace(
+            "        optimizer.step()", "        held().step()"
+        ),
+    ),
     "an update by hand": (
         "LM302",
         PLAIN.replace(
