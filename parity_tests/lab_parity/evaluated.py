@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-__all__ = ["EvaluationsApart"]
+__all__ = ["AVERAGES", "EvaluationsApart"]
 
 BEHIND = "behind the last step"
+#: Before an optimizer's label: the field of the averages that a run leaves.
+AVERAGES = "averages of "
 
 
 class EvaluationsApart:
@@ -21,6 +23,7 @@ class EvaluationsApart:
         self._last = ""
         self._first = ""
         self._differ: dict[str, tuple[float, float]] = {}
+        self._averages = False
 
     def differ(self, where: str, field: str, a: float, b: float) -> None:
         """The `field` ("count", "inputs" or "outputs") of what was evaluated at one place differs."""
@@ -31,7 +34,11 @@ class EvaluationsApart:
             self._differ[field] = a, b
 
     def ends(self, a: Mapping[str, str], b: Mapping[str, str]) -> None:
-        """What was evaluated behind the last step: as `differ`, of {field: text}."""
+        """What was evaluated behind the last step: as `differ`, of {field: text}; and the averages that are left."""
+        left = [(a[key], b[key]) for key in a.keys() & b.keys() if key.startswith(AVERAGES)]
+        # One that only one side still holds at its end says nothing.
+        self._averages = any(mine != other and len(mine) == len(other) for mine, other in left)
+        a, b = ({key: text for key, text in side.items() if not key.startswith(AVERAGES)} for side in (a, b))
         if bool(a) != bool(b):
             a, b = ({"count": "0", **side} for side in (a, b))
         for field in a.keys() & b.keys():
@@ -41,6 +48,13 @@ class EvaluationsApart:
 
     def notes(self, same: bool) -> list[str]:
         """One for the first place, with how many there are; `same` says that the trainings are."""
+        averages = [
+            "the averages of the parameters that the runs leave differ, and are the same at each step's end: one side "
+            "updates them before the optimizer's step, or once more; compare what evaluates and saves them"
+        ]
+        return (averages if self._averages and same else []) + self._of_evaluations(same)
+
+    def _of_evaluations(self, same: bool) -> list[str]:
         if not self._places:
             return []
         more = f" (and at {self._places - 1} more places)" if self._places > 1 else ""

@@ -24,7 +24,7 @@ from lab_parity.record.micro import MicroSteps
 from lab_parity.record.new_trace import new_trace
 from lab_parity.record.notes import Notes
 from lab_parity.record.phases.buffer import buffer_rows
-from lab_parity.record.phases.ema import average_rows, watch_averages
+from lab_parity.record.phases.ema import average_rows, left_averages, watch_averages
 from lab_parity.record.phases.grad import grad_rows
 from lab_parity.record.phases.hyper import hyper_rows
 from lab_parity.record.phases.param import param_rows
@@ -144,6 +144,7 @@ class Recorder:
             self._notes.guard(self._by_hand.end)
             under, first = self._under.steps, self._under.first
             evaluated = self._notes.guard(self._evaluations.take().texts) or {}
+            evaluated |= self._notes.guard(left_averages, self._views.averages()) or {}
             notes = tuple(self._notes.take())
             end = attrs.evolve(end, notes=notes, taken=self._taken, under=under, first=first, evaluated=evaluated)
             self._open().close(end)

@@ -6,7 +6,7 @@ import gc
 import itertools
 import operator
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import attrs
@@ -136,6 +136,13 @@ class Views:
             known.label = f"opt{self._labels}"
             self._labels += 1
         return known.label
+
+    def averages(self) -> Iterator[tuple[str, Sequence[Twin | Copy]]]:
+        """Labels of optimizers that have stepped, each with the averages of its parameters that are still there."""
+        for known in self._known.values():
+            found = [twin for twin in known.averages if twin.module is not None]
+            if known.label is not None and (averages := [*found, *alive(known.copies)]):
+                yield known.label, averages
 
     def averaging(self, average: nn.Module, trained: nn.Module) -> None:
         """`average` says that it averages `trained`."""

@@ -9,18 +9,22 @@ that are made later or loaded from a checkpoint.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
+from lab_parity.digest import digest_bytes, digest_tensor
+from lab_parity.evaluated import AVERAGES
 from lab_parity.keys import Key
+from lab_parity.record.copies import Copy
 from lab_parity.record.fingerprint import Fingerprint
+from lab_parity.record.naming import Twin
 from lab_parity.record.view import OptimizerView
 from lab_parity.trace import Row
 
-__all__ = ["average_rows", "averages", "watch_averages"]
+__all__ = ["average_rows", "averages", "left_averages", "watch_averages"]
 
 
 def average_rows(view: OptimizerView, fingerprint: Fingerprint) -> list[Row]:
@@ -38,6 +42,19 @@ def averages(view: OptimizerView) -> Iterator[tuple[str, Tensor]]:
         there = ((name, buffer) for name, buffer in average.buffers() if name in trained)
         for name, tensor in (*average.tensors(), *there):
             yield (f"{name}@{number}" if number else name), tensor
+
+
+def left_averages(found: Iterable[tuple[str, Sequence[Twin | Copy]]]) -> dict[str, str]:
+    """Of each optimizer's averages, as the run leaves them, a digest each in hex: of parameters, whatever their names.
+
+    An average that is updated before a step instead of behind it is the same at each step's end, and not here.
+    """
+    return {AVERAGES + label: " ".join(sorted(map(_digest, several))) for label, several in found}
+
+
+def _digest(average: Twin | Copy) -> str:
+    digests = sorted(digest_tensor(tensor.detach()) for _, tensor in average.tensors())
+    return digest_bytes(b"".join(digests)).hex()
 
 
 def watch_averages(updated: Callable[[nn.Module, nn.Module], object]) -> Callable[[], None]:
