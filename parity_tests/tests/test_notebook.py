@@ -89,7 +89,7 @@ def test_a_verdict_and_a_cause_show_themselves_in_words(tmp_path: Path) -> None:
             optimizer.step()
     verdict, cause = (look(tmp_path / "a", tmp_path / "b") for look in (lab_parity.compare, lab_parity.diagnose))
     assert str(verdict).startswith("DIVERGED\nFirst difference at step 0, phase optimizer")
-    assert "compared: 1 steps, 1 micro-steps, 2 tensors, bitwise" in str(verdict)
+    assert "compared: 1 steps, 1 micro-steps, 2 tensors, 1 batch tensors, 6 generator states, bitwise" in str(verdict)
     assert str(cause).endswith("[lr, read]")
     shown = io.StringIO()
 
