@@ -140,8 +140,8 @@ class Views:
     def averages(self) -> Iterator[tuple[str, Sequence[Twin | Copy]]]:
         """Labels of optimizers that have stepped, each with the averages of its parameters that are still there."""
         for known in self._known.values():
-            averages: list[Twin | Copy] = [twin for twin in known.averages if twin.module is not None]
-            averages += alive(known.copies)
+            there = [twin for twin in known.averages if twin.module is not None]
+            averages: list[Twin | Copy] = [*there, *alive(known.copies)]
             if known.label is not None and averages:
                 yield known.label, averages
 
