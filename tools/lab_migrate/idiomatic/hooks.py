@@ -211,11 +211,10 @@ def _skips(items: list[Item]) -> dict[int, str]:
 def _ends_with(statement: ast.stmt, last: ast.AST) -> bool:
     """Whether nothing of a statement can run after one of its parts."""
     while isinstance(statement, ast.If):
-        body = (
-            statement.body
-            if any(last is node for part in statement.body for node in ast.walk(part))
-            else statement.orelse
-        )
+        suites = (statement.body, statement.orelse)
+        body = next((one for one in suites if any(last is node for node in own_nodes(one))), None)
+        if body is None:
+            return False  # it stands in an earlier statement
         statement = body[-1]
     return statement is last
 

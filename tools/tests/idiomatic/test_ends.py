@@ -41,6 +41,18 @@ def looped(text: str) -> str:
 
 
 ENDS = {
+    "a break among others in a condition that goes on": """\
+for epoch in range(9):
+    for x, y in loader:
+        STEP
+    if epoch < 9:
+        if step >= 2 * len(loader):
+            break
+        if epoch > 5:
+            print("late")
+    print("epoch", epoch)
+print(step)
+""",
     "a break, and the same after the batches": """\
 while True:
     for x, y in loader:
