@@ -30,11 +30,15 @@ def say_others(keeping: Keeping) -> None:
     for frame, node in nodes_of(keeping.nest):
         if not isinstance(node, ast.Attribute) or not isinstance(node.ctx, ast.Store):
             continue
-        name, owner = frame.canonical(node), frame.canonical(node.value)
-        parts = owner.split(".") if ":" not in owner else []
+        holder: ast.expr = node.value
+        while isinstance(holder, ast.Subscript) or (isinstance(holder, ast.Attribute) and not frame.canonical(holder)):
+            holder = holder.value  # what holds the list that the object is in
+        owner = frame.canonical(holder)
+        name = frame.canonical(node) or ast.unparse(node)
+        parts = owner.split(".") if owner and ":" not in owner else []
         heads = {".".join(parts[: at + 1]) for at in range(len(parts))}
         known = keeping.graph.types(keeping.base.function, ast.parse(owner, mode="eval").body) if parts else ()
-        is_objects = bool(known) and not any(is_module(keeping, cls) for cls in known)
+        is_objects = bool(known) and holder is node.value and not any(is_module(keeping, cls) for cls in known)
         theirs = owner in keeping.roles.optimizers and node.attr in ("param_groups", "state")
         if heads & outside and not is_objects and not theirs and owner != "self" and name not in said:
             said.add(name)

@@ -55,6 +55,18 @@ def test_what_no_state_dict_holds_is_said() -> None:
         assert part not in said, said
 
 
+def test_an_attribute_of_what_a_list_holds_is_said() -> None:
+    """It has no name of its own; such a file was called a pattern that is not foreseen."""
+    listed = OTHERS.replace(
+        "    for epoch in range(3):\n", "    stages = [Holder(), Holder()]\n    for epoch in range(3):\n"
+    )
+    listed = listed.replace("        model.inner.drop.p = 0.1 * epoch\n", "        stages[0].value = epoch\n")
+    after = rewritten(program(listed))
+    assert "LM301" in after.codes, after.messages
+    (said,) = [message for message in after.messages if "own checkpoints" in message]
+    assert "stages[0].value (the loop gives it another value)" in said, said
+
+
 def test_an_object_of_one_batch_is_no_part_of_a_checkpoint(resumes: Callable[..., None]) -> None:
     """It is made anew, and there is none where a checkpoint is written."""
     plain = OTHERS.replace("        self.calls += 1\n", "").replace(
