@@ -1,4 +1,4 @@
-"""Evaluations that differ, where the trainings do not: notes of a verdict.
+"""Evaluations, and averages that the runs leave, that differ where the trainings do not: notes of a verdict.
 
 They are no part of the training. One side may evaluate more often (Lightning's sanity check), and then nothing is
 compared; the same calls with other answers are what a forgotten eval() looks like.
@@ -13,6 +13,10 @@ __all__ = ["AVERAGES", "EvaluationsApart"]
 BEHIND = "behind the last step"
 #: Before an optimizer's label: the field of the averages that a run leaves.
 AVERAGES = "averages of "
+LEFT = (
+    "the averages of the parameters that the runs leave differ, and are the same at each step's end: one side updates "
+    "them before the optimizer's step, or once more; compare what evaluates and saves them"
+)
 
 
 class EvaluationsApart:
@@ -48,11 +52,7 @@ class EvaluationsApart:
 
     def notes(self, same: bool) -> list[str]:
         """One for the first place, with how many there are; `same` says that the trainings are."""
-        averages = [
-            "the averages of the parameters that the runs leave differ, and are the same at each step's end: one side "
-            "updates them before the optimizer's step, or once more; compare what evaluates and saves them"
-        ]
-        return (averages if self._averages and same else []) + self._of_evaluations(same)
+        return [*([LEFT] if self._averages and same else []), *self._of_evaluations(same)]
 
     def _of_evaluations(self, same: bool) -> list[str]:
         if not self._places:

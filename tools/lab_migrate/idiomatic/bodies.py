@@ -277,11 +277,11 @@ def _is_called_batch(target: ast.expr) -> bool:
 
 
 def _unwrapped(source: str, target: ast.expr) -> str:
-    """A target without brackets of its own, in one line unless comments stand in it."""
+    """A target without brackets of its own, in one line unless comments or texts stand in it."""
     if not isinstance(target, ast.Tuple) or len(target.elts) < 2:
         return source
     first = target.elts[0]
     wrapped = (first.lineno, first.col_offset) != (target.lineno, target.col_offset)
-    if "\n" in source and "#" not in source:
+    if "\n" in source and not set(source) & set("#'\""):
         source = " ".join(source.split()).replace("( ", "(").replace(", )", ")").replace(" )", ")")
     return source[1:-1] if wrapped and "\n" not in source else source

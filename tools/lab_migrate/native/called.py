@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -13,11 +12,10 @@ from lab_bridge.config.documents import Document
 from lab_bridge.config.nodes import Call, Node, children
 from lab_bridge.config.schema import Builder
 from lab_bridge.config.sources.modules import Definition, Module, Sources, dotted
-from lab_bridge.config.sources.registered import DECORATORS, EXTERNAL
 from lab_migrate.findings import Finding, Status
 from lab_migrate.native.files import File
 from lab_migrate.native.labs import is_labs
-from lab_migrate.native.registrations import registers
+from lab_migrate.native.registrations import registers, told_to_gin
 
 __all__ = ["called_with_settings"]
 
@@ -80,7 +78,7 @@ def _finding(path: str, node: ast.AST, what: str) -> Finding:
 
 def _uses(kept: list[ast.stmt], module: Module, sources: Sources, document: Document) -> Iterator[_Use]:
     """Where a builder is called, made the base of a class that gin does not know, or handed on as a value."""
-    harmless = [*_registered(kept), *(whole for one in kept for whole in _harmless(one))]
+    harmless = [*told_to_gin(kept), *(whole for one in kept for whole in _harmless(one))]
     plain = {id(part) for whole in harmless for part in ast.walk(whole)}
     calls = {id(node.func): node for one in kept for node in ast.walk(one) if isinstance(node, ast.Call)}
     bases = {id(base): node for node in _classes(kept) for base in node.bases}
@@ -108,25 +106,6 @@ def _uses(kept: list[ast.stmt], module: Module, sources: Sources, document: Docu
 
 def _classes(kept: Iterable[ast.stmt]) -> Iterator[ast.ClassDef]:
     return (node for one in kept for node in ast.walk(one) if isinstance(node, ast.ClassDef))
-
-
-def _registered(kept: list[ast.stmt]) -> Iterator[ast.AST]:
-    """What loops go through that only tell gin of it, written there or in a list or dictionary of no other use."""
-    names = Counter(node.id for one in kept for node in ast.walk(one) if isinstance(node, ast.Name))
-    listed: set[str] = set()
-    for loop in kept:
-        if isinstance(loop, ast.For) and all(_tells_gin(one) for one in loop.body):
-            yield loop.iter
-            listed |= {node.id for node in ast.walk(loop.iter) if isinstance(node, ast.Name)}
-    for one in kept:
-        if isinstance(one, ast.Assign) and isinstance(one.targets[0], ast.Name) and one.targets[0].id in listed:
-            # Its assignment and its loop.
-            yield from [one.value] if names[one.targets[0].id] == 2 else []
-
-
-def _tells_gin(statement: ast.stmt) -> bool:
-    calls = [node for node in ast.walk(statement) if isinstance(node, ast.Call)]
-    return any(dotted(call.func) in DECORATORS | EXTERNAL for call in calls)
 
 
 def _harmless(statement: ast.stmt) -> Iterator[ast.AST]:

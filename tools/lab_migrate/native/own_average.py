@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Sequence
 from typing import Any
 
 import attrs
-import libcst as cst
 
 from lab_bridge.config.places import Place
 from lab_bridge.config.schema import Builder, Schema
 from lab_migrate.native.expressions import Expressions
 from lab_migrate.native.lift import lift
-from lab_migrate.native.own_classes import drawn_when_made, own_classes, without_gin
+from lab_migrate.native.own_classes import made_of, own_classes, own_code
 from lab_migrate.native.refused import NotNativeError
-from lab_migrate.native.source_names import imports_of, text_of
 
 __all__ = ["BASE", "OwnAverage", "own_average"]
 
@@ -49,26 +46,13 @@ def own_average(average: Any, schema: Schema, asked: bool = False) -> OwnAverage
     names = own_classes(builder, BASE)
     if names is None:
         raise _refused(builder, f"is not built on {BASE} in one file")
-    module = cst.parse_module(text_of(builder))
-    tree = ast.parse(module.code)
-    definitions = {one.name: one for one in tree.body if isinstance(one, ast.ClassDef)}
-    for line, said in drawn_when_made(definitions[name] for name in names):
-        raise _refused(builder, said, line)
-    classes = {one.name.value: one for one in module.body if isinstance(one, cst.ClassDef)}
-    code = [without_gin(module, classes[name]) for name in names]
-    found, labs = imports_of(tree, builder, "\n\n".join(code))
-    others = [one for one in labs if one != "EMA of legacy_lab.train.ema"]
+    own = own_code(builder, names, _refused)
+    others = [one for one in own.labs if one != "EMA of legacy_lab.train.ema"]
     if others:
         raise _refused(builder, f"uses {others[0]}")
-    here = {f"from {builder.target.rpartition('.')[0]} import {name}" for name in names}
-    spelled = Expressions(schema)
-    made = spelled.of(average)
-    if len(spelled.lab) + len(spelled.imports) > 1:
-        raise _refused(builder, f"is given an object: {made}")
-    lifted = lift(BASE)
-    imports = [*lifted.imports, *(line for line in found if line not in here)]
-    methods = {one.name for name in names for one in definitions[name].body if isinstance(one, ast.FunctionDef)}
-    return OwnAverage(names[-1], [*lifted.code, *code], made, imports, "swapped" in methods)
+    made, lifted = made_of(average, builder, schema, _refused), lift(BASE)
+    imports = [*lifted.imports, *own.imports]
+    return OwnAverage(names[-1], [*lifted.code, *own.code], made, imports, "swapped" in own.methods)
 
 
 def _refused(builder: Builder, what: str, line: int | None = None) -> NotNativeError:

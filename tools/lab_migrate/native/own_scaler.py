@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Sequence
 from typing import Any
 
 import attrs
-import libcst as cst
 
 from lab_bridge.config.places import Place
 from lab_bridge.config.schema import Builder, Schema
-from lab_migrate.native.expressions import Expressions
 from lab_migrate.native.labs import is_labs
 from lab_migrate.native.lift import Lifted, lift
-from lab_migrate.native.own_classes import drawn_when_made, own_classes, without_gin
+from lab_migrate.native.own_classes import made_of, own_classes, own_code
 from lab_migrate.native.refused import NotNativeError
-from lab_migrate.native.source_names import imports_of, text_of
 
 __all__ = ["OwnScaler", "own_scaler", "scaler_classes"]
 
@@ -54,22 +50,10 @@ def own_scaler(scaler: Any, schema: Schema) -> OwnScaler | None:
     names = scaler_classes(builder)
     if names is None:
         raise _refused(builder, f"is no class, or not built on one of {HOME} or on nothing, in one file")
-    module = cst.parse_module(text_of(builder))
-    tree = ast.parse(module.code)
-    definitions = {one.name: one for one in tree.body if isinstance(one, ast.ClassDef)}
-    for line, said in drawn_when_made(definitions[name] for name in names):
-        raise _refused(builder, said, line)
-    classes = {one.name.value: one for one in module.body if isinstance(one, cst.ClassDef)}
-    code = [without_gin(module, classes[name]) for name in names]
-    found, labs = imports_of(tree, builder, "\n\n".join(code))
-    lifted = _lifted(builder, labs)
-    here = {f"from {builder.target.rpartition('.')[0]} import {name}" for name in names}
-    spelled = Expressions(schema)
-    made = spelled.of(scaler)
-    if len(spelled.lab) + len(spelled.imports) > 1:
-        raise _refused(builder, f"is given an object: {made}")
-    imports = [*lifted.imports, *(line for line in found if line not in here)]
-    return OwnScaler(names[-1], [*lifted.code, *code], made, imports)
+    own = own_code(builder, names, _refused)
+    lifted = _lifted(builder, own.labs)
+    made = made_of(scaler, builder, schema, _refused)
+    return OwnScaler(names[-1], [*lifted.code, *own.code], made, [*lifted.imports, *own.imports])
 
 
 def _lifted(builder: Builder, labs: Sequence[str]) -> Lifted:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import libcst as cst
@@ -11,7 +12,7 @@ import libcst as cst
 from lab_bridge.config.sources.modules import dotted
 from lab_bridge.config.sources.registered import DECORATORS, EXTERNAL
 
-__all__ = ["registers", "without_registrations"]
+__all__ = ["registers", "told_to_gin", "without_registrations"]
 
 
 def registers(statement: ast.stmt) -> list[str]:
@@ -24,6 +25,25 @@ def registers(statement: ast.stmt) -> list[str]:
             binds = not isinstance(statement, ast.Assign) or ast.unparse(statement.targets[0]) == name
             return [name] if name and binds else []
     return []
+
+
+def told_to_gin(statements: Sequence[ast.stmt]) -> Iterator[ast.AST]:
+    """What loops go through that only tell gin of it, written there or in a list or dictionary of no other use."""
+    names = Counter(node.id for one in statements for node in ast.walk(one) if isinstance(node, ast.Name))
+    listed: set[str] = set()
+    for loop in statements:
+        if isinstance(loop, ast.For) and all(_tells_gin(one) for one in loop.body):
+            yield loop.iter
+            listed |= {node.id for node in ast.walk(loop.iter) if isinstance(node, ast.Name)}
+    for one in statements:
+        if isinstance(one, ast.Assign) and isinstance(one.targets[0], ast.Name) and one.targets[0].id in listed:
+            # Its assignment and its loop.
+            yield from [one.value] if names[one.targets[0].id] == 2 else []
+
+
+def _tells_gin(statement: ast.stmt) -> bool:
+    calls = [node for node in ast.walk(statement) if isinstance(node, ast.Call)]
+    return any(dotted(call.func) in DECORATORS | EXTERNAL for call in calls)
 
 
 def without_registrations(text: str, names: Collection[str]) -> str:

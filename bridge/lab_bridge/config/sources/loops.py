@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 __all__ = ["in_loops"]
 
@@ -16,23 +16,25 @@ def in_loops(tree: ast.Module) -> Iterator[ast.Call]:
         for node in tree.body
         if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name)
     }
-    loops: list[tuple[ast.expr, ast.expr]]
-    inner: list[ast.AST]
+    for target, listed, inner in _loops(tree):
+        for turn in _turns(target, listed, lists):
+            for call in (part for one in inner for part in ast.walk(one) if isinstance(part, ast.Call)):
+                if any(isinstance(part, ast.Name) and part.id in turn for part in ast.walk(call)):
+                    yield ast.fix_missing_locations(_Putting(turn).visit(copy.deepcopy(call)))
+
+
+def _loops(tree: ast.Module) -> Iterator[tuple[ast.expr, ast.expr, Sequence[ast.AST]]]:
+    """Target, what it goes through, and body of each `for`; of a comprehension if it has one, without a condition."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.For):
-            loops, inner = [(node.target, node.iter)], [*node.body]
-        elif isinstance(node, ast.ListComp | ast.SetComp | ast.GeneratorExp):
-            loops, inner = [(one.target, one.iter) for one in node.generators if not one.ifs], [node.elt]
-        else:
-            continue
-        for target, listed in loops[:1]:
-            for turn in _turns(target, listed, lists):
-                for call in (part for one in inner for part in ast.walk(one) if isinstance(part, ast.Call)):
-                    if len(loops) == 1 and {part.id for part in ast.walk(call) if isinstance(part, ast.Name)} & set(
-                        turn
-                    ):
-                        made = _Putting(turn).visit(copy.deepcopy(call))
-                        yield ast.fix_missing_locations(made)
+        match node:
+            case ast.For(target=target, iter=listed, body=body):
+                yield target, listed, body
+            case (
+                ast.ListComp(elt=made, generators=[ast.comprehension(target, listed, [])])
+                | ast.SetComp(elt=made, generators=[ast.comprehension(target, listed, [])])
+                | ast.GeneratorExp(elt=made, generators=[ast.comprehension(target, listed, [])])
+            ):
+                yield target, listed, [made]
 
 
 def _turns(target: ast.expr, listed: ast.expr, lists: Mapping[str, ast.expr]) -> Iterator[dict[str, ast.expr]]:

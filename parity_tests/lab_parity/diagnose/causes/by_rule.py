@@ -16,7 +16,7 @@ from lab_parity.diagnose.words import number
 
 PHASES = ("optimizer", "param")
 _CALLED = {"eps": "epsilon", "beta2": "betas", "lr": "lr", "eta, the rate": "lr"}
-"""Causes of the same name."""
+"""Settings that have a cause of their own name; any other is a `setting`."""
 
 
 def find(scene: Scene) -> Iterator[Cause]:

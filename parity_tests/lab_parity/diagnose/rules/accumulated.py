@@ -3,6 +3,8 @@
     change = -lr · g / (sqrt(v) + eps)
 
 so that change · sqrt(v) = -lr · g - eps · change, which is linear in both settings.
+
+Adagrad: Duchi, Hazan, Singer, JMLR 12 (2011); RMSprop: Hinton, Neural Networks for Machine Learning, lecture 6e (2012).
 """
 
 from __future__ import annotations

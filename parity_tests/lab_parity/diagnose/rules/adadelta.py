@@ -1,6 +1,7 @@
 """Adadelta: `delta² = (d + eps) / (v + eps) · g²`, of which the average d takes in a part 1 - rho.
 
 So delta² · v - d · g² = eps · (g² - delta²), with delta² from what d has taken in.
+Zeiler, arXiv 1212.5701, algorithm 1.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Adamax: the infinity norm `u = max(beta2 · u, |g| + eps)`."""
+"""Adamax: the infinity norm `u = max(beta2 · u, |g| + eps)`.
+
+Kingma, Ba, arXiv 1412.6980, section 7.1; torch adds eps.
+"""
 
 from __future__ import annotations
 

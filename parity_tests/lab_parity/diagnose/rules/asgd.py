@@ -1,4 +1,7 @@
-"""ASGD: `p = p · (1 - lambd · eta) - eta · g`, then `eta = lr / (1 + lambd · lr · t)^alpha` and `mu = 1 / (t - t0)`."""
+"""ASGD: `p = p · (1 - lambd · eta) - eta · g`, then `eta = lr / (1 + lambd · lr · t)^alpha` and `mu = 1 / (t - t0)`.
+
+The averaging is that of Polyak, Juditsky, SIAM J. Control Optim. 30 (1992); the numbers are torch.optim.ASGD's.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""NAdam: its product of momenta, `mu(t) = beta1 · (1 - 0.5 · 0.96^(t · momentum_decay))`."""
+"""NAdam: its product of momenta, `mu(t) = beta1 · (1 - 0.5 · 0.96^(t · momentum_decay))`.
+
+Dozat, Incorporating Nesterov Momentum into Adam (ICLR 2016 workshop), as in torch.optim.NAdam.
+"""
 
 from __future__ import annotations
 

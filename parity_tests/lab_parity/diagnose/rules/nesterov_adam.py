@@ -2,7 +2,7 @@
 
     change = -(a · g + b · m) / (sqrt(v / c2) + eps),   c2 = 1 - beta2^t
 
-so that change · sqrt(v) = -a' · g - b' · m - eps · sqrt(c2) · change.
+so that change · sqrt(v) = -a' · g - b' · m - eps · sqrt(c2) · change. Dozat (2016): see nadam.py.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Rprop: step sizes grow by etaplus where the gradient keeps its sign, shrink by etaminus where it turns."""
+"""Rprop: step sizes grow by etaplus where the gradient keeps its sign, shrink by etaminus where it turns.
+
+Riedmiller, Braun, ICNN (1993), with the bounds of torch.optim.Rprop.
+"""
 
 from __future__ import annotations
 
