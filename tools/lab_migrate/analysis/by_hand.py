@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from lab_migrate.analysis.symbols import dotted
 
-__all__ = ["Update", "gradients_taken", "updates_by_hand"]
+__all__ = ["Update", "gradients_given", "gradients_set", "gradients_taken", "updates_by_hand"]
 
 Update = ast.Call | ast.AugAssign | ast.Assign
 
@@ -44,6 +44,23 @@ def gradients_taken(nodes: Sequence[ast.AST]) -> Iterator[ast.Call]:
     for node in nodes:
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call) and _is_grad(node.value):
             yield node.value
+
+
+def gradients_given(nodes: Sequence[ast.AST]) -> Iterator[ast.Assign]:
+    """Where code gives something its gradient: `p.grad = g`; `p.grad = None` takes one."""
+    for node in nodes:
+        if isinstance(node, ast.Assign) and not isinstance(node.value, ast.Constant):
+            if any(isinstance(target, ast.Attribute) and target.attr == "grad" for target in node.targets):
+                yield node
+
+
+def gradients_set(nodes: Sequence[ast.AST]) -> list[ast.Call]:
+    """Calls of `torch.autograd.grad` beside code that gives parameters their gradients: `p.grad = g`.
+
+    An optimizer that steps there steps by them, without a backward pass.
+    """
+    gives = any(True for _ in gradients_given(nodes))
+    return [node for node in nodes if gives and isinstance(node, ast.Call) and _is_grad(node)]
 
 
 def _is_grad(call: ast.Call) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Collection
 
 import attrs
 
-from lab_migrate.analysis.by_hand import gradients_taken, updates_by_hand
+from lab_migrate.analysis.by_hand import gradients_set, gradients_taken, updates_by_hand
 from lab_migrate.analysis.symbols import Function, dotted
 
 BACKWARD, STEP, ZERO = "backward", "step", "zero"
@@ -64,6 +64,8 @@ def events_in(nodes: list[ast.AST]) -> list[Event]:
         found += _by_hand(nodes)
     if not any(event.kind == BACKWARD for event in found):
         found += [attrs.evolve(event, kind=BACKWARD) for event in found if _is_given_a_batch(event)]
+    if {event.kind for event in found} & {BACKWARD, STEP} == {STEP}:
+        found += [_backward_by(call) for call in gradients_set(nodes)]
     return found
 
 
@@ -101,11 +103,15 @@ def _by_hand(nodes: list[ast.AST]) -> list[Event]:
     if not updates:
         return []
     first = updates[0]
-    taken = [
-        Event(BACKWARD, call.lineno, call.col_offset, ast.unparse(call.args[0]) if call.args else "", call)
-        for call in gradients_taken(nodes)
+    return [
+        *(_backward_by(call) for call in gradients_taken(nodes)),
+        Event(STEP, first.lineno, first.col_offset, "by hand", first, by_hand=True),
     ]
-    return [*taken, Event(STEP, first.lineno, first.col_offset, "by hand", first, by_hand=True)]
+
+
+def _backward_by(call: ast.Call) -> Event:
+    """`torch.autograd.grad(loss, params)` where it stands for a backward pass."""
+    return Event(BACKWARD, call.lineno, call.col_offset, ast.unparse(call.args[0]) if call.args else "", call)
 
 
 def _event(node: ast.AST) -> Event | None:

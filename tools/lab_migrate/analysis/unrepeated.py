@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator
 
 import attrs
 
+from lab_migrate.analysis.by_hand import gradients_given
 from lab_migrate.analysis.calls import Call, CallGraph
 from lab_migrate.analysis.events import BACKWARD, STEP, events_of
 from lab_migrate.analysis.followed import followed
@@ -51,7 +52,7 @@ def unrepeated_steps(
         if not is_test(function.path, function.module) and (files is None or function.path in files)
     ]
     steps = any(event.kind == STEP for function in functions for event in events_of(function))
-    found = list(_backward_passes(functions, graph)) if steps else []
+    found = [*_backward_passes(functions, graph)] or [*_given(functions)] if steps else []
     return sorted(found or _transforms(functions))
 
 
@@ -108,6 +109,20 @@ def _backward_passes(functions: list[Function], graph: CallGraph) -> Iterator[Un
             f"call {function.qualified} in a `for` or `while` statement{f' at {where}' if where else ''}, "
             "and convert again",
         )
+
+
+def _given(functions: list[Function]) -> Iterator[Unrepeated]:
+    """Gradients that one function gives the parameters, and another's optimizer steps by."""
+    for function in functions:
+        given = next(gradients_given(function.own), None)
+        if given is not None:
+            yield Unrepeated(
+                function.path,
+                given.lineno,
+                f"parameters are given their gradients here ({ast.unparse(given)}), and no backward pass is run: steps "
+                "by such gradients are followed only where torch.autograd.grad takes them in the step's own function",
+                "keep this program as it is, or take and give the gradients where the optimizer steps",
+            )
 
 
 def _where_used(function: Function, functions: list[Function], graph: CallGraph) -> str:

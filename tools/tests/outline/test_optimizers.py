@@ -123,6 +123,15 @@ PROGRAMS = {
                     p.sub_(0.1 * g)
         print([p.sum().item() for p in params])
     """,
+    "gradients taken and set, an optimizer's step": """
+        params = list(model.parameters())
+        for x, y in loader:
+            loss = loss_of(x, y)
+            for p, g in zip(params, torch.autograd.grad(loss, params)):
+                p.grad = g
+            optimizer.step()
+        print(loss.item())
+    """,
     "a home-grown optimizer with a name of its own for its step": """
         class Momentum:
             def __init__(self, params):

@@ -96,3 +96,23 @@ def test_an_optimizer_that_is_given_a_batch_takes_the_gradients_itself(tmp_path:
     (tmp_path / "train.py").write_text(OWNED)
     (loop,) = scan_project(tmp_path).loops
     assert (loop.line, [call.text for call in loop.calls]) == (10, ["model.optimizer.step()"] * 2)
+
+
+PENALTY = """import torch
+
+def penalize(critic, real, optimizer):
+    for x in real:
+        for p in critic.parameters():
+            p.grad = None
+        gradient, = torch.autograd.grad(critic(x).sum(), x, create_graph=True)
+        take(gradient.square().sum())
+        optimizer.step()
+"""
+
+
+def test_a_gradient_that_no_parameter_is_given_is_no_backward_pass(tmp_path: Path) -> None:
+    """A penalty takes gradients of inputs; who takes the penalty's own is not seen here."""
+    (tmp_path / "train.py").write_text(PENALTY)
+    assert scan_project(tmp_path).loops == ()
+    (tmp_path / "train.py").write_text(PENALTY.replace("p.grad = None", "p.grad = torch.autograd.grad(x, p)[0]"))
+    assert len(scan_project(tmp_path).loops) == 1

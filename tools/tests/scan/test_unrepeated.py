@@ -53,6 +53,20 @@ def main(params, xs):
         params, loss = update(params, x)
 """
 
+_GIVEN = """\
+import torch
+net = torch.nn.Linear(2, 1)
+opt = torch.optim.SGD(net.parameters(), 0.1)
+
+def give(grads):
+    for p, g in zip(net.parameters(), grads):
+        p.grad = g
+
+for x in torch.randn(3, 4, 2):
+    give(torch.autograd.grad(net(x).mean(), list(net.parameters())))
+    opt.step()
+"""
+
 _ATTACK = """\
 import torch
 
@@ -72,8 +86,9 @@ for x in torch.randn(3, 4, 2):
         (_MAPPED, 7, "step is used at train.py:13", "call step in a `for` or `while` statement at train.py:13"),
         (_LISTED, 6, "step is used at train.py:9", "call step in a `for` or `while` statement at train.py:9"),
         (_VALUES, 5, "gradients by torch.func.grad_and_value", "let an optimizer of torch's step"),
+        (_GIVEN, 7, "are given their gradients here (p.grad = g)", "give the gradients where the optimizer steps"),
     ],
-    ids=["map", "comprehension", "values"],
+    ids=["map", "comprehension", "values", "given"],
 )
 def test_a_step_that_no_loop_repeats_has_its_line(project: Make, source: str, line: int, said: str, then: str) -> None:
     """In the scan, and as what is to be done where convert finds nothing; from another entry it is out of reach."""
