@@ -12,9 +12,12 @@ from lab_bridge.config.documents import Document
 from lab_bridge.config.nodes import Call, Node, children
 from lab_bridge.config.schema import Builder
 from lab_bridge.config.sources.modules import Definition, Module, Sources, dotted
+from lab_bridge.config.sources.signatures import ancestry
 from lab_migrate.findings import Finding, Status
+from lab_migrate.native.by_name import looked_up
 from lab_migrate.native.files import File
 from lab_migrate.native.labs import is_labs
+from lab_migrate.native.own_kind import own_kinds
 from lab_migrate.native.registrations import registers, told_to_gin
 
 __all__ = ["called_with_settings"]
@@ -35,6 +38,7 @@ class _Use:
     name: str
     builder: Builder
     given: frozenset[str] = frozenset()
+    does: str = "calls"
 
 
 def called_with_settings(
@@ -47,25 +51,30 @@ def called_with_settings(
     gone = {(one.path, one.line) for one in left_out}
     sources = Sources()
     names = {sources.file_of(name): name for name in sources.add(root)}
+    families = _families(sources, document)
     made = {one for call in document.entries.values() for one in _made(call, document)}
     if any("config_scope" in file.text for path, file in files.items() if path != entry):
         made |= {(scope, "") for scope, _ in document.bound}
     for path, file in files.items():
-        module = sources.module(names.get(root / path, ""))
-        if path == entry or module is None:
+        top = sources.module(names.get(root / path, ""))
+        if path == entry or top is None:
             continue
+        module = sources.with_inner_imports(top)
         kept = [one for one in file.tree.body if (path, one.lineno) not in gone and not registers(one)]
         for node in (part for one in kept for part in ast.walk(one)):
             asked = dotted(node.func) if isinstance(node, ast.Call) else ""
             if asked.startswith("gin.") and asked.rpartition(".")[2] not in UNTOLD:
                 yield _finding(path, node, f"calls {asked}, which a native training has no config for")
-        for one in _uses(kept, module, sources, document):
+        uses = [*_uses(kept, module, sources, document), *_of_own_kind(kept, module, families)]
+        uses += [*_registered(kept, module, sources, document), *_by_name(kept, module, sources, document)]
+        said = set[ast.expr]()
+        for one in uses:
             lacking = sorted(_bound(one.builder, made, document) - one.given)
-            if lacking:
-                said = f"the config's {one.builder.name}.{lacking[0]}; a native training has no gin"
-                yield _finding(
-                    path, one.node, f"calls {one.name} without {', '.join(lacking)}, which gin gives it by {said}"
-                )
+            if lacking and one.node not in said:
+                said.add(one.node)
+                by = f"the config's {one.builder.name}.{lacking[0]}; a native training has no gin"
+                what = f"{one.does} {one.name} without {', '.join(lacking)}, which gin gives it by {by}"
+                yield _finding(path, one.node, what)
 
 
 def _finding(path: str, node: ast.AST, what: str) -> Finding:
@@ -102,6 +111,53 @@ def _uses(kept: list[ast.stmt], module: Module, sources: Sources, document: Docu
             yield _Use(node, name, builder, _given(calls[id(node)], builder))
         else:
             yield _Use(node, name, builder)
+
+
+def _of_own_kind(kept: list[ast.stmt], module: Module, families: Mapping[str, list[Builder]]) -> Iterator[_Use]:
+    """Where methods make an object of their own class: of each class that gin knows and that has these methods."""
+    for owner in _classes(kept):
+        family = families.get(f"{module.name}.{owner.name}" if module.name else owner.name, [])
+        for node, call in own_kinds(owner) if family else ():
+            for builder in family:
+                yield _Use(node, ast.unparse(node), builder, _given(call, builder) if call else frozenset())
+
+
+def _registered(kept: list[ast.stmt], module: Module, sources: Sources, document: Document) -> Iterator[_Use]:
+    """Where the project decorates a builder with something of its own, which may keep it and call it."""
+    for node in (part for one in kept for part in ast.walk(one)):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef):
+            builder = document.schema.at(f"{module.name}.{node.name}" if module.name else node.name)
+            for one in node.decorator_list if builder is not None else ():
+                name = dotted(one.func if isinstance(one, ast.Call) else one)
+                meant = sources.resolve(module, name) if name else ""
+                own = isinstance(meant, Definition) or sources.holds(meant)
+                if builder is not None and own:
+                    yield _Use(one, f"{node.name} to @{name}, which may call it", builder, does="gives")
+
+
+def _by_name(kept: list[ast.stmt], module: Module, sources: Sources, document: Document) -> Iterator[_Use]:
+    """Where code has what may be a builder by a name that it makes: in a module, any that the module has."""
+    for node, of, name in (found for one in kept for found in looked_up(one, module, sources)):
+        where = sources.module(of)
+        names = [name] if name else [*where.names] if where is not None else []
+        known = [sources.resolve(where, one) for one in names] if where is not None else []
+        found = [document.schema.at(one.qualified if isinstance(one, Definition) else one) for one in known]
+        if where is None:
+            found = [one for one in document.schema.builders.values() if not is_labs(one)]
+        for builder in found:
+            if builder is not None:
+                yield _Use(node, f"{builder.name} by {ast.unparse(node)}", builder, does="may call")
+
+
+def _families(sources: Sources, document: Document) -> dict[str, list[Builder]]:
+    """The classes that gin knows, under the import path of each class of the project's whose methods they have."""
+    found: dict[str, list[Builder]] = {}
+    for builder in document.schema.builders.values():
+        definition = sources.find(builder.target)
+        for one in ancestry(definition, sources) if isinstance(definition, Definition) else ():
+            if isinstance(one, Definition):
+                found.setdefault(one.qualified, []).append(builder)
+    return found
 
 
 def _classes(kept: Iterable[ast.stmt]) -> Iterator[ast.ClassDef]:

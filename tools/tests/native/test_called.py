@@ -119,3 +119,61 @@ def test_a_call_that_gin_would_give_more_is_refused(native: Any, name: str) -> N
         assert one.line == 8
         assert f"without {lacking}, which gin gives it" in one.message
     assert bool(conversion.changes) != bool(lacking)
+
+
+#: Each line that is marked makes points of a class that it does not name, and lacks what the config binds.
+INDIRECT = """\
+import functools, gin, importlib, native_project, torch
+from legacy_lab.train.hooks import Hook
+KINDS = {}
+def kept(kind):
+    KINDS[kind.__name__] = kind
+    return kind
+class Mixed:
+    @classmethod
+    def fewer(cls): return cls(9)  # cls
+    @classmethod
+    def all_said(cls): return cls(9, seed=3)
+    @classmethod
+    def several(cls): return list(map(cls, [3, 4]))  # cls
+    def again(self): return type(self)(9)  # type(self)
+    def anew(self): return self.__class__(len(self))  # self.__class__
+    def __repr__(self): return type(self).__name__ + f"{self.__class__}"
+    def alike(self, other): return type(self) is type(other) or isinstance(other, type(self))
+    @staticmethod
+    def free(cls): return cls(9)
+@kept  # Dots to @kept
+@functools.total_ordering
+@gin.configurable
+class Dots(Mixed, native_project.Specks):
+    def __init__(self, size=30, seed=0): super().__init__(size, seed=seed)
+    def __lt__(self, other): return False
+    def __new__(cls, *args, **kwargs): return super().__new__(cls)
+@gin.configurable
+class Others(native_project.Specks):
+    def __init__(self, size=30, seed=0): super().__init__(size, seed=seed)
+    @classmethod
+    def fewer(cls): return cls(9)
+def inside():
+    import own as ours
+    from own import Dots as Renamed
+    return ours.Dots(9), Renamed(9)  # ours.Dots
+def by_name(kind):
+    getattr(importlib.import_module("own"), kind)(9)  # Dots by getattr
+    getattr(native_project, kind), getattr(torch, kind)
+    return globals()[kind](9)  # Dots by globals
+@gin.configurable
+class Spare(Hook):
+    pass
+"""
+
+
+def test_an_object_of_a_class_that_code_does_not_name_is_refused_too(native: Any) -> None:
+    """`cls(…)`, `type(self)(…)`, a registry of the project's, a name that code makes: each lost gin's settings."""
+    root = native.project("Trainer.hooks = [@Spare()]", "Dots.seed = 4", "train/Loader.dataset = @Dots()")
+    (root / "own.py").write_text(INDIRECT)
+    marked = {number: line.partition("  # ")[2] for number, line in enumerate(INDIRECT.splitlines(), 1)}
+    found = [one for one in convert_project(root, "L3").findings if one.path == "own.py"]
+    assert {one.line for one in found} == {number for number, mark in marked.items() if mark}
+    assert all(marked[one.line] in one.message or "Renamed" in one.message for one in found), found
+    assert all("without seed, which gin gives it by the config's Dots.seed" in one.message for one in found), found

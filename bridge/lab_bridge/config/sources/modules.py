@@ -94,6 +94,11 @@ class Sources:
             self._modules[name] = self._parse(name)
         return self._modules[name]
 
+    def holds(self, full: str) -> bool:
+        """Whether an import path leads into a module below a root."""
+        parts = full.split(".")
+        return any(self.module(".".join(parts[:cut])) is not None for cut in range(1, len(parts) + 1))
+
     def resolve(self, module: Module, name: str) -> Definition | str:
         """What `name` (dotted) means in `module`: a definition below a root, else its full dotted name."""
         first, _, rest = name.partition(".")
@@ -130,6 +135,15 @@ class Sources:
                         return found
             return full
         return full
+
+    def with_inner_imports(self, module: Module) -> Module:
+        """The module as its functions see it: what they import themselves is among its names."""
+        names, stars = dict(module.names), list(module.stars)
+        package = module.name if module.path.name == "__init__.py" else module.name.rpartition(".")[0]
+        for node in ast.walk(module.tree):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                _bind(node, package, names, stars)
+        return attrs.evolve(module, names=names, stars=tuple(dict.fromkeys(stars)))
 
     def _parse(self, name: str) -> Module | None:
         path = self._files.get(name) or self._installed(name)
