@@ -49,9 +49,10 @@ def gradients_taken(nodes: Sequence[ast.AST]) -> Iterator[ast.Call]:
 def gradients_given(nodes: Sequence[ast.AST]) -> Iterator[ast.Assign]:
     """Where code gives something its gradient: `p.grad = g`; `p.grad = None` takes one."""
     for node in nodes:
-        if isinstance(node, ast.Assign) and not isinstance(node.value, ast.Constant):
-            if any(isinstance(target, ast.Attribute) and target.attr == "grad" for target in node.targets):
-                yield node
+        if not isinstance(node, ast.Assign) or isinstance(node.value, ast.Constant):
+            continue
+        if any(isinstance(target, ast.Attribute) and target.attr == "grad" for target in node.targets):
+            yield node
 
 
 def gradients_set(nodes: Sequence[ast.AST]) -> list[ast.Call]:

@@ -14,7 +14,9 @@ import libcst as cst
 
 from lab_migrate.analysis import CallGraph, read_project
 from lab_migrate.analysis.reached import reached_from
+from lab_migrate.convert import lightning1
 from lab_migrate.convert.nothing import left_out, nothing
+from lab_migrate.convert.relatives import relatives_of
 from lab_migrate.convert.rule import BY_TIER, OUTLINING, Edit, NewFile, Proposal, Rule, Source, all_rules
 from lab_migrate.errors import UsageError
 from lab_migrate.findings import Finding, Status
@@ -130,18 +132,25 @@ def convert_project(
     for file in python_files(root):
         path = file.relative_to(root).as_posix()
         try:
-            text = texts[path] = read_source(file)
+            texts[path] = read_source(file)
+        except (SyntaxError, ValueError) as error:
+            findings.append(_skipped(path, error))
+    project = read_project(root) if any(lightning1.PACKAGE in text for text in texts.values()) else None
+    relatives = relatives_of(project, lightning1.PACKAGE) if project is not None else {}
+    for path, text in texts.items():
+        try:
             if _MIGRATED.search(text):
                 migrated.append(path)
             if "legacy_lab" in text:
                 parse_source(text)  # what Python cannot read is not converted, even where LibCST can
                 labs.append(path)
-            proposed[path] = [one for one in _proposals(Source(path, text), rules) if one != Proposal()]
+            source = Source(path, text, relatives.get(path, {}))
+            proposed[path] = [one for one in _proposals(source, rules) if one != Proposal()]
         except (cst.ParserSyntaxError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
             findings.append(_skipped(path, error))
     outlined: dict[str, tuple[Edit, ...]] = {}
     asked = _tier_of(tier, target, {rule.code for rule in rules})
-    graph = None if labs else CallGraph(read_project(root))
+    graph = None if labs else CallGraph(project or read_project(root))
     if graph is not None and asked:
         # Outlining knows rules and edits, so it cannot be imported before them.
         from lab_migrate.convert.tiers import convert_by_tier

@@ -24,8 +24,8 @@ GONE = ("pytorch_lightning.metrics", "pytorch_lightning.lite", "pytorch_lightnin
 
 
 def concerns(source: Source) -> bool:
-    """Whether a file names Lightning 1.x at all; else nothing is parsed."""
-    return PACKAGE in source.text
+    """Whether a file names Lightning 1.x at all, or extends what does; else nothing is parsed."""
+    return PACKAGE in source.text or bool(source.relatives)
 
 
 def moved(module: str) -> str | None:
@@ -37,7 +37,7 @@ def moved(module: str) -> str | None:
 
 
 def modules(source: Source) -> Iterator[cst.ClassDef]:
-    """The classes of a file that are LightningModules by their bases (or by a base of this file that is one)."""
+    """The classes of a file that are LightningModules by their bases, or by those of a base in the project."""
     return _classes(source, lambda base: base.endswith("LightningModule"))
 
 
@@ -55,7 +55,8 @@ def _classes(source: Source, is_base: Callable[[str], bool]) -> Iterator[cst.Cla
     found: set[str] = set()
     for node in source.every(cst.ClassDef):
         bases = [source.qualified(base.value) for base in node.bases]
-        if any((base.startswith(PACKAGE) and is_base(base)) or base in found for base in bases):
+        installed = [base for base in bases if base.startswith(PACKAGE)]
+        if any(map(is_base, (*installed, *source.relatives_of(node).installed))) or not found.isdisjoint(bases):
             found.add(node.name.value)
             yield node
 

@@ -12,7 +12,7 @@ import ast
 import importlib
 import pkgutil
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
@@ -20,6 +20,7 @@ import attrs
 import libcst as cst
 from libcst.metadata import ByteSpanPositionProvider, MetadataWrapper, PositionProvider, QualifiedNameProvider
 
+from lab_migrate.convert.relatives import Relatives
 from lab_migrate.findings import Finding, Status
 
 if TYPE_CHECKING:
@@ -84,10 +85,14 @@ class _Kinds(cst.CSTVisitor):
 
 @attrs.define(slots=False)
 class Source:
-    """One Python file of the project, parsed on first use; rules see the original, never each other's edits."""
+    """One Python file of the project, parsed on first use; rules see the original, never each other's edits.
+
+    `relatives` says of its classes, by name, what other files do.
+    """
 
     path: str
     text: str
+    relatives: Mapping[str, Relatives] = attrs.field(factory=dict)
 
     @cached_property
     def _wrapper(self) -> MetadataWrapper:
@@ -118,6 +123,10 @@ class Source:
         found = self._wrapper.resolve(QualifiedNameProvider).get(node, ())
         # LibCST computes them late.
         return next((one.name for one in (found() if callable(found) else found)), "")
+
+    def relatives_of(self, cls: cst.ClassDef) -> Relatives:
+        """What other files say of a class."""
+        return self.relatives.get(cls.name.value, Relatives())
 
     def finding(self, node: cst.CSTNode, code: str, status: Status, message: str, next_step: str = "") -> Finding:
         """A finding at a node."""

@@ -195,6 +195,94 @@ def test_what_was_given_to_a_hook_has_a_default(tmp_path: Path) -> None:
     assert lines == ["begins 0 0", "ends 0 0 2", "begins 1 0", "ends 1 0 2"]
 
 
+BASE = """
+import pytorch_lightning as pl
+import torch
+
+
+class Base(pl.LightningModule):
+    def __init__(self):
+        super().__init__()
+        self.body = torch.nn.Linear(4, 2)
+
+    def training_step(self, batch, batch_idx):
+        return self.body(batch).square().mean()
+
+    def validation_epoch_end(self, outputs):
+        print("base", len(outputs))
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+"""
+EXTENDED = """
+import torch
+from base import Base
+from settings import trainer
+
+
+class Net(Base):
+    def validation_step(self, batch, batch_idx):
+        return self.body(batch).sum()
+
+    def test_step(self, batch, batch_idx):
+        return self.validation_step(batch, batch_idx)
+
+    def validation_epoch_end(self, outputs):
+        super().validation_epoch_end(outputs)
+        print("net", len(outputs))
+
+    def test_epoch_end(self, outputs):
+        return self.validation_epoch_end(outputs)
+
+
+loader = torch.utils.data.DataLoader(torch.randn(4, 4), batch_size=2)
+trainer.fit(Net(), loader, loader)
+trainer.test(dataloaders=loader, ckpt_path=None, model=Net())
+"""
+SETTINGS = """
+import pytorch_lightning as pl
+trainer = pl.Trainer(max_epochs=1, logger=False, enable_progress_bar=False, num_sanity_val_steps=0)
+"""
+
+
+def family(tmp_path: Path, base: str, net: str) -> Conversion:
+    """A module whose base stands in another file, converted in its folder."""
+    for name, text in (("base", base), ("train", net), ("settings", SETTINGS)):
+        (tmp_path / f"{name}.py").write_text(text.lstrip())
+    conversion = convert_project(tmp_path)
+    conversion.write_into(tmp_path)
+    return conversion
+
+
+def test_a_base_in_another_file_makes_a_module_and_methods_that_are_called_stay(tmp_path: Path) -> None:
+    """A file that names no Lightning was passed over; `self.validation_epoch_end(outputs)` called what was gone."""
+    conversion = family(tmp_path, BASE, EXTENDED)
+    assert not conversion.needs_hand
+    assert {change.path for change in conversion.changes} == {"base.py", "train.py", "settings.py"}
+    ran = subprocess.run([sys.executable, "train.py"], cwd=tmp_path, capture_output=True, text=True, timeout=240)
+    assert ran.returncode == 0, ran.stderr
+    assert [line for line in ran.stdout.splitlines() if line.startswith(("base", "net"))] == ["base 2", "net 2"] * 2
+
+
+@pytest.mark.parametrize(
+    ("base", "net", "said"),
+    [
+        ("validation_epoch_end(self, outputs)", "on_validation_epoch_start(self)", "a base or subclass has its own"),
+        ("on_validation_epoch_start(self)", "validation_epoch_end(self, outputs)", "a base or subclass has its own"),
+        ("validation_step(self, b, i, dataloader_idx)", "validation_epoch_end(self, outputs)", "several loaders"),
+        ("show(self, f=print.validation_epoch_end)", "validation_epoch_end(self, outputs)", "named otherwise"),
+    ],
+)
+def test_what_a_relative_in_another_file_defines_is_not_hidden(tmp_path: Path, base: str, net: str, said: str) -> None:
+    """A hook that the conversion adds would take the place of a base's, or a subclass's the place of it."""
+    head = "import pytorch_lightning as pl\nclass Base(pl.LightningModule):\n    def "
+    method = "from base import Base\nclass Net(Base):\n    def "
+    conversion = family(tmp_path, f"{head}{base}:\n        pass\n", f"{method}{net}:\n        pass\n")
+    (finding,) = [one for one in conversion.findings if one.code == "LM503"]
+    assert finding.status == Status.MANUAL
+    assert said in finding.message
+
+
 LOOP = """
 import torch
 from pytorch_lightning import seed_everything
