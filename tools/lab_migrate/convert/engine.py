@@ -15,6 +15,7 @@ import libcst as cst
 from lab_migrate.analysis import CallGraph, read_project
 from lab_migrate.analysis.reached import reached_from
 from lab_migrate.convert import lightning1
+from lab_migrate.convert.asked_version import oldest_asked
 from lab_migrate.convert.nothing import left_out, nothing
 from lab_migrate.convert.relatives import relatives_of
 from lab_migrate.convert.rule import BY_TIER, OUTLINING, Edit, NewFile, Proposal, Rule, Source, all_rules
@@ -137,6 +138,7 @@ def convert_project(
             findings.append(_skipped(path, error))
     project = read_project(root) if any(lightning1.PACKAGE in text for text in texts.values()) else None
     relatives = relatives_of(project, lightning1.PACKAGE) if project is not None else {}
+    lightning = oldest_asked(root, lightning1.PACKAGE) if project is not None else None
     for path, text in texts.items():
         try:
             if _MIGRATED.search(text):
@@ -144,7 +146,7 @@ def convert_project(
             if "legacy_lab" in text:
                 parse_source(text)  # what Python cannot read is not converted, even where LibCST can
                 labs.append(path)
-            source = Source(path, text, relatives.get(path, {}))
+            source = Source(path, text, relatives.get(path, {}), lightning)
             proposed[path] = [one for one in _proposals(source, rules) if one != Proposal()]
         except (cst.ParserSyntaxError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
             findings.append(_skipped(path, error))

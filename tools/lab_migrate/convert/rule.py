@@ -87,12 +87,14 @@ class _Kinds(cst.CSTVisitor):
 class Source:
     """One Python file of the project, parsed on first use; rules see the original, never each other's edits.
 
-    `relatives` says of its classes, by name, what other files do.
+    `relatives` says of its classes, by name, what other files do; `lightning` is the major version of pytorch-lightning
+    that the project's requirements ask for, where they say so.
     """
 
     path: str
     text: str
     relatives: Mapping[str, Relatives] = attrs.field(factory=dict)
+    lightning: int | None = None
 
     @cached_property
     def _wrapper(self) -> MetadataWrapper:

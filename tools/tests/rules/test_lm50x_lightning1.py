@@ -385,6 +385,27 @@ def test_arguments_of_the_trainer(tmp_path: Path, before: str, after: str) -> No
     assert text == f"from lightning.pytorch import Trainer\nTrainer({after})\n"
 
 
+@pytest.mark.parametrize(
+    ("file", "line", "second"),
+    [
+        ("requirements.txt", "pytorch-lightning>=2.0.0\n", True),
+        ("requirements.txt", "pytorch_lightning[extra]==1.9.5\n", False),
+        ("requirements.txt", "torch==2.0.1\npytorch-lightning\n", False),
+        ("setup.py", 'setup(install_requires=["pytorch-lightning ~= 2.1", "torch>=1.0"])\n', True),
+        ("pyproject.toml", '[tool.poetry.dependencies]\npytorch-lightning = "^2.4"\n', True),
+        ("environment.yml", "dependencies:\n  - pytorch-lightning=1.4\n", False),
+    ],
+)
+def test_a_project_that_asks_for_the_second_version_keeps_its_default(
+    tmp_path: Path, file: str, line: str, second: bool
+) -> None:
+    """pytorch_lightning 2 has the accelerator that it finds: the CPU in its place trained elsewhere than before."""
+    (tmp_path / file).write_text(line)
+    text, conversion = converted(tmp_path, "from pytorch_lightning import Trainer\nTrainer(max_epochs=2)\n")
+    assert ('accelerator="cpu"' in text) is not second
+    assert ("LM502" in {one.code for one in conversion.findings}) is not second
+
+
 @pytest.mark.parametrize("newline", ["\r\n", "\r"])
 def test_other_line_ends_are_kept(tmp_path: Path, newline: str) -> None:
     """What is added ends as its surroundings do."""

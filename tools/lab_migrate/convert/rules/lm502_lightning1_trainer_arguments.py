@@ -4,7 +4,8 @@
     +trainer = pl.Trainer(accelerator="gpu", devices=1, use_distributed_sampler=False)
 
 Lightning 1.x trains on the CPU unless told otherwise, Lightning 2 on what it finds: where no accelerator was named,
-`accelerator="cpu"` is written out. Arguments that are gone are left to a person, with what became of them.
+`accelerator="cpu"` is written out, unless the project's requirements ask for pytorch-lightning 2. Arguments that are
+gone are left to a person, with what became of them.
 """
 
 from __future__ import annotations
@@ -87,7 +88,8 @@ def propose(source: Source) -> Proposal:
                 findings.append(_left(source, argument, name, GONE[name]))
             if name == "accelerator" and value == "None":
                 names.discard("accelerator")
-        default = "" if "accelerator" in names else 'accelerator="cpu"'
+        is_second = source.lightning is not None and source.lightning > 1
+        default = "" if is_second or "accelerator" in names else 'accelerator="cpu"'
         if default:
             findings.append(
                 source.finding(call, CODE, Status.REVIEW, "no accelerator was named: the CPU, as in Lightning 1.x")
