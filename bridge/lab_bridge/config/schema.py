@@ -146,10 +146,15 @@ class Schema:
         return fitting[0] if len(fitting) == 1 else None
 
     def accepts(self, wanted: str, builder: Builder) -> bool:
-        """Whether a builder may stand where the role or builder `wanted` is asked for."""
-        if wanted == builder.name or builder.untyped_result:
+        """Whether a builder may stand where the role or builder `wanted` is asked for.
+
+        A function may return something more special than it says: `spectral`, a `Module`, gives back the `Model` that
+        it was given.
+        """
+        if wanted == builder.name or builder.untyped_result or wanted in self._closure(builder.stands_for):
             return True
-        return wanted in self._closure(builder.stands_for)
+        special = wanted in self.builders and not self.builders[wanted].function
+        return builder.function and special and bool({*builder.stands_for} & self._closure([wanted]))
 
     def standing_for(self, wanted: str) -> list[Builder]:
         """All builders that may stand for a role or builder."""

@@ -18,7 +18,7 @@ from lab_migrate.native.draws import Draws
 from lab_migrate.native.labs import is_labs
 from lab_migrate.native.refused import NotNativeError
 
-__all__ = ["builders_in", "drawless_calls", "given_objects", "objects_of"]
+__all__ = ["assigned", "builders_in", "drawless_calls", "given_objects", "objects_of"]
 
 #: What of Lab's a hook may be given: no making of it draws, and it is plain code in the native training.
 DATA_SETS = ("legacy_lab.data.digits.Digits", "legacy_lab.data.text.Text")
@@ -50,14 +50,15 @@ def drawless_calls(
     """Tells of a call, in a hook's method of that name, whether it draws nothing for sure.
 
     It asks an object that the hook is given, `dataset.batch(…)` where it is made, `self.dataset.batch(…)` later, or
-    calls a function of the project's that the file `home` of the method defines, or something quiet of Python's.
+    calls it, `self.schedule(…)`; or a function of the project's that the file `home` of the method defines, or
+    something quiet of Python's.
     """
     objects = {field.name: schema.builder_of(getattr(hook, field.name)) for field in attrs.fields(type(hook))}
     first = methods.get("__init__")
     stored = [ast.unparse(one) for part in methods.values() for one in ast.walk(part) if _is_stored(one)]
     kept: dict[str, Builder] = {}
     for node in ast.walk(first) if first is not None else ():
-        for target, value in _assigned(node):
+        for target, value in assigned(node):
             found = objects.get(value)
             if found is not None and stored.count(target) == 1 and value not in stored:
                 kept[target] = found
@@ -69,6 +70,9 @@ def drawless_calls(
         called = dotted(call.func)
         if called.partition(".")[0] not in local and draws.is_pythons(home, called):
             return True
+        itself = objects.get(called) if method == "__init__" and called not in stored else kept.get(called)
+        if itself is not None:  # `self.schedule(step)`
+            return draws.has(itself.target, "__call__") and draws.by(itself.target, "__call__") is None
         if isinstance(call.func, ast.Name):
             full = f"{home}.{call.func.id}"
             return draws.is_function(full) and draws.by(full, "__call__") is None
@@ -88,8 +92,8 @@ def _is_stored(node: ast.AST) -> bool:
     return isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Store)
 
 
-def _assigned(node: ast.AST) -> Iterator[tuple[str, str]]:
-    """`self.dataset = dataset`, and several such in one line."""
+def assigned(node: ast.AST) -> Iterator[tuple[str, str]]:
+    """Targets and values of `self.dataset = dataset`, and of several such in one line."""
     match node:
         case ast.Assign(targets=[ast.Tuple(elts=targets)], value=ast.Tuple(elts=values)):
             yield from ((ast.unparse(one), ast.unparse(value)) for one, value in zip(targets, values, strict=False))

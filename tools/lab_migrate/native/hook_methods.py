@@ -10,7 +10,7 @@ import attrs
 from lab_bridge.config.places import Place
 from lab_bridge.config.schema import Builder
 from lab_migrate.native.own_generators import draws_of, own_generators
-from lab_migrate.native.rates import reads_rates
+from lab_migrate.native.rates import reads_rates, set_here
 from lab_migrate.native.refused import NotNativeError
 
 __all__ = ["METHODS", "Form", "Method", "calls_above", "may_draw", "refused", "require_told"]
@@ -67,16 +67,20 @@ DRAWLESS_METHODS = {
 
 @attrs.frozen
 class Method:
-    """The name that a method gives Lab's trainer, the names of what it takes of the module, and whether it logs."""
+    """The name that a method gives Lab's trainer, the names of what it takes of the module, and whether it logs.
+
+    `has_model` is whether it asks for the model, behind an evaluation.
+    """
 
     trainer: str = ""
     named: Mapping[str, str] = attrs.field(factory=dict)
     logs: bool = False
+    has_model: bool = False
 
     @property
     def asks(self) -> Sequence[str]:
         """What of the module it takes."""
-        return tuple(self.named.values())
+        return (*self.named.values(), *(["model"] if self.has_model else []))
 
 
 def refused(builder: Builder, line: int, what: str) -> NotNativeError:
@@ -138,11 +142,12 @@ def _told(builder: Builder, name: str, node: ast.FunctionDef, methods: Mapping[s
     plain = ast.arguments([], node.args.args, None, [], [], None, [])
     if ast.unparse(plain) != ast.unparse(node.args) or len(arguments) != (3 if METHODS[name].metrics else 2):
         raise refused(builder, node.lineno, f"has {name} with other arguments than Lab gives it")
-    if node.decorator_list:
+    if any(ast.unparse(one) != "torch.no_grad()" for one in node.decorator_list):
         raise refused(builder, node.lineno, f"has a decorator on {name}")
     trainer, parents = arguments[1], _parents(node)
     taken, inner_names = TAKEN - (ARGUMENTS & _set_in(node)), set(_of_comprehensions(node))
-    logs = used = False
+    asked: set[str] = set()
+    used = False
     above = [one for one in ast.walk(node) if calls_above(one, name, arguments[1:])]
     passed = {id(part) for one in above for part in ast.walk(one)}
     for inner in (part for statement in node.body for part in ast.walk(statement)):
@@ -155,11 +160,12 @@ def _told(builder: Builder, name: str, node: ast.FunctionDef, methods: Mapping[s
         if inner.id in taken or inner.id == "super" or (inner.id == "trainer" and trainer != "trainer"):
             raise refused(builder, inner.lineno, f"uses the name {inner.id} in {name}")
         if inner.id == trainer:
-            logs |= _asked(builder, name, inner, parents) == "log"
+            asked.add(_asked(builder, name, inner, parents))
         if len(arguments) == 3 and inner.id == arguments[2]:
             _require_read(builder, inner, parents, methods, frozenset({name}))
             used = True
-    return Method(trainer, {arguments[2]: METHODS[name].metrics} if used else {}, logs)
+    named = {arguments[2]: METHODS[name].metrics} if used else {}
+    return Method(trainer, named, "log" in asked, name == "after_eval" and "model" in asked)
 
 
 def _asked(builder: Builder, name: str, node: ast.Name, parents: Mapping[ast.AST, ast.AST]) -> str:
@@ -169,9 +175,13 @@ def _asked(builder: Builder, name: str, node: ast.Name, parents: Mapping[ast.AST
     if not isinstance(asked, ast.Attribute):
         raise refused(builder, node.lineno, f"hands Lab's trainer on: {ast.unparse(asked)}")
     said = f"asks Lab's trainer for {asked.attr}: {ast.unparse(statement or asked)}"
-    if asked.attr not in ASKED or (asked.attr == "model" and name == "after_eval"):
+    if asked.attr not in ASKED:
         raise refused(builder, node.lineno, said)
     if asked.attr == "optimizer":
+        changed = set_here(asked, parents)
+        if changed is not None:
+            text = f"changes Lab's optimizer, where Lightning's schedule has its own settings: {ast.unparse(changed)}"
+            raise refused(builder, changed.lineno, text)
         if name not in ("before_step", "after_step") or not reads_rates(asked, parents):
             raise refused(builder, node.lineno, said)
     elif asked.attr == "log":

@@ -33,8 +33,8 @@ class OwnHook:
     `given` are import lines for what it is made with, `labs` the full names of what of that is Lab's.
 
     `asks` are what it takes of the LightningModule beside the model: its `objective`, `metrics` of the last loss,
-    `evaluated` of the last evaluation; and of the callbacks the `average` and the `rates`, also
-    `rates before` a step, or `rates of parts` where there are several optimizers.
+    `evaluated` of the last evaluation, behind which it may ask for the `model`; and of the callbacks the `average` and
+    the `rates`, also `rates before` a step, or `rates of parts` where there are several optimizers.
     """
 
     name: str
@@ -173,7 +173,7 @@ def _method(module: cst.Module, one: cst.FunctionDef, told: Method, batches: str
         signature += ", *_: Any"
     before += [f"{name} = pl_module.{asked}" for name, asked in told.named.items()]
     head = f"def {form.name}({signature}) -> None:\n    pass\n"
-    made = cst.ensure_type(cst.parse_statement(head), cst.FunctionDef)
+    made = cst.ensure_type(cst.parse_statement(head), cst.FunctionDef).with_changes(decorators=one.decorators)
     statements = [*docs, *map(cst.parse_statement, before), *body.body[len(docs) :]]
     return made.with_changes(body=body.with_changes(body=statements), leading_lines=one.leading_lines)
 

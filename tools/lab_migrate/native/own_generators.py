@@ -24,8 +24,8 @@ def draws_of(call: ast.Call, generators: Collection[str]) -> bool:
     """Whether a call makes one of these, seeds one, or draws from one."""
     if _is_made(call) or dotted(call.func) == "torch.Generator":
         return True
-    given = [ast.unparse(one.value) for one in call.keywords if one.arg == "generator"]
-    return any(name in generators for name in given) or _owner(call) in generators
+    given = [one.value for one in call.keywords if one.arg == "generator"]
+    return any(ast.unparse(one) in generators or _is_made(one) for one in given) or _owner(call) in generators
 
 
 def _owner(call: ast.Call) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator, Mapping
 
-__all__ = ["FUNCTION", "reads_rates"]
+__all__ = ["FUNCTION", "reads_rates", "set_here"]
 
 #: What stands for `trainer.optimizer.groups` in a callback.
 FUNCTION = "groups_of_update"
@@ -30,6 +30,23 @@ def reads_rates(optimizer: ast.Attribute, parents: Mapping[ast.AST, ast.AST]) ->
         ) if listed is groups:
             return all(_is_rate(parents[one], one) for one in _uses(parents, name))
     return False
+
+
+def set_here(optimizer: ast.Attribute, parents: Mapping[ast.AST, ast.AST]) -> ast.stmt | None:
+    """The statement that changes what `trainer.optimizer` is asked for here, itself or in a loop over it."""
+    node: ast.AST = optimizer
+    while not isinstance(node, ast.stmt | ast.comprehension):
+        stored = isinstance(getattr(node, "ctx", None), ast.Store)
+        node = parents[node]
+        if stored and isinstance(node, ast.Assign | ast.AugAssign):
+            return node
+    if isinstance(node, ast.For) and isinstance(node.target, ast.Name):
+        for one in _uses(parents, node.target.id):
+            part, around = parents[one], parents.get(parents[one])
+            changes = isinstance(part, ast.Subscript) and isinstance(part.ctx, ast.Store)
+            if changes and isinstance(around, ast.Assign | ast.AugAssign):
+                return around
+    return None
 
 
 def _uses(nodes: Iterable[ast.AST], name: str) -> Iterator[ast.Name]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import attrs
@@ -12,6 +12,7 @@ import libcst as cst
 import libcst.matchers as m
 
 from lab_bridge.config.schema import Builder
+from lab_migrate.native.given import assigned
 from lab_migrate.native.labs import is_labs
 from lab_migrate.native.refused import NotNativeError
 from lab_migrate.native.source_names import bases_of, block_of, imports_of, text_of
@@ -54,13 +55,14 @@ def step_code(builder: Builder) -> StepCode:
         raise _refused(builder, "has no update of its own")
     if others:
         raise _refused(builder, f"has {', '.join(others)} beside update")
-    rewritten = _Rewriting(builder)
-    body = cst.ensure_type(block_of(methods["update"].body).visit(rewritten), cst.IndentedBlock)
+    kept = _kept(tree, name)
+    rewritten, lines = _rewritten(builder, methods["update"], _Rewriting(builder, kept))
+    if "steps" in rewritten.left or (rewritten.counts and _counts_elsewhere(lines, rewritten.step)):
+        rewritten, lines = _rewritten(builder, methods["update"], _Rewriting(builder, kept, is_asked_ahead=True))
     if rewritten.left:
         raise _refused(builder, f"uses self.{sorted(rewritten.left)[0]} in its update")
-    statements: list[Any] = [one for one in body.body if not _is_docstring(one)]
-    lines = textwrap.dedent(cst.Module(body=statements).code).strip("\n").splitlines()
-    _require_defined(builder, ast.parse("\n".join(lines)), rewritten)
+    if rewritten.names & _names(ast.parse("\n".join(lines))):
+        raise _refused(builder, "looks at the parameters' names in its update")
     imports, labs = imports_of(tree, builder, "\n".join(lines))
     if labs and not is_labs(builder):
         raise _refused(builder, f"uses {labs[0]} in its update")
@@ -74,28 +76,58 @@ def step_code(builder: Builder) -> StepCode:
     )
 
 
-def _require_defined(builder: Builder, tree: ast.Module, rewritten: _Rewriting) -> None:
-    """Names of parameters are gone, and the count stands in the groups' loops only."""
-    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-    if rewritten.names & used:
-        raise _refused(builder, "looks at the parameters' names in its update")
-    outside = {
-        node.id
-        for statement in tree.body
-        if not isinstance(statement, ast.For)
-        for node in ast.walk(statement)
-        if isinstance(node, ast.Name)
-    }
-    loops = sum(isinstance(statement, ast.For) for statement in tree.body)
-    if rewritten.counts and (rewritten.step in outside or loops != 1):
-        raise _refused(builder, "asks how many updates there were outside of one loop over its groups")
+def _rewritten(builder: Builder, update: cst.FunctionDef, rewriting: _Rewriting) -> tuple[_Rewriting, list[str]]:
+    """The lines of an update's body, without its docstring."""
+    body = cst.ensure_type(block_of(update.body).visit(rewriting), cst.IndentedBlock)
+    statements: list[Any] = [one for one in body.body if not _is_docstring(one)]
+    lines = textwrap.dedent(cst.Module(body=statements).code).strip("\n").splitlines()
+    if rewriting.is_asked_ahead and rewriting.counts:
+        if any(isinstance(node, ast.Return) for node in ast.walk(ast.parse("\n".join(lines)))):
+            raise _refused(builder, "returns from its update, which counts updates")
+        lines += ["for group in self.param_groups:", '    group["updates"] += 1']
+    return rewriting, lines
+
+
+def _counts_elsewhere(lines: Sequence[str], count: str) -> bool:
+    """Whether the count of updates is looked at outside of the one loop over the groups."""
+    body = ast.parse("\n".join(lines)).body
+    outside = ast.Module([one for one in body if not isinstance(one, ast.For)], [])
+    return count in _names(outside) or sum(isinstance(one, ast.For) for one in body) != 1
+
+
+def _names(tree: ast.AST) -> set[str]:
+    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+
+
+def _kept(tree: ast.Module, name: str) -> set[str]:
+    """Attributes that are never anything but the argument of their name: torch has such a setting in `defaults`."""
+    (found,) = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name]
+    init = next((one for one in found.body if isinstance(one, ast.FunctionDef) and one.name == "__init__"), None)
+    if init is None:
+        return set()
+    pairs = {pair for node in init.body for pair in assigned(node)}
+    arguments = {one.arg for one in (*init.args.args, *init.args.kwonlyargs)} - set(_stored(init))
+    stored = [*_stored(found)]
+    return {one for one in arguments if (f"self.{one}", one) in pairs and stored.count(f"self.{one}") == 1}
+
+
+def _stored(tree: ast.AST) -> Iterator[str]:
+    """What is given values, or taken away."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name | ast.Attribute) and not isinstance(node.ctx, ast.Load):
+            yield ast.unparse(node)
 
 
 class _Rewriting(cst.CSTTransformer):
-    """Groups become torch's, slots state, the count of updates a group's own."""
+    """Groups become torch's, slots state, the count of updates a group's own.
 
-    def __init__(self, builder: Builder) -> None:
+    What is `kept` of settings lies in torch's `defaults`. Where the count `is_asked_ahead` of the groups' loop, or in
+    several, all groups count behind the update.
+    """
+
+    def __init__(self, builder: Builder, kept: set[str], is_asked_ahead: bool = False) -> None:
         self.builder, self.left, self.names = builder, set[str](), set[str]()
+        self.kept, self.is_asked_ahead = kept, is_asked_ahead
         self.counts = self.slots = False
         self.step = "step"
 
@@ -109,7 +141,8 @@ class _Rewriting(cst.CSTTransformer):
                 name, parameter = (element.value for element in target.elements)
                 self.names.add(cst.ensure_type(name, cst.Name).value)
                 return updated_node.with_changes(target=parameter, iter=calls.args[1].value)
-        if m.matches(updated_node.iter, m.Attribute(m.Name("self"), m.Name("param_groups"))) and self.counts:
+        is_over_groups = m.matches(updated_node.iter, m.Attribute(m.Name("self"), m.Name("param_groups")))
+        if is_over_groups and self.counts and not self.is_asked_ahead:
             group = cst.ensure_type(updated_node.target, cst.Name).value
             lines = [f'{group}["updates"] += 1', f'{self.step} = {group}["updates"]']
             block = cst.ensure_type(updated_node.body, cst.IndentedBlock)
@@ -127,7 +160,7 @@ class _Rewriting(cst.CSTTransformer):
         self, original_node: cst.SimpleStatementLine, updated_node: cst.SimpleStatementLine
     ) -> Any:
         """The line that names the count goes: each group's loop names it."""
-        if m.matches(original_node, m.SimpleStatementLine([m.Assign(value=_STEPS)])):
+        if m.matches(original_node, m.SimpleStatementLine([m.Assign(value=_STEPS)])) and not self.is_asked_ahead:
             return cst.RemoveFromParent()
         return updated_node
 
@@ -135,11 +168,12 @@ class _Rewriting(cst.CSTTransformer):
         """`self.steps + 1` is no other use of `self.steps`."""
         if m.matches(node, _STEPS):
             self.counts = True
-        return not m.matches(node, _STEPS)
+        return self.is_asked_ahead or not m.matches(node, _STEPS)
 
     def leave_BinaryOperation(self, original_node: cst.BinaryOperation, updated_node: cst.BinaryOperation) -> Any:  # noqa: N802
         """The count of this update."""
-        return cst.Name(self.step) if m.matches(original_node, _STEPS) else updated_node
+        replaced = m.matches(original_node, _STEPS) and not self.is_asked_ahead
+        return cst.Name(self.step) if replaced else updated_node
 
     def leave_Call(self, original_node: cst.Call, updated_node: cst.Call) -> cst.Call:  # noqa: N802
         """`self.slot(name, parameter, "m")` asks the parameter's state."""
@@ -150,8 +184,14 @@ class _Rewriting(cst.CSTTransformer):
         rest = updated_node.args[1:]
         return updated_node.with_changes(func=cst.parse_expression("self.slots"), args=rest)
 
-    def leave_Attribute(self, original_node: cst.Attribute, updated_node: cst.Attribute) -> cst.Attribute:  # noqa: N802
+    def leave_Attribute(self, original_node: cst.Attribute, updated_node: cst.Attribute) -> Any:  # noqa: N802
         """What else is asked of Lab's optimizer is noted."""
+        name = original_node.attr.value
+        if m.matches(original_node.value, m.Name("self")) and name in self.kept:
+            return cst.parse_expression(f'self.defaults["{name}"]')
+        if m.matches(original_node, m.Attribute(m.Name("self"), m.Name("steps"))) and self.is_asked_ahead:
+            self.counts = True
+            return cst.parse_expression('self.param_groups[0]["updates"]')
         if m.matches(original_node, m.Attribute(m.Name("self"), m.Name("groups"))):
             return updated_node.with_changes(attr=cst.Name("param_groups"))
         if m.matches(original_node.value, m.Name("self")):

@@ -113,10 +113,12 @@ class Native:
         root.mkdir(exist_ok=True)
         (root / "train.py").write_text(train)
         (root / "native_project.py").write_text((HERE / "native_project.py").read_text())
-        if any("@SignSteps" in line for line in bindings):
+        if any("@SignSteps" in line or "@Heated" in line for line in bindings):
             (root / "native_optimizer.py").write_text((HERE / "native_optimizer.py").read_text())
         hooks = set(
-            re.findall(r"@(Shaken|Bounded|Damped|Sharpened|Balanced|Nudged|Sampled|Muted)\b", " ".join(bindings))
+            re.findall(
+                r"@(Shaken|Bounded|Damped|Sharpened|Balanced|Nudged|Sampled|Muted|Dreaming)\b", " ".join(bindings)
+            )
         )
         if hooks:
             (root / "native_hooks.py").write_text(_with_classes(HERE / "native_hooks.py", hooks))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any
 
 import gin
@@ -186,3 +187,28 @@ class Muted(Hook):
         """All of it, until the next evaluation is over."""
         if trainer.step % 5 == 0:
             trainer.model.eval()
+
+
+@gin.configurable
+class Dreaming(Hook):
+    """Asks the model behind each evaluation, from the global generator, and leaves a part of it in evaluation mode."""
+
+    def __init__(self) -> None:
+        self.kept: nn.Module | None = None
+
+    @torch.no_grad()
+    def after_eval(self, trainer: Trainer, metrics: dict[str, float]) -> None:
+        """What it says of noise moves its weights, and so does a copy of what it was."""
+        drawn, _ = trainer.model(torch.randn(4, 6))  # in training mode: dropout draws, norms learn
+        for parameter in trainer.model.parameters():
+            parameter.add_(1e-3 * drawn.mean() + 1e-3 * metrics["eval/loss"])
+        self.kept = copy.deepcopy(trainer.model)
+        trainer.model.blocks[2].eval()
+
+    def after_step(self, trainer: Trainer, metrics: Metrics) -> None:
+        """The copy goes on outside of the evaluation."""
+        if self.kept is not None:
+            with torch.no_grad():
+                for mine, theirs in zip(self.kept.parameters(), trainer.model.parameters(), strict=True):
+                    mine.lerp_(theirs, 0.5)
+                    theirs.lerp_(mine, 0.1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import gin
+import torch
 from torch import Tensor, nn
 
 from legacy_lab.optim.optimizer import Optimizer
@@ -43,3 +44,27 @@ class SignSteps(Optimizer):
                     mean.mul_(group["beta"]).add_(parameter.grad, alpha=1 - group["beta"])
                     rate = group["lr"] * (group["floor"] if parameter.dim() < 2 else 1.0)
                     parameter.sub_(softened(mean / scale), alpha=rate)
+
+
+@gin.configurable
+class Heated(Optimizer):
+    """Gradients get noise that dies out, by settings of its own; the count is asked ahead of two loops."""
+
+    def __init__(
+        self, model: nn.Module, lr: float = 0.01, heat: float = 0.1, power: float = 0.5, **settings: Any
+    ) -> None:
+        super().__init__(model, lr, **settings)
+        self.heat, self.power = heat, power
+
+    def update(self) -> None:
+        """Twice over the groups."""
+        count = self.steps + 1
+        heat = self.heat / (1 + self.steps) ** self.power
+        for group in self.groups:
+            for parameter in group["params"]:
+                parameter.grad.add_(torch.randn_like(parameter), alpha=heat)
+        for group in self.groups:
+            for name, parameter in zip(group["names"], group["params"], strict=True):
+                (mean,) = self.slot(name, parameter, "mean")
+                mean.lerp_(parameter.grad, 1 / count)
+                parameter.sub_(mean * (1 + self.steps), alpha=group["lr"])

@@ -35,7 +35,10 @@ ADVERSARIAL: dict[str, tuple[str, ...]] = {
     "one graph, two updates of the critic": ("Adversarial.sharing = 'graph'", "Adversarial.critic_steps = 2"),
     "the critic starts late": ("Adversarial.start = 3",),
     "one graph, the critic starts late": ("Adversarial.sharing = 'graph'", "Adversarial.start = 3"),
-    "a penalty": ("Adversarial.penalty = 2.0",),
+    "a penalty, reparametrized": (
+        "Adversarial.penalty = 2.0", "Adversaries.critic = @spectral", "spectral.model = @critic/Model",
+        "Adversaries.generator = @equalised", "equalised.model = @generator/Model",
+    ),
     "a penalty now and then": ("Adversarial.penalty = 2.0", "Adversarial.penalty_every = 3"),
     "clipping and a schedule for each": (
         "critic/Adam.clip_norm = 0.3", "critic/Adam.schedule = @Ramp()", "Ramp.of = 'lr'", "Ramp.start = 0.02",

@@ -112,6 +112,13 @@ PROJECTS: dict[str, tuple[str, ...]] = {
         "Halving.lr = 0.02",
         "SignSteps.clip_norm = 0.5",
     ),
+    "an optimizer that asks settings of its own, and how many updates there were": (
+        "Trainer.optimizer = @Heated",
+        "Heated.accumulate = 2",
+        "Heated.clip_norm = 0.5",
+        "Heated.multipliers = {'*.bias': 2.0}",
+        "Heated.power = 0.7",
+    ),
     "clipping by block": (
         *GRADIENTS,
         "Gradients.clip = @ClipPerBlock()",

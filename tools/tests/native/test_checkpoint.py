@@ -39,6 +39,9 @@ PROJECTS: dict[str, tuple[str, ...]] = {
     "an optimizer and a schedule of the project's own": (
         "Trainer.optimizer = @SignSteps", "SignSteps.schedule = @Halving()", "Halving.lr = 0.02",
     ),
+    "an optimizer that asks settings of its own, and how many updates there were": (
+        "Trainer.optimizer = @Heated", "Heated.multipliers = {'*.bias': 2.0}",
+    ),
     "a generator and its critic": (
         *GAN, "Adversarial.critic_steps = 2", "Adversarial.penalty = 2.0", "Adversarial.penalty_every = 3",
         "Trainer.ema = @EMA()", "generator/SGD.schedule = @WarmupCosine()", "WarmupCosine.lr = 0.1",

@@ -16,6 +16,14 @@ PROJECTS: dict[str, tuple[str, ...]] = {
     "an average that leaves the model in evaluation mode": (
         "Trainer.hooks = [@Sampled()]", "Trainer.ema = @Belated()", "Belated.start = 1",
     ),
+    "a hook that looks at the model behind an evaluation": (
+        "Trainer.hooks = [@Dreaming()]", "Trainer.ema = @EMA()", "Trainer.eval_every = 2",
+        "Trainer.evaluation = @Evaluation()", "Evaluation.generators = 'own'", "Evaluation.at_start = True",
+    ),
+    "the same, evaluated as it trains": (
+        "Trainer.hooks = [@Dreaming()]", "Trainer.eval_every = 3", "Adam.accumulate = 2",
+        "Trainer.evaluation = @Evaluation()", "Evaluation.eval_mode = False",
+    ),
     "a generator that is built in evaluation mode": (
         *GAN, "generator/Model.blocks = [@hidden/Linear(), @Quiet(), @Activation(), @image/Linear()]",
     ),

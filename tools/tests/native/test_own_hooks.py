@@ -128,7 +128,15 @@ REFUSED: dict[str, tuple[str, int, str]] = {
         "    def after_step(self, trainer, metrics):\n        trainer.eval_every = 3\n", 10, "eval_every",
     ),
     "the optimizer": (
-        "    def after_step(self, trainer, metrics):\n        trainer.optimizer.hyper['lr'] = 0.1\n", 10, "optimizer",
+        "    def after_step(self, trainer, metrics):\n        print(trainer.optimizer.steps)\n", 10, "for optimizer",
+    ),
+    "a rate that it sets": (
+        "    def after_step(self, trainer, metrics):\n        trainer.optimizer.hyper['lr'] *= 0.1\n", 10,
+        "changes Lab's optimizer, where Lightning's schedule has its own settings: trainer.optimizer.hyper['lr'] *= 0",
+    ),
+    "rates that it sets": (
+        "    def after_eval(self, trainer, metrics):\n        for g in trainer.optimizer.groups:\n"
+        "            g['lr'] = g['lr'] / 2\n", 11, "has its own settings: g['lr'] = g['lr'] / 2",
     ),
     "more steps": (
         "    def after_step(self, trainer, metrics):\n        trainer.steps = trainer.step + 9\n", 10, "changes",
@@ -148,9 +156,6 @@ REFUSED: dict[str, tuple[str, int, str]] = {
     "a draw when it is made": ("    def __init__(self):\n        self.noise = torch.randn(3)\n", 10, "when it is made"),
     "metrics that it adds": (
         "    def after_step(self, trainer, metrics):\n        metrics['more'] = metrics['loss']\n", 10, "does more",
-    ),
-    "the model in an evaluation": (
-        "    def after_eval(self, trainer, metrics):\n        trainer.model.half()\n", 10, "trainer for model",
     ),
     "a name that Lightning calls": ("    def setup(self, a, b, c):\n        pass\n", 9, "which Lightning would call"),
     "a call in its class": ("    noise = torch.randn(3)\n", 9, "in its class"),

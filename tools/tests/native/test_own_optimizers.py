@@ -47,7 +47,9 @@ def findings(native: Any, text: str) -> list[str]:
         (source("        print(self.hyper)\n" + UPDATE), "uses self.hyper in its update"),
         (source(UPDATE.replace("parameter.sub_(", 'if name.endswith("bias"):\n                    parameter.sub_(')),
          "looks at the parameters' names"),
-        (source("        count = self.steps + 1\n        print(count)\n" + UPDATE), "outside of one loop"),
+        (source("        if self.steps == 3:\n            return\n" + UPDATE), "returns from its update"),
+        (source("        print(self.rate)\n" + UPDATE, "self.rate = 3 * lr\n        super().__init__(model, lr)"),
+         "uses self.rate"),
         (source(base="LAMB").replace("optim.optimizer import Optimizer", "optim.lamb import LAMB"), "is not built on"),
     ],
 )  # fmt: skip
