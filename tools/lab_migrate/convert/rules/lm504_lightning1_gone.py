@@ -41,6 +41,8 @@ HOOKS = {
 INDEXED = (
     "training_step",
     "optimizer_step",
+    "optimizer_zero_grad",
+    "backward",
     "on_before_optimizer_step",
     "configure_gradient_clipping",
     "toggle_optimizer",
@@ -63,7 +65,12 @@ def propose(source: Source) -> Proposal:
                 findings.append(_said(source, method, f"Lightning 2 never calls {name}", HOOKS[name]))
             elif name in INDEXED and "optimizer_idx" in parameters(method):
                 step = "use manual optimization: self.automatic_optimization = False, and self.optimizers()"
+                if name != "training_step":
+                    step = f"take it out of the parameters; with several optimizers {step}"
                 findings.append(_said(source, method, f"{name} gets no optimizer_idx in Lightning 2", step))
+            elif name == "transfer_batch_to_device" and len(parameters(method)) == len(("self", "batch", "device")):
+                step = "write (self, batch, device, dataloader_idx)"
+                findings.append(_said(source, method, f"{name} is given a dataloader_idx, too, in Lightning 2", step))
     for cls in callbacks(source):
         findings += _of_checkpoints(source, methods(cls))
     for call in source.every(cst.Call):
