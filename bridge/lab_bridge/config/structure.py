@@ -26,7 +26,7 @@ from lab_bridge.config.mistakes import (
 )
 from lab_bridge.config.nodes import UNRESOLVED, Call, Entries, Items, Leaf, Node, Once
 from lab_bridge.config.problems import ConfigErrors, did_you_mean
-from lab_bridge.config.schema import Builder, Schema
+from lab_bridge.config.schema import Builder, Role, Schema
 from lab_bridge.config.types import OWN, REQUIRED, VALUES, Own, factory_of, is_built, spell_type
 
 __all__ = ["Listed", "Shared", "structure", "structure_entry"]
@@ -260,6 +260,8 @@ def _config(node: Node, type_: type, converter: cattrs.Converter, schema: Schema
     if role is not None and role.arity is not None and role.arity < 0 and node.deferred:
         return _anything(node, Any, converter, schema)  # whatever it is called with, a builder can be called
     builder = _resolved(node, schema)
+    if role is not None and node.deferred and _is_itself(node, builder, role, schema):
+        return _anything(node, Any, converter, schema)
     early: list[Exception] = []
     if not schema.accepts(wanted, builder):
         fitting = [known.name for known in schema.standing_for(wanted)]
@@ -269,6 +271,16 @@ def _config(node: Node, type_: type, converter: cattrs.Converter, schema: Schema
         message = f"expected {with_article(wanted)}, found its builder, @{scoped(node)}"
         early.append(Wrong(node.place, "type", message, f"call it: @{scoped(node)}()"))
     return _with_earlier(early, lambda: _arguments(node, builder, converter, schema), type_)
+
+
+def _is_itself(node: Call, builder: Builder, role: Role, schema: Schema) -> bool:
+    """Whether a function, not what it returns, is the callable: what nobody binds is just what it is called with."""
+    returns_one = schema.accepts(role.name, builder) and not builder.untyped_result
+    if not builder.function or not role.arity or returns_one:
+        return False
+    first, rest = builder.parameters[: role.arity], builder.parameters[role.arity :]
+    lacking = [one for one in rest if one.default is REQUIRED and one.name not in node.arguments]
+    return len(first) == role.arity and not lacking and not any(one.name in node.arguments for one in first)
 
 
 def _with_earlier(early: list[Exception], rest: Callable[[], Any], type_: type) -> Any:

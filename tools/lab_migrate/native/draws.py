@@ -84,6 +84,20 @@ class Draws:
                     return f"changes itself ({ast.unparse(inner)})"
         return None
 
+    def keeps(self, target: str, name: str) -> bool:
+        """Whether it is a class of the project's that sets an attribute once: in its body, or when it is made."""
+        found = self.sources.find(target)
+        if not isinstance(found, Definition):
+            return False
+        lineage = [one.node for one in ancestry(found, self.sources) if isinstance(one, Definition)]
+        parts = [part for one in lineage if isinstance(one, ast.ClassDef) for part in one.body]
+        inits = [part for part in parts if isinstance(part, FUNCTIONS) and part.name == "__init__"]
+        places = [_set_in(part, name) for part in parts]
+        return sum(places) == 1 and any(
+            count and not (isinstance(part, FUNCTIONS) and part is not inits[0])
+            for part, count in zip(parts, places, strict=True)
+        )
+
     def _methods(self, owner: Definition, method: str) -> list[ast.AST]:
         """A method of a class and of its bases, with all methods that these call on themselves."""
         own = [one for one in ancestry(owner, self.sources) if isinstance(one, Definition)]
@@ -137,6 +151,15 @@ class Draws:
                 yield from self._drawn(meant, "__init__", seen)
             elif not _is_drawless(meant or getattr(call.func, "attr", "")):
                 yield f"calls {ast.unparse(call.func)}, which may draw"
+
+
+def _set_in(part: ast.stmt, name: str) -> int:
+    """How often a class's body or an object's method gives an attribute a value, or defines it as anything else."""
+    if isinstance(part, FUNCTIONS):
+        stored = (node for node in ast.walk(part) if isinstance(getattr(node, "ctx", None), ast.Store | ast.Del))
+        return 2 * (part.name == name) + sum(ast.unparse(node) == f"self.{name}" for node in stored)
+    named = (node for node in ast.walk(part) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store))
+    return sum(node.id == name for node in named)
 
 
 def _is_drawless(name: str) -> bool:

@@ -86,14 +86,23 @@ def legacy_imports(
         text = taken[path].after if taken and path in taken else file.text
         if path == entry or "legacy_lab" not in text:
             continue
-        left = {module for node in ast.walk(ast.parse(text)) for module in _modules(node) if _goes(module)}
+        tree = ast.parse(text)
+        left = {module for node in ast.walk(tree) for module in _modules(node) if _goes(module)}
+        used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+        used |= {
+            node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        }
         for node in ast.walk(file.tree):
             for module in _modules(node):
                 if module in left:
+                    bound = {(one.asname or one.name).split(".")[0] for one in node.names}  # type: ignore[attr-defined]
+                    step = "write what it takes from there into the project, or stay at level L2"
+                    if not bound & used:
+                        step = "nothing in the file uses it: delete the line, unless other files import it from here"
                     yield Finding(
                         path, node.lineno, node.col_offset + 1, "LM403", Status.MANUAL,  # type: ignore[attr-defined]
                         f"imports {module}; at level L3 only legacy_lab.blocks stays",
-                        "write what it takes from there into the project, or stay at level L2",
+                        step,
                     )  # fmt: skip
 
 

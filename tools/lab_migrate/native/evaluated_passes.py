@@ -1,4 +1,4 @@
-"""How many batches one pass has over an evaluation's loader that is Lab's, and that Lab goes through to its end."""
+"""How many batches one evaluation has, by a loader of Lab's or of the project's own, where the config does not say."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ def length_of_pass(loader: Any, schema: Schema, draws: Draws) -> str | None:
         case "legacy_lab.data.prefetch.Prefetch":
             within = getattr(loader.loader, "config", loader.loader)
             return "evaluation.batches_per_epoch" if _target(within, schema) == f"{DATA}.loader.Loader" else None
+        case str(target) if draws.keeps(target, "batches_per_epoch"):
+            return "evaluation.batches_per_epoch"
     return None
 
 

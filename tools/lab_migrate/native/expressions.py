@@ -73,6 +73,8 @@ class Expressions:
             arguments.append(f"{parameter.name}={self.of(value, is_factory)}")
         if builder.open:
             arguments += [f"{name}={self.of(value)}" for name, value in config.more.items()]
+        if factory and not arguments:
+            return self.name(builder)
         if factory:
             self.imports["from functools import partial"] = None
             return f"partial({', '.join([self.name(builder), *arguments])})"

@@ -107,9 +107,6 @@ def require_told(
         raise refused(builder, node.lineno, f"has {name}")
     if name.startswith(CALLBACKS):
         raise refused(builder, node.lineno, f"has {name}, which Lightning would call")
-    if name in ("before_step", "__init__"):
-        early = "before a step's first batch, which Lightning has fetched by then"
-        _require_drawless(builder, node, methods, early if name == "before_step" else "when it is made", is_drawless)
     for inner in ast.walk(node):
         if isinstance(inner, ast.Attribute) and inner.attr in GRADIENTS and not _is_of_copy(inner):
             raise refused(builder, inner.lineno, f"asks for {inner.attr} ({ast.unparse(inner)})")
@@ -118,6 +115,9 @@ def require_told(
         called = _called_on_self(inner)
         if called in METHODS or called in ("state", "load_state"):
             raise refused(builder, node.lineno, f"calls its own {called}")
+    if name in ("before_step", "__init__"):
+        early = "before a step's first batch, which Lightning has fetched by then"
+        _require_drawless(builder, node, methods, early if name == "before_step" else "when it is made", is_drawless)
     return _told(builder, name, node, methods) if name in METHODS else Method()
 
 

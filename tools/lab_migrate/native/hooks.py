@@ -34,7 +34,8 @@ class OwnHook:
 
     `asks` are what it takes of the LightningModule beside the model: its `objective`, `metrics` of the last loss,
     `evaluated` of the last evaluation, behind which it may ask for the `model`; and of the callbacks the `average` and
-    the `rates`, also `rates before` a step, or `rates of parts` where there are several optimizers.
+    the `rates`, also `rates before` a step, `rates of parts` where there are several optimizers, or `rates of all`
+    groups together.
     """
 
     name: str
@@ -106,10 +107,15 @@ def own_hook(hook: Any, schema: Schema, batches: str | None, draws: Draws) -> Ow
         | ({"average"} if "average_of(trainer)" in written else set())
         | ({"rates"} if f"{FUNCTION}(trainer)" in written else set())
         | ({"rates of parts"} if f"{FUNCTION}(trainer, " in written else set())
+        | ({"rates of all"} if any(_asks_hyper(one.definition) for one in sources) else set())
         | ({"rates before"} if looks_ahead_of_step(builder, draws.sources) else set()),
         any(one.logs for one in told),
         has_state,
     )
+
+
+def _asks_hyper(definition: ast.ClassDef) -> bool:
+    return any(isinstance(node, ast.Attribute) and node.attr == "hyper" for node in ast.walk(definition))
 
 
 def _source(builder: Builder) -> _Source:
@@ -205,6 +211,13 @@ class _Rewriting(cst.CSTTransformer):
             metrics = updated_node.args[0].with_changes(comma=cst.MaybeSentinel.DEFAULT)
             step = cst.Arg(cst.parse_expression("trainer.global_step"))
             return cst.Call(cst.parse_expression("trainer.logger.log_metrics"), [metrics, step])
+        return updated_node
+
+    def leave_Subscript(self, original_node: cst.Subscript, updated_node: cst.Subscript) -> Any:  # noqa: N802
+        """`trainer.optimizer.hyper["lr"]`."""
+        hyper = m.Attribute(m.Attribute(m.Name(self.trainer), m.Name("optimizer")), m.Name("hyper"))
+        if m.matches(original_node.value, hyper):
+            return updated_node.with_changes(value=cst.parse_expression(f"{FUNCTION}(trainer)[0]"))
         return updated_node
 
     def leave_Attribute(self, original_node: cst.Attribute, updated_node: cst.Attribute) -> Any:  # noqa: N802

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lab_bridge.config.schema import Schema
+from lab_bridge.config.structure import Deferred
 from lab_migrate.native.draws import Draws
 from lab_migrate.native.given import builders_in
 from lab_migrate.native.labs import is_labs
@@ -38,6 +39,8 @@ def moving_schedules(root: Path, trainer: Any, optimizers: list[Any], schema: Sc
 
 def is_made_early(root: Path, trainer: Any, schema: Schema) -> bool:
     """Whether the objective may draw when it is made: gin makes it before Lab's trainer sets the seed."""
+    if isinstance(trainer.objective, Deferred):
+        return False  # a function as it is, which nobody calls before the first batch
     draws = Draws(root)
     own = (one for one in builders_in(trainer.objective, schema) if not is_labs(one))
     return any(draws.by(one.target, "__init__") is not None for one in own)

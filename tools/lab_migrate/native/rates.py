@@ -16,10 +16,12 @@ FUNCTION = "groups_of_update"
 
 def reads_rates(optimizer: ast.Attribute, parents: Mapping[ast.AST, ast.AST]) -> bool:
     """Whether `trainer.optimizer`, or one of several (`trainer.optimizer["critic"]`), is asked for its groups' learning
-    rates here, and for nothing else."""
+    rates here, or for that in `hyper`, and for nothing else."""
     owner = parents[optimizer]
     part = owner if isinstance(owner, ast.Subscript) and owner.value is optimizer else optimizer
     groups = parents[part]
+    if isinstance(groups, ast.Attribute) and groups.attr == "hyper":  # that of all groups, but for multipliers
+        return part is optimizer and _is_rate(parents[groups], groups)
     if not isinstance(groups, ast.Attribute) or groups.attr != "groups":
         return False
     match parents[groups]:

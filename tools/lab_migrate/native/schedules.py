@@ -7,6 +7,7 @@ from typing import Any
 
 import attrs
 
+from lab_bridge.config.places import NOWHERE
 from lab_bridge.config.schema import Schema
 from lab_migrate.native.expressions import Expressions
 from lab_migrate.native.lift import class_doc, method_source
@@ -53,9 +54,10 @@ def schedules_of(schedule: Any, schema: Schema, field: str) -> tuple[Scheduled, 
     for number, (one, per, every, late) in enumerate(timed_schedules(schedule)):
         builder = schema.builder_of(one)
         if builder is None or builder.function:
+            builder = builder or schema.builder_of(getattr(one, "config", None))
             raise NotNativeError(
-                "LM405", f"a schedule is made by {builder.target if builder else one!r}, which is no class",
-                "write it as a class with __call__, or stay at level L2",
+                "LM405", f"a schedule is {builder.target if builder else one!r}, which is no class",
+                "write it as a class with __call__, or stay at level L2", builder.place if builder else NOWHERE,
             )  # fmt: skip
         home, _, name = builder.target.rpartition(".")
         spelled = Expressions(schema)

@@ -60,3 +60,27 @@ def test_stop_on_nan_looks_at_the_last_batch_of_a_step_also_behind_a_resume(nati
     native.written(*settings, "Trainer.checkpoint_every = 5")
     assert native.train().global_step == 9
     assert native.train(resume=str(next((tmp_path / "run").glob("*.ckpt")))).global_step == 9
+
+
+KEPT: dict[str, tuple[str, ...]] = {
+    "passes that are evaluated at their end": ("Trainer.steps = 14", "Trainer.eval_every = 7"),
+    "passes that end between evaluations, two batches a step": (
+        "Trainer.steps = 14", "Trainer.eval_every = 4", "train/Loader.batch_size = 2", "Adam.accumulate = 3",
+    ),
+    "one pass of all, a last step that is evaluated": ("Trainer.steps = 12", "Adam.accumulate = 2"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_the_newest_checkpoints_stay_also_of_a_passs_last_step(native: Any, tmp_path: Path, name: str) -> None:
+    """Lightning puts off what it monitors behind a pass's last batch; they were not written."""
+    keep = ("Trainer.hooks = [@Keep()]", "Keep.last = 20", "Keep.best = 'eval/loss'", "Trainer.checkpoint_every = 1")
+    native.written(*keep, *KEPT[name])
+    whole = native.train()
+    ended = state_of(whole)
+    steps = int(KEPT[name][0].rpartition(" ")[2])
+    files = sorted((tmp_path / "run").glob("step=*.ckpt"))
+    assert [int(path.stem.partition("=")[2]) for path in files] == [*range(1, steps + 1)]
+    assert torch.load(tmp_path / "run" / "last.ckpt", weights_only=True)["global_step"] == steps
+    for path in files[5:7]:
+        assert_same_bits(ended, state_of(native.train(resume=str(path))))

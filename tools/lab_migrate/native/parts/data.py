@@ -148,7 +148,7 @@ def _loader(
         if told is None:
             raise NotNativeError(
                 "LM405", "how many batches the evaluation's loader has cannot be told from its config",
-                "bind Trainer.eval_batches",
+                "bind Trainer.eval_batches, or have the loader set batches_per_epoch when it is made",
             )  # fmt: skip
         setup.append(f"evaluation = {made}")
         length, made = told, "evaluation"

@@ -31,6 +31,8 @@ def rates(sheet: Sheet, asked: Set[str]) -> str | None:
         raise _refused("of one of several optimizers, and there is one")
     if several and may_skip(sheet.trainer):
         raise _refused("beside a loss scaler, which may skip updates of one of them")
+    if "rates of all" in asked and sheet.optimizers[0].multipliers is not None:
+        raise _refused("as they are before its multipliers")
     late = [_is_late(one) for one in sheet.optimizers]
     if several:
         if any(late):
