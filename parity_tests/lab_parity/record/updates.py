@@ -96,6 +96,7 @@ class Updates:
         self._parents = Parents(self._parent_begins, self._parent_ends)
         self._open: list[Update] = []
         self._evaluating = 0
+        self._evaluate: set[type] = set()  # optimizers that are known to evaluate the closure that they are given
 
     def __bool__(self) -> bool:
         """Whether one is under way."""
@@ -166,9 +167,12 @@ class Updates:
         (whole or update).by_closure = True
         if getattr(closure, _OURS, None) is self:  # a wrapper hands on the one that it was given
             return None
+        if type(optimizer) not in self._evaluate:  # Lightning gives one to each: some pass it over
+            self._look()
+        looking = self._looking_behind(closure, type(optimizer))
         if "closure" in kwargs:
-            return args, {**kwargs, "closure": self._looking_behind(closure)}
-        return (args[0], self._looking_behind(closure), *args[2:]), kwargs
+            return args, {**kwargs, "closure": looking}
+        return (args[0], looking, *args[2:]), kwargs
 
     def _after_step(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         outer = self._of(optimizer)
@@ -186,8 +190,9 @@ class Updates:
         if self._open and self._open[-1].optimizer is optimizer:
             (self._open[-1].whole or self._open[-1]).made = True
 
-    def _looking_behind(self, closure: Callable[..., Any]) -> Callable[..., Any]:
+    def _looking_behind(self, closure: Callable[..., Any], kind: type) -> Callable[..., Any]:
         def evaluated(*args: Any, **kwargs: Any) -> Any:
+            self._evaluate.add(kind)
             self._evaluating += 1
             try:
                 result = closure(*args, **kwargs)

@@ -70,7 +70,7 @@ class CallGraph(FunctionValues):
                 found.append(Call(function, node, tuple(targets)))
             for value in [*node.args, *(keyword.value for keyword in node.keywords)]:
                 handed = self.handed(function, value)
-                if handed and not (targets and all(_calls_its(target, node, value) for target in targets)):
+                if handed and not (targets and all(self._calls_its(target, node, value, handed) for target in targets)):
                     found.append(Call(function, value, tuple(handed), direct=False))
         return found
 
@@ -159,6 +159,21 @@ class CallGraph(FunctionValues):
                       for _, value in one.attributes.get(receiver.attr, [])]  # fmt: skip
         return any(_FROM_CONFIG.search(dotted(one.func)) for one in values if isinstance(one, ast.Call))
 
+    def _calls_its(self, target: Function, call: ast.Call, value: ast.expr, handed: list[Function]) -> bool:
+        """Whether a function calls what a call gives it here, in its own code: there it is called, not by who gives it.
+
+        As `run_epoch(loader, step_fn=self.train_step)`, which loops over batches and calls `step_fn(batch)`. One that
+        is given functions by so many that none is told there (`launch(main)` of each script) calls none of them.
+        """
+        at = next((index for index, one in enumerate(call.args) if one is value), None)
+        if at is not None:
+            at += 1 if target.cls is not None and not target.is_static else 0
+            names = target.parameters[at : at + 1] if not any(isinstance(one, ast.Starred) for one in call.args) else []
+        else:
+            names = [keyword.arg for keyword in call.keywords if keyword.value is value and keyword.arg is not None]
+        called = [node.func for node in target.own if isinstance(node, ast.Call) and dotted(node.func) in names]
+        return any(one in self.targets(target, func) for func in called for one in handed)
+
     @cached_property
     def _by_name(self) -> dict[str, list[Function]]:
         found: dict[str, list[Function]] = {}
@@ -166,17 +181,3 @@ class CallGraph(FunctionValues):
             for name, method in cls.methods.items():
                 found.setdefault(name, []).append(method)
         return found
-
-
-def _calls_its(target: Function, call: ast.Call, value: ast.expr) -> bool:
-    """Whether a function calls what a call gives it here, in its own code: there it is called, not by who gives it.
-
-    As `run_epoch(loader, step_fn=self.train_step)`, which loops over batches and calls `step_fn(batch)`.
-    """
-    at = next((index for index, one in enumerate(call.args) if one is value), None)
-    if at is not None:
-        at += 1 if target.cls is not None and not target.is_static else 0
-        names = target.parameters[at : at + 1] if not any(isinstance(one, ast.Starred) for one in call.args) else []
-    else:
-        names = [keyword.arg for keyword in call.keywords if keyword.value is value and keyword.arg is not None]
-    return any(isinstance(node, ast.Call) and dotted(node.func) in names for node in target.own)

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from lab_migrate.analysis.sources import Module
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.Module
+#: Calls that import what a string names.
+IMPORTERS = ("importlib.import_module", "import_module", "__import__")
 
 
 @attrs.define(slots=False, eq=False)
@@ -121,8 +123,11 @@ class Symbols:
     functions: list[Function] = attrs.field(factory=list)
     classes: list[Class] = attrs.field(factory=list)
     imports: dict[str, str] = attrs.field(factory=dict)
-    #: All that its import statements name, in full: modules (`a.b` of `import a.b`), `a.*`, and where two share a name.
+    #: All that its import statements name, in full: modules (`a.b` of `import a.b`), `a.*`, and where two share a name;
+    #: and what it imports by a name that stands in the code (`import_module("a.b")`).
     imported: set[str] = attrs.field(factory=set)
+    #: Packages of which it imports files whose names are made as it runs (`import_module(f"models.{name}")`).
+    packages: set[str] = attrs.field(factory=set)
     by_node: dict[int, Function] = attrs.field(factory=dict)
 
     def function_of(self, node: ast.AST) -> Function | None:
@@ -215,6 +220,28 @@ def _imported(node: ast.AST, module: Module, symbols: Symbols) -> None:
             full = f"{base}.{alias.name}" if base else alias.name
             imports[alias.asname or alias.name] = full
             symbols.imported.add(full)
+    elif isinstance(node, ast.Call) and dotted(node.func) in IMPORTERS and node.args:
+        beginning, whole = _text(node.args[0])
+        if beginning and not beginning.startswith("."):
+            if whole:
+                symbols.imported.add(beginning)
+            elif "." in beginning:
+                symbols.packages.add(beginning.rpartition(".")[0])
+
+
+def _text(node: ast.expr) -> tuple[str, bool]:
+    """What a string begins with, as far as the code says, and whether that is all of it: `f"models.{name}"`."""
+    if isinstance(node, ast.Constant):
+        return (node.value, True) if isinstance(node.value, str) else ("", False)
+    if isinstance(node, ast.JoinedStr):
+        return (_text(node.values[0])[0], False) if node.values else ("", False)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        return _text(node.left)[0], False
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mod):
+        return _text(node.left)[0].partition("%")[0], False
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "format":
+        return _text(node.func.value)[0].partition("{")[0], False
+    return "", False
 
 
 def _pair(target: ast.expr, value: ast.expr, found: dict[str, list[ast.expr]]) -> None:

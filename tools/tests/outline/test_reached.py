@@ -228,6 +228,29 @@ def test_a_package_that_looks_for_its_own_files_brings_them_in(project: Make, lo
     assert paths == ({"agents/a.py"} if "import_" in looks or "__import__" in looks else {"agents/a.py", "own/b.py"})
 
 
+@pytest.mark.parametrize(
+    ("module", "paths"),
+    [
+        ("'lab.trainers.own'", {"lab/trainers/own.py"}),
+        ("f'lab.trainers.{name}'", {"lab/trainers/own.py", "lab/trainers/other.py"}),
+        ("'trainers.' + name", {"lab/trainers/own.py", "lab/trainers/other.py"}),
+        ("'lab.trainers.%s' % name", {"lab/trainers/own.py", "lab/trainers/other.py"}),
+        ("'lab.trainers.{}'.format(name)", {"lab/trainers/own.py", "lab/trainers/other.py"}),
+        ("name", set()),
+    ],
+)
+def test_what_a_function_imports_by_a_name_in_the_code_is_reached(project: Make, module: str, paths: set[str]) -> None:
+    """Though another loop is reached as well; where only a part of the name stands there, all files of the package."""
+    pick = f"import importlib\ndef pick(name):\n    return getattr(importlib.import_module({module}), 'Trainer')\n"
+    root = project({
+        "main.py": "import near\nfrom lab.pick import pick\npick('own')().train()\n",
+        "near.py": SCRIPT, "lab/pick.py": pick,
+        "lab/trainers/own.py": SCRIPT, "lab/trainers/other.py": SCRIPT, "lab/trainers/old/own.py": SCRIPT,
+    })  # fmt: skip
+    found = {one.path for one in convert_project(root, entry="main.py").findings if one.code == "LM201"}
+    assert found == {"near.py", *paths}
+
+
 def test_a_function_that_a_file_has_from_a_star_import_is_followed(project: Make) -> None:
     """However common its name: here the loop calls it by that alone."""
     update = "def update(batch):\n    model(batch).mean().backward()\n    optimizer.step()\n"

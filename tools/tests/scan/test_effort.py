@@ -109,3 +109,25 @@ def test_scripts_that_import_what_trains_are_all_entries_where_no_call_leads_the
     script = "import trainer\nfrom registry import build\n\nif __name__ == '__main__':\n    build('Fit').train()\n"
     found = scan_project(project({"trainer.py": training, "main.py": script, "registry.py": "import torch\n"}))
     assert [(entry.path, entry.loops) for entry in found.entries] == [("main.py", ("trainer.py:5",))]
+
+
+def test_scripts_that_hand_their_training_to_one_launcher_are_entries(project: Make) -> None:
+    """So many that none is told in the launcher: each leads to its own, and so does a script that only calls it."""
+    step = (
+        "    for x in loader:\n        optimizer.zero_grad()\n        model(x).mean().backward()\n"
+        "        optimizer.step()\n"
+    )
+    guard = "\nif __name__ == '__main__':\n    cli_main()\n"
+    tool = (
+        "import torch\nfrom launch import launch\n\ndef main(model, optimizer, loader):\n{}\n"
+        "def cli_main():\n    launch(main)\n"
+    )
+    tools = {f"tools/{name}.py": tool.format("    print(model)\n") + guard for name in "abcdefgh"}
+    root = project({
+        "launch.py": "import torch\n\ndef launch(main):\n    main(*torch.load('parts.pt'))\n",
+        "tools/fit.py": tool.format(step) + guard,
+        "train.py": "from tools.fit import cli_main\n" + guard,
+        **tools,
+    })  # fmt: skip
+    trains = {entry.path for entry in scan_project(root).entries if entry.loops}
+    assert trains == {"tools/fit.py", "train.py"}
