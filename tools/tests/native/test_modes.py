@@ -30,6 +30,14 @@ PROJECTS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 
+def test_the_best_checkpoint_is_that_of_labs_order(native: Any) -> None:
+    """A hook that has the model behind an evaluation may change it; Lightning writes the best when all are done."""
+    best = ("Keep.best = 'eval/loss'", "Trainer.checkpoint_every = 3")
+    found = native.converted("Trainer.hooks = [@Keep(), @Dreaming()]", *best)
+    assert [one.next_step for one in found.findings] == ["put Keep last in Trainer.hooks"]
+    assert not native.converted("Trainer.hooks = [@Dreaming(), @Keep()]", *best).needs_hand
+
+
 @pytest.mark.parametrize("name", PROJECTS)
 def test_modules_are_in_the_modes_that_they_have_under_lab(native: Any, name: str) -> None:
     """Lab sets all of the model to training mode at the beginning and behind each evaluation."""

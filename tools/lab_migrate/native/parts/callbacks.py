@@ -49,6 +49,7 @@ def callbacks(sheet: Sheet, batches: str | None) -> dict[str, Any]:
         raise NotNativeError("LM405", "Trainer.hooks has two Keep, which overwrite each other's files", "keep one")
     kinds = {type(hook).__name__: hook for hook in sheet.trainer.hooks}
     moved, own = anneals(sheet), _own(sheet, batches)
+    _require_best_last(sheet, own)
     asked = {asked for one in own.values() for asked in one.asks}
     average = _average(sheet, "average" in asked)
     looked_at = rates(sheet, asked)
@@ -131,6 +132,21 @@ def _own(sheet: Sheet, batches: str | None) -> dict[int, OwnHook]:
             )  # fmt: skip
         found[number] = one
     return found
+
+
+def _require_best_last(sheet: Sheet, own: dict[int, OwnHook]) -> None:
+    """Lightning writes the best checkpoint behind all callbacks. Raises where one may change the model before."""
+    best = [number for number, hook in enumerate(sheet.trainer.hooks) if getattr(hook, "best", None) and _is_keep(hook)]
+    behind = [one.name for number, one in own.items() if "model" in one.asks and best and number > best[0]]
+    if behind:
+        raise NotNativeError(
+            "LM405", f"Keep writes the best checkpoint before the hook {behind[0]} has the model behind an evaluation, "
+            "and Lightning after it", "put Keep last in Trainer.hooks",
+        )  # fmt: skip
+
+
+def _is_keep(hook: Any) -> bool:
+    return type(hook).__name__ == "Keep"
 
 
 def _draws(sheet: Sheet, average: dict[str, Any] | None) -> dict[str, Any] | None:
