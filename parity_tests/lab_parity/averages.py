@@ -14,7 +14,10 @@ import attrs
 from lab_parity.keys import Key
 from lab_parity.trace import Step
 
-__all__ = ["Averages"]
+__all__ = ["LONE", "Averages"]
+
+LONE = "an average of the parameters that goes on changing; look whether the other run makes it"
+"""What is said of one that has nothing to be compared with."""
 
 _MOST = 6
 """Averages that change, up to which every way to pair them is tried."""
@@ -57,9 +60,13 @@ class _Lone:
 
 
 class Averages:
-    """Follows which averages of two runs may still be the same; `lone` is the run that alone has one, if any."""
+    """Follows which averages of two runs may still be the same; `lone` is the run that alone has one, if any.
 
-    def __init__(self) -> None:
+    Of those behind the updates (`field` is empty), or when the last micro-steps before them begin.
+    """
+
+    def __init__(self, field: str = "") -> None:
+        self._field = field
         self._seen: dict[str, _Seen] = {}
         self._lone: dict[str, _Lone] = {}
         self.lone = ""
@@ -69,7 +76,7 @@ class Averages:
 
         None where a run has none, or both have one: then there is nothing to choose from. To be asked at every step.
         """
-        sides = _by_number(a, keys_a), _by_number(b, keys_b)
+        sides = _by_number(a, keys_a, self._field), _by_number(b, keys_b, self._field)
         mine, other = sides
         if bool(mine) != bool(other):
             which, step, keys, alone = ("first", a, keys_a, mine) if mine else ("second", b, keys_b, other)
@@ -88,10 +95,10 @@ class Averages:
         )
 
 
-def _by_number(step: Step, keys: Sequence[Key]) -> Numbered:
+def _by_number(step: Step, keys: Sequence[Key], field: str) -> Numbered:
     found: dict[int, dict[str, bytes]] = {}
     for place, key in enumerate(keys):
-        if key.phase == "ema":
+        if key.phase == "ema" and key.field == field:
             name, _, number = key.name.rpartition("@")
             if not name or not number.isdigit():
                 name, number = key.name, "0"

@@ -8,13 +8,14 @@ from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 
-from lab_parity.averages import Averages
+from lab_parity.averages import LONE, Averages
 from lab_parity.blocks import Block
 from lab_parity.condense import CONDENSED
 from lab_parity.consequence import CALLED, counts
 from lab_parity.continued import Continued
-from lab_parity.evaluated import EvaluationsApart
+from lab_parity.evaluated import LEFT, EvaluationsApart
 from lab_parity.first import divergence_at, shown
+from lab_parity.keys import AT_FORWARD
 from lab_parity.ledger import Drawn
 from lab_parity.listing import some_of
 from lab_parity.pairing import Pairing, Pairs, same_settings, settings_of
@@ -37,7 +38,7 @@ class Comparison:
         self._a, self._b, self._phases = a, b, phases
         self.pairing = Pairing()
         self._continued = Continued()
-        self._averages = Averages()
+        self._averages, self._averages_at_forward = Averages(), Averages(AT_FORWARD)
         self.steps = self.micro_steps = self.observations = 0
         self.counts: Counter[str] = Counter()
         self.lost: dict[str, None] = {}
@@ -165,15 +166,14 @@ class Comparison:
             differ = self._without_other_passes(a, b, keys, differ)
         differ = self._without_other_pieces(a, b, pairs, keys, differ)
         differ = [(left, right) for left, right in differ if keys[left].phase in self._phases]
-        agree = self._averages.agree(a, keys, b, self.pairing.b.keys(b))
+        others = self.pairing.b.keys(b)
+        if self._averages_at_forward.agree(a, keys, b, others):
+            differ = self._without_renumbered(keys, differ, AT_FORWARD)
+        agree = self._averages.agree(a, keys, b, others)
         if self._averages.lone:
-            self._note_once(
-                "average",
-                f"only in the {self._averages.lone} trace an average of the parameters is seen that goes on changing: "
-                "it was compared with nothing. Look whether the other run still makes it",
-            )
+            self.pairing.unmatched.setdefault(f"only in the {self._averages.lone} trace: {LONE}")
         if agree:
-            differ = self._without_renumbered(keys, differ)
+            differ = self._without_renumbered(keys, differ, "")
         elif agree is False and all(keys[left].phase != "ema" for left, _ in differ):
             self.pairing.unmatched.setdefault(f"an average that changes before step {a.step} in one run only")
         if any(keys[left].phase in CALLED for left, _ in differ):
@@ -230,9 +230,11 @@ class Comparison:
         self.counts -= Counter(keys[left].phase for left, _ in differ if keys[left].micro >= 0)
         return [(left, right) for left, right in differ if keys[left].micro < 0]
 
-    def _without_renumbered(self, keys: Sequence[Key], differ: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    def _without_renumbered(
+        self, keys: Sequence[Key], differ: list[tuple[int, int]], field: str
+    ) -> list[tuple[int, int]]:
         """Without averages that only have other numbers on the two sides; these are noted."""
-        kept = [(left, right) for left, right in differ if keys[left].phase != "ema"]
+        kept = [pair for pair in differ if (keys[pair[0]].phase, keys[pair[0]].field) != ("ema", field)]
         if len(kept) < len(differ):
             self.notes.setdefault("averages of the parameters are numbered apart: paired by what they become")
         return kept
@@ -303,6 +305,8 @@ class Comparison:
         elif not self.reasons and isinstance(a, End) and isinstance(b, End) and a.taken != b.taken:
             what = f"{a.taken} steps were taken against {b.taken}"
             self.first = Divergence(min(a.taken, b.taken), None, "optimizer", "", what, a.taken, b.taken)
+        elif not self.reasons and not asked and self._evaluations.average and "ema" in self._phases:
+            self.first = Divergence(a.taken - 1, None, "ema", "", LEFT)
 
     def verdict(self, environment: dict[str, tuple[str, str]]) -> Verdict:
         """The strongest rung that holds; the rungs between identical and diverged need more runs than two."""

@@ -15,7 +15,7 @@ import attrs
 from lab_parity.blocks import layout_digest
 from lab_parity.consequence import CALLED
 from lab_parity.digest import digest_bytes
-from lab_parity.keys import Key
+from lab_parity.keys import AT_FORWARD, Key
 from lab_parity.side import Side
 from lab_parity.trace import End, Row, Scope, Step, Trace, read
 from lab_parity.trace_writer import TraceWriter
@@ -46,7 +46,7 @@ def condensed(trace: Trace, path: Path, facts: Mapping[str, str] | None = None) 
 
 def _rows(step: Step, keys: Sequence[Key], outside: set[str]) -> list[Row]:
     rows: list[Row] = []
-    parts: dict[tuple[str, int], list[int]] = {}
+    parts: dict[tuple[str, int, str], list[int]] = {}
     settings: dict[bytes, list[str]] = {}
     for place, key in enumerate(keys):
         digest = step.digests[place].tobytes()
@@ -55,12 +55,12 @@ def _rows(step: Step, keys: Sequence[Key], outside: set[str]) -> list[Row]:
         elif key.phase in _AS_THEY_ARE:
             rows.append(Row(key, digest, _number(step, place)))
         elif key.phase != "buffer" or key.name not in outside:
-            parts.setdefault((key.phase, key.micro), []).append(place)
-    for (phase, micro), places in parts.items():
+            parts.setdefault((key.phase, key.micro, key.field if key.field == AT_FORWARD else ""), []).append(place)
+    for (phase, micro, field), places in parts.items():
         places.sort(key=lambda place: keys[place])
         head = layout_digest([keys[place] for place in places]).encode()
         whole = digest_bytes(head + step.digests[places].tobytes())
-        rows.append(Row(Key(phase, micro, f"{len(places)} observations", ""), whole))
+        rows.append(Row(Key(phase, micro, f"{len(places)} observations", field), whole))
     for digest, names in settings.items():
         group = digest_bytes("\n".join(sorted(names)).encode()).hex()[:8]
         rows.append(Row(Key("optimizer", -1, f"{len(names)} parameters {group}", "hyper"), digest))

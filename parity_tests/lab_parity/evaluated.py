@@ -1,7 +1,7 @@
-"""Evaluations, and averages that the runs leave, that differ where the trainings do not: notes of a verdict.
+"""Evaluations that differ where the trainings do not: notes of a verdict. And averages that the runs leave.
 
-They are no part of the training. One side may evaluate more often (Lightning's sanity check), and then nothing is
-compared; the same calls with other answers are what a forgotten eval() looks like.
+Evaluations are no part of the training. One side may evaluate more often (Lightning's sanity check), and then nothing
+is compared; the same calls with other answers are what a forgotten eval() looks like.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ BEHIND = "behind the last step"
 #: Before an optimizer's label: the field of the averages that a run leaves.
 AVERAGES = "averages of "
 LEFT = (
-    "the averages of the parameters that the runs leave differ, and are the same at each step's end: one side updates "
-    "them before the optimizer's step, or once more; compare what evaluates and saves them"
+    "the averages of the parameters that the runs leave differ, and are the same at every step: one side alone updates "
+    "them behind the last step, or once more"
 )
 
 
@@ -28,6 +28,8 @@ class EvaluationsApart:
         self._first = ""
         self._differ: dict[str, tuple[float, float]] = {}
         self._averages = False
+        #: Whether the one average that both runs leave differs.
+        self.average = False
 
     def differ(self, where: str, field: str, a: float, b: float) -> None:
         """The `field` ("count", "inputs" or "outputs") of what was evaluated at one place differs."""
@@ -39,9 +41,12 @@ class EvaluationsApart:
 
     def ends(self, a: Mapping[str, str], b: Mapping[str, str]) -> None:
         """What was evaluated behind the last step: as `differ`, of {field: text}; and the averages that are left."""
-        left = [(a[key], b[key]) for key in a.keys() & b.keys() if key.startswith(AVERAGES)]
-        # One that only one side still holds at its end says nothing.
-        self._averages = any(mine != other and len(mine) == len(other) for mine, other in left)
+        for key in a.keys() & b.keys():
+            if key.startswith(AVERAGES):
+                # One that only one side still holds at its end says nothing.
+                mine, other = a[key].split(), b[key].split()
+                self.average |= len(mine) == len(other) == 1 and not _agree(mine[0], other[0])
+                self._averages |= mine != other and len(mine) == len(other) > 1
         a, b = ({key: text for key, text in side.items() if not key.startswith(AVERAGES)} for side in (a, b))
         if bool(a) != bool(b):
             a, b = ({"count": "0", **side} for side in (a, b))
@@ -68,3 +73,9 @@ class EvaluationsApart:
         what = "models gave other outputs for the same inputs without a graph"
         means = "; the training is the same, its metrics are not" if same else ""
         return [f"{where}: {what}{means} (look at eval() and train(), averaged weights, generators)"]
+
+
+def _agree(a: str, b: str) -> bool:
+    """Whether two averages have the same tensors, but for those that one alone has: what is frozen, mostly."""
+    mine, other = set(a.split(",")), set(b.split(","))
+    return mine <= other or other <= mine

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from lab_parity.canonical import BY_PARAMETER
 from lab_parity.consequence import CALLED
 from lab_parity.digest import NO_GRADIENT
-from lab_parity.keys import AROUND, Key
+from lab_parity.keys import AROUND, AT_FORWARD, Key
 from lab_parity.listing import some_of
 from lab_parity.matching import match_names
 from lab_parity.pieces import PIECES
@@ -138,6 +138,8 @@ class Pairing:
         for key in keys:
             if key in others:
                 continue
+            if key.field == AT_FORWARD:
+                continue  # what an average is behind the update has been told of
             if key.name in idle and key.phase in BY_PARAMETER:
                 what = f"only the {which} run's optimizer has {len(idle)} parameters that get no gradient"
                 self.notes.setdefault(f"{what}: not compared")

@@ -219,33 +219,3 @@ def test_calls_in_several_threads_are_told_apart(tmp_path: Path) -> None:
     end = lab_parity.read(tmp_path / "a").index()
     assert end is not None
     assert end.end.evaluated["count"] == "2"
-
-
-def averaged(path: Path, before: bool) -> nn.Module:
-    """Four recorded steps with an average that is updated before the optimizer's step, or behind it."""
-    torch.manual_seed(0)
-    model = nn.Linear(4, 1)
-    average = torch.optim.swa_utils.AveragedModel(model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.9))
-    average.update_parameters(model)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    with lab_parity.record(path):
-        for _ in range(4):
-            optimizer.zero_grad()
-            model(torch.randn(8, 4)).square().mean().backward()
-            if before:
-                average.update_parameters(model)
-            optimizer.step()
-            if not before:
-                average.update_parameters(model)
-    return average
-
-
-def test_an_average_that_lags_a_step_behind_is_said_though_every_steps_end_agrees(tmp_path: Path) -> None:
-    """What the run leaves is compared, too: the last update is missing there."""
-    kept = [averaged(tmp_path / name, before) for name, before in (("a", False), ("again", False), ("b", True))]
-    assert not torch.equal(next(kept[0].parameters()), next(kept[2].parameters()))
-    assert lab_parity.compare(tmp_path / "a", tmp_path / "again").notes == ()
-    verdict = lab_parity.compare(tmp_path / "a", tmp_path / "b")
-    said = "the averages of the parameters that the runs leave differ"
-    assert verdict.rung == "identical"
-    assert [note for note in verdict.notes if said in note], verdict

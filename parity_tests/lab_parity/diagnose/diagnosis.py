@@ -18,10 +18,10 @@ from lab_parity.diagnose.cause import Cause
 from lab_parity.diagnose.scene import Run, Scene, read_runs
 from lab_parity.digest import digest_tensor
 from lab_parity.errors import ParityError
-from lab_parity.ranks import rank_path
+from lab_parity.ranks import rank_path, ranks_beside
 from lab_parity.record.capture_file import CapturedStep, Key5
-from lab_parity.trace import Key, Trace, read
-from lab_parity.verdict import Verdict
+from lab_parity.trace import Key, Step, Trace, read
+from lab_parity.verdict import Divergence, Verdict
 
 __all__ = ["cause_names", "diagnose"]
 
@@ -55,6 +55,7 @@ def diagnose(
     first = verdict.first
     if first is None:
         return None
+    shares = _shares(a, first) if first.rank is not None and first.phase == "batch" else {}
     if first.rank:
         a, b = (read(rank_path(side.path, first.rank)) for side in (a, b))
     runs = read_runs(a, b, first.step)
@@ -67,7 +68,21 @@ def diagnose(
         _require_same_run(trace, run)
     if transplanted:
         runs = runs[0], attrs.evolve(runs[1], before=runs[0].before, own=runs[0].own)
-    return _answer(Scene(verdict, first, *runs))
+    return _answer(Scene(verdict, first, *runs, shares))
+
+
+def _shares(rank_0: Trace, first: Divergence) -> dict[int, list[bytes]]:
+    """Of each rank, the fingerprints of the batch in the micro-step where one rank's differs."""
+    found = {}
+    for rank, path in ranks_beside(rank_0.path).items():
+        step = next((item for item in read(path).steps() if isinstance(item, Step) and item.step == first.step), None)
+        if step is not None:
+            found[rank] = [
+                digest.tobytes()
+                for key, digest in zip(step.keys, step.digests, strict=True)
+                if (key.phase, key.micro) == ("batch", first.micro_step)
+            ]
+    return found
 
 
 def _answer(scene: Scene) -> Cause:

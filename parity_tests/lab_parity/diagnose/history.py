@@ -38,6 +38,7 @@ class PastStep:
 class History:
     """A run's steps (at most 100,000), the canonical keys of one of them with digests and values, and its end.
 
+    `averages` are the digests of averages behind the same optimizer's step before that of `keys`, by name.
     `initial` maps (optimizer, parameter) to the fingerprint before that optimizer's first update. `ledger` are the
     draws that the step before and that of `keys` booked, None where no ledger was kept.
     """
@@ -47,6 +48,7 @@ class History:
     side: Side
     end: End | None
     initial: Mapping[tuple[str, str], bytes]
+    averages: Mapping[str, bytes] = attrs.field(factory=dict)
     ledger: tuple[Sequence[Drawn], Sequence[Drawn]] | None = None
 
 
@@ -63,6 +65,8 @@ def read_history(trace: Trace, at: int, side: Side, labels: Mapping[str, str]) -
     known: dict[str, Mapping[str, Any]] = {}
     names: dict[tuple[str, ...], tuple[str, ...]] = {}
     initial: dict[tuple[str, str], bytes] = {}
+    averages: dict[str, dict[str, bytes]] = {}
+    at_optimizer = ""
     for item in trace.steps():
         if isinstance(item, End):
             end = item
@@ -77,6 +81,13 @@ def read_history(trace: Trace, at: int, side: Side, labels: Mapping[str, str]) -
                 key: (digest.tobytes(), float(value))
                 for key, digest, value in zip(keys, item.digests, item.values, strict=True)
             }
+            at_optimizer = item.optimizer
+        elif item.step < at:
+            averages[item.optimizer] = {
+                key.name: digest.tobytes()
+                for key, digest in zip(keys, item.digests, strict=True)
+                if key.phase == "ema" and not key.field
+            }
         before = item.ledger
         initial |= {
             (item.optimizer, key.name): digest.tobytes()
@@ -84,7 +95,7 @@ def read_history(trace: Trace, at: int, side: Side, labels: Mapping[str, str]) -
             if key.phase == "config"
         }
         steps.append(_past(item, keys, side, known, names))
-    return History(steps, at_step, side, end, initial, ledger)
+    return History(steps, at_step, side, end, initial, averages.get(at_optimizer, {}), ledger)
 
 
 def _past(

@@ -76,12 +76,16 @@ class Run:
 
 @attrs.frozen(eq=False)
 class Scene:
-    """What a cause may look at. `a`, `legacy` and first always mean the same side."""
+    """What a cause may look at. `a`, `legacy` and first always mean the same side.
+
+    `shares` are the fingerprints of what the legacy ranks' batches hold where one rank's differ.
+    """
 
     verdict: Verdict
     first: Divergence
     legacy: Run
     migrated: Run
+    shares: Mapping[int, Sequence[bytes]] = attrs.field(factory=dict)
     _known: dict[str, Any] = attrs.field(factory=dict)
 
     def once(self, name: str, make: Callable[[Scene], T]) -> T:
@@ -268,16 +272,24 @@ def _outputs(captured: CapturedStep | None, name: str, micro: int) -> dict[str, 
 def _canonical(captured: CapturedStep, side: Side, labels: Mapping[str, str]) -> CapturedStep:
     optimizer = labels.get(captured.optimizer, captured.optimizer)
 
+    called = {facts.name: side.module(optimizer, facts.name) for facts in captured.modules}
+    # A module without parameters has nothing to be renamed by, and may have the name that another one is given.
+    renamed = {name for raw, name in called.items() if name != raw}
+    called |= {raw: f"{raw}'" for raw, name in called.items() if name == raw and name in renamed}
+
+    def module(name: str) -> str:
+        return called[name] if name in called else side.module(optimizer, name)
+
     def named(key: Key5) -> Key5:
         if key.phase == "module":
-            return key._replace(name=side.module(optimizer, key.name))
+            return key._replace(name=module(key.name))
         return key._replace(name=side.name(optimizer, key.name)) if key.phase in BY_PARAMETER else key
 
-    modules = [attrs.evolve(facts, name=side.module(optimizer, facts.name)) for facts in captured.modules]
+    modules = [attrs.evolve(facts, name=module(facts.name)) for facts in captured.modules]
     hyper = {side.name(optimizer, name): values for name, values in captured.hyper.items()}
     tensors = {named(key): tensor for key, tensor in captured.tensors.items()}
     sparse = [side.name(optimizer, name) for name in captured.sparse]
-    calls = [(micro, side.module(optimizer, name), number) for micro, name, number in captured.calls]
+    calls = [(micro, module(name), number) for micro, name, number in captured.calls]
     return attrs.evolve(
         captured, optimizer=optimizer, tensors=tensors, modules=modules, hyper=hyper, sparse=sparse, calls=calls
     )

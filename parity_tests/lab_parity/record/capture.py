@@ -192,13 +192,17 @@ class Capture:
             if id(buffer) in window.buffers:
                 tensors[Key5("buffer", -1, name, "", "before")] = window.buffers[id(buffer)]
         tensors |= self._left_behind(view)
-        paths = {id(module): name for root in view.roots for name, module in modules(root)}
+        named = [
+            ((prefix + path).removesuffix("."), module)
+            for prefix, root in zip(view.prefixes, view.roots, strict=True)
+            for path, module in modules(root)
+        ]
+        paths = {id(module): name for name, module in named}
         outputs, facts = _name_calls(window.calls, paths, window.held)
         called = {module.name for module in facts}
         facts += [
             _facts(name, module, held=window.held.get(id(module), "{}"))
-            for root in view.roots
-            for name, module in modules(root)
+            for name, module in named
             if module._buffers and name not in called
         ]
         facts += facts_beside(window.modes, paths, window.held)

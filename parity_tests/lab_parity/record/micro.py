@@ -21,6 +21,7 @@ from lab_parity.record.forward_calls import watch_forwards
 from lab_parity.record.naming import is_wrapper
 from lab_parity.record.notes import Notes
 from lab_parity.record.phases.batch import argument_rows, tensors_in
+from lab_parity.record.phases.ema import AtForward, Looked
 from lab_parity.record.phases.loss import loss_rows
 from lab_parity.record.phases.reduce import Facts, wrapper_facts, wrapper_rows
 from lab_parity.record.phases.rng import Generators
@@ -40,6 +41,7 @@ class _Forward:
 
     seen: list[Row]
     rng: list[Row]
+    averages: Looked
     kept: KeptForward | None = None
     wrapper: Facts = ()
     reached: bool = False
@@ -68,6 +70,7 @@ class MicroSteps:
         by_hand: ByHand,
         evaluations: Evaluations,
         active: Callable[[], bool],
+        averages: AtForward,
         differentiated: Callable[[], None],
     ) -> None:
         self._fingerprint = fingerprint
@@ -76,7 +79,7 @@ class MicroSteps:
         self._by_hand = by_hand
         self._evaluations = evaluations
         self._active = active
-        self._differentiated = differentiated
+        self._averages, self._differentiated = averages, differentiated
         self._generators = generators
         self._rows: list[Row] = []
         self._penalties: list[Row] = []
@@ -86,6 +89,7 @@ class MicroSteps:
         self._entered: _Forward | None = None
         self._wrapper: Facts = ()
         self._in_backward = False
+        self._at_once: Looked = {}
 
     def watch(self) -> list[Callable[[], None]]:
         """Put the hooks in place; returns what takes them away."""
@@ -131,7 +135,9 @@ class MicroSteps:
         self._by_hand.settle()
         rows = self._generators.rows(self._count)
         wrapper, self._wrapper = self._wrapper, ()
-        return _Forward(argument_rows(args, self._fingerprint), rows, self._capture.enter(module, args), wrapper)
+        averages = self._averages.look()
+        kept = self._capture.enter(module, args)
+        return _Forward(argument_rows(args, self._fingerprint), rows, averages, kept, wrapper)
 
     def _after_forward(self, module: nn.Module, args: Any, *rest: Any) -> None:
         # torch forgets the keyword arguments where the call has raised.
@@ -222,6 +228,8 @@ class MicroSteps:
         loss = self._notes.guard(loss_rows, self._count, outputs, self._fingerprint) or []
         rng = self._notes.guard(self._generators.rows, self._count) or []
         self._notes.guard(self._capture.before_backward, self._count, outputs)
+        if not self._forwards:  # by functions alone, it may be
+            self._at_once = self._notes.guard(self._averages.look) or {}
         return rng, loss
 
     def _given(self, gradients: Sequence[Tensor | None]) -> None:
@@ -238,6 +246,8 @@ class MicroSteps:
         self._forwards = [forward for forward in self._forwards if not forward.reached]
         if trained:
             rng = [row._replace(key=row.key._replace(micro=number)) for row in trained[0].rng]
+        self._averages.began_with(trained[0].averages if trained else self._at_once)
+        self._at_once = {}
         self._rows += rng
         for place, forward in enumerate(trained):
             for row in forward.seen:

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from lab_parity.digest import digest_tensor
 
 __all__ = [
+    "UNNAMED",
     "Live",
     "Names",
     "Twin",
@@ -32,6 +33,9 @@ __all__ = [
     "twins",
     "wholes",
 ]
+
+UNNAMED = "unnamed."
+"""Before the number of a tensor that no module holds."""
 
 _ROUNDED = 8
 """Units in the last place by which an average of two equal numbers may be off."""
@@ -127,7 +131,7 @@ class Names:
             name = "|".join(dict.fromkeys(found.get(id(tensor), ())))
             if not name:
                 given = fallback[position] if position < len(fallback) else None
-                name = given or f"unnamed.{self._unnamed}"
+                name = given or f"{UNNAMED}{self._unnamed}"
                 self._unnamed += given is None
             self._names[id(tensor)] = (weakref.ref(tensor), name)
 

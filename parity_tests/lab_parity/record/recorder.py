@@ -24,7 +24,7 @@ from lab_parity.record.micro import MicroSteps
 from lab_parity.record.new_trace import new_trace
 from lab_parity.record.notes import Notes
 from lab_parity.record.phases.buffer import buffer_rows
-from lab_parity.record.phases.ema import average_rows, left_averages, watch_averages
+from lab_parity.record.phases.ema import AtForward, average_rows, left_averages, watch_averages
 from lab_parity.record.phases.grad import grad_rows
 from lab_parity.record.phases.hyper import hyper_rows
 from lab_parity.record.phases.param import param_rows
@@ -97,6 +97,7 @@ class Recorder:
         self._views = Views()
         self._generators = Generators(self._scope.every)
         self._fingerprint = fingerprint_for(self._scope)
+        self._at_forward = AtForward(self._views, self._fingerprint)
         self._taken = 0
         self._under = Under()
         self._capture = Capture(capture, states, lambda: self._taken, self._generators.states)
@@ -108,7 +109,7 @@ class Recorder:
         self._evaluations = Evaluations(self._notes)
         self._micro = MicroSteps(
             self._notes, self._generators, self._fingerprint, self._capture, self._by_hand, self._evaluations,
-            self._listening, self._updates.gradients_changed,
+            self._listening, self._at_forward, self._updates.gradients_changed,
         )  # fmt: skip
         self._calls = Calls(self._notes, self._listening, self._clipped)
         self._ledger = Ledger(self._notes, lambda: self._micro.count) if self._scope.ledger else None
@@ -268,6 +269,7 @@ class Recorder:
             *update.schedules.values(), *update.hyper,
             *state_rows(view, self._fingerprint), *param_rows(view, "param", self._fingerprint),
             *buffer_rows(view, self._fingerprint), *average_rows(view, self._fingerprint),
+            *self._at_forward.take(update.optimizer),
         ]  # fmt: skip
         if update.initial:
             update.texts = {**update.texts, **shard_texts(view.parameters()), **update.layouts}

@@ -141,7 +141,7 @@ class Views:
         """Labels of optimizers that have stepped, each with the averages of its parameters that are still there."""
         for known in self._known.values():
             there = [twin for twin in known.averages if twin.module is not None]
-            averages: list[Twin | Copy] = [*there, *alive(known.copies)]
+            averages: list[Twin | Copy] = [*there, *(copy for copy in alive(known.copies) if copy.alive)]
             if known.label is not None and averages:
                 yield known.label, averages
 

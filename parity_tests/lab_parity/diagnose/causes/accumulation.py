@@ -43,11 +43,11 @@ def find(scene: Scene) -> Iterator[Cause]:
     if scene.first.phase == "loss" and scene.micro:
         yield from _one_alone(scene.micro, usual, ratio, fit)
         return
-    for known, said in (
-        (float(usual), f"the sum of {usual} micro-steps is taken instead of their mean"),
-        (1 / usual, f"the mean of {usual} micro-steps is taken instead of their sum"),
+    for known, said in (  # of a window of one both are the same number
         (usual / a, f"the last, short window of {a} is divided by its own count instead of by {usual}"),
         (a / usual, f"the last, short window of {a} is divided by {usual} instead of by its own count"),
+        (float(usual), f"the sum of {usual} micro-steps is taken instead of their mean"),
+        (1 / usual, f"the mean of {usual} micro-steps is taken instead of their sum"),
     ):
         if known != 1 and abs(ratio / known - 1) < _CLOSE:
             yield Cause(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+import torch
 from torch import Tensor
 
 from lab_parity.diagnose.cause import Cause
@@ -22,6 +23,7 @@ def find(scene: Scene) -> Iterator[Cause]:
     common = [name for name in a if name in b and a[name].ndim and b[name].ndim]
     if not common:
         return
+    yield from _of_another_rank(scene)
     # The argument with the largest rows tells samples apart best.
     name = max(common, key=lambda name: a[name][:1].numel())
     mine, other = _rows(a[name]), _rows(b[name])
@@ -33,6 +35,15 @@ def find(scene: Scene) -> Iterator[Cause]:
     yield from _shards(mine, other)
     shared = len(set(mine) & set(other))
     if shared == len(set(mine)) == len(set(other)) and mine != other:
+        apart = _order_of_others(scene, name, a, b, [mine.index(row) for row in other])
+        if apart:
+            yield Cause(
+                "batches",
+                f"The batch holds the same {len(mine)} samples in another order, and {apart}.",
+                "labels, masks, and whatever else belongs to the samples: shuffled apart from them",
+                evidence=("samples compared bit by bit",),
+            )
+            return
         yield Cause(
             "order",
             f"The batch holds the same {len(mine)} samples in another order.",
@@ -50,6 +61,53 @@ def find(scene: Scene) -> Iterator[Cause]:
         )
     elif mine == other:
         yield from _beside(scene, name, [Pair(other, a[other], b[other]) for other in common if other != name])
+
+
+def _of_another_rank(scene: Scene) -> Iterator[Cause]:
+    step, steps = scene.first.step, scene.migrated.history.steps
+    if not scene.shares or step >= len(steps) or scene.micro >= len(steps[step].batches):
+        return
+    own = list(steps[step].batches[scene.micro])
+    for rank, share in scene.shares.items():
+        if own and rank != scene.first.rank and list(share) == own:
+            yield Cause(
+                "order",
+                f"Rank {scene.first.rank} of the migrated run sees the batch that rank {rank} of the legacy run sees: "
+                "the ranks' shares of the data are exchanged.",
+                "the rank that the sampler is given, and the order of the ranks",
+                size=float(rank),
+                evidence=("read from the batches' fingerprints in the traces of all ranks",),
+            )
+            return
+
+
+def _order_of_others(
+    scene: Scene, name: str, a: Mapping[str, Tensor], b: Mapping[str, Tensor], order: Sequence[int]
+) -> str:
+    """What has not come along into the samples' order; nothing where all has, or it cannot be told."""
+    for other in a.keys() & b.keys() - {name}:
+        mine, theirs = ([*_rows(side[other])] if side[other].ndim else [] for side in (a, b))
+        if len(mine) == len(theirs) == len(order) and theirs != [mine[place] for place in order]:
+            return f"{other}, which comes with them, does not follow"
+    now = scene.legacy.now
+    last = next((called for micro, called, _ in reversed(now.calls) if micro == scene.micro), None) if now else None
+    losses = [
+        [value for key, (_, value) in run.history.keys.items() if (key.phase, key.micro) == ("loss", scene.micro)]
+        for run in (scene.legacy, scene.migrated)
+    ]
+    if last is None or not all(len(side) == 1 for side in losses):
+        return ""
+    (x,), (y,) = losses
+    left, right = (next(iter(side.values()), None) for side in scene.outputs(last))
+    if left is None or right is None or left.shape != right.shape or left.shape[:1] != (len(order),):
+        return ""
+    same = left.is_floating_point() and torch.allclose(left[list(order)], right, rtol=1e-4, atol=1e-6)
+    if not same or abs(x - y) <= 1e-3 * max(abs(x), abs(y)):
+        return ""
+    return (
+        f"what the loss compares them with does not follow: the outputs agree but for the order, the loss does not "
+        f"({number(x)} against {number(y)})"
+    )
 
 
 def _beside(scene: Scene, agrees: str, pairs: Sequence[Pair]) -> Iterator[Cause]:

@@ -8,7 +8,7 @@ from lab_parity.diagnose.cause import Cause
 from lab_parity.diagnose.fit import flat, gradient_noise, least_squares
 from lab_parity.diagnose.moments import Moment, moments
 from lab_parity.diagnose.parameters import which
-from lab_parity.diagnose.scene import Scene
+from lab_parity.diagnose.scene import Scene, same_bits
 from lab_parity.diagnose.updates import multiples, updates
 from lab_parity.diagnose.words import number
 
@@ -132,14 +132,17 @@ def _in_the_squares(moment: Moment) -> Iterator[Cause]:
 def _in_the_gradient(scene: Scene) -> Iterator[Cause]:
     before = scene.legacy.tensors("param", "before")
     pairs = [pair for pair in scene.pairs("grad", "before") if pair.name in before and pair.a.is_floating_point()]
+    everyone = [pair.name for pair in pairs]
+    pairs = [pair for pair in pairs if not same_bits(pair.a, pair.b)]
     noise = [gradient_noise(pair.a, pair.b) for pair in pairs]
     fit = least_squares([flat(p.b) - flat(p.a) for p in pairs], [[flat(before[pair.name]) for pair in pairs]], noise)
     if pairs and fit.holds:
         value = fit.coefficients[0]
+        where = which([pair.name for pair in pairs], everyone, before)
         yield Cause(
             "decay",
-            f"The gradients differ by {number(value)} times the parameter: decay through the gradient (L2), on one "
-            "side only.",
+            f"The gradients differ by {number(value)} times the parameter on {where}: decay through the gradient (L2), "
+            "on one side only.",
             "weight decay, or a penalty in the loss",
             fit,
             value,

@@ -1,4 +1,4 @@
-"""The average of the parameters: its decay, a warm-up of it, an update that is left out."""
+"""The average of the parameters: its decay, a warm-up of it, one left out, one before the step's."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from torch import Tensor
 from lab_parity.diagnose.cause import Cause
 from lab_parity.diagnose.copied import copies_inside, is_rounded
 from lab_parity.diagnose.fit import Fit, flat, gradient_noise, least_squares
+from lab_parity.diagnose.lagging import lagging
 from lab_parity.diagnose.scene import Run, Scene, own_step_before, same_bits
 from lab_parity.diagnose.words import number
 from lab_parity.listing import some_of
@@ -22,6 +23,7 @@ def find(scene: Scene) -> Iterator[Cause]:
 
     An average may feed the loss (a target network, a momentum encoder), and is then seen there first.
     """
+    yield from lagging(scene)
     copied = copies_inside(scene)
     averages = [_averages(run, copied) for run in (scene.legacy, scene.migrated)]
     names = tuple(

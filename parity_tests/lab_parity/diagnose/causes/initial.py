@@ -18,6 +18,8 @@ PHASES = ("config", "batch", "forward", "loss")
 
 def find(scene: Scene) -> Iterator[Cause]:
     """Fitted on the first step's weights, and read from the generators; other optimizers' weights from the trace."""
+    if scene.first.phase == "config":
+        yield from _other_shapes(scene)
     pairs = [pair for pair in scene.pairs("param", "before") if not same_bits(pair.a, pair.b)]
     everyone = [pair.name for pair in scene.pairs("param", "before")]
     copied = copies_inside(scene)
@@ -48,6 +50,23 @@ def find(scene: Scene) -> Iterator[Cause]:
                 affected=tuple(later),
                 evidence=("fingerprints before that optimizer's first update, in both traces",),
             )
+
+
+def _other_shapes(scene: Scene) -> Iterator[Cause]:
+    a, b = (run.tensors("param", "before") for run in (scene.legacy, scene.migrated))
+    names = [name for name in a if name in b and a[name].shape != b[name].shape]
+    if names:
+        first = names[0]
+        yield Cause(
+            "initial",
+            f"Parameters have other shapes ({some_of(names)}): {first} is {tuple(b[first].shape)} instead of "
+            f"{tuple(a[first].shape)}.",
+            "how the model is built: sizes of its layers, parametrizations",
+            freedom=-1,
+            read=True,
+            affected=tuple(names),
+            evidence=("shapes of the parameters, read on both sides before the first update",),
+        )
 
 
 def _is_first(scene: Scene) -> bool:

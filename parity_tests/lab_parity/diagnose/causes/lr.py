@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from lab_parity.diagnose.cause import Cause
 from lab_parity.diagnose.fit import Fit, flat, is_multiple, measure
 from lab_parity.diagnose.parameters import which
-from lab_parity.diagnose.scene import Scene, Setting
+from lab_parity.diagnose.scene import Scene, Setting, own_step_before
 from lab_parity.diagnose.updates import Multiples, Update, multiples, updates
 from lab_parity.diagnose.words import number, times
 
@@ -46,9 +46,13 @@ def find(scene: Scene) -> Iterator[Cause]:
         f"{times(1 + value)} the legacy one on {which(names, everyone, before, found.undecided)}"
         for value, names in found.groups
     ]
+    unseen = not any(run.state_fields for run in (scene.legacy, scene.migrated))
+    first = unseen and own_step_before(scene.legacy.history.steps, scene.first.step) < 0
+    # A momentum that no state shows has nothing but this gradient in it yet.
+    beside = ", or, at this first step, the part of the gradient that a momentum takes in (dampening)" if first else ""
     yield Cause(
         "lr",
-        f"The migrated update is {' and '.join(said)}: the learning rate.",
+        f"The migrated update is {' and '.join(said)}: the learning rate{beside}.",
         "learning rate" if len(found.groups) == 1 else "learning rates of the parameter groups",
         found.fit,
         1 + found.groups[0][0],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Collection, Iterator
 
 from torch import nn
@@ -24,6 +25,8 @@ def find(scene: Scene) -> Iterator[Cause]:
             yield from _held(scene, parted.rpartition(".")[0], f"the buffer {parted}")
         return
     found = scene.first_module
+    if found is not None:
+        yield from _in_another_order(scene)
     for a, b in scene.modules:
         if b is None or not _is_another(a, b) or _says_the_same(scene, a.name):
             if found is not None and a is found[0]:
@@ -82,6 +85,35 @@ def find(scene: Scene) -> Iterator[Cause]:
         affected=(a.name,),
         evidence=("same class, settings and mode on both sides",),
     )
+
+
+def _in_another_order(scene: Scene) -> Iterator[Cause]:
+    """The same modules are called as often, and not one behind the other as in the legacy run."""
+    sides = [_called(run.now, scene.micro) for run in (scene.legacy, scene.migrated)]
+    kinds = [[kind for _, kind in side] for side in sides]
+    if kinds[0] == kinds[1] or Counter(kinds[0]) != Counter(kinds[1]):
+        return
+    place = next(place for place, (x, y) in enumerate(zip(*kinds, strict=True)) if x != y)
+    (a, kind), (b, other) = (side[place] for side in sides)
+    behind = f" behind {sides[0][place - 1][0] or 'the model'} ({kinds[0][place - 1]})" if place else ""
+    yield Cause(
+        "module",
+        f"The same modules are called in another order:{behind} the legacy run calls {a or 'the model'} ({kind}), the "
+        f"migrated one {b or 'the model'} ({other}).",
+        "the order of the layers, and where each is called",
+        freedom=-1,
+        read=True,
+        affected=(a,),
+        evidence=(f"the classes of all {len(kinds[0])} calls, in their order, on both sides",),
+    )
+
+
+def _called(captured: CapturedStep | None, micro: int) -> list[tuple[str, str]]:
+    """The calls of a micro-step in their order: module and its class."""
+    if captured is None:
+        return []
+    kinds = {facts.name: facts.kind for facts in captured.modules}
+    return [(name, kinds.get(name, "")) for at, name, _ in captured.calls if at == micro]
 
 
 def _held(scene: Scene, module: str, what: str) -> Iterator[Cause]:

@@ -9,7 +9,7 @@ from torch import Tensor
 from lab_parity.diagnose.cause import Cause
 from lab_parity.diagnose.fit import Fit, flat, least_squares, measure
 from lab_parity.diagnose.moments import Moment, moments
-from lab_parity.diagnose.scene import Scene
+from lab_parity.diagnose.scene import Scene, own_step_before
 from lab_parity.diagnose.updates import Update, updates
 from lab_parity.diagnose.words import number, times
 
@@ -33,6 +33,13 @@ def find(scene: Scene) -> Iterator[Cause]:
             evidence=("both values were read from the optimizers",),
         )
     if scene.settings or not scene.captured:
+        return
+    if scene.first.phase == "param" and not any(run.state_fields for run in (scene.legacy, scene.migrated)):
+        if own_step_before(scene.legacy.history.steps, scene.first.step) < 0:
+            listed = updates(scene)
+            noise = [update.noise for update in listed]
+            differences = [update.difference for update in listed]
+            yield from _at_first(least_squares(differences, [[update.change_a for update in listed]], noise))
         return
     known = [moment for moment in moments(scene) if moment.identified]
     if len(known) != 1 or known[0].order != 1:
@@ -143,7 +150,11 @@ def _nesterov(scene: Scene, moment: Moment, listed: Sequence[Update]) -> Iterato
             if fit.holds and own and abs(fit.coefficients[0] / expected - 1) < _CLOSE:
                 yield _form(f"The update goes by gradient + {number(momentum)} · buffer on one side: {what}.", fit, 0)
         return
-    fit = least_squares(differences, [[update.change_a for update in listed]], noise)
+    yield from _at_first(least_squares(differences, [[update.change_a for update in listed]], noise))
+
+
+def _at_first(fit: Fit) -> Iterator[Cause]:
+    """The update is a multiple of the legacy one, as it is where a first step's momentum is Nesterov's."""
     ratio = 1 + fit.coefficients[0]
     for usual in _USUAL:
         for known, what in ((1 + usual, "the migrated"), (1 / (1 + usual), "the legacy")):

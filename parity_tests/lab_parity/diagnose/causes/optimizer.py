@@ -18,6 +18,8 @@ _TOLD_BY_STATE = {"grad_avg": "centered", "max_exp_avg_sq": "amsgrad", "momentum
 
 def find(scene: Scene) -> Iterator[Cause]:
     """Read from the captured step; a class of the program's own may be called what it likes."""
+    if _of_two(scene):
+        return  # another one steps: see `turns`
     if scene.captured and not scene.settings:  # a step that one side does not take has no state
         yield from _by_state(scene)
     a, b = (run.now.kind if run.now is not None else "" for run in (scene.legacy, scene.migrated))
@@ -33,6 +35,11 @@ def find(scene: Scene) -> Iterator[Cause]:
             read=True,
             evidence=("classes of torch's own, read on both sides",),
         )
+
+
+def _of_two(scene: Scene) -> bool:
+    at, sides = scene.first.step, (scene.legacy.history.steps, scene.migrated.history.steps)
+    return len({side[at].optimizer for side in sides if at < len(side)}) > 1
 
 
 def _by_state(scene: Scene) -> Iterator[Cause]:

@@ -36,6 +36,14 @@ def find(scene: Scene) -> Iterator[Cause]:
         what = f"the same {again_equal} batches in another order"
         yield _cause(f"From {where} on the migrated run sees {what}.", again_equal)
         return
+    again = _seen_again(b, at)
+    if again is not None and a[:at] == b[:at]:
+        said = f"its own batches again, in the order of step {_step_of(scene, again)} on"
+        yield _cause(
+            f"From {where} on the migrated run sees {said}, the legacy run sees others: they are not shuffled anew.",
+            at - again,
+        )
+        return
     replaced = _replaced(left, right)
     earlier = [next((back for back in range(1, place + 1) if a[place - back] == b[place]), None)
                for place in range(at, at + replaced)]  # fmt: skip
@@ -66,6 +74,24 @@ def _shift(a: Sequence[_Batch], b: Sequence[_Batch]) -> int:
             if common >= 2 and list(rest[:common]) == list(behind[:common]):
                 return sign * count
     return 0
+
+
+def _seen_again(batches: Sequence[_Batch], at: int) -> int | None:
+    """From where on the batches before `at` come again, as far as there are any; at least two."""
+    for start in range(max(0, at - _FURTHEST), at - 1):
+        common = min(at - start, len(batches) - at)
+        if common >= 2 and batches[start : start + common] == batches[at : at + common]:
+            return start
+    return None
+
+
+def _step_of(scene: Scene, batch: int) -> int:
+    """Which step a batch, counted from the first one, belongs to."""
+    for past in scene.migrated.history.steps:
+        batch -= past.micro_steps
+        if batch < 0:
+            return past.step
+    return scene.first.step
 
 
 def _replaced(a: Sequence[_Batch], b: Sequence[_Batch]) -> int:

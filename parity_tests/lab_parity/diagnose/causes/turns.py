@@ -23,6 +23,7 @@ def find(scene: Scene) -> Iterator[Cause]:
         f"At step {step} {a} steps in the legacy run, {b} in the migrated one; the optimizers take turns as "
         f"{_turns(sides[0])} against {_turns(sides[1])}.",
         "how many steps each optimizer takes in turn (n_critic), and in which order",
+        read=True,
         evidence=("optimizers are numbered by their first steps, in both traces",),
     )
 
