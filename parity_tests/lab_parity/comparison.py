@@ -170,8 +170,11 @@ class Comparison:
         if self._averages_at_forward.agree(a, keys, b, others):
             differ = self._without_renumbered(keys, differ, AT_FORWARD)
         agree = self._averages.agree(a, keys, b, others)
-        if self._averages.lone:
-            self.pairing.unmatched.setdefault(f"only in the {self._averages.lone} trace: {LONE}")
+        if self._averages.lone == "first":
+            self.pairing.unmatched.setdefault(f"only in the first trace: {LONE}")
+        elif self._averages.lone:
+            # A migrated program may register what the legacy one makes on its way, where it is not seen.
+            self._note_once("average", f"only in the second trace: {LONE}. It was compared with nothing")
         if agree:
             differ = self._without_renumbered(keys, differ, "")
         elif agree is False and all(keys[left].phase != "ema" for left, _ in differ):
@@ -305,7 +308,7 @@ class Comparison:
         elif not self.reasons and isinstance(a, End) and isinstance(b, End) and a.taken != b.taken:
             what = f"{a.taken} steps were taken against {b.taken}"
             self.first = Divergence(min(a.taken, b.taken), None, "optimizer", "", what, a.taken, b.taken)
-        elif not self.reasons and not asked and self._evaluations.average and "ema" in self._phases:
+        elif not self.reasons and not asked and isinstance(a, End) and self._evaluations.average:
             self.first = Divergence(a.taken - 1, None, "ema", "", LEFT)
 
     def verdict(self, environment: dict[str, tuple[str, str]]) -> Verdict:

@@ -44,9 +44,9 @@ class EvaluationsApart:
         for key in a.keys() & b.keys():
             if key.startswith(AVERAGES):
                 # One that only one side still holds at its end says nothing.
-                mine, other = a[key].split(), b[key].split()
-                self.average |= len(mine) == len(other) == 1 and not _agree(mine[0], other[0])
-                self._averages |= mine != other and len(mine) == len(other) > 1
+                left, right = a[key].split(), b[key].split()
+                self.average |= len(left) == len(right) == 1 and not _agree(left[0], right[0])
+                self._averages |= left != right and len(left) == len(right) > 1
         a, b = ({key: text for key, text in side.items() if not key.startswith(AVERAGES)} for side in (a, b))
         if bool(a) != bool(b):
             a, b = ({"count": "0", **side} for side in (a, b))

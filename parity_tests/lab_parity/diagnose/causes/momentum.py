@@ -55,10 +55,9 @@ def _unseen(scene: Scene) -> Iterator[Cause]:
     """An optimizer of the program's own that shows no buffer: its update is `momentum · the one before - lr · g`."""
     if any(run.state_fields for run in (scene.legacy, scene.migrated)):
         return
-    rules = [_by_the_one_before(run) for run in (scene.legacy, scene.migrated)]
-    if rules[0] is None or rules[1] is None:
+    a, b = _by_the_one_before(scene.legacy), _by_the_one_before(scene.migrated)
+    if a is None or b is None:
         return
-    a, b = rules
     if abs(a.rate / b.rate - 1) > 1e-4 or abs(a.kept - b.kept) < 1e-5:
         return
     left = [(y - x) - (q - p) for x, y, p, q in zip(a.seen, b.seen, a.predicted, b.predicted, strict=True)]
