@@ -39,6 +39,7 @@ class Entry:
     """The script, its docstring and shebang, the gin files that it names, and the settings that it binds itself.
 
     `binds` says of each whether it holds with no argument given; `effects` are modules whose import does something.
+    Where the file has a trainer of the project's own, derived from Lab's, the `findings` are about that alone.
     """
 
     path: str
@@ -49,6 +50,7 @@ class Entry:
     findings: tuple[Finding, ...]
     binds: Mapping[str, bool] = attrs.field(factory=dict)
     effects: tuple[str, ...] = ()
+    has_own_trainer: bool = False
 
 
 def find_entry(root: Path, files: Mapping[str, File], name: str | None) -> Entry:
@@ -62,6 +64,9 @@ def find_entry(root: Path, files: Mapping[str, File], name: str | None) -> Entry
         raise UsageError(f"{root / path}: expected a script in Python, found a file that cannot be read as that")
     text, tree = files[path].text, files[path].tree
     lines = text.splitlines()
+    names = trainer_names(cst.parse_module(text))
+    of_others = [] if names.local or names.modules or names.stars else [one for one in files if one != path]
+    mine = tuple(found for one in (path, *of_others) for found in _own_trainers(one, files[one]))
     strings = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
     return Entry(
         path,
@@ -69,9 +74,10 @@ def find_entry(root: Path, files: Mapping[str, File], name: str | None) -> Entry
         ast.get_docstring(tree) or "Train.",
         lines[0] if lines and lines[0].startswith("#!") else "",
         tuple(dict.fromkeys(string for string in strings if string.endswith(".gin"))),
-        tuple(_lost(path, tree)),
+        mine or tuple(_lost(path, tree)),
         script_bindings(tree),
         tuple(modules_with_effects(root, path, tree)),
+        bool(mine),
     )
 
 
@@ -104,6 +110,23 @@ def legacy_imports(
                         f"imports {module}; at level L3 only legacy_lab.blocks stays",
                         step,
                     )  # fmt: skip
+
+
+def _own_trainers(path: str, file: File) -> Iterator[Finding]:
+    """Classes that derive from Lab's trainer, and what they do in its place."""
+    names = trainer_names(cst.parse_module(file.text)) if "Trainer" in file.text else None
+    for node in ast.walk(file.tree) if names is not None else ():
+        if not isinstance(node, ast.ClassDef):
+            continue
+        bases = [cst.parse_expression(ast.unparse(base)) for base in node.bases]
+        if names is not None and any(names.is_trainer(base) for base in bases):
+            methods = [one.name for one in node.body if isinstance(one, ast.FunctionDef) and one.name != "__init__"]
+            what = f", which has {', '.join(methods)} of its own" if methods else ""
+            yield Finding(
+                path, node.lineno, node.col_offset + 1, "LM404", Status.UNSUPPORTED,
+                f"{node.name} is built on Lab's trainer{what}; a native training has Lightning's",
+                "move what it does into a hook, the objective or a loader, or stay at level L1 or L2",
+            )  # fmt: skip
 
 
 def _goes(module: str) -> bool:

@@ -115,6 +115,8 @@ def read_training(
     """
     files, unread = read_files(root)
     script = find_entry(root, files, entry)
+    if script.has_own_trainer:
+        return Training(script, named or config or root / script.path, None, None, script.findings)
     own = named or _config_of(root, script)
     source = config if config is not None else own
     if source is None:
