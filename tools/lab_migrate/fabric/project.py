@@ -72,6 +72,10 @@ class _File:
             backward = [reach for reach in loop.backward if reach.path == self.module.path]
             if not backward:
                 return loop.line, "its backward pass stands in another file"
+            for reach in backward:
+                call = reach.event.node
+                if isinstance(call, ast.Call) and "autograd" in dotted(call.func).split("."):
+                    return call.lineno, f"{dotted(call.func)} takes its gradients, where Fabric runs a loss's backward"
             names = stepped(loop)
             if not names:
                 return loop.line, "its optimizer steps in another function"

@@ -28,6 +28,7 @@ from lab_migrate.idiomatic.quiet import adds_number, is_quiet
 from lab_migrate.idiomatic.refused import ManualOptimizationError
 from lab_migrate.idiomatic.roles import Roles, is_torchs
 from lab_migrate.idiomatic.scaled import Scaled
+from lab_migrate.idiomatic.weighted import Weighted
 
 
 @attrs.define(eq=False)
@@ -73,6 +74,7 @@ class _Sorter:
         self.precision = precision
         self.scaled = Scaled(precision.scaler if precision is not None else "", nest.train.frame)
         self.frame: Frame = nest.train.frame
+        self.weighted = Weighted(nest, roles, graph)
         self.found = Automatic([], ast.Constant(None), [], None, None, [], precision=precision)
         self.place = "before"
         self.zeroed = False
@@ -228,6 +230,8 @@ class _Sorter:
         if any(isinstance(one, ast.Raise | ast.Assert) for one in own_nodes([node])):
             return False  # the error leaves the weights as they are there
         if self.found.tail or self._reads_after_schedule(node) or not is_quiet(node, self.frame, self.roles):
+            return False
+        if self.weighted.is_read(node, self.frame):
             return False
         clip = self.found.clip
         clipped = {one.id for one in ast.walk(clip) if isinstance(one, ast.Name) and _binds(one)} if clip else set()

@@ -227,13 +227,20 @@ class Bodies:
         return f"{indent}{left} = {right}\n" if left != right else ""
 
     def _passed(self) -> dict[str, str]:
-        """Names that `training_step` hands on, with their keys; `loss` is Lightning's, which it divides."""
+        """Names that `training_step` hands on, with their keys.
+
+        `loss` is Lightning's, which divides it where batches are accumulated, as the legacy code does its own.
+        """
         batch = self.hooks.automatic
         assert batch is not None
-        own = isinstance(batch.loss, ast.Name) and batch.loss.id == "loss"
-        own = own and (batch.accumulation is None or batch.mean.name == "loss")
+        name = batch.loss.id if isinstance(batch.loss, ast.Name) else ""
+        if batch.accumulation is None:
+            own = name if name == "loss" else ""
+        else:
+            own = name if batch.mean.name == name else ""
         keys = {name: self._local(name) for name in self.places.names.passed}
-        return {name: "batch_loss" if key == "loss" and not own else key for name, key in keys.items()}
+        taken = {name: "batch_loss" if key == "loss" else key for name, key in keys.items()}
+        return {name: "loss" if own and keys[name] == own else key for name, key in taken.items()}
 
     def _result(self) -> str:
         assert self.hooks.automatic is not None

@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 import attrs
 
-from lab_migrate.analysis.definitions import is_builtin
+from lab_migrate.analysis.definitions import enclosing_class, is_builtin
 from lab_migrate.analysis.scopes import names_in
 from lab_migrate.analysis.symbols import Function, dotted, own_nodes
 from lab_migrate.idiomatic.frame import Frame, Item
@@ -87,9 +87,11 @@ def names_of(
             if not placed and _is_bound(name, frames) and not base.is_script:
                 found.captured[name] = _attribute(name, found, taken)
     _can_be_attributes(nest, hooks, found.carried)
+    _no_lost_values(nest, hooks, found.exported)
     _no_late_values(nest, hooks)
     _no_readers_elsewhere(nest, stored | _counters(nest), {*found.captured, *fixed})
     _no_looks_at_names(nest, hooks)
+    _no_private_names(nest, hooks)
     return found
 
 
@@ -105,6 +107,15 @@ def _can_be_attributes(nest: Nest, hooks: dict[str, list[Item]], carried: Collec
                             node,
                             f"{name} outlives its batch or epoch, and what binds it cannot bind an attribute",
                         )
+
+
+def _no_lost_values(nest: Nest, hooks: dict[str, list[Item]], exported: Collection[str]) -> None:
+    """What the loop deletes, and the program asks for behind it, may be gone: the attribute that it became is, too."""
+    for items in hooks.values():
+        for item in items:
+            lost = sorted({item.frame.canonical(name) for name in names_in([item.node]).deleted} & {*exported})
+            if lost:
+                raise _names(nest, item.node, f"{lost[0]} is deleted in the loop, and read after it")
 
 
 def _no_late_values(nest: Nest, hooks: dict[str, list[Item]]) -> None:
@@ -268,6 +279,17 @@ def _no_looks_at_names(nest: Nest, hooks: dict[str, list[Item]]) -> None:
                     raise _names(nest, node, f"{name}() looks at names that become attributes")
                 if name in ("eval", "exec") and given < 2:
                     raise _names(nest, node, f"{name}() may name what becomes an attribute")
+
+
+def _no_private_names(nest: Nest, hooks: dict[str, list[Item]]) -> None:
+    """Python reads `self.__n` as `self._T__n` in the class `T`, and as another name in the LightningModule."""
+    for items in hooks.values():
+        for item in items:
+            cls = enclosing_class(item.frame.function)
+            for node in own_nodes([item.node]) if cls is not None else ():
+                name = node.attr if isinstance(node, ast.Attribute) else ""
+                if cls is not None and name.startswith("__") and not name.endswith("__"):
+                    raise _names(nest, node, f"{ast.unparse(node)} is private to {cls.name}")
 
 
 def _encloses(function: Function, nest: Nest) -> bool:

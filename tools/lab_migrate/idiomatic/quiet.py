@@ -51,6 +51,8 @@ def is_quiet_call(call: ast.Call) -> bool:
     if not isinstance(call.func, ast.Attribute):
         return False
     head, _, rest = dotted(call.func).partition(".")
+    if call.func.attr == "update" and not call.args and not call.keywords:
+        return False  # an average's, which reads the weights; a bar's is none of a step's
     return call.func.attr in _METHODS or head in _MODULES or (head == "torch" and rest in _OF_TORCH)
 
 

@@ -137,6 +137,11 @@ def moved(
     return text.lstrip("\n")
 
 
+def _is_first(module: Module, node: ast.stmt) -> bool:
+    """Whether nothing stands before a statement on its line."""
+    return not module.lines[node.lineno - 1][: node.col_offset].strip()
+
+
 def _is_alone(module: Module, node: ast.stmt) -> bool:
     before = module.lines[node.lineno - 1][: node.col_offset].strip()
     after = module.lines[(node.end_lineno or 1) - 1][node.end_col_offset or 0 :].strip()
@@ -209,7 +214,8 @@ def _instead(module: Module, node: ast.stmt, instead: Mapping[int, str], indent:
     for one in ast.walk(node):
         if isinstance(one, ast.stmt) and id(one) in instead:
             deeper = " " * (one.col_offset - node.col_offset)
-            text = instead[id(one)].replace("\n", f"\n{indent}{deeper}")
+            between = f"\n{indent}{deeper}" if _is_first(module, one) else "; "
+            text = instead[id(one)].replace("\n", between)
             edits.append(Edit(module.start(one), module.end(one), text))
     return edits
 

@@ -483,3 +483,27 @@ for batch in loader:
     after = rewritten(text, target="fabric")
     assert "LM310" in after.codes, after.messages
     assert run(after.text) == run(text)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "for p, g in zip(params, torch.autograd.grad(loss, params)):\n        p.grad = g",
+        "torch.autograd.backward(loss)",
+    ],
+)
+def test_gradients_that_torch_takes_are_refused(lines: str) -> None:
+    """Fabric was handed `torch.autograd` in the place of the loss, and the program failed."""
+    text = program(f"""
+model = Net()
+params = list(model.parameters())
+optimizer = torch.optim.SGD(params, lr=0.1)
+for x, y in DataLoader(data, batch_size=4):
+    optimizer.zero_grad()
+    loss = F.cross_entropy(model(x), y)
+    {lines}
+    optimizer.step()
+""")
+    after = rewritten(text, target="fabric")
+    assert after.text == text
+    assert any("takes its gradients" in message for message in after.messages)

@@ -47,6 +47,8 @@ LIGHTNINGS = {
     "clipped, scheduled and told under the condition": accumulating(
         step="nn.utils.clip_grad_norm_(model.parameters(), 0.3)\noptimizer.step()\nscheduler.step()\n"
         "optimizer.zero_grad(set_to_none=False)\nprint('step', i, optimizer.param_groups[0]['lr'])\n"),
+    "divided under another name, printed under the condition": accumulating(
+        "cost = F.cross_entropy(model(x), y) / K\ncost.backward()\n", step=f"{STEP}print('cost', i, cost.item())\n"),
     "zeroed before the first batch of each": accumulating(
         f"if i % K == 0:\n    optimizer.zero_grad()\n{LOSS}loss.backward()\n", step="optimizer.step()\n"),
 }  # fmt: skip

@@ -311,3 +311,25 @@ def test_a_count_that_a_method_changes_may_go_on() -> None:
     after = rewritten(text)
     assert after.text == text
     assert "LM303" in after.codes, after.messages
+
+
+def test_a_break_that_shares_its_line(same: Callable[..., str]) -> None:
+    """What ends the training there goes on in the line: a line of its own stood at no indentation."""
+    after = same("""
+model = Net()
+optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+loader = DataLoader(data, batch_size=4, shuffle=True)
+best, patience = 0.0, 0
+for epoch in range(6):
+    for x, y in loader:
+        loss = F.cross_entropy(model(x), y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    if loss.item() < best: best, patience = loss.item(), 0
+    else:
+        patience += 1
+        if patience > 1: print("enough", epoch); break
+    print(epoch, best)
+""")
+    assert 'print("enough", self.current_epoch); self.trainer.should_stop = True; return' in after

@@ -131,6 +131,15 @@ REFUSED = {
         + "".join(f"    {line}\n" for line in PLAIN.splitlines()) + "thread = threading.Thread(target=fit)\n"
         "thread.start(); thread.join()\n",
     ),
+    "a private name of a class": (
+        "LM305",
+        f"{START}class Run:\n    def __init__(self):\n        self.__count = 0\n"
+        "    def fit(self):\n        for epoch in range(2):\n            for x, y in loader:\n"
+        + "".join(f"        {line}\n" for line in STEP.splitlines())
+        + "                self.__count += 1\n        print(self.__count)\nRun().fit()\n",
+    ),
+    "a name that the loop deletes, read after it": (
+        "LM305", PLAIN + "        del x\ntry:\n    print(x)\nexcept NameError:\n    print('gone')\n"),
     "a break that depends on the loss": ("LM303", PLAIN + "        if loss.item() < 0.6:\n            break\n"),
     "a break before the step": ("LM303", PLAIN.replace("for x, y in loader:\n", "for i, (x, y) in enumerate(loader):\n"
                                                        "        if i == 3:\n            break\n")),
