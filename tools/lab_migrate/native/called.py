@@ -28,6 +28,8 @@ UNTOLD = {
     "add_config_file_search_path", "config_scope", "configurable", "constant", "constants_from_enum",
     "external_configurable", "register",
 }  # fmt: skip
+DIRECT = "give it the value here, which changes nothing, or stay at level L2"
+INDIRECT = "give it the value where it is called, drop this if nobody calls it, or stay at level L2"
 
 
 @attrs.frozen
@@ -74,15 +76,12 @@ def called_with_settings(
                 said.add(one.node)
                 by = f"the config's {one.builder.name}.{lacking[0]}; a native training has no gin"
                 what = f"{one.does} {one.name} without {', '.join(lacking)}, which gin gives it by {by}"
-                yield _finding(path, one.node, what)
+                yield _finding(path, one.node, what, DIRECT if one.does == "calls" else INDIRECT)
 
 
-def _finding(path: str, node: ast.AST, what: str) -> Finding:
+def _finding(path: str, node: ast.AST, what: str, step: str = DIRECT) -> Finding:
     assert isinstance(node, ast.expr)
-    return Finding(
-        path, node.lineno, node.col_offset + 1, "LM405", Status.UNSUPPORTED, what,
-        "give it the value here, which changes nothing, or stay at level L2",
-    )  # fmt: skip
+    return Finding(path, node.lineno, node.col_offset + 1, "LM405", Status.UNSUPPORTED, what, step)
 
 
 def _uses(kept: list[ast.stmt], module: Module, sources: Sources, document: Document) -> Iterator[_Use]:
@@ -119,7 +118,10 @@ def _of_own_kind(kept: list[ast.stmt], module: Module, families: Mapping[str, li
         family = families.get(f"{module.name}.{owner.name}" if module.name else owner.name, [])
         for node, call in own_kinds(owner) if family else ():
             for builder in family:
-                yield _Use(node, ast.unparse(node), builder, _given(call, builder) if call else frozenset())
+                if call is not None:
+                    yield _Use(node, ast.unparse(node), builder, _given(call, builder))
+                else:
+                    yield _Use(node, f"{ast.unparse(node)}, to be called", builder, does="hands on")
 
 
 def _registered(kept: list[ast.stmt], module: Module, sources: Sources, document: Document) -> Iterator[_Use]:
