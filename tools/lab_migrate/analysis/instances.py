@@ -55,18 +55,41 @@ class Instances(ClassValues):
             if call.func.attr in ("build", "create") and (registered := self.registered(call.func.value)):
                 return tuple(registered)
             found = self.imported(function.module, self.full_name(function, call.func))
+            if found is None and (owned := self._made_by_owner(function, call.func, depth)):
+                return owned
         else:
             return self.classes(function, call.func, depth + 1)
         if isinstance(found, Class):
             return (found,)
         if isinstance(found, Function):
-            return tuple(
-                cls
-                for node in found.own
-                if isinstance(node, ast.Return) and node.value is not None
-                for cls in self.types(found, node.value, depth + 1)
-            )
+            return self._instances_of(found, depth)
         return self.classes(function, call.func, depth + 1)
+
+    def _made_by_owner(self, function: Function, func: ast.Attribute, depth: int) -> tuple[Class, ...]:
+        """What `self.build_model()` returns; of `self.Optimizer()` the class, where it stands in the object's."""
+        owners = self.types(function, func.value, depth + 1)
+        inside = [
+            cls
+            for one in dict.fromkeys(base for owner in owners for base in self.lineage(owner))
+            for node in one.node.body
+            if isinstance(node, ast.ClassDef) and node.name == func.attr
+            for cls in one.module.symbols.classes
+            if cls.node is node
+        ]
+        if inside:
+            return tuple(inside[:1])
+        return tuple(cls for method in self.methods_of(owners, func.attr) for cls in self._instances_of(method, depth))
+
+    def _instances_of(self, function: Function, depth: int) -> tuple[Class, ...]:
+        key = (id(function), "return")
+        if key in self.open:
+            return ()
+        self.open.add(key)
+        try:
+            values = [node.value for node in function.own if isinstance(node, ast.Return) and node.value is not None]
+            return tuple(cls for value in values for cls in self.types(function, value, depth + 1))
+        finally:
+            self.open.discard(key)
 
     def _type_of_name(self, function: Function, name: str, depth: int) -> tuple[Class, ...]:
         if name in ("self", "cls"):

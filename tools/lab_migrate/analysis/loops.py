@@ -15,7 +15,7 @@ from lab_migrate.analysis.events import BACKWARD, STEP, ZERO, Event, events_in, 
 from lab_migrate.analysis.gradients_off import GradientsOff
 from lab_migrate.analysis.not_run import constants_of, not_run
 from lab_migrate.analysis.sources import Project, read_project
-from lab_migrate.analysis.symbols import Class, Function, dotted, own_nodes
+from lab_migrate.analysis.symbols import Class, Function, base_name, own_nodes
 from lab_migrate.analysis.test_files import is_test
 from lab_migrate.analysis.training_loop import LoopNode, Reach, TrainingLoop, shape_of
 
@@ -93,8 +93,8 @@ class _Search:
     def _may_be_module(self, cls: Class) -> bool:
         """Whether it has a base that the project does not define: a trainer's own `forward` is an epoch."""
         lineage = self.graph.lineage(cls)
-        known = {one.name for one in lineage} | {"object", "ABC"}
-        return any(dotted(base).rpartition(".")[2] not in known for one in lineage for base in one.node.bases)
+        known = {one.name for one in lineage} | {"object", "ABC", "Generic", "Protocol"}
+        return any(base_name(base).rpartition(".")[2] not in known for one in lineage for base in one.node.bases)
 
     def exposed(self, function: Function) -> frozenset[str]:
         """The kinds of events that calling a function runs outside its own training loops.

@@ -97,8 +97,8 @@ class Class:
 
     @property
     def bases(self) -> list[str]:
-        """Dotted names of its bases, as written."""
-        return [name for base in self.node.bases if (name := dotted(base))]
+        """Dotted names of its bases, as written; of `Base[T]` without what stands in brackets."""
+        return [name for base in self.node.bases if (name := base_name(base))]
 
     @cached_property
     def attributes(self) -> dict[str, list[tuple[Function, ast.expr]]]:
@@ -155,6 +155,11 @@ def dotted(node: ast.AST | None) -> str:
     if not isinstance(node, ast.Name):
         return ""
     return ".".join([node.id, *reversed(parts)])
+
+
+def base_name(node: ast.expr) -> str:
+    """The dotted name of a class's base, also of a generic one: `Trainer[Model]`."""
+    return dotted(node.value if isinstance(node, ast.Subscript) else node)
 
 
 def own_nodes(body: list[ast.stmt]) -> list[ast.AST]:

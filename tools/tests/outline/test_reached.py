@@ -387,3 +387,39 @@ def test_a_method_of_an_annotated_class_is_followed(
     source = ANNOTATED.format(annotation=annotation, stepping=stepping)
     found = convert_project(project({"train.py": source, "tasks.py": TASKS}), entry="train.py").findings
     assert [one.line for one in found if one.code == "LM201"] == ([10] if trains else [])
+
+
+#: An algorithm whose optimizer, in a class of its base's, takes the loss and steps.
+OWNED = """class Base(Generic[T]):
+    class Optimizer:
+        def __init__(self, inner):
+            self.inner = inner
+
+        def step(self, loss):
+            loss.backward()
+            self.inner.step()
+
+    class Meter:
+        def step(self, loss):
+            self.last = loss
+
+    def make(self, parameters):
+        made = {made}(parameters)
+        return made
+
+
+class Algorithm(Base[Policy]):
+    def __init__(self, policy):
+        self.optim = self.make(policy.parameters())
+
+    def update(self, batches):
+        for batch in batches:
+            self.optim.step(self.policy(batch))
+"""
+
+
+@pytest.mark.parametrize("made", ["self.Optimizer", "self.Meter"])
+def test_what_a_method_of_a_generic_base_makes_is_followed(project: Make, made: str) -> None:
+    """To a class that stands in the base, however common the name of its method."""
+    root = project({"train.py": OWNED.replace("{made}", made)})
+    assert found(root) == ([("train.py", 24)] if made == "self.Optimizer" else [])
