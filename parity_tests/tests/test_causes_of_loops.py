@@ -234,6 +234,30 @@ def test_a_missing_no_sync_is_named(tmp_path: Path) -> None:
     assert "The migrated run reduces the gradients over the ranks in micro-step 0" in found.sentence
 
 
+def test_a_sum_over_ranks_in_place_of_their_mean_is_no_accumulation(tmp_path: Path) -> None:
+    """With as many micro-steps as ranks it was called one. What goes into the reduction tells."""
+    dist.init_process_group("gloo", init_method=f"file://{tmp_path}/meet", rank=0, world_size=1)
+    try:
+        for side in ("legacy", "migrated"):
+            torch.manual_seed(0)
+            model = nn.Linear(4, 2)
+            optimizer = torch.optim.SGD(model.parameters(), 0.1)
+            with lab_parity.record(tmp_path / side, capture=range(1)):
+                for part in data(8, 4).split(4):
+                    model(part).square().mean().backward()
+                for parameter in model.parameters():
+                    assert parameter.grad is not None
+                    dist.all_reduce(parameter.grad)
+                    parameter.grad /= 2 if side == "legacy" else 1
+                optimizer.step()
+    finally:
+        dist.destroy_process_group()
+    found = lab_parity.diagnose(tmp_path / "legacy", tmp_path / "migrated")
+    assert found is not None
+    assert found.name == "reduction", found.sentence
+    assert "The gradients that are reduced over 1 ranks agree, what comes of them is 2 times" in found.sentence
+
+
 def test_ranks_that_have_exchanged_their_shares_are_named(tmp_path: Path) -> None:
     """They were said to see other samples."""
     for side, seed in (("legacy", 1), ("migrated", 2)):

@@ -12,6 +12,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 import lab_parity
 from lab_parity.golden import LEVELS, compare_with_golden, export_golden
+from lab_parity.trace import Step
 
 
 def averaged(path: Path, place: str, *, other: bool = False) -> nn.Module:
@@ -78,6 +79,31 @@ def test_an_average_that_is_updated_elsewhere_between_two_steps_is_the_same(tmp_
         averaged(tmp_path / name, place, other=True)
         verdict = lab_parity.compare(tmp_path / "legacy", tmp_path / name)
         assert (verdict.rung, verdict.notes) == ("identical", ()), verdict
+
+
+def test_an_average_that_begins_behind_the_first_step_is_compared(tmp_path: Path) -> None:
+    """As in many programs' own classes: no copy is there before, and no difference of it was seen."""
+    kept = []
+    for name, decay in (("legacy", 0.9), ("again", 0.9), ("migrated", 0.8)):
+        torch.manual_seed(0)
+        model = nn.Linear(4, 1)
+        average: dict[str, Tensor] = {}
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        with lab_parity.record(tmp_path / name):
+            for _ in range(5):
+                optimizer.zero_grad()
+                model(torch.randn(8, 4)).square().mean().backward()
+                optimizer.step()
+                for path, parameter in model.named_parameters():
+                    average.setdefault(path, parameter.detach().clone()).lerp_(parameter.detach(), 1 - decay)
+        kept.append(average)
+    assert lab_parity.compare(tmp_path / "legacy", tmp_path / "again").rung == "identical"
+    verdict = lab_parity.compare(tmp_path / "legacy", tmp_path / "migrated")
+    assert verdict.first is not None, verdict
+    assert (verdict.first.step, verdict.first.phase) == (2, "ema")
+    steps = [step for step in lab_parity.read(tmp_path / "legacy").steps() if isinstance(step, Step)]
+    found = [[key.name for key in step.keys if (key.phase, key.field) == ("ema", "")] for step in steps]
+    assert found == [[], *[["weight", "bias"]] * 4]
 
 
 def train(path: Path, last: bool, kept: Callable[[nn.Module], object]) -> object:

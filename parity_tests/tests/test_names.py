@@ -47,17 +47,19 @@ def two(optimizer: torch.optim.Optimizer, models: Iterable[nn.Module], after: Ca
 
 
 def test_one_group_per_parameter_is_looked_up_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The live objects are gone through for what backward reached and for the optimizer, never at a later step.
+    """The live objects are gone through for what backward reached, for the optimizer, and for copies at its second one.
 
-    Each time for modules, and for copies of the parameters.
+    Each time for modules, and for copies of the parameters; never at a later step.
     """
     looked = []
     original = gc.get_objects
     monkeypatch.setattr(gc, "get_objects", lambda generation: looked.append(generation) or original(generation))
     model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1))
     with lab_parity.record(tmp_path / "a"):
-        two(torch.optim.SGD([{"params": p} for p in model.parameters()], lr=0.1), [model])
-    assert looked == [2, 1, 0] * 4
+        optimizer = torch.optim.SGD([{"params": p} for p in model.parameters()], lr=0.1)
+        two(optimizer, [model])
+        two(optimizer, [model])
+    assert looked == [2, 1, 0] * 6
     assert names(tmp_path / "a") == ["0.weight", "0.bias", "1.weight", "1.bias"]
 
 

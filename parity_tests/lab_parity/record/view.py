@@ -16,6 +16,7 @@ from torch.optim import Optimizer
 from lab_parity.errors import SiteError
 from lab_parity.record.by_hand import ByHand
 from lab_parity.record.copies import Copy, copies, distinct
+from lab_parity.record.listed import once, slots_of
 from lab_parity.record.naming import Live, Names, Twin, buffers, modules, twins, wholes
 from lab_parity.record.sites import UpdateSite
 
@@ -173,11 +174,11 @@ class Views:
         tensors = [tensor for part in listed for tensor in part]
         if seen is None or not _same(tensors, seen.tensors):
             # Models that share a block, in one optimizer: it holds the block's weights several times.
-            listed, given = _once(listed, given)
+            listed, given = once(listed, given)
             tensors = [tensor for part in listed for tensor in part]
             if seen is None or not _same(tensors, seen.tensors):
                 return self._new_view(optimizer, groups, state, listed, given)
-        return attrs.evolve(seen, state=_slots(state, tensors, seen.names, given))
+        return attrs.evolve(seen, state=slots_of(state, tensors, seen.names, given))
 
     def _new_view(
         self,
@@ -212,13 +213,37 @@ class Views:
             own = distinct(copies(models), known.averages)
             known.copies = [weakref.ref(self._copies.setdefault(id(copy.container), copy)) for copy in own]
             known.parameters = len(tensors)
+        elif known.taken == 1 and not known.looked_again:
+            self._look_again(known, tensors)
+        known.looked_again |= known.taken > 0
         roots = alive(known.roots)
         prefixes = list(map(self._names.prefix, roots))
         # Nobody but this dict holds a copy, and nobody but a copy holds what the program has dropped.
         self._copies = {place: copy for place, copy in self._copies.items() if copy.alive}
         known.averages = [twin for twin in known.averages if twin.module is not None]
         averages: list[Twin | Copy] = [*known.averages, *alive(known.copies)]
-        return OptimizerView(made, _slots(state, tensors, found, given), roots, averages, prefixes)
+        return OptimizerView(made, slots_of(state, tensors, found, given), roots, averages, prefixes)
+
+    def _look_again(self, known: _Known, tensors: Sequence[Tensor]) -> None:
+        """Before the second step: many averages are made behind the first one, as copies of what it left."""
+        gc.collect()
+        roots = alive(known.roots)
+        models = wholes(roots, tensors, list(map(self._names.prefix, roots)))
+        trained = {id(root) for other in self._known.values() for root in alive(other.roots)}
+        outer = [twin.module for twin in known.averages if twin.module is not None]
+        inside = {id(module) for average in outer for _, module in modules(average)}
+        known.averages += [
+            twin
+            for twin in twins(models, Live())
+            if twin.module is not None
+            and id(twin.module) not in trained
+            and not self._trained(twin)
+            and not any(id(module) in inside for _, module in modules(twin.module))
+        ]
+        there = alive(known.copies)
+        held = {id(copy.container) for copy in there}
+        own = [copy for copy in distinct([*there, *copies(models)], known.averages) if id(copy.container) not in held]
+        known.copies += [weakref.ref(self._copies.setdefault(id(copy.container), copy)) for copy in own]
 
     def _trained(self, twin: Twin) -> bool:
         """Whether an optimizer is known to have any of its parameters."""
@@ -227,36 +252,6 @@ class Views:
 
 def _same(tensors: Sequence[Tensor], others: Sequence[Tensor]) -> bool:
     return len(tensors) == len(others) and all(map(operator.is_, tensors, others))
-
-
-def _once(listed: list[list[Tensor]], given: list[str | None]) -> tuple[list[list[Tensor]], list[str | None]]:
-    """Each tensor where it comes first, and the names that the program gave those."""
-    met: set[int] = set()
-    names = iter(given)
-    parts: list[list[Tensor]] = []
-    kept: list[str | None] = []
-    for part in listed:
-        parts.append([])
-        for tensor, name in zip(part, names, strict=False):
-            if id(tensor) not in met:
-                met.add(id(tensor))
-                parts[-1].append(tensor)
-                kept.append(name)
-    return parts, kept
-
-
-def _slots(
-    state: Mapping[Any, Any], tensors: Sequence[Tensor], names: Sequence[str], given: Sequence[str | None]
-) -> dict[str, Mapping[str, Any]]:
-    """The state of each parameter, which an optimizer keeps by the parameter, or by the name that it gave it."""
-    slots: dict[str, Mapping[str, Any]] = {}
-    for tensor, name, own in zip(tensors, names, given, strict=True):
-        entry = state.get(tensor)
-        if entry is None and own is not None:
-            entry = state.get(own)
-        if isinstance(entry, Mapping):
-            slots[name] = entry
-    return slots
 
 
 @attrs.define(slots=True, eq=False)
@@ -270,6 +265,7 @@ class _Known:
     parameters: int = -1
     label: str | None = None
     taken: int = 0
+    looked_again: bool = False
 
 
 def alive(references: Sequence[weakref.ref[T]]) -> list[T]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from lab_parity.diagnose.cause import Cause
+from lab_parity.diagnose.gradients import scaled
 from lab_parity.diagnose.scene import Run, Scene
-from lab_parity.diagnose.words import number
+from lab_parity.diagnose.words import number, times
 from lab_parity.keys import Key
 
 PHASES = ("reduce", "grad", "buffer")
@@ -19,6 +20,8 @@ def find(scene: Scene) -> Iterator[Cause]:
     if bool(sides[0]) != bool(sides[1]) and scene.first.phase == "grad":
         yield from _one_alone(scene, sides[0] or sides[1], "legacy" if sides[0] else "migrated")
         return
+    if scene.first.phase == "grad" and _local(scene.legacy) and _local(scene.legacy) == _local(scene.migrated):
+        yield from _behind_the_reduction(scene, sides[1])
     apart = [key for key in sides[0] if key in sides[1] and sides[0][key] != sides[1][key]]
     if apart:
         key = apart[0]
@@ -45,6 +48,32 @@ def _one_alone(scene: Scene, there: Mapping[Key, float], side: str) -> Iterator[
         read=True,
         evidence=(f"what the {side} run's reductions are told to do, and none in the {other} trace",),
     )
+
+
+def _behind_the_reduction(scene: Scene, told: Mapping[Key, float]) -> Iterator[Cause]:
+    """What goes into the reduction agrees, so that no backward pass has anything to do with it."""
+    found = scaled(scene)
+    if found is None:
+        return
+    ratio, fit = found
+    ranks = next((value for key, value in told.items() if key.field == "ranks"), 0.0)
+    known = {ranks: "their sum over the ranks is taken instead of the mean",
+             1 / ranks if ranks else 0.0: "their mean over the ranks is taken instead of the sum"}  # fmt: skip
+    said = next((text for value, text in known.items() if value and abs(ratio / value - 1) < 1e-3), "")
+    yield Cause(
+        "scale" if said else "reduction",
+        f"The gradients that are reduced over {number(ranks)} ranks agree, what comes of them is {times(ratio)} the "
+        f"legacy one{f': {said}' if said else ''}.",
+        "reduction over the ranks: sum or mean, the number it is divided by",
+        fit,
+        ratio,
+        -1,
+        evidence=("each rank's own gradients before the reduction, compared bit by bit",),
+    )
+
+
+def _local(run: Run) -> dict[Key, bytes]:
+    return {key: digest for key, (digest, _) in run.history.keys.items() if key.field == "local"}
 
 
 def _sentence(key: Key, a: float, b: float, passes: int) -> str:

@@ -3,10 +3,10 @@
 And as the last micro-step before it found them: one that is updated between the two is the same behind every step,
 and lags a step behind wherever it is used.
 
-Seen are modules that were bitwise copies of the trained one when its optimizer first stepped (torch's AveragedModel, a
-copied model, a target network), or of the part of it that holds all that is trained; dicts and lists that held such
-copies (see copies.py); and an AveragedModel that is made later, once it has been updated; not averages of one's own
-that are made later or loaded from a checkpoint.
+Seen are modules that were bitwise copies of the trained one when its optimizer took its first or second step (torch's
+AveragedModel, a copied model, a target network), or of the part of it that holds all that is trained; dicts and lists
+that held such copies (see copies.py); and an AveragedModel that is made later, once it has been updated; not averages
+of one's own that are made later or loaded from a checkpoint.
 """
 
 from __future__ import annotations
