@@ -15,6 +15,7 @@ import libcst as cst
 import libcst.matchers as m
 
 from lab_bridge.config.schema import Builder, Schema
+from lab_bridge.config.sources.modules import dotted
 from lab_migrate.native.draws import Draws
 from lab_migrate.native.expressions import Expressions
 from lab_migrate.native.given import drawless_calls
@@ -75,6 +76,8 @@ def own_hook(hook: Any, schema: Schema, batches: str | None, draws: Draws) -> Ow
     if builder.function:
         raise refused(builder, builder.place.line or 0, "is no class at the top of its file")
     sources = [_source(one) for one in hook_classes(builder, draws.sources)]
+    for one in sources:
+        _require_plain(one, draws)
     methods = {name: node for one in sources for name, node in one.methods.items()}
     hidden = [(one, node) for one in sources for node in one.methods.values() if methods[node.name] is not node]
     # What a class further up has under another's name is looked at, too.
@@ -112,6 +115,16 @@ def own_hook(hook: Any, schema: Schema, batches: str | None, draws: Draws) -> Ow
         any(one.logs for one in told),
         has_state,
     )
+
+
+def _require_plain(source: _Source, draws: Draws) -> None:
+    """A callback has no decorators: gin's only make a class known."""
+    module = draws.sources.module(source.builder.target.rpartition(".")[0])
+    for one in source.definition.decorator_list if module is not None else ():
+        name = dotted(one.func if isinstance(one, ast.Call) else one)
+        meant = draws.sources.resolve(module, name) if module is not None else ""
+        if not isinstance(meant, str) or not meant.startswith("gin."):
+            raise refused(source.builder, one.lineno, f"has the decorator @{ast.unparse(one)}")
 
 
 def _asks_hyper(definition: ast.ClassDef) -> bool:

@@ -165,6 +165,19 @@ REFUSED: dict[str, tuple[str, int, str]] = {
 }  # fmt: skip
 
 
+def test_a_hook_with_a_decorator_of_its_class_is_refused(native: Any) -> None:
+    """It was lost in silence: `@dataclass` makes an `__init__`, and one of the project's may do anything."""
+    root = native.project("Trainer.hooks = [@Mine()]")
+    for line, taken in (("@dataclass", False), ("@kept(3)", False), ("@configurable(module='ours')", True)):
+        text = HEAD.replace("@gin.configurable\n", f"{'' if taken else '@gin.configurable'}\n{line}\n")
+        more = "from dataclasses import dataclass\nfrom gin import configurable\n\ndef kept(n): return lambda c: c\n"
+        body = "    every: int = 2\n\n    def before_train(self, trainer):\n        print(self.every)\n"
+        (root / "own.py").write_text(text.replace("import gin\n", f"import gin\n{more}", 1) + body)
+        conversion = convert_project(root, "L3")
+        assert bool(conversion.changes) == taken, conversion.findings
+        assert taken or f"has the decorator {line}" in conversion.findings[0].message
+
+
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_hook_that_asks_for_more_is_refused_at_its_line(native: Any, name: str) -> None:
     """Nothing is written."""
