@@ -55,6 +55,7 @@ def step_code(builder: Builder) -> StepCode:
         raise _refused(builder, "has no update of its own")
     if others:
         raise _refused(builder, f"has {', '.join(others)} beside update")
+    _require_plain(builder, tree, name)
     kept = _kept(tree, name)
     rewritten, lines = _rewritten(builder, methods["update"], _Rewriting(builder, kept))
     if "steps" in rewritten.left or (rewritten.counts and _counts_elsewhere(lines, rewritten.step)):
@@ -74,6 +75,21 @@ def step_code(builder: Builder) -> StepCode:
         imports,
         _fixed(builder, methods.get("__init__")),
     )
+
+
+def _require_plain(builder: Builder, tree: ast.Module, name: str) -> None:
+    """One of torch's has no decorators: gin's only make a class known, and its step has no gradients anyway."""
+    (found,) = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name]
+    (update,) = [one for one in found.body if isinstance(one, ast.FunctionDef) and one.name == "update"]
+    imported = [node for node in tree.body if isinstance(node, ast.ImportFrom) and node.module == "gin"]
+    gins = {alias.asname or alias.name for node in imported for alias in node.names}
+    for one in found.decorator_list:
+        called = ast.unparse(one.func if isinstance(one, ast.Call) else one)
+        if called not in gins and not called.startswith("gin."):
+            raise _refused(builder, f"has the decorator @{ast.unparse(one)}")
+    for one in update.decorator_list:
+        if ast.unparse(one) != "torch.no_grad()":
+            raise _refused(builder, f"has the decorator @{ast.unparse(one)} on its update")
 
 
 def _rewritten(builder: Builder, update: cst.FunctionDef, rewriting: _Rewriting) -> tuple[_Rewriting, list[str]]:

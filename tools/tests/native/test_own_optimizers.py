@@ -47,6 +47,8 @@ def findings(native: Any, text: str) -> list[str]:
         (source("        print(self.hyper)\n" + UPDATE), "uses self.hyper in its update"),
         (source(UPDATE.replace("parameter.sub_(", 'if name.endswith("bias"):\n                    parameter.sub_(')),
          "looks at the parameters' names"),
+        (source().replace("\n\n@gin.", "\n@kept\n@gin.", 1), "has the decorator @kept"),
+        (source().replace("    def update", "    @kept\n    def update", 1), "has the decorator @kept on its update"),
         (source("        if self.steps == 3:\n            return\n" + UPDATE), "returns from its update"),
         (source("        print(self.rate)\n" + UPDATE, "self.rate = 3 * lr\n        super().__init__(model, lr)"),
          "uses self.rate"),
