@@ -15,6 +15,7 @@ import attrs
 
 from lab_migrate.analysis import CallGraph
 from lab_migrate.analysis.definitions import enclosing_class
+from lab_migrate.analysis.scopes import names_in
 from lab_migrate.analysis.symbols import Class, Function, dotted, own_nodes
 from lab_migrate.idiomatic.frame import Frame
 from lab_migrate.idiomatic.nest import Nest
@@ -28,6 +29,8 @@ _PARTS = frozenset(
     {"parameters", "named_parameters", "buffers", "named_buffers", "modules", "named_modules", "children",
      "named_children", "get_parameter", "get_submodule", "state_dict"}
 )  # fmt: skip
+#: Methods that put something into what has them.
+_PUTS = frozenset({"append", "appendleft", "add", "extend", "insert", "setdefault", "update"})
 #: How many names are followed from one to what it was made from.
 _DEPTH = 4
 
@@ -39,12 +42,11 @@ class Weighted:
     nest: Nest
     roles: Roles
     graph: CallGraph
-    _inside: set[int] = attrs.field(init=False)
     _roles: frozenset[str] = attrs.field(init=False)
     _held: dict[tuple[int, str], bool] = attrs.field(factory=dict)
+    _given: dict[int, dict[str, list[ast.expr]]] = attrs.field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
-        self._inside = {id(node) for node in own_nodes([self.nest.train.node])}
         self._roles = frozenset({*self.roles.models, *self.roles.optimizers})
 
     def is_read(self, node: ast.stmt, frame: Frame) -> bool:
@@ -92,17 +94,33 @@ class Weighted:
             if head == name:
                 yield frame.arguments[head], frame.base, False
             return
-        for owner in dict.fromkeys([frame.function, self.nest.base.function, frame.module.symbols.top]):
-            for value in owner.assigned.get(name, ()):
-                yield value, frame if owner is frame.function else self.nest.base, id(value) in self._inside
+        top = frame.module.symbols.top
+        others = [one for one in frame.module.symbols.functions if head in names_in(one.body).globals_]
+        for owner in dict.fromkeys([frame.function, self.nest.base.function, top, *others]):
+            for value in self._kept(owner).get(name, ()):
+                yield value, frame if owner is frame.function else self.nest.base, self._is_inside(owner, value)
         cls = enclosing_class(frame.function)
         if cls is not None and head in frame.function.parameters[:1]:
             yield from self._attributes(cls, name.partition(".")[2])
 
+    def _is_inside(self, owner: Function, value: ast.expr) -> bool:
+        """Whether it is what a model computes: all that batches and what follows them make, and no average."""
+        return owner is self.nest.train.frame.function and value.lineno >= self.nest.train.node.lineno
+
+    def _kept(self, owner: Function) -> dict[str, list[ast.expr]]:
+        """What a function's names are given, or what is put into them."""
+        if id(owner) not in self._given:
+            found: dict[str, list[ast.expr]] = {}
+            self._given[id(owner)] = found
+            for node in owner.own:
+                for name, value in _given(node):
+                    found.setdefault(name, []).append(value)
+        return self._given[id(owner)]
+
     def _attributes(self, cls: Class, name: str) -> Iterator[tuple[ast.expr, Frame, bool]]:
         for one in self.graph.lineage(cls):
             for method, value in one.attributes.get(name, ()):
-                yield value, self.nest.base, id(value) in self._inside
+                yield value, self.nest.base, self._is_inside(method, value)
                 # `def __init__(self, model): self.model = model; self.ema = EMA(model)`
                 given = {inner.id for inner in ast.walk(value) if isinstance(inner, ast.Name)} & set(method.parameters)
                 for attribute, kept in one.attributes.items():
@@ -131,6 +149,25 @@ class Weighted:
 
 #: Builtins and errors that a meter's method calls.
 _LOOKS = frozenset({"hasattr", "getattr", "super", "setattr", "type", "ValueError", "TypeError", "AssertionError"})
+
+
+def _given(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
+    """The names that a statement or call gives something, each with what: `a.b = x` gives it to `a`, too."""
+    pairs: list[tuple[ast.expr, ast.expr]] = []
+    if isinstance(node, ast.Assign):
+        pairs = [(target, node.value) for target in node.targets]
+    elif isinstance(node, ast.AnnAssign | ast.AugAssign | ast.NamedExpr) and node.value is not None:
+        pairs = [(node.target, node.value)]
+    elif isinstance(node, ast.For):
+        pairs = [(node.target, node.iter)]
+    elif isinstance(node, ast.withitem) and node.optional_vars is not None:
+        pairs = [(node.optional_vars, node.context_expr)]
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _PUTS:
+        pairs = [(node.func.value, value) for value in node.args]
+    for target, value in pairs:
+        for one in ast.walk(target):
+            if isinstance(one, ast.Name | ast.Attribute) and dotted(one) and dotted(one) not in ("self", "cls"):
+                yield dotted(one), value
 
 
 def _is_part(value: ast.expr) -> bool:

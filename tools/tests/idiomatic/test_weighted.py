@@ -55,6 +55,14 @@ READS = {
     "a parameter of the batch": ("", "w = model.outer.weight", "print(w.max().item())", "0"),
     "the parameters in a list": (
         "every = list(model.parameters())", "", "print(sum(p.sum().item() for p in every))", "len(every)"),
+    "a list that it was put into": (
+        "kept = []\nkept.append(model.outer.weight)", "", "print(kept[0].sum().item())", "len(kept)"),
+    "an attribute of something else": (
+        "import argparse as a\nkept = a.Namespace()\nkept.w = model.outer.bias", "", "print(kept.w.sum().item())", "0"),
+    "what a loop over the parameters leaves": (
+        "for last in model.parameters():\n    pass", "", "print(last.sum().item())", "0"),
+    "a global name that a function gives": (
+        "def keep():\n    global kept\n    kept = model.outer.weight\nkeep()", "", "print(kept.sum().item())", "0"),
     "a meter that calls what it was given": (
         "meter = Meter(lambda: model.outer.weight.sum().item())", "", "meter.update(2)", "meter.values"),
 }  # fmt: skip
