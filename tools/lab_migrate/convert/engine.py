@@ -143,8 +143,9 @@ def convert_project(
         try:
             if _MIGRATED.search(text):
                 migrated.append(path)
-            if "legacy_lab" in text:
+            if "legacy_lab" in text or lightning1.PACKAGE in text:
                 parse_source(text)  # what Python cannot read is not converted, even where LibCST can
+            if "legacy_lab" in text:
                 labs.append(path)
             source = Source(path, text, relatives.get(path, {}), lightning)
             proposed[path] = [one for one in _proposals(source, rules) if one != Proposal()]

@@ -104,3 +104,11 @@ def test_names_that_only_resemble_lightning_1_are_left_alone(tmp_path: Path) -> 
     after, conversion = converted(tmp_path, text)
     assert after == dedent(text).lstrip()
     assert {one.code for one in conversion.findings} == {"LM002"}
+
+
+def test_a_file_that_no_reader_of_ours_takes_is_not_rewritten(tmp_path: Path) -> None:
+    """Nested deeper than anybody wrote: it was rewritten, and could not be read again."""
+    (tmp_path / "train.py").write_text(f"import pytorch_lightning as pl\nf = {'lambda: ' * 90}{'-' * 90}0\n")
+    conversion = convert_project(tmp_path)
+    assert conversion.changes == ()
+    assert ("LM001", Status.MANUAL) in {(one.code, one.status) for one in conversion.findings}
