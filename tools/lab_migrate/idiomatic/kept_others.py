@@ -5,11 +5,13 @@ self.steps += 1                  a number of a module's own, counted in its `for
 p.requires_grad_(False)          which parameters train, from some epoch on
 model.eval()                     a mode that the loop leaves
 seen.append(…)                   in a closure, such as a hook of a module's
+engine.make_private(optimizer=…) an object that may count the steps, by a hook
 """
 
 from __future__ import annotations
 
 import ast
+import re
 
 from lab_migrate.analysis.symbols import Class, Function, dotted, own_nodes
 from lab_migrate.idiomatic.filling import changed_in_place
@@ -47,6 +49,7 @@ def say_others(keeping: Keeping) -> None:
     _say_modes(keeping)
     _say_closures(keeping)
     _say_counted(keeping)
+    _say_given(keeping)
 
 
 def _say_in_place(keeping: Keeping, outside: set[str]) -> None:
@@ -95,6 +98,26 @@ def _say_closures(keeping: Keeping) -> None:
                 if name not in keeping.seen:
                     keeping.seen.add(name)
                     keeping.lose(name, "a closure changes it")
+
+
+def _say_given(keeping: Keeping) -> None:
+    """Objects that are handed the optimizer before the epochs, and asked for something later: hooks may count."""
+    base, roles = keeping.base, keeping.roles
+    inside = {id(node) for node in own_nodes([keeping.nest.epochs])}
+    asked = {frame.canonical(node) for frame, node in nodes_of(keeping.nest) if dotted(node)}
+    asked -= {*roles.schedules, *roles.optimizers, *roles.models, *base.module.symbols.imports}
+    said: set[str] = set()
+    for node in base.function.own:
+        if id(node) in inside or not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+            continue
+        name = dotted(node.func.value)
+        given = [*node.args, *(word.value for word in node.keywords)]
+        if name not in asked - said or not any(base.canonical(one) in roles.optimizers for one in given):
+            continue
+        lines = [line for saved in keeping.found.saved.values() for line in saved]
+        if not any(re.search(rf"\b{re.escape(name)}\b", line) for line in lines):
+            said.add(name)
+            keeping.lose(name, "it was given the optimizer, and may count its steps")
 
 
 def _say_counted(keeping: Keeping) -> None:

@@ -155,3 +155,26 @@ def test_what_a_loop_leaves_elsewhere_is_said(line: str) -> None:
     after = rewritten(program(PLAIN.format(line=line.replace("; ", "\n        "))))
     (said,) = [message for message in after.messages if "own checkpoints" in message]
     assert LEFT[line] in said, said
+
+
+def test_an_installed_object_that_is_given_the_optimizer_is_said() -> None:
+    """A privacy accountant counts the steps, by a hook of the optimizer's; resumed, it told half of what was spent."""
+    text = program("""
+from opacus import PrivacyEngine
+model = Net()
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+loader = DataLoader(data, batch_size=4)
+engine = PrivacyEngine()
+model, optimizer, loader = engine.make_private(module=model, optimizer=optimizer, data_loader=loader)
+for epoch in range(2):
+    for x, y in loader:
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(x), y)
+        loss.backward()
+        optimizer.step()
+    print(engine.get_epsilon(delta=1e-5))
+""")
+    said = [message for message in rewritten(text).messages if "engine (it was given the optimizer" in message]
+    assert len(said) == 1
+    unasked = text.replace("    print(engine.get_epsilon(delta=1e-5))\n", "")
+    assert not any("given the optimizer" in message for message in rewritten(unasked).messages)
