@@ -19,6 +19,7 @@ from lab_migrate.idiomatic.epochs import epochs_of, refuse_moving_start, refuse_
 from lab_migrate.idiomatic.frame import Frame, Item
 from lab_migrate.idiomatic.group import spawned
 from lab_migrate.idiomatic.nest import Nest, in_inner_loop
+from lab_migrate.idiomatic.quiet import is_quiet_call
 from lab_migrate.idiomatic.refused import NotIdiomaticError, no_nest
 from lab_migrate.idiomatic.steps import pulls_batches, step_nest
 
@@ -226,7 +227,7 @@ class _Reader:
                         raise no_nest(self.base.function, node, "its result has two names")
                     yield Item(frame, statement, node.targets[0], self.base)
                 elif statement.value is not None and any(
-                    isinstance(inner, ast.Call) for inner in ast.walk(statement.value)
+                    isinstance(inner, ast.Call) and not is_quiet_call(inner) for inner in ast.walk(statement.value)
                 ):
                     raise no_nest(function, statement, "what it returns is computed and thrown away")
             else:

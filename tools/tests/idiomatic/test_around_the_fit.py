@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from idiomatic_programs import program, rewritten
 
 Same = Callable[..., str]
 
@@ -170,3 +171,28 @@ def test_gradients_that_nobody_sees_are_left_alone(same: Callable[..., str]) -> 
     """No line for them."""
     after = same(f"def main():\n{ZEROED_LAST}    print(loss.item())\n\nmain()\n")
     assert "zero_grad" not in after
+
+
+def test_a_result_that_nobody_takes_is_left_out(same: Same) -> None:
+    """`return total / len(loader)`, where the epochs call it for its effects alone; one that draws is refused."""
+    text = """
+        def train(model, loader, optimizer):
+            total = 0.0
+            for x, y in loader:
+                loss = F.cross_entropy(model(x), y)
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                total += loss.item()
+            return {}
+
+        model = Net()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        loader = DataLoader(data, batch_size=4, shuffle=True)
+        for epoch in range(2):
+            train(model, loader, optimizer)
+        print(model.outer.weight.sum().item())
+    """
+    assert "total / len" not in same(text.replace("{}", "total / len(loader)"))
+    after = rewritten(program(text.replace("{}", "total + torch.rand(1).item()")))
+    assert any("computed and thrown away" in message for message in after.messages)
