@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from lab_parity.diagnose.adam import PLACES, Form, identify
 from lab_parity.diagnose.cause import Cause
 from lab_parity.diagnose.scene import Scene
-from lab_parity.diagnose.words import number
+from lab_parity.diagnose.words import fitted
 
 PHASES = ("optimizer", "param")
 _WHERE = {
@@ -37,13 +37,13 @@ def find(scene: Scene) -> Iterator[Cause]:
         return
     adam, own = forms[0], forms[0].form
     evidence = (
-        f"the legacy update is Adam's with epsilon {number(own.eps)} {_WHERE[own.place]}: this leaves "
+        f"the legacy update is Adam's with epsilon {fitted(own.eps)} {_WHERE[own.place]}: this leaves "
         f"{adam.own.after:.2g} rounding errors an element",
     )
     form, fit = adam.best_eps(own.place, own.count)
     yield Cause(
         "epsilon",
-        f"Epsilon is {number(form.eps)} instead of {number(own.eps)}.",
+        f"Epsilon is {fitted(form.eps)} instead of {fitted(own.eps)}.",
         "epsilon",
         fit,
         form.eps,
@@ -54,7 +54,7 @@ def find(scene: Scene) -> Iterator[Cause]:
         if place != own.place:
             yield Cause(
                 "epsilon",
-                f"Epsilon {number(own.eps)} is added {_WHERE[place]}, instead of {_WHERE[own.place]}.",
+                f"Epsilon {fitted(own.eps)} is added {_WHERE[place]}, instead of {_WHERE[own.place]}.",
                 "epsilon: where it is added",
                 adam.explains(Form(place, own.count, own.eps)),
                 None,
