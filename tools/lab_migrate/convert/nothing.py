@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lab_migrate.analysis import CallGraph
+from lab_migrate.analysis.handed_on import handed_on
 from lab_migrate.analysis.reached import reached_from
 from lab_migrate.analysis.unrepeated import unrepeated_steps, unseen_update
 from lab_migrate.convert.rule import BY_TIER, OUTLINING, Rule
@@ -50,6 +51,8 @@ def nothing(
     if not places and reached is not None:
         unseen = unseen_update(graph.project, graph, reached)
         places = [unseen] if unseen is not None else []
+    if not places and (given := handed_on(graph.project, graph, reached)) is not None:
+        places = [given]
     if places:
         return [
             Finding(

@@ -148,3 +148,25 @@ def test_an_entry_that_takes_gradients_itself_is_not_taken_for_another_training(
     assert not made.changes
     assert (finding.code, finding.place) == ("LM002", f"entry.py:{line}:0")
     assert "no optimizer's step" in finding.message
+
+
+_HANDED_ON = """\
+import torch
+from torchnet.engine import Engine
+from torch.optim import SGD
+
+def main(net, h, loader):
+    optimizer = SGD(net.parameters(), 0.1)
+    torch.optim.lr_scheduler.StepLR(optimizer, 1)
+    engine = Engine()
+    engine.train(h, loader, 2, optimizer)
+"""
+
+
+def test_a_training_that_an_installed_package_runs_has_its_line(project: Make) -> None:
+    """What was given the optimizer is named, where nothing else trains; what only prints it is not."""
+    (finding,) = convert_project(project({"train.py": _HANDED_ON}), entry="train.py").findings
+    assert (finding.code, finding.place) == ("LM002", "train.py:9:0")
+    assert "engine.train is given the optimizer" in finding.message
+    (finding,) = convert_project(project({"train.py": _HANDED_ON.replace("engine.train", "print")})).findings
+    assert "given the optimizer" not in finding.message
