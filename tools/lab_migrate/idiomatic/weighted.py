@@ -72,20 +72,19 @@ class Weighted:
 
     def _gives(self, value: ast.expr, frame: Frame, inside: bool, depth: int) -> bool:
         """Whether an expression gives weights: within the batch's loop a part of a model, before it anything of one."""
-        if inside:
-            while isinstance(value, ast.Attribute | ast.Subscript) or _is_part(value):
-                value = value.func.value if isinstance(value, ast.Call) else value.value  # type: ignore[attr-defined]
-                if self._is_model(value, frame):
-                    return True
-            return False
-        return any(
-            self._is_model(one, frame) or (depth < _DEPTH and self._holds(dotted(one), frame, depth + 1))
-            for one in ast.walk(value)
-            if isinstance(one, ast.Name | ast.Attribute) and dotted(one)
-        )
+        if not inside:
+            parts = (one for one in ast.walk(value) if isinstance(one, ast.Name | ast.Attribute))
+            return any(self._is_of_model(one, frame, depth) for one in parts)
+        while isinstance(value, ast.Attribute | ast.Subscript) or _is_part(value):
+            value = value.func.value if isinstance(value, ast.Call) else value.value  # type: ignore[attr-defined]
+            if self._is_of_model(value, frame, depth):
+                return True
+        return False
 
-    def _is_model(self, node: ast.AST, frame: Frame) -> bool:
-        return frame.canonical(node) in self._roles
+    def _is_of_model(self, node: ast.AST, frame: Frame, depth: int) -> bool:
+        if frame.canonical(node) in self._roles:
+            return True
+        return bool(dotted(node)) and depth < _DEPTH and self._holds(dotted(node), frame, depth + 1)
 
     def _values(self, name: str, frame: Frame) -> Iterator[tuple[ast.expr, Frame, bool]]:
         """What a name is assigned, in which frame, and whether within the batch's loop."""

@@ -53,6 +53,8 @@ READS = {
         "twice = [EMA(model)]\nema = twice[0]", "", "ema.update(i)", "[s.sum().item() for s in ema.shadow]"),
     "a layer": ("layer = model.outer", "", "print(layer.weight.sum().item())", "layer.bias.sum().item()"),
     "a parameter of the batch": ("", "w = model.outer.weight", "print(w.max().item())", "0"),
+    "a parameter of the batch, of a layer": (
+        "layer = model.outer", "w = layer.weight", "print(w.max().item())", "0"),
     "the parameters in a list": (
         "every = list(model.parameters())", "", "print(sum(p.sum().item() for p in every))", "len(every)"),
     "a list that it was put into": (
