@@ -17,7 +17,7 @@ from lab_migrate.findings import Finding, Status
 from lab_migrate.native.by_name import looked_up
 from lab_migrate.native.files import File
 from lab_migrate.native.labs import is_labs
-from lab_migrate.native.own_kind import own_kinds
+from lab_migrate.native.own_kind import kind_of_another, own_kinds
 from lab_migrate.native.registrations import registers, told_to_gin
 
 __all__ = ["called_with_settings"]
@@ -69,6 +69,7 @@ def called_with_settings(
                 yield _finding(path, node, f"calls {asked}, which a native training has no config for")
         uses = [*_uses(kept, module, sources, document), *_of_own_kind(kept, module, families)]
         uses += [*_registered(kept, module, sources, document), *_by_name(kept, module, sources, document)]
+        uses += _of_some_kind(kept, {id(one.node) for one in uses}, document)
         said = set[ast.expr]()
         for one in uses:
             lacking = sorted(_bound(one.builder, made, document) - one.given)
@@ -122,6 +123,16 @@ def _of_own_kind(kept: list[ast.stmt], module: Module, families: Mapping[str, li
                     yield _Use(node, ast.unparse(node), builder, _given(call, builder))
                 else:
                     yield _Use(node, f"{ast.unparse(node)}, to be called", builder, does="hands on")
+
+
+def _of_some_kind(kept: list[ast.stmt], known: set[int], document: Document) -> Iterator[_Use]:
+    """Where code makes an object of another one's class, which may be any of the project's: `type(other)(…)`."""
+    for node in (part for one in kept for part in ast.walk(one) if isinstance(part, ast.Call)):
+        if kind_of_another(node.func) and id(node.func) not in known:
+            for builder in document.schema.builders.values():
+                if not is_labs(builder):
+                    name = f"{builder.name} by {ast.unparse(node.func)}(…)"
+                    yield _Use(node.func, name, builder, _given(node, builder), does="may call")
 
 
 def _registered(kept: list[ast.stmt], module: Module, sources: Sources, document: Document) -> Iterator[_Use]:

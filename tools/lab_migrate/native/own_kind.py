@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-__all__ = ["own_kinds"]
+__all__ = ["kind_of_another", "own_kinds"]
 
 #: Class methods that nobody decorates.
 _IMPLICIT = frozenset({"__init_subclass__", "__new__", "__class_getitem__"})
@@ -31,6 +31,16 @@ def own_kinds(owner: ast.ClassDef) -> Iterator[tuple[ast.expr, ast.Call | None]]
                         yield node, parent
                     elif not _only_asks(parent):
                         yield node, None
+
+
+def kind_of_another(func: ast.expr) -> bool:
+    """Whether it stands for the class of an object that is not `self`: `type(other)`, `other.__class__`."""
+    match func:
+        case ast.Call(func=ast.Name(id="type"), args=[of], keywords=[]):
+            return ast.unparse(of) != "self"
+        case ast.Attribute(value=of, attr="__class__"):
+            return ast.unparse(of) != "self"
+    return False
 
 
 def _names(method: Function) -> tuple[str, str]:

@@ -158,6 +158,9 @@ def inside():
     import own as ours
     from own import Dots as Renamed
     return ours.Dots(9), Renamed(9)  # ours.Dots
+def alike(other):
+    print(type(other), type(other).__name__, other.__class__ is Others)
+    return type(other)(9), other.__class__(9, 4)  # type(other)(…)
 def by_name(kind):
     getattr(importlib.import_module("own"), kind)(9)  # Dots by getattr
     getattr(native_project, kind), getattr(torch, kind)
