@@ -53,3 +53,15 @@ def test_a_name_is_said_once_for_each_file(propose: Propose) -> None:
     """At its first line."""
     text = "import pytorch_lightning as pl\nprint(pl.EvalResult)\nprint(pl.EvalResult)\n"
     assert [finding.line for finding in propose(text).findings] == [2]
+
+
+def test_an_installation_that_cannot_be_imported_says_nothing(
+    propose: Propose, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A torchvision made for another torch stopped the conversion of a project that only named pytorch_lightning."""
+
+    def broken(name: str) -> None:
+        raise RuntimeError(f"operator torchvision::nms does not exist: {name}")
+
+    monkeypatch.setattr(lm506_lightning1_names.importlib, "import_module", broken)
+    assert propose("from pytorch_lightning.plugins import DDPPlugin\n") == Proposal()

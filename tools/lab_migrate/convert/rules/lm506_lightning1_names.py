@@ -79,6 +79,8 @@ def _exists(name: str) -> bool:
             if error.name is None or not name.startswith(error.name):
                 return True  # it wants a package that is not here
             continue
+        except Exception:
+            return True  # an installation that cannot be imported says nothing of its names
         for part in parts[end:]:
             if not hasattr(found, part):
                 return False
