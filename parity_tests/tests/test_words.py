@@ -19,3 +19,4 @@ def test_what_a_fit_found_is_rounded_within_its_own_error(value: float, said: st
 def test_a_number_that_was_read_is_not_rounded() -> None:
     """0.999999 is no 1 where a program was given it."""
     assert number(0.999999) == "0.999999"
+    assert number(-0.0) == "0"

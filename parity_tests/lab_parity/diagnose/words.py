@@ -6,8 +6,8 @@ __all__ = ["fitted", "number", "times"]
 
 
 def number(value: float) -> str:
-    """Six significant digits, or fewer where they are zeros."""
-    return f"{value:.6g}"
+    """Six significant digits, or fewer where they are zeros; nobody writes -0."""
+    return f"{value + 0.0:.6g}"
 
 
 def fitted(value: float) -> str:
