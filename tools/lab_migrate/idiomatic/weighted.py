@@ -31,6 +31,8 @@ _PARTS = frozenset(
 )  # fmt: skip
 #: Methods that put something into what has them.
 _PUTS = frozenset({"append", "appendleft", "add", "extend", "insert", "setdefault", "update"})
+#: Builtins and errors that a meter's method calls.
+_LOOKS = frozenset({"hasattr", "getattr", "super", "setattr", "type", "ValueError", "TypeError", "AssertionError"})
 #: How many names are followed from one to what it was made from.
 _DEPTH = 4
 
@@ -144,10 +146,6 @@ class Weighted:
             if not targets and not is_quiet_call(node) and dotted(node.func) not in _LOOKS:
                 return False
         return True
-
-
-#: Builtins and errors that a meter's method calls.
-_LOOKS = frozenset({"hasattr", "getattr", "super", "setattr", "type", "ValueError", "TypeError", "AssertionError"})
 
 
 def _given(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from textwrap import dedent
 
 from lab_migrate.convert import Conversion, convert_project
+from lab_migrate.findings import Status
 
 #: Outputs at the ends of epochs, accumulation, clipping, a schedule, a checkpoint.
 PROGRAM = '''
@@ -61,6 +62,13 @@ def converted(tmp_path: Path, text: str) -> tuple[str, Conversion]:
     (tmp_path / "train.py").write_text(after)
     assert convert_project(tmp_path).changes == ()
     return after, conversion
+
+
+def left_to_a_person(tmp_path: Path, methods: str, base: str = "LightningModule") -> list[str]:
+    """The codes of what a person has to do in a class with these methods."""
+    body = "\n".join(f"    {line}" for line in methods.splitlines())
+    _, conversion = converted(tmp_path, f"import pytorch_lightning as pl\nclass Mine(pl.{base}):\n{body}\n")
+    return [one.code for one in conversion.findings if one.status == Status.MANUAL]
 
 
 def train(python: str, folder: Path, trace: Path) -> str:

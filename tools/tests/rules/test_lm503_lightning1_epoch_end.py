@@ -12,7 +12,7 @@ import pytest
 from lab_migrate.convert import Conversion, convert_project
 from lab_migrate.findings import Status
 from lab_parity import compare
-from tools.tests.rules.lightning1_programs import PROGRAM, converted, train
+from tools.tests.rules.lightning1_programs import PROGRAM, converted, left_to_a_person, train
 
 #: A Python with pytorch-lightning 1.9 and lab_parity, to run the original for real.
 LIGHTNING1 = "LAB_MIGRATE_LIGHTNING1_PYTHON"
@@ -77,10 +77,7 @@ trainer = pl.Trainer(max_epochs=1, logger=False, enable_progress_bar=False, num_
 )  # fmt: skip
 def test_a_hook_that_cannot_be_moved_is_refused(tmp_path: Path, methods: str) -> None:
     """Lightning 2 would never call it, or call it with something else."""
-    body = "\n".join(f"    {line}" for line in methods.splitlines())
-    text = f"import pytorch_lightning as pl\nclass Net(pl.LightningModule):\n{body}\n"
-    _, conversion = converted(tmp_path, text)
-    assert "LM503" in [one.code for one in conversion.findings if one.status == Status.MANUAL]
+    assert "LM503" in left_to_a_person(tmp_path, methods)
 
 
 def family(tmp_path: Path, base: str, net: str) -> Conversion:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lab_migrate.findings import Status
-from tools.tests.rules.lightning1_programs import converted
+from tools.tests.rules.lightning1_programs import converted, left_to_a_person
 
 
 @pytest.mark.parametrize(
@@ -37,10 +37,7 @@ def test_what_has_no_equal_is_left_to_a_person(tmp_path: Path, line: str) -> Non
 )  # fmt: skip
 def test_a_hook_that_cannot_be_moved_is_refused(tmp_path: Path, methods: str) -> None:
     """Lightning 2 would never call it, or call it with something else."""
-    body = "\n".join(f"    {line}" for line in methods.splitlines())
-    text = f"import pytorch_lightning as pl\nclass Net(pl.LightningModule):\n{body}\n"
-    _, conversion = converted(tmp_path, text)
-    assert "LM504" in [one.code for one in conversion.findings if one.status == Status.MANUAL]
+    assert "LM504" in left_to_a_person(tmp_path, methods)
 
 
 @pytest.mark.parametrize(
@@ -55,9 +52,7 @@ def test_a_hook_that_cannot_be_moved_is_refused(tmp_path: Path, methods: str) ->
 )
 def test_hooks_of_callbacks_and_data_modules_are_said_too(tmp_path: Path, base: str, method: str) -> None:
     """Lightning 2 never called a callback's hook of that name, and nothing said so."""
-    text = f"import pytorch_lightning as pl\nclass Mine(pl.{base}):\n    {method}\n"
-    _, conversion = converted(tmp_path, text)
-    assert [one.code for one in conversion.findings if one.status == Status.MANUAL] == ["LM504"]
+    assert left_to_a_person(tmp_path, method, base) == ["LM504"]
 
 
 def test_hooks_that_are_as_they_were_are_left_alone(tmp_path: Path) -> None:
