@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import shutil
@@ -37,12 +38,17 @@ def killed(level: str, folder: Path) -> None:
             time.sleep(random.SystemRandom().uniform(0, 0.5))
         finally:
             process.send_signal(signal.SIGKILL)
-        assert process.wait() == -signal.SIGKILL
+            ended = process.wait()
+        assert ended == -signal.SIGKILL
 
 
 def checkpoints(folder: Path) -> list[Path]:
-    """Those of a run, oldest first; what was being written counts as nothing."""
-    return sorted([*folder.glob("step_*.lab"), *folder.glob("lightning/*.ckpt")], key=lambda path: path.stat().st_mtime)
+    """Those of a run, oldest first; what was being written counts as nothing, nor does what the run has just replaced."""
+    written: dict[Path, float] = {}
+    for path in [*folder.glob("step_*.lab"), *folder.glob("lightning/*.ckpt")]:
+        with contextlib.suppress(FileNotFoundError):  # a run that goes on deletes its oldest, between glob and stat
+            written[path] = path.stat().st_mtime
+    return sorted(written, key=lambda path: written[path])
 
 
 def resumed(level: str, folder: Path, steps: int, bindings: list[str]) -> dict[str, Any]:
