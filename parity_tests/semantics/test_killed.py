@@ -43,7 +43,7 @@ def killed(level: str, folder: Path) -> None:
 
 
 def checkpoints(folder: Path) -> list[Path]:
-    """Those of a run, oldest first; what was being written counts as nothing, nor does what the run has just replaced."""
+    """Those of a run, oldest first; what is being written, or was just replaced, counts as nothing."""
     written: dict[Path, float] = {}
     for path in [*folder.glob("step_*.lab"), *folder.glob("lightning/*.ckpt")]:
         with contextlib.suppress(FileNotFoundError):  # a run that goes on deletes its oldest, between glob and stat

@@ -6,6 +6,7 @@ prints run again when the checkpoint was written in the validation after it.
 
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import attrs
@@ -35,11 +36,19 @@ class Made(NamedTuple):
     value: Any
 
 
+def _weakly(place: Place) -> Place:
+    held: Place = weakref.proxy(place)
+    return held
+
+
 @attrs.define(eq=False)
 class Calls:
-    """Of one iteration of `place`: how many calls have begun, and what those that have returned gave."""
+    """Of one iteration of `place`, which holds it: how many calls have begun, and what those that have returned gave.
 
-    place: Place
+    The place is held weakly: in a cycle, what the program has left would live until the garbage collector runs.
+    """
+
+    place: Place = attrs.field(converter=_weakly)
     begun: int = 0
     #: number -> [packed value, loops begun in it, calls begun in it, the generators' states after it]
     done: dict[int, list[Any]] = attrs.field(factory=dict)

@@ -176,6 +176,16 @@ class Driver:
         self._seen_stepping = True
         self._counts[id(optimizer)] = self._counts.get(id(optimizer), 0) + 1
 
+    def let_go(self) -> None:
+        """Hold nothing of the program's any more.
+
+        The Trainer holds the driver, and lies in cycles of Lightning's: an iterator of the program's would keep its
+        worker processes until the garbage collector runs, where the loop itself would have ended them.
+        """
+        self.places.let_go()
+        self._step = self._answer = self.ended = None
+        del self.legacy, self.scope, self.found, self.carried, self.places
+
     def _advance(self, go: Callable[[], Step]) -> None:
         self._step, self._answer = None, None
         try:

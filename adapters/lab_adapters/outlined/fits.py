@@ -118,7 +118,10 @@ def drive(legacy: Steps, scope: Callable[[], dict[str, Any]], trainer: dict[str,
         # Where Lightning stopped first, `finally` blocks around the legacy loops run now.
         driver.legacy.close()
         running.driver = running.places = None
-    return driver.ended
+        ended = driver.ended
+        if not driver.places.keeps:
+            driver.let_go()
+    return ended
 
 
 def _is_of(ordinal: int, ckpt_path: Any) -> bool:

@@ -312,6 +312,13 @@ class Places:
         self.running.append(place)
         return place
 
+    def let_go(self) -> None:
+        """Hold nothing of the program's any more."""
+        self.over, self.resume = None, None
+        self.running.clear()
+        self.beside.clear()
+        self._left.clear()
+
     def paths_held(self) -> set[str]:
         """Of what is put somewhere on the way to where the loops are."""
         found: set[str] = set()
