@@ -18,6 +18,7 @@ from lab_migrate.convert.engine import Conversion, FileChange
 from lab_migrate.errors import UsageError
 from lab_migrate.findings import Finding, Status
 from lab_migrate.native.adversarial import is_adversarial, objections_of, optimizers_of
+from lab_migrate.native.as_it_ran import in_own_order
 from lab_migrate.native.called import called_with_settings
 from lab_migrate.native.closure import without_closure
 from lab_migrate.native.draws import Draws
@@ -122,8 +123,9 @@ def read_training(
     if source is None:
         raise UsageError(f"{root}: expected one gin config, found none or several; name it with --config")
     name = _name_in(root, own or source)
+    ordered, unordered = in_own_order(source, own, root)
     try:
-        document = read_config(source, root, bindings=bindings)
+        document = read_config(source, root, bindings=[*ordered, *bindings])
         trainer = typed(document)
     except ConfigErrors as error:
         findings = [*unread, *script.findings]  # what of Lab's stays is told by what the config builds
@@ -134,7 +136,7 @@ def read_training(
     trainer, sharpness, around = without_sam(trainer, document.schema)
     trainer, ahead = without_lookahead(trainer, document.schema)
     optimizers = optimizers_of(trainer)
-    refused = [*around, *(() if is_adversarial(trainer) else beside_windows(trainer))]
+    refused = [*unordered, *around, *(() if is_adversarial(trainer) else beside_windows(trainer))]
     refused += moving_schedules(root, trainer, optimizers, document.schema)
     refused += given_objects(root, trainer.hooks, document.schema)
     refused += [why for one in optimizers for why in untimed(one, trainer.loader, stepper, document.schema, trainer)]
