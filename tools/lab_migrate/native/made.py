@@ -12,6 +12,7 @@ from lab_migrate.native.draws import Draws
 from lab_migrate.native.given import builders_in
 from lab_migrate.native.labs import is_labs
 from lab_migrate.native.refused import NotNativeError
+from lab_migrate.native.schedule_functions import builder_of, moves
 from lab_migrate.native.schedules import timed_schedules
 
 __all__ = ["is_made_early", "moving_schedules"]
@@ -25,11 +26,14 @@ def moving_schedules(root: Path, trainer: Any, optimizers: list[Any], schema: Sc
     draws = Draws(root)
     settings = [getattr(one, "schedule", None) for one in (*optimizers, *trainer.hooks)]
     for one in (one for setting in settings for one, *_ in timed_schedules(setting)):
-        builder = schema.builder_of(one)
+        builder = builder_of(one, schema)
         if builder is None or is_labs(builder):
             continue
-        found = draws.by(builder.target, "__init__") or draws.by(builder.target, "__call__")
-        found = found or draws.remembered(builder.target, "__call__")
+        if builder.function:
+            found = moves(builder.target, draws)
+        else:
+            found = draws.by(builder.target, "__init__") or draws.by(builder.target, "__call__")
+            found = found or draws.remembered(builder.target, "__call__")
         if found is not None:
             yield NotNativeError(
                 "LM405", f"the schedule {builder.name} {found}, and a native training asks it at other times",

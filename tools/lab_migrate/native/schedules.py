@@ -12,6 +12,7 @@ from lab_bridge.config.schema import Schema
 from lab_migrate.native.expressions import Expressions
 from lab_migrate.native.lift import class_doc, method_source
 from lab_migrate.native.refused import NotNativeError
+from lab_migrate.native.schedule_functions import FunctionSettings, builder_of, function_settings
 
 __all__ = ["Scheduled", "schedules_of", "timed_schedules"]
 
@@ -21,8 +22,8 @@ LABS = ("legacy_lab.optim.schedules.warmup_cosine", "legacy_lab.optim.schedules.
 @attrs.frozen
 class Scheduled:
     """One: its `field` in the config, its class and value, and either the class's `code`, lifted out of Lab, or the
-    line that imports it from the project. It is asked before (`late`: behind) each `per`
-    whose number `every` divides.
+    line that imports it from the project; where it is a function, its `settings`. It is asked before (`late`: behind)
+    each `per` whose number `every` divides.
     """
 
     field: str
@@ -33,10 +34,20 @@ class Scheduled:
     every: int = 1
     late: bool = False
     per: str = "update"
+    settings: FunctionSettings | None = None
+
+    def made(self, config: str) -> str:
+        """The expression of what is asked with a number."""
+        return f"{config}.{self.field}" if self.settings is None else self.settings.made(f"{config}.{self.field}")
+
+    @property
+    def has_field(self) -> bool:
+        """Whether it has settings."""
+        return self.settings is None or bool(self.settings.fields)
 
     def asked(self, accumulate: str) -> str:
         """The expression of what an optimizer's schedule asks before each update, of `accumulate` losses each."""
-        asked = f"self.config.{self.field}"
+        asked = self.made("self.config")
         if self.late:
             asked = f"late({asked}, every={self.every})"
         elif self.every > 1:
@@ -52,13 +63,21 @@ def schedules_of(schedule: Any, schema: Schema, field: str) -> tuple[Scheduled, 
     """All that a setting holds; the first is named `field`, the second `field2`. Raises `NotNativeError`."""
     found = []
     for number, (one, per, every, late) in enumerate(timed_schedules(schedule)):
-        builder = schema.builder_of(one)
-        if builder is None or builder.function:
-            builder = builder or schema.builder_of(getattr(one, "config", None))
+        builder = builder_of(one, schema)
+        if builder is None:
             raise NotNativeError(
-                "LM405", f"a schedule is {builder.target if builder else one!r}, which is no class",
-                "write it as a class with __call__, or stay at level L2", builder.place if builder else NOWHERE,
+                "LM405", f"a schedule is {one!r}, which is no class and no function",
+                "write it as a class with __call__, or stay at level L2", NOWHERE,
             )  # fmt: skip
+        name_in_config = field if number == 0 else f"{field}{number + 1}"
+        if builder.function:
+            settings = function_settings(one, builder, schema)
+            module = builder.target.rpartition(".")[0]
+            line = f"from {module} import {settings.function}"
+            found.append(
+                Scheduled(name_in_config, settings.name, settings.value, None, line, every, late, per, settings)
+            )
+            continue
         home, _, name = builder.target.rpartition(".")
         spelled = Expressions(schema)
         value = spelled.of(one)
@@ -76,9 +95,7 @@ def schedules_of(schedule: Any, schema: Schema, field: str) -> tuple[Scheduled, 
                 "write it as a class that is given numbers, or stay at level L2", builder.place,
             )  # fmt: skip
         imported = None if code is not None else next(iter(spelled.imports))
-        found.append(
-            Scheduled(field if number == 0 else f"{field}{number + 1}", name, value, code, imported, every, late, per)
-        )
+        found.append(Scheduled(name_in_config, name, value, code, imported, every, late, per))
     return tuple(found)
 
 

@@ -144,10 +144,11 @@ def _context(sheet: Sheet) -> dict[str, Any]:
             }
             for one in sheet.optimizers
         ],
-        "schedules": listed,
+        "schedules": [one for one in listed if one.has_field],
+        "functions": list({one.name: one for one in listed if one.has_field and one.settings is not None}.values()),
         "schedule_imports": [
             *([f"from {sheet.package}.schedule import {', '.join(own)}"] if own else []),
-            *dict.fromkeys(one.imported for one in listed if one.imported is not None),
+            *dict.fromkeys(one.imported for one in listed if one.imported and one.settings is None),
         ],
         "train": dealt.train, "evaluation": dealt.evaluation, "shards": sheet.own["data.py"]["shards"],
         "share": sheet.sharpness.share if sheet.sharpness is not None else 1,

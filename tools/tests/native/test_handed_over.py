@@ -94,7 +94,6 @@ def test_a_function_that_is_handed_over_trains_with_the_bits(native: Any) -> Non
 REFUSED: dict[str, tuple[str, str]] = {
     "a function that has to be called first": ("Trainer.objective = @made", "found its builder, @made"),
     "what is called with another thing": ("contrastive.batch = 3", "found its builder, @contrastive"),
-    "a schedule": ("Adam.schedule = @halved", "a schedule is 'handed_over.halved', which is no class"),
     "a length that moves": ("Trainer.eval_loader = @Changing", "how many batches the evaluation's loader has"),
     "a rate beside multipliers": ("Adam.multipliers = {'*.bias': 2.0}", "as they are before its multipliers"),
 }  # fmt: skip

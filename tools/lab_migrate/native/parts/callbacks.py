@@ -55,6 +55,8 @@ def callbacks(sheet: Sheet, batches: str | None) -> dict[str, Any]:
     looked_at = rates(sheet, asked)
     sheet.given += [target for one in own.values() for target in one.labs]
     given = [line for one in own.values() for line in one.given]
+    functions = [one.schedule for one in moved if one.schedule.settings is not None]
+    given += [line for one in functions for line in _imports_of(one)]
     given += [f"from {sheet.package}.datasets import {target.rpartition('.')[2]}" for target in sheet.given]
     states = lift("legacy_lab.train.checkpoint.generator_states")
     states += lift("legacy_lab.train.checkpoint.set_generator_states")
@@ -84,7 +86,7 @@ def callbacks(sheet: Sheet, batches: str | None) -> dict[str, Any]:
         match type(hook).__name__:
             case "Anneal":
                 one = next(waiting)
-                listed.append(f'Anneal("{one.of}", config.{one.schedule.field})')
+                listed.append(f'Anneal("{one.of}", {one.schedule.made("config")})')
             case "StopOnNaN":
                 listed.append("StopOnNaN()")
             case "Keep":
@@ -112,6 +114,12 @@ def callbacks(sheet: Sheet, batches: str | None) -> dict[str, Any]:
         "given": list(dict.fromkeys(given)),
         "asked": asked,
     }
+
+
+def _imports_of(schedule: Scheduled) -> list[str]:
+    """What the expression of a schedule that is a function needs."""
+    partial = ["from functools import partial"] if schedule.made("").startswith("partial(") else []
+    return [*partial, *([schedule.imported] if schedule.imported else [])]
 
 
 def _own(sheet: Sheet, batches: str | None) -> dict[int, OwnHook]:

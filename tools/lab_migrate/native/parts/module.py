@@ -97,6 +97,8 @@ def imports_of(sheet: Sheet) -> list[str]:
         *([f"from {sheet.package}.optimizer import {', '.join(sorted(own))}"] if own else []),
         *(f"from {sheet.package}.clipping import {clip.own.name}" for clip in clips if clip.own is not None),
         f"from {sheet.package}.schedule import Schedule, by_losses, by_passes, held, late",
+        "from functools import partial",
+        *(one.imported for o in sheet.optimizers for one in o.schedules if one.settings is not None and one.imported),
     ]
 
 
