@@ -12,9 +12,10 @@ from functools import cached_property
 
 import attrs
 
+from lab_migrate.analysis.attached import Attached
 from lab_migrate.analysis.common_methods import COMMON
 from lab_migrate.analysis.definitions import enclosing_class, scopes
-from lab_migrate.analysis.function_values import MAX_CANDIDATES, FunctionValues
+from lab_migrate.analysis.function_values import MAX_CANDIDATES
 from lab_migrate.analysis.sources import Project
 from lab_migrate.analysis.symbols import Class, Function, dotted
 from lab_migrate.analysis.test_files import is_test
@@ -45,7 +46,7 @@ class Call:
         return getattr(self.node, "lineno", 0)
 
 
-class CallGraph(FunctionValues):
+class CallGraph(Attached):
     """Calls of a project, resolved on first use."""
 
     def __init__(self, project: Project) -> None:
@@ -80,8 +81,12 @@ class CallGraph(FunctionValues):
             return self._named(function, func.id)
         if isinstance(func, ast.Attribute):
             return self._method(function, func)
-        if isinstance(func, ast.Call | ast.Subscript):
-            return self.methods_of(self.types(function, func), "__call__")
+        if isinstance(func, ast.Subscript):
+            return self.methods_of(self.classes(function, func), "__init__", overrides=False) or self.of_table(
+                function, func.value
+            )
+        if isinstance(func, ast.Call):
+            return self.methods_of(self.types(function, func), "__call__") or self.functions(function, func)
         return []
 
     def callers_of(self, function: Function) -> list[Call]:
@@ -129,9 +134,9 @@ class CallGraph(FunctionValues):
             return self.methods_of((imported,), "__init__", overrides=False)
         known = self.types(function, receiver)
         if known:
-            typed = self.methods_of(known, name)
+            typed = [*self.methods_of(known, name), *self.attached(known, name)]
             if typed:
-                return typed
+                return list(dict.fromkeys(typed))
             # `self.criterion(...)`: an attribute that is itself called.
             return self.methods_of(self.types(function, func), "__call__") or self.held(function, func)
         instance = self.types(function, func)

@@ -3,7 +3,7 @@
     cls = MODELS[name]     cls = getattr(models, name)     return globals()[name]     cls = MODELS.get(name)
 
 A name that is only known at run time may be any class of the table, of the file, or any that `@MODELS.register()`
-stands before.
+stands before, or a decorator of the project's that puts it into the table.
 """
 
 from __future__ import annotations
@@ -12,16 +12,17 @@ import ast
 from collections.abc import Iterator
 from functools import cached_property
 
-from lab_migrate.analysis.definitions import MAX_DEPTH, Definitions, scopes
+from lab_migrate.analysis.definitions import MAX_DEPTH, scopes
 from lab_migrate.analysis.sources import Module, Project
 from lab_migrate.analysis.symbols import Class, Function, dotted
+from lab_migrate.analysis.tables import Tables
 
 __all__ = ["ClassValues"]
 
 _TABLES = ("globals", "vars", "locals")
 
 
-class ClassValues(Definitions):
+class ClassValues(Tables):
     """Classes as values."""
 
     def __init__(self, project: Project) -> None:
@@ -64,8 +65,35 @@ class ClassValues(Definitions):
                     for value in scope.assigned[name]:
                         yield from self._classes(scope, value, depth + 1)
                     return
+                if name in scope.parameters:
+                    if scope.parameters[0] == name:
+                        yield from self._decorated_by(scope)
+                    return
         finally:
             self.open.discard(key)
+
+    def _decorated_by(self, function: Function) -> Iterator[Class]:
+        """The classes that a decorator is given: itself (`@register`), or made by a call (`@register("ppo")`)."""
+        yield from self._decorated.get(id(function), [])
+        if function.parent is not None:
+            yield from self._decorated.get(id(function.parent), [])
+
+    @cached_property
+    def _decorated(self) -> dict[int, list[Class]]:
+        found: dict[int, list[Class]] = {}
+        for cls in self.project.classes:
+            for decorator in cls.node.decorator_list:
+                named = decorator.func if isinstance(decorator, ast.Call) else decorator
+                top = cls.module.symbols.top
+                if isinstance(named, ast.Name):
+                    made = self.lookup(top, named.id)
+                elif isinstance(named, ast.Attribute):
+                    made = self.imported(cls.module, self.full_name(top, named))
+                else:
+                    continue
+                if isinstance(made, Function):
+                    found.setdefault(id(made), []).append(cls)
+        return found
 
     def _returned(self, function: Function, call: ast.Call, depth: int) -> Iterator[Class]:
         """`getattr(module, name)`, `TABLE.get(name)`, and functions that return a class."""
@@ -86,17 +114,14 @@ class ClassValues(Definitions):
 
     def _of_table(self, function: Function, table: ast.expr, depth: int) -> Iterator[Class]:
         """A dict's values; all classes of a file where its own names are the table."""
-        if isinstance(table, ast.Dict):
-            for value in table.values:
-                yield from self._classes(function, value, depth + 1)
-        elif isinstance(table, ast.Call) and dotted(table.func) in _TABLES:
+        if isinstance(table, ast.Call) and dotted(table.func) in _TABLES:
             yield from self._in_file(self._module(function, table.args[0]) if table.args else function.module)
         elif isinstance(table, ast.Attribute) and table.attr == "__dict__":
             yield from self._in_file(self._module(function, table.value))
         else:
             yield from self.registered(table)
-            if isinstance(table, ast.Name) and self.lookup(function, table.id) is None:
-                yield from self._of_table_named(function, table.id, depth)
+            for scope, value in self.entries(function, table, depth):
+                yield from self._classes(scope, value, depth + 1)
 
     def registered(self, table: ast.expr) -> list[Class]:
         """The classes that a registry of this name was given by `@table.register…`."""
@@ -112,30 +137,6 @@ class ClassValues(Definitions):
                 if table and method.startswith("register"):
                     found.setdefault(table.rpartition(".")[2], []).append(cls)
         return found
-
-    def _of_table_named(self, function: Function, name: str, depth: int) -> Iterator[Class]:
-        key = (id(function), f"table {name}")
-        if key in self.open:
-            return
-        self.open.add(key)
-        try:
-            for scope in scopes(function):
-                if name in scope.assigned:
-                    for value in scope.assigned[name]:
-                        yield from self._of_table(scope, value, depth + 1)
-                    return
-            home, table = self.imported_values(function.module, function.module.symbols.imports.get(name, ""))
-            for value in table:
-                assert home is not None
-                yield from self._of_table(home.symbols.top, value, depth + 1)
-        finally:
-            self.open.discard(key)
-
-    def imported_values(self, module: Module, full: str) -> tuple[Module | None, list[ast.expr]]:
-        """What an imported variable was assigned in its file."""
-        head, _, last = full.rpartition(".")
-        home = self.project.find_module(head, module) if head else None
-        return home, home.symbols.top.assigned.get(last, []) if home is not None else []
 
     def _module(self, function: Function, value: ast.expr) -> Module | None:
         """The file of the project that an expression names."""

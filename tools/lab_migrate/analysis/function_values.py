@@ -13,10 +13,12 @@ from lab_migrate.analysis.definitions import MAX_DEPTH, enclosing_class, scopes
 from lab_migrate.analysis.instances import Instances
 from lab_migrate.analysis.symbols import Function, dotted
 
-__all__ = ["MAX_CANDIDATES", "FunctionValues"]
+__all__ = ["MAX_CANDIDATES", "FunctionValues", "passed"]
 
 #: How many methods, or calls, of one name may be meant.
 MAX_CANDIDATES = 6
+#: Calls that give their first argument back, bound to others.
+_BOUND = ("partial", "functools.partial", "MethodType", "types.MethodType")
 
 
 class FunctionValues(Instances):
@@ -39,6 +41,8 @@ class FunctionValues(Instances):
             found = self.function_named(function, value.id, depth)
         elif isinstance(value, ast.Call):
             found = self._from_call(function, value, depth)
+        elif isinstance(value, ast.Subscript):
+            found = self.of_table(function, value.value, depth)
         else:
             found = self.handed(function, value)
             if not found and isinstance(value, ast.Attribute):
@@ -60,6 +64,14 @@ class FunctionValues(Instances):
             # `retry_call(model.train)`: a method of something whose class is known, never one found by its name.
             return self.methods_of(self.types(function, value.value), value.attr)
         return []
+
+    def of_table(self, function: Function, table: ast.expr, depth: int = 0) -> list[Function]:
+        """The functions that a table holds: `STEPS[name]` may be any of them."""
+        return [
+            made
+            for scope, value in self.entries(function, table, depth)
+            for made in self._once(scope, f"[{ast.unparse(value)}]", value, depth)
+        ]
 
     def held(self, function: Function, value: ast.Attribute, depth: int = 0) -> list[Function]:
         """The functions that an object of a known class holds under an attribute: `self.closure = make_closure()`."""
@@ -96,10 +108,14 @@ class FunctionValues(Instances):
             self.open.discard(key)
 
     def _from_call(self, function: Function, call: ast.Call, depth: int) -> list[Function]:
-        """What a call returns: `partial(run_epoch, model=model)`, and what the called function returns."""
-        if dotted(call.func) in ("partial", "functools.partial") and call.args:
+        """What a call returns: `partial(run_epoch, model=net)`, `MethodType(f, trainer)`, what its function returns."""
+        if dotted(call.func) in _BOUND and call.args:
             return self.functions(function, call.args[0], depth + 1)
-        found: list[Function] = []
+        if isinstance(call.func, ast.Attribute) and call.func.attr == "get":
+            found = self.of_table(function, call.func.value, depth)
+            if found:
+                return found
+        found = []
         for factory in self.targets(function, call.func):
             returned = [node.value for node in factory.own if isinstance(node, ast.Return) and node.value is not None]
             if isinstance(factory.node, ast.Lambda):
@@ -118,14 +134,14 @@ class FunctionValues(Instances):
         self.open.add(key)
         try:
             return [
-                made for caller, call in calls for value in _passed(scope, call, name)
+                made for caller, call in calls for value in passed(scope, call, name)
                 for made in self.functions(caller, value)
             ]  # fmt: skip
         finally:
             self.open.discard(key)
 
 
-def _passed(function: Function, call: ast.Call, name: str) -> list[ast.expr]:
+def passed(function: Function, call: ast.Call, name: str) -> list[ast.expr]:
     """What a call gives for a parameter of the function it calls."""
     named = [keyword.value for keyword in call.keywords if keyword.arg == name]
     at = function.parameters.index(name) - (1 if function.cls is not None and not function.is_static else 0)

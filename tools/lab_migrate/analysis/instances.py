@@ -67,7 +67,7 @@ class Instances(ClassValues):
 
     def _made_by_owner(self, function: Function, func: ast.Attribute, depth: int) -> tuple[Class, ...]:
         """What `self.build_model()` returns; of `self.Optimizer()` the class, where it stands in the object's."""
-        owners = self.types(function, func.value, depth + 1)
+        owners = self.types(function, func.value, depth + 1) or self.annotated(function, func.value)
         inside = [
             cls
             for one in dict.fromkeys(base for owner in owners for base in self.lineage(owner))

@@ -17,6 +17,7 @@ from lab_migrate.profile import OWN, Profile, read_own, shipped_profiles
 from lab_migrate.project import Skipped, list_project, require_project
 from lab_migrate.scan.assumption import all_detectors
 from lab_migrate.scan.classes import built_classes, class_roles
+from lab_migrate.scan.console_scripts import console_scripts
 from lab_migrate.scan.effort import effort_of
 from lab_migrate.scan.facts import FileFacts
 from lab_migrate.scan.inventory import Assumption, Entry, Evidence, Inventory, Loop, RoleUse
@@ -107,16 +108,18 @@ def _entries(
 ) -> list[Entry]:
     """Files that a person starts, those first from which a training loop is reached, with these loops."""
     entries = []
+    commands = console_scripts(reading.project.root, reading.project)
     files = {loop.place: files_before(graph, loop.owner) for loop in loops}
-    scripts = {fact.path for fact in reading.facts if fact.entry is not None or fact.path in called}
+    scripts = {fact.path for fact in reading.facts if fact.entry or fact.path in called or fact.path in commands}
     trainers = [(use, callers_of_line(graph, use.path, use.line)) for use in _trainers(roles, tests)]
     for fact in reading.facts:
         script = next((loop.line for loop in loops if loop.path == fact.path and loop.function == "<module>"), None)
         script = script or called.get(fact.path)
+        started = fact.entry or commands.get(fact.path)
         named = own is not None and fact.path in own.entries
-        if fact.entry is None and script is None and not named:
+        if started is None and script is None and not named:
             continue
-        line, how = fact.entry or (script or 1, OWN if named else "script")
+        line, how = started or (script or 1, OWN if named else "script")
         reached = reached_from(reading.project, fact.path) if fact.path in reading.project.modules else {fact.path}
         imported = [loop.place for loop in loops if loop.path in reached]
         # Where calls lead to it from no script at all, whoever imports it may be meant.

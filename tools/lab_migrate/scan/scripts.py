@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from lab_migrate.analysis import CallGraph, TrainingLoop
 from lab_migrate.analysis.calls import Call
+from lab_migrate.analysis.function_values import passed
 from lab_migrate.analysis.symbols import Function
 
 __all__ = ["callers_of_line", "calls_at_top", "files_before"]
@@ -19,18 +20,9 @@ def calls_at_top(graph: CallGraph, loops: Sequence[TrainingLoop]) -> dict[str, i
     alone: `model.train()` may be anything.
     """
     found: dict[str, int] = {}
-    seen: set[int] = set()
-    queue = [loop.owner for loop in loops]
-    while queue:
-        function = queue.pop()
-        if id(function) in seen:
-            continue
-        seen.add(id(function))
-        for call in graph.callers_of(function):
-            if not isinstance(call.caller.node, ast.Module):
-                queue.append(call.caller)
-            elif call.direct and _is_known(graph, call):
-                found[call.caller.path] = min(call.line, found.get(call.caller.path, call.line))
+    for call in _leading(graph, [loop.owner for loop in loops]):
+        if isinstance(call.caller.node, ast.Module) and call.direct and _is_known(graph, call):
+            found[call.caller.path] = min(call.line, found.get(call.caller.path, call.line))
     return found
 
 
@@ -60,14 +52,32 @@ def callers_of_line(graph: CallGraph, path: str, line: int) -> set[str] | None:
 
 def files_before(graph: CallGraph, function: Function) -> set[str]:
     """Files with code that leads to a function, by whatever calls; its own one among them."""
-    seen: dict[int, Function] = {}
-    queue = [function]
+    return {function.path, *(call.caller.path for call in _leading(graph, [function]))}
+
+
+def _leading(graph: CallGraph, functions: Sequence[Function]) -> Iterator[Call]:
+    """The calls that lead to functions, at any distance.
+
+    A launcher that calls what it is given (`launch(main)`) leads to a script's `main` where it is given that one, not
+    from where it is given another's.
+    """
+    queue: list[tuple[Function, str, Function | None]] = [(function, "", None) for function in functions]
+    seen: set[tuple[int, str, int]] = set()
     while queue:
-        one = queue.pop()
-        if id(one) not in seen:
-            seen[id(one)] = one
-            queue += [call.caller for call in graph.callers_of(one)]
-    return {one.path for one in seen.values()}
+        function, parameter, given = queue.pop()
+        if (id(function), parameter, id(given)) in seen:
+            continue
+        seen.add((id(function), parameter, id(given)))
+        for call in graph.callers_of(function):
+            if parameter and given is not None and isinstance(call.node, ast.Call) and call.direct:
+                values = [one for value in passed(function, call.node, parameter) for one in
+                          graph.functions(call.caller, value)]  # fmt: skip
+                if values and given not in values:
+                    continue
+            yield call
+            func = call.node.func if isinstance(call.node, ast.Call) and call.direct else None
+            name = func.id if isinstance(func, ast.Name) and func.id in call.caller.parameters else ""
+            queue.append((call.caller, name, function if name else None))
 
 
 def _is_known(graph: CallGraph, call: Call) -> bool:

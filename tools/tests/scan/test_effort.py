@@ -131,3 +131,22 @@ def test_scripts_that_hand_their_training_to_one_launcher_are_entries(project: M
     })  # fmt: skip
     trains = {entry.path for entry in scan_project(root).entries if entry.loops}
     assert trains == {"tools/fit.py", "train.py"}
+
+
+def test_a_script_that_hands_another_function_to_the_launcher_is_no_entry(project: Make) -> None:
+    """What the launcher calls is what the script gives it: evaluating does not train."""
+    tool = (
+        "import torch\nfrom launch import launch\n\ndef main(model, optimizer, loader):\n{}\n"
+        "if __name__ == '__main__':\n    launch(main)\n"
+    )
+    step = (
+        "    for x in loader:\n        optimizer.zero_grad()\n        model(x).mean().backward()\n"
+        "        optimizer.step()\n"
+    )
+    root = project({
+        "launch.py": "import torch\n\ndef launch(given):\n    given(*torch.load('parts.pt'))\n",
+        "fit.py": tool.format(step),
+        "evaluate.py": tool.format("    import fit\n    print(model)\n"),
+    })  # fmt: skip
+    found = {entry.path: entry.loops for entry in scan_project(root).entries}
+    assert found == {"fit.py": ("fit.py:5",), "evaluate.py": ()}

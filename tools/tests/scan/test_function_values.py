@@ -59,3 +59,22 @@ def test_a_closure_without_a_backward_pass_makes_no_training(tmp_path: Path) -> 
     (tmp_path / "bases.py").write_text(BASES)
     (tmp_path / "trial.py").write_text(TRIAL.replace("{made}", "looking_closure()"))
     assert not scan_project(tmp_path).loops
+
+
+def test_what_an_annotated_parameter_makes_is_its_class(tmp_path: Path) -> None:
+    """A script's `main(exp: Exp)` that a launcher calls: nobody passes it anything that can be seen."""
+    (tmp_path / "exps.py").write_text(
+        "import torch\n\n\nclass Fit:\n    def train(self):\n        for x in self.loader:\n"
+        "            self.model(x).mean().backward()\n            self.optimizer.step()\n\n\n"
+        "class Exp:\n    def get_trainer(self, args):\n        trainer = Fit()\n        return trainer\n"
+    )
+    (tmp_path / "train.py").write_text(
+        "from launcher import launch\nfrom exps import Exp\n\n\ndef main(exp: Exp, args):\n"
+        "    trainer = exp.get_trainer(args)\n    trainer.train()\n\n\n"
+        "if __name__ == '__main__':\n    launch(main, Exp(), None)\n"
+    )
+    (tmp_path / "other.py").write_text("import exps\n\nif __name__ == '__main__':\n    print(exps)\n")
+    assert {entry.path: entry.loops for entry in scan_project(tmp_path).entries} == {
+        "train.py": ("exps.py:6",),
+        "other.py": (),
+    }
