@@ -9,6 +9,7 @@ import attrs
 
 from lab_bridge.config.places import Place
 from lab_bridge.config.schema import Builder
+from lab_migrate.native.hook_helpers import Helper, called_here, parameter_for
 from lab_migrate.native.own_generators import draws_of, own_generators
 from lab_migrate.native.rates import reads_rates, set_here
 from lab_migrate.native.refused import NotNativeError
@@ -98,10 +99,12 @@ def require_told(
     node: ast.FunctionDef,
     methods: Mapping[str, ast.FunctionDef],
     is_drawless: Callable[[ast.Call, str], bool],
+    helpers: Mapping[str, Helper],
 ) -> Method:
     """Read a method. Raises `NotNativeError` at what Lightning has no counterpart for.
 
-    `is_drawless` tells of calls, in a method of that name, of what the hook is given that they draw nothing.
+    `helpers` are methods that the trainer is handed to; `is_drawless` tells of calls, in a method of that name, of what
+    the hook is given that they draw nothing.
     """
     if name in ("after_batch", "after_save"):
         raise refused(builder, node.lineno, f"has {name}")
@@ -113,12 +116,15 @@ def require_told(
         if _stores_on_self(inner) and inner.attr.startswith(CALLBACKS):  # type: ignore[attr-defined]
             raise refused(builder, node.lineno, f"has {ast.unparse(inner)}, a name of Lightning's")
         called = _called_on_self(inner)
-        if called in METHODS or called in ("state", "load_state"):
+        if called in METHODS:
             raise refused(builder, node.lineno, f"calls its own {called}")
     if name in ("before_step", "__init__"):
         early = "before a step's first batch, which Lightning has fetched by then"
         _require_drawless(builder, node, methods, early if name == "before_step" else "when it is made", is_drawless)
-    return _told(builder, name, node, methods) if name in METHODS else Method()
+    if name in METHODS:
+        return _told(builder, name, node, methods, helpers)
+    given = next((one for key, one in helpers.items() if methods[key] is node), None)
+    return Method() if given is None else _told_helper(builder, node, given, methods, helpers)
 
 
 def calls_above(call: ast.AST, name: str, arguments: Sequence[str]) -> bool:
@@ -137,7 +143,37 @@ def _is_of_copy(node: ast.Attribute) -> bool:
     return node.attr == "requires_grad_" and isinstance(made, ast.Call) and ast.unparse(made.func) in COPIES
 
 
-def _told(builder: Builder, name: str, node: ast.FunctionDef, methods: Mapping[str, ast.FunctionDef]) -> Method:
+def _told_helper(
+    builder: Builder,
+    node: ast.FunctionDef,
+    given: Helper,
+    methods: Mapping[str, ast.FunctionDef],
+    helpers: Mapping[str, Helper],
+) -> Method:
+    """A method of the hook's own, by the rules of all from which it is reached."""
+    parents, asked = _parents(node), set[str]()
+    for inner in (part for statement in node.body for part in ast.walk(statement)):
+        if isinstance(inner, ast.Lambda | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            raise refused(builder, inner.lineno, f"defines a function in {node.name}")
+        if not isinstance(inner, ast.Name):
+            continue
+        if inner.id == "pl_module" or (inner.id == "trainer" and given.trainer != "trainer"):
+            raise refused(builder, inner.lineno, f"uses the name {inner.id} in {node.name}")
+        if inner.id == given.trainer:
+            found = {_asked(builder, within, inner, parents, helpers) for within in sorted(given.within)}
+            if "optimizer" in found and "before_step" in given.within:
+                raise refused(builder, inner.lineno, f"asks for the optimizer in {node.name}, before a step as well")
+            asked |= found
+    return Method(given.trainer, {}, "log" in asked, "after_eval" in given.within and "model" in asked)
+
+
+def _told(
+    builder: Builder,
+    name: str,
+    node: ast.FunctionDef,
+    methods: Mapping[str, ast.FunctionDef],
+    helpers: Mapping[str, Helper],
+) -> Method:
     arguments = [one.arg for one in node.args.args]
     plain = ast.arguments([], node.args.args, None, [], [], None, [])
     if ast.unparse(plain) != ast.unparse(node.args) or len(arguments) != (3 if METHODS[name].metrics else 2):
@@ -160,7 +196,7 @@ def _told(builder: Builder, name: str, node: ast.FunctionDef, methods: Mapping[s
         if inner.id in taken or inner.id == "super" or (inner.id == "trainer" and trainer != "trainer"):
             raise refused(builder, inner.lineno, f"uses the name {inner.id} in {name}")
         if inner.id == trainer:
-            asked.add(_asked(builder, name, inner, parents))
+            asked.add(_asked(builder, name, inner, parents, helpers))
         if len(arguments) == 3 and inner.id == arguments[2]:
             _require_read(builder, inner, parents, methods, frozenset({name}))
             used = True
@@ -168,10 +204,19 @@ def _told(builder: Builder, name: str, node: ast.FunctionDef, methods: Mapping[s
     return Method(trainer, named, "log" in asked, name == "after_eval" and "model" in asked)
 
 
-def _asked(builder: Builder, name: str, node: ast.Name, parents: Mapping[ast.AST, ast.AST]) -> str:
+def _asked(
+    builder: Builder,
+    name: str,
+    node: ast.Name,
+    parents: Mapping[ast.AST, ast.AST],
+    helpers: Mapping[str, Helper],
+) -> str:
     """What of the trainer is asked here. Raises for what has no counterpart."""
     asked = parents[node]
     statement = parents.get(asked)
+    call = statement if isinstance(asked, ast.keyword) else asked
+    if isinstance(call, ast.Call) and called_here(call.func) in {key.rpartition(".")[2] for key in helpers}:
+        return "handed on"
     if not isinstance(asked, ast.Attribute):
         raise refused(builder, node.lineno, f"hands Lab's trainer on: {ast.unparse(asked)}")
     said = f"asks Lab's trainer for {asked.attr}: {ast.unparse(statement or asked)}"
@@ -217,7 +262,7 @@ def _require_read(
         case ast.Call(func=ast.Attribute() as called) if _called_on_self(called) not in {"", *seen}:
             own = _called_on_self(called)
             found = [one for key, one in methods.items() if key == own or key.endswith(f".{own}")]
-            names = [_parameter_for(node, use, one) for one in found]
+            names = [parameter_for(node, use, one) for one in found]
             if found and all(names):
                 for one, name in zip(found, names, strict=True):
                     inner = _parents(one)
@@ -225,16 +270,6 @@ def _require_read(
                         _require_read(builder, part, inner, methods, seen | {own})
                 return
     raise refused(builder, node.lineno, f"does more with its metrics than look at them: {ast.unparse(around or use)}")
-
-
-def _parameter_for(argument: ast.expr, call: ast.Call, method: ast.FunctionDef) -> str:
-    """What a method calls an argument that stands alone in a call of it; empty where that cannot be told."""
-    plain = not (method.args.posonlyargs or method.decorator_list or any(isinstance(a, ast.Starred) for a in call.args))
-    for number, one in enumerate(call.args):
-        if one is argument and plain and number + 1 < len(method.args.args):
-            return method.args.args[number + 1].arg
-    named = {one.arg for one in (*method.args.args, *method.args.kwonlyargs)}
-    return next((one.arg for one in call.keywords if one.value is argument and one.arg in named and one.arg), "")
 
 
 def _require_drawless(

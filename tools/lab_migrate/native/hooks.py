@@ -7,7 +7,7 @@ steps, model, objective, logging, stopping; anything else is refused, with its l
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import attrs
@@ -20,6 +20,7 @@ from lab_migrate.native.draws import Draws
 from lab_migrate.native.expressions import Expressions
 from lab_migrate.native.given import drawless_calls
 from lab_migrate.native.hook_classes import hook_classes, looks_ahead_of_step, without_classes
+from lab_migrate.native.hook_helpers import helpers_of
 from lab_migrate.native.hook_methods import METHODS, Method, refused, require_told
 from lab_migrate.native.rates import FUNCTION
 from lab_migrate.native.source_names import block_of, imports_of, text_of
@@ -83,14 +84,18 @@ def own_hook(hook: Any, schema: Schema, batches: str | None, draws: Draws) -> Ow
     # What a class further up has under another's name is looked at, too.
     methods |= {f"{one.builder.target}.{node.name}": node for one, node in hidden}
     has_state = {"state", "load_state"} <= set(methods)
+    helpers = helpers_of(methods, METHODS)
     told: list[Method] = []
     code: list[str] = []
     imports: list[str] = []
     for one in sources:
         quiet = drawless_calls(hook, schema, draws, methods, one.builder.target.rpartition(".")[0])
-        found = {name: require_told(one.builder, name, node, methods, quiet) for name, node in one.methods.items()}
+        found = {
+            name: require_told(one.builder, name, node, methods, quiet, helpers) for name, node in one.methods.items()
+        }
         told += found.values()
-        code.append(_rewritten(one, found, batches, has_state, is_first=one is sources[0]))
+        names = frozenset(key.rpartition(".")[2] for key in helpers)
+        code.append(_rewritten(one, found, batches, has_state, names, is_first=one is sources[0]))
         lines, labs = imports_of(one.tree, one.builder, code[-1])
         if labs:
             raise refused(one.builder, one.definition.lineno, f"uses {labs[0]}")
@@ -144,16 +149,28 @@ def _source(builder: Builder) -> _Source:
     return _Source(builder, module, whole, tree, definition)
 
 
-def _rewritten(source: _Source, found: dict[str, Method], batches: str | None, has_state: bool, is_first: bool) -> str:
+def _rewritten(
+    source: _Source,
+    found: dict[str, Method],
+    batches: str | None,
+    has_state: bool,
+    helpers: frozenset[str],
+    is_first: bool,
+) -> str:
     parts: list[Any] = []
     for one in source.whole.body.body:
-        if isinstance(one, cst.FunctionDef) and one.name.value in METHODS:
-            parts.append(_method(source.module, one, found[one.name.value], batches))
-        elif isinstance(one, cst.FunctionDef) and has_state and one.name.value in ("state", "load_state"):
-            asking = cst.ensure_type(one.visit(_AskingAbove()), cst.FunctionDef)
-            parts.append(asking.with_changes(name=cst.Name(f"{one.name.value}_dict")))
-        else:
+        if not isinstance(one, cst.FunctionDef):
             parts.append(one)
+            continue
+        name = one.name.value
+        method = cst.ensure_type(one.visit(_AskingForState()), cst.FunctionDef) if has_state else one
+        if name in METHODS:
+            method = _method(method, found[name], batches, helpers)
+        elif name in helpers:
+            method = _helper(method, found[name], batches, helpers)
+        elif has_state and name in ("state", "load_state"):
+            method = method.with_changes(name=cst.Name(f"{name}_dict"))
+        parts.append(method)
     callback = source.whole.with_changes(
         decorators=[],
         leading_lines=[],
@@ -165,23 +182,39 @@ def _rewritten(source: _Source, found: dict[str, Method], batches: str | None, h
     return source.module.with_changes(header=[], footer=[], body=[callback]).code.strip("\n")
 
 
-class _AskingAbove(cst.CSTTransformer):
-    """`super().state()` in a method of that name."""
+class _AskingForState(cst.CSTTransformer):
+    """`super().state()`, and `self.state()`, under Lightning's name."""
 
     def leave_Attribute(self, original_node: cst.Attribute, updated_node: cst.Attribute) -> cst.Attribute:  # noqa: N802
         """`super().state_dict()`."""
         name = original_node.attr.value
-        if m.matches(original_node.value, m.Call(m.Name("super"))) and name in ("state", "load_state"):
+        owner = m.Call(m.Name("super")) | m.Name("self")
+        if m.matches(original_node.value, owner) and name in ("state", "load_state"):
             return updated_node.with_changes(attr=cst.Name(f"{name}_dict"))
         return updated_node
 
 
-def _method(module: cst.Module, one: cst.FunctionDef, told: Method, batches: str | None) -> cst.FunctionDef:
+def _helper(one: cst.FunctionDef, told: Method, batches: str | None, helpers: frozenset[str]) -> cst.FunctionDef:
+    """A method that Lab's trainer is handed to is handed Lightning's, and the module."""
+    rewriting = _Rewriting(told, one.name.value, batches is not None, helpers)
+    body = cst.ensure_type(block_of(one.body).visit(rewriting), cst.IndentedBlock)
+    parameters: list[cst.Param] = []
+    for parameter in one.params.params:
+        if parameter.name.value != told.trainer:
+            parameters.append(parameter)
+            continue
+        for name, kind in (("trainer", "L.Trainer"), ("pl_module", "L.LightningModule")):
+            annotation = cst.Annotation(cst.parse_expression(kind))
+            parameters.append(cst.Param(cst.Name(name), annotation, comma=cst.MaybeSentinel.DEFAULT))
+    return one.with_changes(params=one.params.with_changes(params=parameters), body=body)
+
+
+def _method(one: cst.FunctionDef, told: Method, batches: str | None, helpers: frozenset[str]) -> cst.FunctionDef:
     """A hook's method under Lightning's name."""
     form = METHODS[one.name.value]
     signature = "self, trainer: L.Trainer, pl_module: L.LightningModule"
     body = cst.ensure_type(
-        block_of(one.body).visit(_Rewriting(told, one.name.value, batches is not None)), cst.IndentedBlock
+        block_of(one.body).visit(_Rewriting(told, one.name.value, batches is not None, helpers)), cst.IndentedBlock
     )
     docs = [part for part in body.body[:1] if m.matches(part, m.SimpleStatementLine([m.Expr(m.SimpleString())]))]
     before: list[str] = []
@@ -200,8 +233,8 @@ def _method(module: cst.Module, one: cst.FunctionDef, told: Method, batches: str
 class _Rewriting(cst.CSTTransformer):
     """What is asked of Lab's trainer is asked of Lightning's, or of the module."""
 
-    def __init__(self, told: Method, name: str, numbered: bool) -> None:
-        self.trainer, self.name, self.numbered = told.trainer, name, numbered
+    def __init__(self, told: Method, name: str, numbered: bool, helpers: frozenset[str]) -> None:
+        self.trainer, self.name, self.numbered, self.helpers = told.trainer, name, numbered, helpers
 
     def leave_Assign(self, original_node: cst.Assign, updated_node: cst.Assign) -> Any:  # noqa: N802
         """`trainer.steps = trainer.step` ends the training behind this step."""
@@ -213,8 +246,15 @@ class _Rewriting(cst.CSTTransformer):
 
     def leave_Call(self, original_node: cst.Call, updated_node: cst.Call) -> Any:  # noqa: N802
         """`trainer.log(metrics)`, and `super().after_step(trainer, metrics)`."""
+        here = m.Attribute(m.Call(m.Name("super")) | m.Name("self"))
+        if m.matches(original_node.func, here):
+            called = cst.ensure_type(original_node.func, cst.Attribute).attr.value
+            if called in self.helpers:
+                return updated_node.with_changes(args=list(self._handed(updated_node.args)))
         asking = m.Attribute(m.Call(m.Name("super")), m.Name(self.name))
-        if m.matches(original_node.func, asking) and original_node.args:  # whose arguments have been looked at
+        if (
+            self.name in METHODS and m.matches(original_node.func, asking) and original_node.args
+        ):  # whose arguments have been looked at
             form = METHODS[self.name]
             rest = ["outputs"] if form.metrics else []
             given = [*rest, "batch", "batch_idx"] if self.numbered else ["*_"]
@@ -225,6 +265,17 @@ class _Rewriting(cst.CSTTransformer):
             step = cst.Arg(cst.parse_expression("trainer.global_step"))
             return cst.Call(cst.parse_expression("trainer.logger.log_metrics"), [metrics, step])
         return updated_node
+
+    def _handed(self, arguments: Sequence[cst.Arg]) -> Iterator[cst.Arg]:
+        """Lightning's trainer, and the module, in the place of Lab's."""
+        for one in arguments:
+            if not m.matches(one.value, m.Name(self.trainer)):
+                yield one
+                continue
+            for name in ("trainer", "pl_module"):
+                keyword = cst.Name(name) if one.keyword is not None else None
+                equal = one.equal if one.keyword is not None else cst.MaybeSentinel.DEFAULT
+                yield cst.Arg(cst.Name(name), keyword, equal)
 
     def leave_Subscript(self, original_node: cst.Subscript, updated_node: cst.Subscript) -> Any:  # noqa: N802
         """`trainer.optimizer.hyper["lr"]`."""
