@@ -13,7 +13,7 @@ from lab_migrate.native.labs import is_labs
 from lab_migrate.native.own_clip import OwnClip, own_clip
 from lab_migrate.native.refused import NotNativeError
 
-__all__ = ["Clipping", "clipping_of"]
+__all__ = ["Clipping", "clipping_of", "telling_norm"]
 
 NORM = [
     "norm = float(torch.stack([p.grad.square().sum() for p in parameters]).sum().sqrt())",
@@ -88,3 +88,21 @@ def clipping_of(optimizer: Any, schema: Schema) -> Clipping | None:
                 "LM405", f"gradients are clipped by {other}, which has no native form",
                 "write it in configure_gradient_clipping after the conversion, and drop it from the config before",
             )  # fmt: skip
+
+
+def telling_norm(clipping: Clipping | None) -> Clipping:
+    """The same, which keeps the norm that it found. Raises `NotNativeError` where there is no single one."""
+    norm = "self.gradient_norm = {}".format
+    if clipping is not None and clipping.algorithm == "norm":
+        doc = "By the global norm, which callbacks look at."
+        code = [norm("float(torch.nn.utils.clip_grad_norm_(parameters, LIMIT))")]
+        return attrs.evolve(clipping, algorithm=None, doc=doc, code=code)
+    if clipping is not None and clipping.own is not None:
+        (call,) = clipping.code
+        return attrs.evolve(clipping, code=[norm(call)])
+    if clipping is not None and clipping.code == NORM:
+        return attrs.evolve(clipping, code=[NORM[0], norm("norm"), *NORM[1:]])
+    raise NotNativeError(
+        "LM405", "a hook looks at the norm of all gradients (last_norm), and no clipping by one norm finds it",
+        "clip by one, or drop the hook",
+    )  # fmt: skip

@@ -70,18 +70,20 @@ DRAWLESS_METHODS = {
 class Method:
     """The name that a method gives Lab's trainer, the names of what it takes of the module, and whether it logs.
 
-    `has_model` is whether it asks for the model, behind an evaluation.
+    `has_model` is whether it asks for the model, behind an evaluation; `has_norm`, for the norm of a step's gradients.
     """
 
     trainer: str = ""
     named: Mapping[str, str] = attrs.field(factory=dict)
     logs: bool = False
     has_model: bool = False
+    has_norm: bool = False
 
     @property
     def asks(self) -> Sequence[str]:
         """What of the module it takes."""
-        return (*self.named.values(), *(["model"] if self.has_model else []))
+        more = [*(["model"] if self.has_model else []), *(["norm"] if self.has_norm else [])]
+        return (*self.named.values(), *more)
 
 
 def refused(builder: Builder, line: int, what: str) -> NotNativeError:
@@ -164,7 +166,8 @@ def _told_helper(
             if "optimizer" in found and "before_step" in given.within:
                 raise refused(builder, inner.lineno, f"asks for the optimizer in {node.name}, before a step as well")
             asked |= found
-    return Method(given.trainer, {}, "log" in asked, "after_eval" in given.within and "model" in asked)
+    has_model = "after_eval" in given.within and "model" in asked
+    return Method(given.trainer, {}, "log" in asked, has_model, "norm" in asked)
 
 
 def _told(
@@ -201,7 +204,7 @@ def _told(
             _require_read(builder, inner, parents, methods, frozenset({name}))
             used = True
     named = {arguments[2]: METHODS[name].metrics} if used else {}
-    return Method(trainer, named, "log" in asked, name == "after_eval" and "model" in asked)
+    return Method(trainer, named, "log" in asked, name == "after_eval" and "model" in asked, "norm" in asked)
 
 
 def _asked(
@@ -222,6 +225,8 @@ def _asked(
     said = f"asks Lab's trainer for {asked.attr}: {ast.unparse(statement or asked)}"
     if asked.attr not in ASKED:
         raise refused(builder, node.lineno, said)
+    if asked.attr == "optimizer" and name == "after_step" and ast.unparse(statement or asked).endswith(".last_norm"):
+        return "norm"
     if asked.attr == "optimizer":
         changed = set_here(asked, parents)
         if changed is not None:

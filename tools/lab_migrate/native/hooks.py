@@ -35,9 +35,9 @@ class OwnHook:
     `given` are import lines for what it is made with, `labs` the full names of what of that is Lab's.
 
     `asks` are what it takes of the LightningModule beside the model: its `objective`, `metrics` of the last loss,
-    `evaluated` of the last evaluation, behind which it may ask for the `model`; and of the callbacks the `average` and
-    the `rates`, also `rates before` a step, `rates of parts` where there are several optimizers, or `rates of all`
-    groups together.
+    `evaluated` of the last evaluation, behind which it may ask for the `model`, the `norm` of a step's gradients; and
+    of the callbacks the `average` and the `rates`, also `rates before` a step, `rates of parts` where there are several
+    optimizers, or `rates of all` groups together.
     """
 
     name: str
@@ -290,6 +290,10 @@ class _Rewriting(cst.CSTTransformer):
             original_node, m.Attribute(m.Attribute(m.Name(self.trainer), m.Name("optimizer")), m.Name("groups"))
         ):
             return cst.parse_expression(f"{FUNCTION}(trainer)")
+        if m.matches(
+            original_node, m.Attribute(m.Attribute(m.Name(self.trainer), m.Name("optimizer")), m.Name("last_norm"))
+        ):
+            return cst.parse_expression("pl_module.gradient_norm")
         part = m.Subscript(m.Attribute(m.Name(self.trainer), m.Name("optimizer")))
         if m.matches(original_node, m.Attribute(part, m.Name("groups"))):
             index = cst.ensure_type(cst.ensure_type(updated_node.value, cst.Subscript).slice[0].slice, cst.Index)

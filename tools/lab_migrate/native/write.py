@@ -9,6 +9,7 @@ import attrs
 
 from lab_bridge.config.schema import Schema
 from lab_migrate.native.adversarial import adversarial, is_adversarial
+from lab_migrate.native.clipping import telling_norm
 from lab_migrate.native.distinct import require_distinct
 from lab_migrate.native.draws import Draws
 from lab_migrate.native.entry import Entry
@@ -96,8 +97,11 @@ def _context(sheet: Sheet) -> dict[str, Any]:
     every = trainer.stepper.critic_steps if several else getattr(accumulate, "every", accumulate)
     by_hand = several or sheet.windows is not None
     batches = None if every == 1 or sheet.windows is not None else "critic_steps" if several else "accumulate"
+    told = callbacks(sheet, batches)
+    if "norm" in told["asked"]:
+        _tell_norm(sheet)
     clip = None if by_hand else sheet.optimizers[0].clipping
-    made = callbacks(sheet, batches) | {
+    made = told | {
         "package": sheet.package, "name": sheet.name, "every": every, "batches": batches, "doc": sheet.title,
         "stays_training": not getattr(trainer.evaluation, "eval_mode", True),
         "steps": trainer.steps, "seed": trainer.seed, "eval_every": trainer.eval_every,
@@ -156,9 +160,20 @@ def _context(sheet: Sheet) -> dict[str, Any]:
         "start": trainer.stepper.start if several else 0, "penalty": trainer.stepper.penalty if several else 0,
         "penalty_every": trainer.stepper.penalty_every if several else 1,
     }  # fmt: skip
-    told = sheet.own["module.py"]
-    early = told["objective"] is not None and sheet.made_early
+    of_module = sheet.own["module.py"]
+    early = of_module["objective"] is not None and sheet.made_early
     # What the script's modules do when they are imported comes before its imports, and nothing before __future__'s.
-    imports = [line for line in told["imports"] if "__future__" not in line]
-    made["early_objective"] = {"source": told["objective"], "imports": imports} if early else None
+    imports = [line for line in of_module["imports"] if "__future__" not in line]
+    made["early_objective"] = {"source": of_module["objective"], "imports": imports} if early else None
     return made | {"max_epochs": 1 if dealt.endless else -1}
+
+
+def _tell_norm(sheet: Sheet) -> None:
+    """The module keeps the norm of a step's gradients. Raises `NotNativeError` where Lab's optimizer has none."""
+    if len(sheet.optimizers) > 1 or sheet.ahead is not None or sheet.sharpness is not None:
+        raise NotNativeError(
+            "LM405", "a hook looks at last_norm, which several optimizers, or one around another, do not have",
+            "drop the hook",
+        )  # fmt: skip
+    (optimizer,) = sheet.optimizers
+    sheet.optimizers = (attrs.evolve(optimizer, clipping=telling_norm(optimizer.clipping)),)
