@@ -13,7 +13,7 @@ from lab_parity.blocks import Block
 from lab_parity.condense import CONDENSED
 from lab_parity.consequence import CALLED, counts
 from lab_parity.continued import Continued
-from lab_parity.evaluated import LEFT, EvaluationsApart
+from lab_parity.evaluated import APART, LEFT, EvaluationsApart
 from lab_parity.first import divergence_at, shown
 from lab_parity.keys import AT_FORWARD
 from lab_parity.ledger import Drawn
@@ -325,6 +325,8 @@ class Comparison:
         if unmatched:
             reasons.append(f"{len(unmatched)} observations have no partner ({some_of(unmatched, '; ')})")
         reasons += [f"not recorded: {note}" for note in self.lost]
+        if self._evaluations.late and self.first is None:
+            reasons.append(APART)
         if self.first is None and not self.counts["param"] and self.steps:
             reasons.append("no parameter was compared")
         coverage = Coverage(

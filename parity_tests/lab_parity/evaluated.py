@@ -8,11 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-__all__ = ["AVERAGES", "EvaluationsApart"]
+__all__ = ["APART", "AVERAGES", "LATE", "EvaluationsApart"]
 
 BEHIND = "behind the last step"
 #: Before an optimizer's label: the field of the averages that a run leaves.
 AVERAGES = "averages of "
+#: Before it: the same of what lies near the parameters, changes, and was not followed from step to step.
+LATE = "late averages of "
+APART = (
+    "what both runs keep beside the parameters differs at their end, and was not followed from step to step (an "
+    "average that begins late, perhaps): run longer, or begin it with the training"
+)
 LEFT = (
     "the averages of the parameters that the runs leave differ, and are the same at every step: one side alone updates "
     "them behind the last step, or once more"
@@ -30,6 +36,8 @@ class EvaluationsApart:
         self._averages = False
         #: Whether the one average that both runs leave differs.
         self.average = False
+        #: Whether what they leave beside averages that were followed differs.
+        self.late = False
 
     def differ(self, where: str, field: str, a: float, b: float) -> None:
         """The `field` ("count", "inputs" or "outputs") of what was evaluated at one place differs."""
@@ -47,7 +55,11 @@ class EvaluationsApart:
                 left, right = a[key].split(), b[key].split()
                 self.average |= len(left) == len(right) == 1 and not _agree(left[0], right[0])
                 self._averages |= left != right and len(left) == len(right) > 1
-        a, b = ({key: text for key, text in side.items() if not key.startswith(AVERAGES)} for side in (a, b))
+            elif key.startswith(LATE):
+                left, right = a[key].split(), b[key].split()
+                self.late |= len(left) == len(right) and not all(map(_agree, left, right))
+        kinds = (AVERAGES, LATE)
+        a, b = ({key: text for key, text in side.items() if not key.startswith(kinds)} for side in (a, b))
         if bool(a) != bool(b):
             a, b = ({"count": "0", **side} for side in (a, b))
         for field in a.keys() & b.keys():

@@ -165,3 +165,47 @@ def test_a_golden_tells_of_an_average_that_lags(tmp_path: Path) -> None:
         verdict = compare_with_golden(golden, lab_parity.read(tmp_path / "migrated"))
         assert verdict.first is not None, verdict
         assert (verdict.first.step, verdict.first.phase) == (1, "ema")
+
+
+def begun(path: Path, early: bool, rounds: bool) -> None:
+    """Steps of an average whose first update is a copy (torch's), or `rounds` what it begins with."""
+    torch.manual_seed(0)
+    model = nn.Linear(4, 32)
+    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.9))
+    own = copy.deepcopy(model).requires_grad_(False)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+
+    def update() -> None:
+        if not rounds:
+            average.update_parameters(model)
+            return
+        with torch.no_grad():
+            for mine, parameter in zip(own.parameters(), model.parameters(), strict=True):
+                mine.mul_(0.9).add_(parameter, alpha=1 - 0.9)
+
+    with lab_parity.record(path, capture=range(4)):
+        for _ in range(4):
+            optimizer.zero_grad()
+            model(torch.randn(8, 4)).square().mean().backward()
+            if early:
+                update()
+            optimizer.step()
+            if not early:
+                update()
+
+
+def test_an_early_update_is_named_where_the_first_one_is_another(tmp_path: Path) -> None:
+    """Of torch's AveragedModel, it was said to keep 0.9 instead of 0; of a rounded copy, nothing was known."""
+    for rounds, step, said in (
+        (False, 1, "is updated before the optimizer's step in the migrated run"),
+        (True, 0, "it is updated before the optimizer's step there, or in the forward call"),
+    ):
+        for early in (False, True):
+            begun(tmp_path / f"{rounds}{early}", early, rounds)
+        sides = tmp_path / f"{rounds}False", tmp_path / f"{rounds}True"
+        verdict = lab_parity.compare(*sides)
+        assert verdict.first is not None, verdict
+        assert (verdict.first.step, verdict.first.phase) == (step, "ema")
+        found = lab_parity.diagnose(*sides, verdict=verdict)
+        assert found is not None
+        assert (found.name, said in found.sentence) == ("ema", True), found.sentence

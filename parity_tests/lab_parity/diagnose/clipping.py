@@ -9,6 +9,7 @@ import attrs
 from torch import Tensor
 
 from lab_parity.diagnose.gradients import norm
+from lab_parity.diagnose.words import fitted
 
 __all__ = ["Clip", "clip_between", "is_round"]
 
@@ -31,13 +32,14 @@ class Clip:
     def sentence(self, everyone: int) -> str:
         """For a person."""
         some = "" if len(self.on) == everyone else f", of {len(self.on)} of {everyone} parameters"
+        at = fitted(self.at)
         return {
             "none": "does not clip",
             "factor": f"multiplies the gradients by {self.at:.6g}{some}",
-            "norm": f"clips the global norm at {self.at:.6g}{some}",
-            "inf norm": f"clips the largest element by scaling all to {self.at:.6g}{some}",
-            "value": f"clips each element at {self.at:.6g}{some}",
-            "each": f"clips each parameter's own norm at {self.at:.6g}{some}",
+            "norm": f"clips the global norm at {at}{some}",
+            "inf norm": f"clips the largest element by scaling all to {at}{some}",
+            "value": f"clips each element at {at}{some}",
+            "each": f"clips each parameter's own norm at {at}{some}",
         }[self.kind]
 
 

@@ -14,16 +14,20 @@ __all__ = ["lagging"]
 
 
 def lagging(scene: Scene) -> Iterator[Cause]:
-    """Where the sides' averages agree behind the step, and not where it begins, or not where the runs end."""
+    """Where the sides' averages agree behind the step, and not where it begins, or not where the runs end.
+
+    Behind the step they differ, too, where the first update is another one than those after it, as that of torch's
+    AveragedModel, which copies: before the first step it copies the initial parameters.
+    """
     sides = scene.legacy.history, scene.migrated.history
     ends = [_behind(side) for side in sides]
-    names = [name for name, digest in ends[0].items() if ends[1].get(name, digest) != digest]
-    if names:
-        return  # of another decay, or left out
     updated = [_updated(side) for side in sides]
     if scene.first.step > 0 and {"before", "behind"} == set(updated):
         yield _said(updated, "")
         return
+    names = [name for name, digest in ends[0].items() if ends[1].get(name, digest) != digest]
+    if names:
+        return  # of another decay, or left out
     left = [_left(side, scene.first.step) for side in sides]
     if scene.first.phase == "ema" and {"before", "behind"} == set(left):
         yield _said(left, f" the last step ({scene.first.step})")

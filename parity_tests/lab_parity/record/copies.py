@@ -17,7 +17,7 @@ import attrs
 import torch
 from torch import Tensor, nn
 
-from lab_parity.record.naming import Twin, Whole, is_copy
+from lab_parity.record.naming import Alike, Twin, Whole, is_copy
 
 __all__ = ["Copy", "copies", "distinct"]
 
@@ -57,10 +57,11 @@ class Copy:
                 yield path, found
 
 
-def copies(trained: Sequence[Whole]) -> list[Copy]:
+def copies(trained: Sequence[Whole], alike: Alike | None = None) -> list[Copy]:
     """Dicts with the parameters' paths as keys, and lists in their order, that hold a bitwise copy of each.
 
-    Of one of `trained` each; all of its parameters, or all that are trained.
+    `alike` asks for something else than copies. Of one of `trained` each; all of its parameters, or all that are
+    trained.
     """
     found: dict[int, Copy] = {}
     wanted: list[tuple[str, Mapping[str, Tensor], Mapping[str, Tensor]]] = []
@@ -79,7 +80,7 @@ def copies(trained: Sequence[Whole]) -> list[Copy]:
         elif not any(map(thing.__contains__, firsts)):
             continue
         for prefix, whole_of_it, some in wanted:
-            places = _places(thing, whole_of_it, some)
+            places = _places(thing, whole_of_it, some, alike or _are_copies)
             if places is not None:
                 named = {prefix + path: place for path, place in places.items()}
                 beside = {prefix + path: path for path in _beside(thing, whole_of_it)}
@@ -87,17 +88,19 @@ def copies(trained: Sequence[Whole]) -> list[Copy]:
     return list(found.values())
 
 
-def _places(thing: Any, every: Mapping[str, Tensor], trained: Mapping[str, Tensor]) -> Mapping[str, Any] | None:
+def _places(
+    thing: Any, every: Mapping[str, Tensor], trained: Mapping[str, Tensor], alike: Alike
+) -> Mapping[str, Any] | None:
     """Where each parameter's copy is; None where it is not a copy of them."""
     if type(thing) is list:
         in_order = every if len(thing) == len(every) else trained if len(thing) == len(trained) else None
-        if in_order is not None and _holds(thing, in_order, range(len(thing))):
+        if in_order is not None and _holds(thing, in_order, range(len(thing)), alike):
             return dict(zip(in_order, range(len(thing)), strict=True))
         return None
     path, first = next(iter(trained.items()))
     if len(thing) >= len(trained) and isinstance(thing.get(path), Tensor) and thing[path] is not first:
         wanted: Mapping[str, Tensor] = every if every.keys() <= thing.keys() else trained
-        if wanted.keys() <= thing.keys() and _holds(thing, wanted, wanted) and not _of_a_module(thing):
+        if wanted.keys() <= thing.keys() and _holds(thing, wanted, wanted, alike) and not _of_a_module(thing):
             return {path: path for path in wanted}
     return None
 
@@ -136,13 +139,17 @@ def _containers() -> Iterator[Any]:
         yield from compress(things, map(_KINDS.__contains__, map(id, map(type, things))))
 
 
-def _holds(container: Any, wanted: Mapping[str, Tensor], places: Any) -> bool:
-    return all(
-        isinstance(container[place], Tensor)
-        and is_copy(container[place], tensor)
-        and not _same_memory(container[place], tensor)
-        for place, tensor in zip(places, wanted.values(), strict=True)
+def _holds(container: Any, wanted: Mapping[str, Tensor], places: Any, alike: Alike) -> bool:
+    held = [container[place] for place in places]
+    apart = all(
+        isinstance(tensor, Tensor) and not _same_memory(tensor, other)
+        for tensor, other in zip(held, wanted.values(), strict=True)
     )
+    return apart and alike(held, wanted)
+
+
+def _are_copies(tensors: Sequence[Tensor], wanted: Mapping[str, Tensor]) -> bool:
+    return all(map(is_copy, tensors, wanted.values()))
 
 
 def _same_memory(a: Tensor, b: Tensor) -> bool:
@@ -153,5 +160,7 @@ def _same_memory(a: Tensor, b: Tensor) -> bool:
 
 
 def _of_a_module(container: Any) -> bool:
-    """Whether it is a module's own dict of parameters: then the module itself is a copy."""
+    """Whether it is a module's own dict of parameters, whose names have no dots: then the module itself is a copy."""
+    if any("." in key for key in container if isinstance(key, str)):
+        return False  # asking for referrers takes longest of all
     return any(holder.get("_parameters") is container for holder in gc.get_referrers(container) if type(holder) is dict)

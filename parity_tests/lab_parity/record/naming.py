@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import gc
 import weakref
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import compress, takewhile
 
@@ -21,6 +21,7 @@ from lab_parity.digest import digest_tensor
 
 __all__ = [
     "UNNAMED",
+    "Alike",
     "Live",
     "Names",
     "Twin",
@@ -205,11 +206,16 @@ class Twin:
             yield from ((self.prefix + path, buffer) for path, buffer in buffers(module))
 
 
-def twins(trained: Sequence[Whole], live: Live) -> list[Twin]:
+Alike = Callable[[Sequence[Tensor], Mapping[str, Tensor]], bool]
+"""Whether tensors, in the order of parameters, are a copy of these, or what else is looked for."""
+
+
+def twins(trained: Sequence[Whole], live: Live, alike: Alike | None = None) -> list[Twin]:
     """Live modules that are copies of one of `trained`, by their parameters: averages, targets.
 
     Bitwise, or but for rounding: a momentum encoder that a forward call updates has been averaged once with what it is
     a copy of. Inside another module (a framework's shell holds model and average), too, where they are of one class.
+    `alike` asks for something else than copies.
     """
     wanted = [(whole, found) for whole in trained if (found := whole.parameters)]
     kinds = {id(type(whole.module)) for whole, _ in wanted}
@@ -220,7 +226,7 @@ def twins(trained: Sequence[Whole], live: Live) -> list[Twin]:
             if path and (id(type(module)) not in kinds or any(f"{path}.".startswith(f"{above}.") for above in inside)):
                 continue
             mine = dict(parameters(module))
-            whole = next((whole for whole, other in wanted if _copies(mine, other)), None)
+            whole = next((whole for whole, other in wanted if _copies(mine, other, alike)), None)
             if whole is not None:
                 copied.append(Twin(weakref.ref(module), whole.prefix))
                 if not path:
@@ -229,7 +235,9 @@ def twins(trained: Sequence[Whole], live: Live) -> list[Twin]:
     return copied
 
 
-def _copies(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
+def _copies(a: dict[str, Tensor], b: dict[str, Tensor], alike: Alike | None) -> bool:
+    if alike is not None:
+        return a.keys() == b.keys() and alike([a[path] for path in b], b)
     return a.keys() == b.keys() and all(is_copy(a[path], b[path]) or _is_rounded(a[path], b[path]) for path in a)
 
 

@@ -13,6 +13,7 @@ import torch
 from torch.optim import Optimizer
 
 from lab_parity.errors import ParityError
+from lab_parity.evaluated import LATE
 from lab_parity.record.by_hand import ByHand
 from lab_parity.record.calls import Calls, Waiting
 from lab_parity.record.capture import Capture
@@ -145,7 +146,9 @@ class Recorder:
             self._notes.guard(self._by_hand.end)
             under, first = self._under.steps, self._under.first
             evaluated = self._notes.guard(self._evaluations.take().texts) or {}
+            late = self._notes.guard(self._views.late_averages) or ()
             evaluated |= self._notes.guard(left_averages, self._views.averages()) or {}
+            evaluated |= self._notes.guard(left_averages, late, LATE) or {}
             notes = tuple(self._notes.take())
             end = attrs.evolve(end, notes=notes, taken=self._taken, under=under, first=first, evaluated=evaluated)
             self._open().close(end)

@@ -17,7 +17,8 @@ from lab_parity.errors import SiteError
 from lab_parity.record.by_hand import ByHand
 from lab_parity.record.copies import Copy, copies, distinct
 from lab_parity.record.listed import once, slots_of
-from lab_parity.record.naming import Live, Names, Twin, buffers, modules, twins, wholes
+from lab_parity.record.naming import Alike, Live, Names, Twin, buffers, modules, parameters, twins, wholes
+from lab_parity.record.near import Near, points_its_way
 from lab_parity.record.sites import UpdateSite
 
 T = TypeVar("T")
@@ -146,6 +147,20 @@ class Views:
             if known.label is not None and averages:
                 yield known.label, averages
 
+    def late_averages(self) -> list[tuple[str, Sequence[Twin | Copy]]]:
+        """Labels of optimizers, each with what lies near its parameters and has changed since the last look."""
+        found: list[tuple[str, Sequence[Twin | Copy]]] = []
+        for known in self._known.values():
+            if known.label is None or not known.near.looked or not known.roots:
+                continue
+            tensors = [
+                tensor for root in alive(known.roots) for _, tensor in parameters(root) if self._names.of(tensor)
+            ]
+            moved = known.near.changed(known.taken, self._near(known, tensors)) if tensors else []
+            if moved:
+                found.append((known.label, moved))
+        return found
+
     def averaging(self, average: nn.Module, trained: nn.Module) -> None:
         """`average` says that it averages `trained`."""
         inside = {id(module) for _, module in modules(average)}
@@ -215,6 +230,8 @@ class Views:
             known.parameters = len(tensors)
         elif known.taken == 1 and not known.looked_again:
             self._look_again(known, tensors)
+        elif known.near.due(known.taken):
+            self._look_near(known, tensors)
         known.looked_again |= known.taken > 0
         roots = alive(known.roots)
         prefixes = list(map(self._names.prefix, roots))
@@ -227,14 +244,36 @@ class Views:
     def _look_again(self, known: _Known, tensors: Sequence[Tensor]) -> None:
         """Before the second step: many averages are made behind the first one, as copies of what it left."""
         gc.collect()
+        found, own = self._looked_for(known, tensors, None)
+        known.averages += found
+        self._watch(known, own)
+
+    def _look_near(self, known: _Known, tensors: Sequence[Tensor]) -> None:
+        """Now and then: averages that were loaded, or are made later, are copies of nothing."""
+        moved = known.near.changed(known.taken, self._near(known, tensors))
+        known.averages += [average for average in moved if isinstance(average, Twin)]
+        self._watch(known, [average for average in moved if isinstance(average, Copy)])
+
+    def _near(self, known: _Known, tensors: Sequence[Tensor]) -> list[tuple[int, Twin | Copy]]:
+        """What lies near the parameters, by its identity."""
+        found, own = self._looked_for(known, tensors, points_its_way)
+        return [*((id(twin.module), twin) for twin in found), *((id(copy.container), copy) for copy in own)]
+
+    def _watch(self, known: _Known, own: Sequence[Copy]) -> None:
+        known.copies += [weakref.ref(self._copies.setdefault(id(copy.container), copy)) for copy in own]
+
+    def _looked_for(
+        self, known: _Known, tensors: Sequence[Tensor], alike: Alike | None
+    ) -> tuple[list[Twin], list[Copy]]:
+        """Copies of the parameters, or what else is asked for, that are not known yet."""
         roots = alive(known.roots)
         models = wholes(roots, tensors, list(map(self._names.prefix, roots)))
         trained = {id(root) for other in self._known.values() for root in alive(other.roots)}
         outer = [twin.module for twin in known.averages if twin.module is not None]
         inside = {id(module) for average in outer for _, module in modules(average)}
-        known.averages += [
+        found = [
             twin
-            for twin in twins(models, Live())
+            for twin in twins(models, Live(), alike)
             if twin.module is not None
             and id(twin.module) not in trained
             and not self._trained(twin)
@@ -242,8 +281,8 @@ class Views:
         ]
         there = alive(known.copies)
         held = {id(copy.container) for copy in there}
-        own = [copy for copy in distinct([*there, *copies(models)], known.averages) if id(copy.container) not in held]
-        known.copies += [weakref.ref(self._copies.setdefault(id(copy.container), copy)) for copy in own]
+        every = distinct([*there, *copies(models, alike)], [*known.averages, *found])
+        return found, [copy for copy in every if id(copy.container) not in held]
 
     def _trained(self, twin: Twin) -> bool:
         """Whether an optimizer is known to have any of its parameters."""
@@ -266,6 +305,7 @@ class _Known:
     label: str | None = None
     taken: int = 0
     looked_again: bool = False
+    near: Near = attrs.field(factory=Near)
 
 
 def alive(references: Sequence[weakref.ref[T]]) -> list[T]:

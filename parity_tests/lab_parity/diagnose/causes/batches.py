@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import torch
 from torch import Tensor
 
+from lab_parity.diagnose.arranged import rearranged
 from lab_parity.diagnose.cause import Cause
 from lab_parity.diagnose.fit import flat, least_squares, rounding
 from lab_parity.diagnose.scene import Pair, Scene
@@ -33,6 +34,7 @@ def find(scene: Scene) -> Iterator[Cause]:
         return  # with equal sizes it is the draws that make the batch
     yield from _values([Pair(name, a[name], b[name]) for name in common if a[name].shape == b[name].shape])
     yield from _shards(mine, other)
+    yield from rearranged(name, a[name], b[name])
     shared = len(set(mine) & set(other))
     if shared == len(set(mine)) == len(set(other)) and mine != other:
         apart = _order_of_others(scene, name, a, b, [mine.index(row) for row in other])

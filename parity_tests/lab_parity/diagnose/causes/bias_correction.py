@@ -8,8 +8,9 @@ import attrs
 
 from lab_parity.diagnose.adam import Adam, Form, identify
 from lab_parity.diagnose.cause import Cause
+from lab_parity.diagnose.first_update import first_update
 from lab_parity.diagnose.scene import Scene
-from lab_parity.diagnose.words import number
+from lab_parity.diagnose.words import number, times
 
 PHASES = ("optimizer", "param")
 
@@ -31,8 +32,29 @@ def find(scene: Scene) -> Iterator[Cause]:
             )
     if scene.first.phase != "param" or not scene.captured:
         return
+    yield from _of_the_first(scene)
     for unusual, adam in enumerate(identify(scene)):
         yield from _counted_otherwise(adam, int(unusual > 0))
+
+
+def _of_the_first(scene: Scene) -> Iterator[Cause]:
+    """Of an optimizer that shows no state: its first update alone tells."""
+    update = first_update(scene)
+    found = update.uncorrected() if update is not None else None
+    if update is None or found is None:
+        return
+    side, betas, sure = found
+    other = "legacy" if side == "migrated" else "migrated"
+    either = "" if sure else ", or else the learning rate is that many times the legacy one"
+    yield Cause(
+        "bias_correction",
+        f"The {side} update leaves out Adam's bias correction, the {other} one has it (as betas of {number(betas[0])} "
+        f"and {number(betas[1])} make a first update {times(update.ratio)} as large){either}.",
+        "bias correction",
+        size=update.ratio,
+        read=True,
+        evidence=("both first updates are the gradient over its own size, as Adam's, to rounding",),
+    )
 
 
 def _counted_otherwise(adam: Adam, freedom: int) -> Iterator[Cause]:

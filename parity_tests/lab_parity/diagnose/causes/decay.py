@@ -6,13 +6,14 @@ from collections.abc import Iterator
 
 from lab_parity.diagnose.cause import Cause
 from lab_parity.diagnose.fit import flat, gradient_noise, least_squares
+from lab_parity.diagnose.gradients import added
 from lab_parity.diagnose.moments import Moment, moments
 from lab_parity.diagnose.parameters import which
-from lab_parity.diagnose.scene import Scene, same_bits
+from lab_parity.diagnose.scene import Pair, Scene, same_bits
 from lab_parity.diagnose.updates import multiples, updates
 from lab_parity.diagnose.words import number
 
-PHASES = ("grad", "optimizer", "param")
+PHASES = ("loss", "grad", "optimizer", "param")
 _MOST_GROUPS = 2
 _MIXED = ("gradient · parameter", "parameter²")
 _NAMES = ("weight_decay", "decay", "wd", "decoupled_weight_decay")
@@ -28,6 +29,8 @@ def find(scene: Scene) -> Iterator[Cause]:
         yield from _in_the_update(scene)
     elif scene.first.phase == "optimizer":
         yield from _in_the_state(scene)
+    elif scene.first.phase == "loss":
+        yield from _in_the_loss(scene)
     else:
         yield from _in_the_gradient(scene)
 
@@ -148,3 +151,33 @@ def _in_the_gradient(scene: Scene) -> Iterator[Cause]:
             value,
             1,
         )
+
+
+def _in_the_loss(scene: Scene) -> Iterator[Cause]:
+    """A penalty w/2 · |p|²: the loss differs by that, and what its backward pass adds by w · p."""
+    before = scene.legacy.tensors("param", "before")
+    mine, other = (added(run, scene.micro) for run in (scene.legacy, scene.migrated))
+    losses = scene.pairs("loss", "after", scene.micro)
+    names = [name for name in mine if name in other and name in before and mine[name].is_floating_point()]
+    pairs = [Pair(name, mine[name], other[name]) for name in names if not same_bits(mine[name], other[name])]
+    if not pairs or len(losses) != 1 or losses[0].a.numel() != 1:
+        return
+    noise = [gradient_noise(pair.a, pair.b) for pair in pairs]
+    fit = least_squares([flat(p.b) - flat(p.a) for p in pairs], [[flat(before[pair.name]) for pair in pairs]], noise)
+    value = fit.coefficients[0]
+    a, b = (float(loss) for loss in (losses[0].a, losses[0].b))
+    penalty = value / 2 * sum(float(before[pair.name].double().square().sum()) for pair in pairs)
+    if not fit.holds or abs(b - a - penalty) > 1e-3 * abs(penalty) + 1e-6 * abs(a):
+        return
+    side = "legacy" if value < 0 else "migrated"
+    yield Cause(
+        "decay",
+        f"The {side} loss has a penalty of {number(abs(value) / 2)} times the squares of "
+        f"{which([pair.name for pair in pairs], names, before)}, the other one has none, or less of it.",
+        "a penalty on the weights in the loss (L2)",
+        fit,
+        value,
+        1,
+        affected=tuple(pair.name for pair in pairs),
+        evidence=("the loss differs by that penalty, the gradients by its derivative",),
+    )

@@ -38,6 +38,8 @@ def find(scene: Scene) -> Iterator[Cause]:
         return
     if not any(side.old for side in averages):
         yield from _before_the_first(scene, averages, names)
+    if not all(side.old for side in averages):
+        yield from _begins(scene)
         return
     fits = [_decay(side) for side in averages]
     step = own_step_before(scene.legacy.history.steps, scene.first.step) + 1
@@ -97,7 +99,10 @@ def _of_buffers(scene: Scene, averages: Sequence[_Averages], names: tuple[str, .
 
 
 def _before_the_first(scene: Scene, averages: Sequence[_Averages], names: tuple[str, ...]) -> Iterator[Cause]:
-    """Averages that are updated in a forward call are so once before the first step: by rounding, being copies."""
+    """Averages that are updated before a step are so once before the first one: by rounding, being copies."""
+    names = tuple(name for name in names if name.partition("@")[0] not in _buffers(scene))
+    if not names:
+        return
     own = [
         all(name in side.values and same_bits(side.new[name], side.values[name]) for name in names) for side in averages
     ]
@@ -110,7 +115,10 @@ def _before_the_first(scene: Scene, averages: Sequence[_Averages], names: tuple[
     said = "is updated otherwise before the first step (by rounding alone, being a copy: another decay)"
     if any(own):
         side, other = ("migrated", "legacy") if own[1] else ("legacy", "migrated")
-        said = f"is not updated before the first step in the {side} run; in the {other} one it is, which has rounded it"
+        said = (
+            f"is not updated before the first step in the {side} run; in the {other} one it is, which has rounded it: "
+            "it is updated before the optimizer's step there, or in the forward call, and lags a step behind"
+        )
     yield Cause(
         "ema",
         f"The averaged copy of the parameters ({some_of(names)}) {said}.",
@@ -118,6 +126,32 @@ def _before_the_first(scene: Scene, averages: Sequence[_Averages], names: tuple[
         freedom=1 if any(own) else 5,
         affected=names,
         evidence=("compared with the parameters that it is a copy of, on both sides",),
+    )
+
+
+def _begins(scene: Scene) -> Iterator[Cause]:
+    """One side's average is there a step before the other's; or nobody knows what it was before."""
+    if scene.first.phase != "ema":
+        return
+    there = [bool(run.history.averages) for run in (scene.legacy, scene.migrated)]
+    step = own_step_before(scene.legacy.history.steps, scene.first.step)
+    if step < 0:
+        return
+    if there[0] != there[1]:
+        late, other = ("migrated", "legacy") if there[0] else ("legacy", "migrated")
+        said = f"begins behind step {step} in the {late} run, earlier in the {other} one"
+    else:
+        said = (
+            "differs where it is first seen to change: in what it began with (loaded weights), in its decay, or in "
+            "when it is updated; what it was before was not recorded"
+        )
+    yield Cause(
+        "ema",
+        f"The average of the parameters {said}.",
+        "when the moving average begins, what with, and its decay",
+        freedom=5,
+        read=True,
+        evidence=("the steps at which each side's average is there, in both traces",),
     )
 
 

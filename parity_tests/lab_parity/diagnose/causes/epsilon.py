@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from lab_parity.diagnose.adam import PLACES, Form, identify
 from lab_parity.diagnose.cause import Cause
+from lab_parity.diagnose.first_update import Rule, first_update
 from lab_parity.diagnose.scene import Scene
-from lab_parity.diagnose.words import fitted
+from lab_parity.diagnose.words import fitted, number, times
 
 PHASES = ("optimizer", "param")
 _WHERE = {
@@ -32,6 +34,7 @@ def find(scene: Scene) -> Iterator[Cause]:
         )
     if scene.settings or scene.first.phase != "param" or not scene.captured:
         return
+    yield from _of_the_first(scene)
     forms = identify(scene)
     if not forms:
         return
@@ -61,3 +64,29 @@ def find(scene: Scene) -> Iterator[Cause]:
                 0,
                 evidence=evidence,
             )
+
+
+def _of_the_first(scene: Scene) -> Iterator[Cause]:
+    """Of an optimizer that shows no state: its first update alone tells."""
+    update = first_update(scene)
+    if update is None or not update.floors_differ or update.uncorrected() is not None:
+        return
+    a, b = _written(update.legacy), _written(update.migrated)
+    also = "" if abs(update.ratio - 1) < 1e-3 else f", and the learning rate is {times(update.ratio)} the legacy one"
+    yield Cause(
+        "epsilon",
+        f"By the optimizer's first update, which is Adam's, epsilon is {b} instead of {a}{also}.",
+        "epsilon",
+        size=update.migrated.floor,
+        freedom=1,
+        read=True,
+        evidence=("both first updates are -lr · g / (|g| + epsilon), to rounding",),
+    )
+
+
+def _written(side: Rule) -> str:
+    """A power of ten where it may be one, else to the digits that are told."""
+    if side.floor <= 2 * side.floor_error:
+        return f"at most {side.floor + 2 * side.floor_error:.1g}"
+    power = 10.0 ** round(math.log10(side.floor))
+    return number(power) if abs(power - side.floor) <= 3 * side.floor_error else f"{side.floor:.2g}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from lab_parity.diagnose.cause import Cause
+from lab_parity.diagnose.first_update import first_update
 from lab_parity.diagnose.fit import Fit, flat, is_multiple, measure
 from lab_parity.diagnose.parameters import which
 from lab_parity.diagnose.scene import Scene, Setting, own_step_before
@@ -22,6 +23,9 @@ def find(scene: Scene) -> Iterator[Cause]:
         yield from _read(scene, setting)
     if read or scene.first.phase != "param":
         return
+    adam = first_update(scene)
+    if adam is not None and (adam.uncorrected() is not None or adam.floors_differ):
+        return  # see `bias_correction` and `epsilon`
     listed = updates(scene)
     found = multiples(listed, lambda update: update.change_a)
     if not 0 < len(found.groups) <= _MOST_GROUPS or any(abs(value + 1) < 1e-3 for value, _ in found.groups):
@@ -49,7 +53,8 @@ def find(scene: Scene) -> Iterator[Cause]:
     unseen = not any(run.state_fields for run in (scene.legacy, scene.migrated))
     first = unseen and own_step_before(scene.legacy.history.steps, scene.first.step) < 0
     # A momentum that no state shows has nothing but this gradient in it yet.
-    beside = ", or, at this first step, the part of the gradient that a momentum takes in (dampening)" if first else ""
+    beside = ", or, at this first step, the part of the gradient that a momentum takes in (dampening)"
+    beside = beside if first and adam is None else ""
     yield Cause(
         "lr",
         f"The migrated update is {' and '.join(said)}: the learning rate{beside}.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lab_parity.diagnose.cause import Cause
+from lab_parity.diagnose.first_update import first_update
 from lab_parity.diagnose.fit import flat, gradient_noise, measure, rounding
 from lab_parity.diagnose.scene import Pair, Scene
 from lab_parity.diagnose.words import number
@@ -17,6 +18,18 @@ def find(scene: Scene) -> Iterator[Cause]:
     """Proposed where nothing differs by more than rounding errors, in the first phase that differs."""
     phase = scene.first.phase
     if not scene.captured or (phase == "optimizer" and scene.settings):
+        return
+    adam = first_update(scene)
+    if adam is not None and adam.same:
+        yield Cause(
+            "rounding",
+            "Nothing but last bits: both sides' first updates are Adam's, with one learning rate and one epsilon. The "
+            "betas act on the first update by rounding alone, so they may differ; the second one would tell.",
+            "the betas, or the order in which the update is computed",
+            freedom=_LAST,
+            read=True,
+            evidence=("both first updates are -lr · g / (|g| + epsilon), to rounding",),
+        )
         return
     pairs = [pair for pair in _pairs(scene, phase) if pair.a.is_floating_point() and pair.a.dtype == pair.b.dtype]
     noisy = phase in ("loss", "forward", "grad", "reduce", "clip", "buffer")

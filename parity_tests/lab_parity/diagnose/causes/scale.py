@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+
+from torch import Tensor
 
 from lab_parity.diagnose.cause import Cause
 from lab_parity.diagnose.fit import Fit
@@ -13,6 +15,8 @@ from lab_parity.diagnose.words import times
 
 PHASES = ("loss", "grad", "reduce", "clip")
 _CLOSE = 1e-4
+_COUNTED = 100
+"""Of a larger count nearly every factor is a share."""
 _NEAR = 1e-3
 """Half precision rounds scaled gradients otherwise."""
 
@@ -44,7 +48,14 @@ def find(scene: Scene) -> Iterator[Cause]:
                     yield _cause(f"Loss and gradients are {times(ratio)} the legacy ones: {said}.",
                                  "reduction of the loss: sum or mean", ratio, fit, 0)  # fmt: skip
                     return
-        yield _cause(f"Loss and gradients are {times(ratio)} the legacy ones.", "scale of the loss", ratio, fit, 1)
+        weighted = _weighted(scene, ratio)
+        if weighted:
+            yield Cause("accumulation", f"Loss and gradients are {times(ratio)} the legacy ones: {weighted}.",
+                        "normalisation of the accumulated gradient: by samples (tokens), or by micro-steps",
+                        fit, ratio, 0)  # fmt: skip
+            return
+        yield _cause(f"Loss and gradients are {times(ratio)} the legacy ones{_masked(scene, ratio, counts)}.",
+                     "scale of the loss", ratio, fit, 1)  # fmt: skip
         return
     where = "after the backward passes" if same_backward(scene) else "by the end of the backward passes"
     power = math.log2(abs(ratio)) if ratio else 0.0
@@ -103,6 +114,46 @@ def _counts(scene: Scene) -> dict[int, str]:
             found.setdefault(output.numel(), f"{output.numel()} outputs")
         break
     return found
+
+
+def _weighted(scene: Scene, ratio: float) -> str:
+    """Whether the factor is that between the mean of unequal micro-steps' means and the mean over their samples."""
+    of_step = [list(scene.legacy.tensors("batch", "before", micro).values()) for micro in range(scene.micro_steps[0])]
+    if len(of_step) < 2 or scene.micro_steps[0] != scene.micro_steps[1]:
+        return ""
+    for what, size in (("samples", lambda t: t.shape[0] if t.ndim else 1), ("elements", Tensor.numel)):
+        counts = [max(map(size, tensors), default=0) for tensors in of_step]
+        if min(counts) < 1 or min(counts) == max(counts):
+            continue
+        share = sum(counts) / (len(counts) * counts[scene.micro])
+        listed = ", ".join(map(str, counts))
+        own, each = "every micro-step", f"every one of the {what}"
+        for known, migrated, legacy in ((share, own, each), (1 / share, each, own)):
+            if abs(ratio / known - 1) < _CLOSE and known != 1:
+                return (
+                    f"the micro-steps have {listed} {what}, and the migrated run gives {migrated} the same weight, the "
+                    f"legacy run {legacy}"
+                )
+    return ""
+
+
+def _masked(scene: Scene, ratio: float, counts: Mapping[int, str]) -> str:
+    """A hint: the factor is a small count against the batch's, as of a mean that leaves out masked elements.
+
+    A factor of a whole number is one that somebody wrote, unless the batches before had none.
+    """
+    whole = any(value and abs(round(value) / value - 1) < _CLOSE for value in (ratio, 1 / ratio if ratio else 0.0))
+    if whole and not scene.first.step and not scene.micro:
+        return ""
+    for count, what in counts.items():
+        for factor, side in ((ratio, "legacy"), (1 / ratio if ratio else 0.0, "migrated")):
+            some = factor * count
+            if 1 < count <= _COUNTED and 0 < some < count and abs(some - round(some)) < _CLOSE * some:
+                return (
+                    f", as where the {side} run takes the mean over {round(some)} of {what} (others being ignored, or "
+                    "masked) and the other one over all"
+                )
+    return ""
 
 
 def _cause(sentence: str, setting: str, ratio: float, fit: Fit, freedom: int) -> Cause:

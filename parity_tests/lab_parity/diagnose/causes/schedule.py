@@ -6,12 +6,15 @@ import itertools
 from collections.abc import Iterator, Sequence
 
 from lab_parity.diagnose.cause import Cause
-from lab_parity.diagnose.scene import Scene
+from lab_parity.diagnose.scene import Run, Scene, Setting
 from lab_parity.diagnose.words import number
 
 PHASES = ("optimizer", "schedule")
 _FURTHEST = 16
 _CLOSE = 1e-9
+_ROUNDED = 1e-7
+"""By so much do two ways to work out a rate part: torch's schedules go on from the value before."""
+_ANEW = 2
 
 
 def find(scene: Scene) -> Iterator[Cause]:
@@ -19,17 +22,24 @@ def find(scene: Scene) -> Iterator[Cause]:
     for setting in scene.settings:
         if not all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in (setting.a, setting.b)):
             continue
-        label = scene.legacy.history.steps[scene.first.step].optimizer
-        sides = [
-            [step.hyper[setting.parameters[0]].get(setting.name) for step in run.history.steps
-             if step.optimizer == label and setting.parameters[0] in step.hyper]
-            for run in (scene.legacy, scene.migrated)
-        ]  # fmt: skip
-        a, b = ([float(v) for v in side if isinstance(v, (int, float))] for side in sides)
-        at = sum(step.optimizer == label for step in scene.legacy.history.steps[: scene.first.step])
-        yield from _compared(setting.name, a, b, at)
+        sides = [_taken(run, scene.first.step, setting) for run in (scene.legacy, scene.migrated)]
+        at = sum(step < scene.first.step for step, _ in sides[0])
+        a, b = ([value for _, value in side] for side in sides)
+        micro_steps = max((step.micro_steps for step in scene.migrated.history.steps), default=1)
+        yield from _compared(setting.name, a, b, at, scene.first.step, micro_steps)
     if scene.first.phase == "schedule" and not scene.settings:
         yield from _not_yet(scene)
+
+
+def _taken(run: Run, at: int, setting: Setting) -> list[tuple[int, float]]:
+    """(step, value) of the setting at every step of its optimizer, and of those that it took over from."""
+    name, steps = setting.parameters[0], run.history.steps
+    mine = [step for step in steps if name in step.hyper]
+    labels = [label for label, _ in itertools.groupby(step.optimizer for step in mine)]
+    if len(labels) != len(set(labels)):  # two that take turns on one parameter
+        mine = [step for step in mine if step.optimizer == steps[at].optimizer]
+    values = [(step.step, step.hyper[name].get(setting.name)) for step in mine]
+    return [(step, float(value)) for step, value in values if isinstance(value, (int, float))]
 
 
 def _not_yet(scene: Scene) -> Iterator[Cause]:
@@ -46,15 +56,24 @@ def _not_yet(scene: Scene) -> Iterator[Cause]:
         )
 
 
-def _compared(name: str, a: Sequence[float], b: Sequence[float], at: int) -> Iterator[Cause]:
+def _compared(name: str, a: Sequence[float], b: Sequence[float], at: int, step: int, micro: int) -> Iterator[Cause]:
+    """`at` is the first of the values that differs, `step` the run's step that it belongs to."""
     if min(len(a), len(b)) <= at or (_constant(a) and _constant(b)):
+        return
+    if at >= _ANEW and _agree(a, b, at, -at):
+        yield _cause(
+            f"From step {step} on {name} is what the legacy run has from its first step on: the schedule begins anew.",
+            name,
+            float(-at),
+            0,
+        )
         return
     for size in range(1, _FURTHEST):
         for shift in (size, -size):
             if _agree(a, b, at, shift):
                 when = "ahead" if shift > 0 else "behind"
                 yield _cause(
-                    f"From step {at} on {name} is what the legacy run has {abs(shift)} step{'s' * (size > 1)} "
+                    f"From step {step} on {name} is what the legacy run has {abs(shift)} step{'s' * (size > 1)} "
                     f"{'later' if shift > 0 else 'earlier'}: the schedule is {when} by {abs(shift)}.",
                     name,
                     float(shift),
@@ -69,25 +88,41 @@ def _compared(name: str, a: Sequence[float], b: Sequence[float], at: int) -> Ite
     elif _constant(late_a) and not _constant(late_b):
         yield _cause(f"{name} follows a schedule, the legacy run's stays at {number(late_a[0])}.", name, None, 1)
     else:
-        held, speed = _held(b), _speed(a, b)
+        held, speed, slowness = _held(b), _speed(a, b), _speed(b, a)
         if held > 1 and _held(a) == 1:
             yield _cause(
                 f"{name} changes every {held} steps, the legacy run's every step: the schedule's unit.", name, None, 1
             )
         elif speed:
-            yield _cause(f"{name} runs through the legacy run's schedule {speed} times as fast.", name, float(speed), 0)
+            why = ", once a micro-step instead of once a step" if speed == micro else ""
+            yield _cause(
+                f"{name} runs through the legacy run's schedule {speed} times as fast{why}.", name, float(speed), 0
+            )
+        elif slowness:
+            yield _cause(
+                f"{name} takes {slowness} steps for each of the legacy run's schedule: it is {slowness} times as long, "
+                "or is stepped less often.",
+                name,
+                1 / slowness,
+                0,
+            )
         elif _apart(a[at:], b[at:]):
             shown = f"{number(b[at])}, {number(b[at + 1])} against {number(a[at])}, {number(a[at + 1])}"
-            yield _cause(f"From step {at} on {name} follows another schedule: {shown}, ….", name, None, 1)
+            yield _cause(f"From step {step} on {name} follows another schedule: {shown}, ….", name, None, 1)
 
 
 def _speed(a: Sequence[float], b: Sequence[float]) -> int:
-    """n > 1 where b[t] = a[n · t] at all steps that both have, at least two with different values; 0 for none."""
+    """n > 1 where b[t] = a[n · t], at all steps that both have, at least two with different values; 0 for none.
+
+    Or a[n · t + n - 1]: a schedule that is stepped at each of n micro-steps has gone on n - 1 times by the first step.
+    """
     for speed in range(2, _FURTHEST):
-        places = [t for t in range(len(b)) if speed * t < len(a)]
-        same = all(abs(b[t] - a[speed * t]) <= _CLOSE * abs(a[speed * t]) for t in places)
-        if same and len(places) >= 3 and not _constant([b[t] for t in places]):
-            return speed
+        for first in (0, speed - 1):
+            places = [t for t in range(len(b)) if speed * t + first < len(a)]
+            pairs = [(b[t], a[speed * t + first]) for t in places]
+            same = all(abs(mine - other) <= _ROUNDED * abs(other) for mine, other in pairs)
+            if same and len(places) >= 3 and not _constant([mine for mine, _ in pairs]):
+                return speed
     return 0
 
 
@@ -126,7 +161,7 @@ def _cause(sentence: str, name: str, size: float | None, freedom: int) -> Cause:
     return Cause(
         "schedule",
         sentence,
-        f"schedule of {name}: its first step, where it is stepped, its unit (step or epoch)",
+        f"schedule of {name}: its first step, its length, where it is stepped, its unit (step or epoch)",
         size=size,
         freedom=freedom,
         read=True,

@@ -24,12 +24,13 @@ def find(scene: Scene) -> Iterator[Cause]:
         if stale and not _held(other, 0):
             yield _stale(scene, stale, side, sign)
         a, b = scene.micro_steps
+        zeroes = "legacy" if side == "migrated" else "migrated"
         for micro in range(1, min(a, b)):
             if _held(keeper, micro) and not _held(other, micro) and other.tensors("grad", "after", micro - 1):
                 yield Cause(
                     "accumulation",
-                    f"One run zeroes the gradients between micro-steps {micro - 1} and {micro}, so that only what "
-                    f"comes after counts; the {side} one accumulates them.",
+                    f"The {zeroes} run zeroes the gradients between micro-steps {micro - 1} and {micro}, so that only "
+                    f"what comes after counts; the {side} one accumulates them.",
                     "zero_grad: once a step, or once a micro-step",
                     affected=tuple(_held(keeper, micro)),
                     evidence=(f"gradients found by backward pass {micro} on both sides",),

@@ -5,8 +5,8 @@ and lags a step behind wherever it is used.
 
 Seen are modules that were bitwise copies of the trained one when its optimizer took its first or second step (torch's
 AveragedModel, a copied model, a target network), or of the part of it that holds all that is trained; dicts and lists
-that held such copies (see copies.py); and an AveragedModel that is made later, once it has been updated; not averages
-of one's own that are made later or loaded from a checkpoint.
+that held such copies (see copies.py); an AveragedModel that is made later, once it has been updated; and averages of
+one's own that are made later or loaded, once they have been seen to change (see near.py).
 """
 
 from __future__ import annotations
@@ -93,12 +93,12 @@ class AtForward:
         return mine
 
 
-def left_averages(found: Iterable[tuple[str, Sequence[Twin | Copy]]]) -> dict[str, str]:
+def left_averages(found: Iterable[tuple[str, Sequence[Twin | Copy]]], kind: str = AVERAGES) -> dict[str, str]:
     """Of each optimizer's averages, as the run leaves them, the digests of their parameters in hex, without names.
 
     The last step's update of an average is seen in no step.
     """
-    return {AVERAGES + label: " ".join(sorted(map(_digests, several))) for label, several in found}
+    return {kind + label: " ".join(sorted(map(_digests, several))) for label, several in found}
 
 
 def _digests(average: Twin | Copy) -> str:
