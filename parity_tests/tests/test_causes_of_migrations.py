@@ -210,30 +210,29 @@ def own_adam(
     return train
 
 
-CASES: list[tuple[str, Training, str, int, str, str]] = [
-    ("schedule begins anew", resumed_schedule, "schedule", 4, "optimizer", "From step 4 on lr is what the legacy run has "
+CASES: dict[str, tuple[Training, str, int, str, str]] = {
+    "schedule anew": (resumed_schedule, "schedule", 4, "optimizer", "From step 4 on lr is what the legacy run has "
      "from its first step on"),
-    ("schedule of micro-steps", schedule_of_micro_steps, "schedule", 0, "optimizer", "2 times as fast, once a micro-step"),
-    ("schedule is longer", twice_as_long, "schedule", 1, "schedule", "takes 2 steps for each of the legacy run's"),
-    ("another metric", another_metric, "metric", 2, "metric", "ReduceLROnPlateau is given 2 instead of 1.25;"),
-    ("mean of means", unequal_micro_steps, "accumulation", 0, "loss", "the micro-steps have 4, 8 samples, and the migrated "
-     "run gives every micro-step the same weight"),
-    ("ignored targets", ignored_targets, "scale", 1, "loss", "the legacy run takes the mean over 4 of the batch of 8"),
-    ("penalty", penalty, "decay", 0, "loss", "The legacy loss has a penalty of 0.01 times the squares of all parameters"),
-    ("flipped", images(some_flipped), "batches", 0, "batch", "reversed along axis 3 (call 0 argument 0): 3 of 6 samples"),
-    ("channels", images(lambda x: x.flip(1)), "batches", 0, "batch", "reversed along axis 1"),
-    ("transposed", images(lambda x: x.transpose(2, 3)), "batches", 0, "batch", "transposed (axes 0, 1, 3, 2)"),
-    ("clipped", clipped, "clip", 0, "grad", "clips the global norm at 0.1, the migrated one does not clip"),
-    ("no bias correction", own_adam(corrected=False), "bias_correction", 0, "param", "The migrated update leaves out"),
-    ("torch's correction", own_adam(by_torch=True), "bias_correction", 0, "param", "The legacy update leaves out"),
-    ("own epsilon", own_adam(eps=1e-4), "epsilon", 0, "param", "epsilon is 0.0001 instead of"),
-    ("own betas", own_adam(betas=(0.95, 0.98)), "rounding", 0, "param", "so they may differ"),
-]  # fmt: skip
+    "of micro-steps": (schedule_of_micro_steps, "schedule", 0, "optimizer", "2 times as fast, once a micro-step"),
+    "schedule is longer": (twice_as_long, "schedule", 1, "schedule", "takes 2 steps for each of the legacy run's"),
+    "another metric": (another_metric, "metric", 2, "metric", "ReduceLROnPlateau is given 2 instead of 1.25;"),
+    "mean of means": (unequal_micro_steps, "accumulation", 0, "loss", "the micro-steps have 4, 8 samples, and the "
+     "migrated run gives every micro-step the same weight"),
+    "ignored targets": (ignored_targets, "scale", 1, "loss", "legacy run takes the mean over 4 of the batch of 8"),
+    "penalty": (penalty, "decay", 0, "loss", "The legacy loss has a penalty of 0.01 times the squares of all"),
+    "flipped": (images(some_flipped), "batches", 0, "batch", "reversed along axis 3 (call 0 argument 0): 3 of 6"),
+    "channels": (images(lambda x: x.flip(1)), "batches", 0, "batch", "reversed along axis 1"),
+    "transposed": (images(lambda x: x.transpose(2, 3)), "batches", 0, "batch", "transposed (axes 0, 1, 3, 2)"),
+    "clipped": (clipped, "clip", 0, "grad", "clips the global norm at 0.1, the migrated one does not clip"),
+    "no correction": (own_adam(corrected=False), "bias_correction", 0, "param", "The migrated update leaves out"),
+    "torch's correction": (own_adam(by_torch=True), "bias_correction", 0, "param", "The legacy update leaves out"),
+    "own epsilon": (own_adam(eps=1e-4), "epsilon", 0, "param", "epsilon is 0.0001 instead of"),
+    "own betas": (own_adam(betas=(0.95, 0.98)), "rounding", 0, "param", "so they may differ"),
+}  # fmt: skip
 
 
 @pytest.mark.filterwarnings("ignore:Detected call of `lr_scheduler.step")
-@pytest.mark.parametrize(("train", "name", "step", "phase", "said"), [case[1:] for case in CASES],
-                         ids=[case[0] for case in CASES])  # fmt: skip
+@pytest.mark.parametrize(("train", "name", "step", "phase", "said"), CASES.values(), ids=CASES)
 def test_a_mistake_of_a_migration_is_called_by_its_name(
     train: Training, name: str, step: int, phase: str, said: str, tmp_path: Path
 ) -> None:

@@ -171,16 +171,15 @@ def begun(path: Path, early: bool, rounds: bool) -> None:
     """Steps of an average whose first update is a copy (torch's), or `rounds` what it begins with."""
     torch.manual_seed(0)
     model = nn.Linear(4, 32)
-    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.9))
-    own = copy.deepcopy(model).requires_grad_(False)
+    kept = copy.deepcopy(model) if rounds else AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.9))
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
 
     def update() -> None:
-        if not rounds:
-            average.update_parameters(model)
+        if isinstance(kept, AveragedModel):
+            kept.update_parameters(model)
             return
         with torch.no_grad():
-            for mine, parameter in zip(own.parameters(), model.parameters(), strict=True):
+            for mine, parameter in zip(kept.parameters(), model.parameters(), strict=True):
                 mine.mul_(0.9).add_(parameter, alpha=1 - 0.9)
 
     with lab_parity.record(path, capture=range(4)):
