@@ -16,7 +16,10 @@ from lab_migrate.analysis.definitions import MAX_DEPTH, enclosing_class, scopes
 from lab_migrate.analysis.sources import Project
 from lab_migrate.analysis.symbols import Class, Function, dotted
 
-__all__ = ["Instances"]
+__all__ = ["SAME_MODULE", "Instances"]
+
+#: Methods of modules that return the module.
+SAME_MODULE = frozenset({"cpu", "cuda", "double", "eval", "float", "half", "requires_grad_", "to", "train"})
 
 _ANY_OF = ("Optional", "Union", "Annotated")
 
@@ -50,7 +53,7 @@ class Instances(ClassValues):
         if isinstance(call.func, ast.Name):
             found = self.lookup(function, call.func.id)
         elif isinstance(call.func, ast.Attribute):
-            if call.func.attr in ("to", "cuda", "cpu", "float", "double", "half", "eval", "train"):
+            if call.func.attr in SAME_MODULE:
                 return self.types(function, call.func.value, depth + 1)
             if call.func.attr in ("build", "create") and (registered := self.registered(call.func.value)):
                 return tuple(registered)

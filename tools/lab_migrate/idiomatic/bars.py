@@ -21,10 +21,16 @@ from lab_migrate.analysis.symbols import Function, dotted, own_nodes
 from lab_migrate.idiomatic.frame import Frame, Item, Line
 from lab_migrate.idiomatic.text import Replace, rewritten
 
-__all__ = ["BARS", "Bar", "bar_around", "bar_named"]
+__all__ = ["BARS", "Bar", "bar_around", "bar_named", "is_shown"]
 
 #: What draws a progress bar around what it iterates over.
 BARS = ("tqdm", "tqdm.tqdm", "tqdm.auto.tqdm", "trange", "track", "progress_bar", "tqdm.notebook.tqdm")
+
+
+def is_shown(call: ast.Call) -> bool:
+    """Whether a bar is not switched off where it stands: `tqdm(loader, disable=True)`."""
+    off = next((word.value for word in call.keywords if word.arg == "disable"), None)
+    return not (isinstance(off, ast.Constant) and off.value)
 
 
 @attrs.frozen(eq=False)

@@ -9,7 +9,7 @@ import attrs
 from lab_migrate.analysis.events import ZERO, events_in
 from lab_migrate.analysis.symbols import dotted, own_nodes
 from lab_migrate.findings import shown
-from lab_migrate.idiomatic.bars import BARS, Bar, bar_named
+from lab_migrate.idiomatic.bars import BARS, Bar, bar_named, is_shown
 from lab_migrate.idiomatic.frame import Frame
 from lab_migrate.idiomatic.refused import NotIdiomaticError, no_nest
 
@@ -67,7 +67,7 @@ def batches_of(frame: Frame, node: ast.stmt) -> Batches:
     drawn: Bar | None = None
     while True:
         if drawn is None and (named := bar_named(source, frame)) is not None:
-            drawn, bar, source = named, named.is_silent, named.call.args[0]
+            drawn, bar, source = named, named.is_silent and is_shown(named.call), named.call.args[0]
             continue
         if not isinstance(source, ast.Call) or not source.args:
             break
@@ -82,7 +82,7 @@ def batches_of(frame: Frame, node: ast.stmt) -> Batches:
             index, target = counter.id, target.elts[1]
             start = begin.value if isinstance(begin, ast.Constant) and isinstance(begin.value, int) else 0
         elif name in BARS:
-            bar = True
+            bar = bar or is_shown(source)
         else:
             break
         source = source.args[0]

@@ -108,7 +108,7 @@ class Bodies:
             unpacks = self._batch_name(hook) == "batch" and (carried or not _is_called_batch(target))
             # Where the loop only counts, nothing was written that would name a batch.
             unpacks = unpacks and hasattr(target, "lineno")
-            if unpacks and (hook != TAIL or needed & used):
+            if unpacks and (hook != TAIL or (needed & used and not self.places.rebinds)):
                 source = _unwrapped(loop.frame.module.source(target), target)
                 lines.append(f"{rewritten(source, self.places.replace(loop.frame))} = batch")
         if hook == TAIL and self.places.names.passed:

@@ -39,6 +39,17 @@ def changed_in_place(node: ast.AST) -> ast.expr | None:
     return None
 
 
+def counts(node: ast.AST) -> ast.expr | None:
+    """The target of `self.n += 1` and `self.n = self.n + 1`."""
+    if isinstance(node, ast.AugAssign):
+        return node.target
+    if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Attribute):
+        name = dotted(node.targets[0])
+        reads = any(isinstance(one, ast.Attribute) and dotted(one) == name for one in ast.walk(node.value))
+        return node.targets[0] if name and reads else None
+    return None
+
+
 def changed_by_others(node: ast.AST, frame: Frame, graph: CallGraph) -> Iterator[tuple[ast.expr, str]]:
     """What a call gives to a function that changes it, with that function's name."""
     if not isinstance(node, ast.Call):

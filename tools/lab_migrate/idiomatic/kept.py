@@ -18,6 +18,7 @@ from lab_migrate.idiomatic.filling import changed_by_others, changed_in_place
 from lab_migrate.idiomatic.hooks import EPOCH_START, Hooks
 from lab_migrate.idiomatic.keeping import Keeping
 from lab_migrate.idiomatic.kept_globals import keep_globals
+from lab_migrate.idiomatic.kept_hooks import say_hooks
 from lab_migrate.idiomatic.kept_objects import keep_object, keep_owner, keep_unknown
 from lab_migrate.idiomatic.kept_others import say_others
 from lab_migrate.idiomatic.kept_values import keep_attribute, keep_container, keep_value
@@ -53,6 +54,7 @@ def kept_of(nest: Nest, roles: Roles, hooks: Hooks, places: Places, graph: CallG
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _GOES_ON:
             keep_unknown(keeping, frame.canonical(node.func.value))
     say_others(keeping)
+    say_hooks(keeping)
     steps = keeping.nest.steps
     if steps is not None and steps.stop is not None and not keeping.nest.train.is_counted:
         why = "resumed from there with max_steps, Lightning ends the next epoch after one batch"

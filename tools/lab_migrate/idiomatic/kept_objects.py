@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import ast
 
+from lab_migrate.analysis.instances import SAME_MODULE
 from lab_migrate.analysis.symbols import Class, dotted
-from lab_migrate.idiomatic.beginnings import is_plain
+from lab_migrate.idiomatic.beginnings import container_of, is_plain
 from lab_migrate.idiomatic.checkpoint_hooks import attributes_of
 from lab_migrate.idiomatic.keeping import Keeping
 from lab_migrate.idiomatic.makings import makings_of
 from lab_migrate.idiomatic.objects import changed_by_methods, changing
 from lab_migrate.idiomatic.plain import Kind
+from lab_migrate.idiomatic.roles import is_module
 
 
 def keep_object(keeping: Keeping, name: str) -> None:
@@ -26,7 +28,8 @@ def keep_object(keeping: Keeping, name: str) -> None:
     if len(calls) != 1:
         makings = makings_of(name, keeping.nest, keeping.graph)
         calls = [makings[0].call] if len({making.maker for making in makings}) == 1 else []
-    if len(calls) != 1 or name in keeping.places.names.carried or is_plain(calls[0]):
+    calls = [_maker(call) for call in calls]
+    if len(calls) != 1 or name in keeping.places.names.carried or is_plain(calls[0]) or container_of(calls[0]):
         return
     keeping.seen.add(name)
     inside = {id(node) for node in ast.walk(keeping.nest.epochs)}
@@ -81,7 +84,7 @@ def keep_owner(keeping: Keeping) -> None:
 
 def _own(keeping: Keeping, name: str, is_part: bool) -> None:
     classes = keeping.graph.types(keeping.base.function, ast.parse(name, mode="eval").body)
-    if any(is_module(keeping, cls) for cls in classes):
+    if any(is_module(cls, keeping.graph) for cls in classes):
         if not is_part:
             keeping.keep_state(name)
         return
@@ -124,11 +127,6 @@ def _is_conditional(keeping: Keeping, name: str, made: ast.Call) -> bool:
     )
 
 
-def is_module(keeping: Keeping, cls: Class) -> bool:
-    """Whether a class of the project's is a module of torch's."""
-    return any(base.rpartition(".")[2] == "Module" for one in keeping.graph.lineage(cls) for base in one.bases)
-
-
 def _copies_model(keeping: Keeping, call: ast.Call) -> bool:
     return any(keeping.base.canonical(node) in keeping.roles.models for node in ast.walk(call) if dotted(node))
 
@@ -138,6 +136,15 @@ def _choices(value: ast.expr) -> list[ast.expr]:
     if isinstance(value, ast.IfExp):
         return [*_choices(value.body), *_choices(value.orelse)]
     return [value]
+
+
+def _maker(call: ast.Call) -> ast.Call:
+    """`copy.deepcopy(model)` of `copy.deepcopy(model).to(device).eval()`."""
+    while (
+        isinstance(call.func, ast.Attribute) and call.func.attr in SAME_MODULE and isinstance(call.func.value, ast.Call)
+    ):
+        call = call.func.value
+    return call
 
 
 def _has_state(maker: str) -> bool:

@@ -14,11 +14,10 @@ import ast
 import re
 
 from lab_migrate.analysis.symbols import Class, Function, dotted, own_nodes
-from lab_migrate.idiomatic.filling import changed_in_place
+from lab_migrate.idiomatic.filling import changed_in_place, counts
 from lab_migrate.idiomatic.keeping import Keeping
-from lab_migrate.idiomatic.kept_objects import is_module
 from lab_migrate.idiomatic.reach import reached_in
-from lab_migrate.idiomatic.roles import nodes_of
+from lab_migrate.idiomatic.roles import is_module, nodes_of
 
 #: Ends of the names of torch's optimizers.
 _OPTIMIZERS = ("Optimizer", "SGD", "Adam", "AdamW", "RMSprop", "Adagrad")
@@ -40,7 +39,7 @@ def say_others(keeping: Keeping) -> None:
         parts = owner.split(".") if owner and ":" not in owner else []
         heads = {".".join(parts[: at + 1]) for at in range(len(parts))}
         known = keeping.graph.types(keeping.base.function, ast.parse(owner, mode="eval").body) if parts else ()
-        is_objects = bool(known) and holder is node.value and not any(is_module(keeping, cls) for cls in known)
+        is_objects = bool(known) and holder is node.value and not any(is_module(cls, keeping.graph) for cls in known)
         theirs = owner in keeping.roles.optimizers and node.attr in ("param_groups", "state")
         if heads & outside and not is_objects and not theirs and owner != "self" and name not in said:
             said.add(name)
@@ -62,11 +61,21 @@ def _say_in_place(keeping: Keeping, outside: set[str]) -> None:
         while isinstance(inner, ast.Subscript):
             inner = inner.value
         name = frame.canonical(inner)
-        if method == "requires_grad_":
+        if method == "requires_grad_" or not method.endswith("_") or method.endswith("__"):
             continue
         head = name.partition(".")[0]
-        if method.endswith("_") and not method.endswith("__") and head in outside and head not in held:
+        theirs = any(name == one or name.startswith(f"{one}.") for one in held)
+        outlives = (
+            head in outside or (keeping.base.is_script and head in keeping.base.bound) or name.startswith("self.")
+        )
+        if outlives and not theirs and name not in keeping.seen and not _is_made_within(keeping, name):
             keeping.lose(name, f"{method}() changes it in its place")
+
+
+def _is_made_within(keeping: Keeping, name: str) -> bool:
+    """Whether each epoch makes it anew."""
+    inside = {id(node) for node in ast.walk(keeping.nest.epochs)}
+    return any(id(value) in inside for value in keeping.made(name))
 
 
 def _say_modes(keeping: Keeping) -> None:
@@ -88,7 +97,8 @@ def _say_closures(keeping: Keeping) -> None:
     moved = {id(frame.function.node) for frame in keeping.nest.frames}
     made = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
     for one in base.function.own:
-        if not isinstance(one, made) or id(one) in inside or id(one) in moved or base.is_script:
+        # A function of the file's own is found where it is called; a lambda is not.
+        if not isinstance(one, made[-1:] if base.is_script else made) or id(one) in inside or id(one) in moved:
             continue
         for node in ast.walk(one):
             changed = changed_in_place(node)
@@ -128,10 +138,10 @@ def _say_counted(keeping: Keeping) -> None:
         if cls is None or within.name == "__init__" or not within.parameters:
             return False
         is_optimizer = any(base.endswith(_OPTIMIZERS) for one in keeping.graph.lineage(cls) for base in one.bases)
-        if not is_module(keeping, cls) and not is_optimizer:
+        if not is_module(cls, keeping.graph) and not is_optimizer:
             return False
         this = within.parameters[0]
-        changed = _counts(node) or changed_in_place(node)
+        changed = counts(node) or changed_in_place(node)
         name = dotted(changed) if changed is not None else ""
         attribute = name.removeprefix(f"{this}.")
         if name.startswith(f"{this}.") and "." not in attribute and not _is_held(attribute, cls, keeping):
@@ -142,17 +152,6 @@ def _say_counted(keeping: Keeping) -> None:
         return False
 
     reached_in(keeping.nest, keeping.graph, does)
-
-
-def _counts(node: ast.AST) -> ast.expr | None:
-    """The target of `self.n += 1` and `self.n = self.n + 1`."""
-    if isinstance(node, ast.AugAssign):
-        return node.target
-    if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Attribute):
-        name = dotted(node.targets[0])
-        reads = any(isinstance(one, ast.Attribute) and dotted(one) == name for one in ast.walk(node.value))
-        return node.targets[0] if name and reads else None
-    return None
 
 
 def _is_held(attribute: str, cls: Class, keeping: Keeping) -> bool:

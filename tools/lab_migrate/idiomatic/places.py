@@ -11,7 +11,7 @@ from lab_migrate.idiomatic.batches import Batches
 from lab_migrate.idiomatic.frame import Frame, Item
 from lab_migrate.idiomatic.hooks import Hooks
 from lab_migrate.idiomatic.made import Made
-from lab_migrate.idiomatic.mentions import targets_of
+from lab_migrate.idiomatic.mentions import flow_of, targets_of
 from lab_migrate.idiomatic.moves import Moves
 from lab_migrate.idiomatic.names import TAIL, TRAIN, VALIDATE, Names, names_of, read_after_of
 from lab_migrate.idiomatic.nest import Nest
@@ -53,6 +53,8 @@ class Places:
         if hooks.automatic is not None:
             # What training_step returns may be the only place of a name.
             items[TRAIN] = [*items[TRAIN], Item(nest.train.frame, ast.Expr(hooks.automatic.loss))]
+        #: Whether a step gives its batch's own names other values (`x = x + noise`), which what follows it reads.
+        self.rebinds = bool(flow_of(hooks.items[TRAIN]).stored & {*targets_of(nest.train.frame, nest.train.target)})
         self.names = names_of(nest, items, self._given(), set(self.fixed), taken, extra)
 
     def loops(self) -> list[Batches]:
@@ -221,7 +223,7 @@ class Places:
         for hook, loop in ((TRAIN, self.nest.train), (TAIL, self.nest.train), (VALIDATE, self.nest.validation)):
             if loop is None or (hook == TAIL and not self.hooks.items.get(TAIL)):
                 continue
-            given[hook] = targets_of(loop.frame, loop.target)
+            given[hook] = [] if hook == TAIL and self.rebinds else targets_of(loop.frame, loop.target)
             given[hook] += [self.nest.steps.counter] if self.nest.steps is not None and self.nest.steps.counter else []
             if loop.index and loop.frame.canonical(loop.index) not in self.fixed:
                 given[hook].append(loop.frame.canonical(loop.index))

@@ -12,9 +12,10 @@ import attrs
 from lab_migrate.analysis import CallGraph
 from lab_migrate.analysis.events import Event
 from lab_migrate.analysis.sources import Module
-from lab_migrate.analysis.symbols import Function, dotted, own_nodes
+from lab_migrate.analysis.symbols import Class, Function, dotted, own_nodes
 from lab_migrate.idiomatic.frame import Frame
 from lab_migrate.idiomatic.made import Made, made_by
+from lab_migrate.idiomatic.makings import makings_of
 from lab_migrate.idiomatic.nest import Nest
 from lab_migrate.idiomatic.refused import NotIdiomaticError
 from lab_migrate.idiomatic.schedules import schedules_given
@@ -51,7 +52,7 @@ def roles_of(nest: Nest, graph: CallGraph) -> Roles:
     """
     steps = [reach.event for reach in nest.training.step if reach.direct]
     stepped = dict.fromkeys(nest.train.frame.canonical(_stepped(step)) for step in steps)
-    optimizers = [name for name in stepped if not _is_schedule(name, nest.base)]
+    optimizers = [name for name in stepped if not _is_schedule(name, nest, graph)]
     given = next((name for name in optimizers if "(" in name), None)
     if given is not None:
         raise NotIdiomaticError(
@@ -84,9 +85,23 @@ def roles_of(nest: Nest, graph: CallGraph) -> Roles:
         schedules.append(name)
         made.setdefault(name, found)
     return Roles(
-        optimizers, list(dict.fromkeys(models)), list(dict.fromkeys(schedules)),
+        optimizers, _whole(models, nest, graph), list(dict.fromkeys(schedules)),
         [name for name in dict.fromkeys(devices) if name], hard, made,
     )  # fmt: skip
+
+
+def _whole(models: list[str], nest: Nest, graph: CallGraph) -> list[str]:
+    """Without the layers of a model that is there itself: `model.backbone` beside `model`."""
+    classes = {
+        name: graph.types(nest.base.function, ast.parse(name, mode="eval").body) for name in dict.fromkeys(models)
+    }
+    modules = {name for name, found in classes.items() if found and all(is_module(cls, graph) for cls in found)}
+    return [name for name in classes if not any(name.startswith(f"{other}.") for other in modules)]
+
+
+def is_module(cls: Class, graph: CallGraph) -> bool:
+    """Whether a class of the project's is a module of torch's."""
+    return any(base.rpartition(".")[2] == "Module" for one in graph.lineage(cls) for base in one.bases)
 
 
 def _called_as_models(nest: Nest) -> list[str]:
@@ -125,12 +140,10 @@ def nodes_of(nest: Nest) -> Iterator[tuple[Frame, ast.AST]]:
             yield loop.frame, node
 
 
-def _is_schedule(name: str, base: Frame) -> bool:
+def _is_schedule(name: str, nest: Nest, graph: CallGraph) -> bool:
     """Whether what steps under a name of any kind was made by one of torch's schedules."""
-    found = made_by(name, base)
-    if found is None:
-        return False
-    return _full(found.call.func, found.owner.module).startswith("torch.optim.lr_scheduler.")
+    makings = makings_of(name, nest, graph)
+    return bool(makings) and all(making.maker.startswith("torch.optim.lr_scheduler.") for making in makings)
 
 
 def is_torchs(made: Made, graph: CallGraph) -> bool:

@@ -20,7 +20,7 @@ import attrs
 
 from lab_migrate.analysis import CallGraph, TrainingLoop
 from lab_migrate.analysis.symbols import Function, dotted, own_nodes
-from lab_migrate.idiomatic.bars import BARS
+from lab_migrate.idiomatic.bars import BARS, is_shown
 from lab_migrate.idiomatic.batches import Batches
 from lab_migrate.idiomatic.frame import Frame
 from lab_migrate.idiomatic.nest import Nest, Steps
@@ -180,7 +180,8 @@ def _is_fixed(stop: ast.expr, loop: ast.For | ast.While) -> bool:
 
 
 def _has_bar(loop: ast.For | ast.While) -> bool:
-    return isinstance(loop, ast.For) and isinstance(loop.iter, ast.Call) and dotted(loop.iter.func) in BARS
+    bar = loop.iter if isinstance(loop, ast.For) else None
+    return isinstance(bar, ast.Call) and dotted(bar.func) in BARS and is_shown(bar)
 
 
 def refuse_counted_by_batches(nest: Nest, why: str) -> NotIdiomaticError:

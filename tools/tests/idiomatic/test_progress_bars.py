@@ -178,3 +178,26 @@ def test_a_bar_that_has_two_makings_is_none() -> None:
     after = rewritten(program(BARS + two))
     assert after.text == program(BARS + two)
     assert any("counts no epochs with `range`" in message for message in after.messages)
+
+
+def test_a_bar_that_is_switched_off_is_none_of_lightnings(same: Same) -> None:
+    """`tqdm(loader, disable=True)`: Lightning drew one where the program drew none."""
+    text = same("""
+    def tqdm(items, disable=False):
+        return items
+
+
+    def main():
+        model = Net()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        loader = DataLoader(data, batch_size=4, shuffle=True)
+        for epoch in range(2):
+            for x, y in tqdm(loader, disable=True):
+                optimizer.zero_grad()
+                F.cross_entropy(model(x), y).backward()
+                optimizer.step()
+
+
+    main()
+    """)
+    assert "enable_progress_bar=False" in text
