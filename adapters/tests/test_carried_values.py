@@ -11,6 +11,7 @@ import enum
 import fractions
 import functools
 import itertools
+import multiprocessing
 import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -126,6 +127,13 @@ VALUES: dict[str, Callable[[], Factor]] = {
     "a slot": lambda: filled(Slotted(), attribute("count"), lambda v: v.count),
     "an array of bytes": lambda: filled(bytearray(1), put(0), lambda v: v[0]),
     "an array of Python's": lambda: filled(array.array("d", [0.0]), put(0), lambda v: v[0]),
+    "a number that processes share": lambda: filled(
+        multiprocessing.Value("i", 0), attribute("value"), lambda v: v.value
+    ),
+    "an array that processes share": lambda: filled(multiprocessing.Array("d", 3), put(1), lambda v: v[1]),
+    "a new number that processes share": lambda: changing(
+        multiprocessing.Value("q", 0), lambda v: multiprocessing.Value("q", v.value + 1), lambda v: v.value
+    ),
     "an array of objects": lambda: filled(np.array([None, 0], dtype=object), put(1), lambda v: v[1]),
     "a namespace": lambda: filled(types.SimpleNamespace(count=0), attribute("count"), lambda v: v.count),
     "iterators in a list": lambda: iterators(),

@@ -3,6 +3,7 @@ with: it loads the next part of the data, draws an order, counts."""
 
 from __future__ import annotations
 
+import multiprocessing
 import random
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -104,7 +105,28 @@ def of_drawing() -> Callable[[], Iterable[Tensor]]:
     return lambda: drawing.batches()
 
 
+class Masking:
+    """Masks each batch by how many there were, which the workers of a loader would count together."""
+
+    def __init__(self) -> None:
+        self.count = multiprocessing.Value("i", -1)
+
+    def __call__(self, rows: list[Tensor]) -> Tensor:
+        """A batch of these rows."""
+        with self.count.get_lock():
+            self.count.value += 1
+            drawn = torch.Generator().manual_seed(self.count.value)
+        return torch.stack(rows) * (torch.rand(3, generator=drawn) > 0.3)
+
+
+def of_masks() -> Callable[[], Iterable[Tensor]]:
+    """By a collator that counts its batches through all epochs."""
+    loader = DataLoader(DATA, batch_size=4, collate_fn=Masking())  # type: ignore[arg-type, var-annotated]
+    return lambda: loader
+
+
 EPOCHS = {
+    "a collator that counts in memory that processes share": of_masks,
     "a data set that loads its next part": of_parts,
     "a sampler that counts its epochs": of_sampler,
     "a loader with a generator of its own": of_generator,

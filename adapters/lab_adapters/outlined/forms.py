@@ -19,6 +19,8 @@ from typing import Any
 import attrs
 import torch
 
+from lab_adapters.outlined.shared_memory import SHARED, put_shared, written_shared
+
 __all__ = ["FORMS", "PLAIN", "form_of", "in_place"]
 
 #: Saved as they are; `torch.load(weights_only=True)` makes them again.
@@ -103,6 +105,7 @@ _FORMS = (
     Form("bytes in memory", io.BytesIO, _text, _written(io.BytesIO)),
     _by("bytearray", bytearray, bytes, bytearray),
     _by("array.array", array.array, lambda value: [value.typecode, value.tolist()], lambda parts: array.array(*parts)),
+    Form("shared memory", SHARED, written_shared, put_shared),
     _by("range", range, lambda value: [value.start, value.stop, value.step], lambda parts: range(*parts)),
     _by("slice", slice, lambda value: [value.start, value.stop, value.step], lambda parts: slice(*parts)),
 )
