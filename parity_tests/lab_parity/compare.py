@@ -28,6 +28,10 @@ def compare(a: Trace | str | os.PathLike[str], b: Trace | str | os.PathLike[str]
     Raises TraceError when a file is missing, is no trace or is damaged.
     """
     a, b = (side if isinstance(side, Trace) else read(side) for side in (a, b))
+    if (children := _only_children(a, b)) is not None:
+        verdict = compare(*children)
+        note = f"each run trained in a process of its own: {' and '.join(child.path.name for child in children)}"
+        return attrs.evolve(verdict, notes=(*verdict.notes, note))
     ranks_a, ranks_b = ranks_beside(a.path), ranks_beside(b.path)
     reasons = [
         reason for which, side, ranks in (("first", a, ranks_a), ("second", b, ranks_b))
@@ -42,6 +46,16 @@ def compare(a: Trace | str | os.PathLike[str], b: Trace | str | os.PathLike[str]
     for rank in sorted((ranks_a.keys() & ranks_b.keys()) - {0}):
         verdicts[rank] = _one(read(ranks_a[rank]), read(ranks_b[rank]))
     return joined(verdicts, tuple(reasons))
+
+
+def _only_children(a: Trace, b: Trace) -> tuple[Trace, Trace] | None:
+    """The traces of two runs that only start the one process which trains; there is no other to take it for."""
+    found = [processes_beside(side.path) for side in (a, b)]
+    if any(len(paths) != 1 for paths in found) or any(len(ranks_beside(side.path)) > 1 for side in (a, b)):
+        return None
+    if any(len(side) for side in (a, b)):
+        return None
+    return read(found[0][0]), read(found[1][0])
 
 
 def _of_other_ranks(rank_0: Verdict, reasons: Sequence[str], a: int, b: int) -> Verdict:

@@ -198,3 +198,37 @@ def test_a_program_whose_python_has_not_what_the_recorder_needs_uses_ours(tmp_pa
     )
     assert (process.returncode, process.stderr) == (0, "")
     assert len(lab_parity.read(tmp_path / "b.trace")) == 4
+
+
+STARTS_ANOTHER = dedent(
+    """
+    import multiprocessing, sys
+    import torch
+
+    def main(rate):
+        torch.manual_seed(0)
+        model = torch.nn.Linear(2, 1)
+        optimizer = torch.optim.SGD(model.parameters(), lr=rate)
+        for step in range(3):
+            optimizer.zero_grad()
+            model(torch.randn(3, 2)).mean().backward()
+            optimizer.step()
+
+    if __name__ == "__main__":
+        made = multiprocessing.get_context("spawn")
+        for rate in map(float, sys.argv[1:]):
+            made.Process(target=main, args=(rate,)).start()
+    """
+)
+
+
+def test_two_runs_that_only_start_the_process_which_trains_are_compared_by_it(tmp_path: Path) -> None:
+    """Where each side has one, there is no other to take it for; where one has two, no verdict."""
+    traces = {rates: tmp_path / f"{rates.replace(' ', '-')}.trace" for rates in ("0.1", "0.2", "0.1 0.2")}
+    for rates, trace in traces.items():
+        done = run(tmp_path, trace.name, "train.py", *rates.split(), program=STARTS_ANOTHER)
+        assert done.returncode == 0, done.stderr
+    for rates, rung in (("0.1", "identical"), ("0.2", "diverged"), ("0.1 0.2", "inconclusive")):
+        verdict = lab_parity.compare(traces["0.1"], traces[rates])
+        assert verdict.rung == rung
+        assert any("a process of its own" in note for note in verdict.notes) == (rung != "inconclusive")
