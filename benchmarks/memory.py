@@ -16,10 +16,17 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-WIDTHS = {"2 M parameters": (512, 8), "13 M parameters": (1280, 9)}
+#: Width, depth and images a batch.
+SIZES = {
+    "2 M parameters": (512, 8, 32),
+    "13 M parameters": (1280, 9, 32),
+    "13 M parameters, 1,400 images a batch": (1280, 9, 1400),
+    "66 M parameters": (3072, 7, 32),
+}
 TASKS = ("train", "train, checkpoint every 2 steps", "resume")
 WAYS = ("raw legacy_lab loop", "drop-in", "drop-in, watched")
 STEPS = 6
@@ -34,13 +41,13 @@ def arguments(size: str, folder: Path, legacy_checkpoints: bool) -> dict[str, An
     from legacy_lab.optim.adam import Adam
     from legacy_lab.train.ema import EMA
 
-    width, depth = WIDTHS[size]
+    width, depth, batch = SIZES[size]
     layers = [layer for _ in range(depth) for layer in (Linear(width), Activation("relu"))]
     return {
         "model": lambda: Model((1, 8, 8), [Reshape((-1,)), *layers, Linear(10)]),
         "objective": Classifier(),
         "optimizer": lambda model: Adam(model, decay=0.01),
-        "loader": lambda: Loader(Digits("train"), 32),
+        "loader": lambda: Loader(Digits("train"), batch),
         "ema": EMA(),
         "steps": STEPS,
         "log_every": 0,
@@ -108,11 +115,11 @@ def _run(way: str, task: str, size: str, folder: Path) -> dict[str, float]:
     return found
 
 
-def measure(turns: int) -> list[list[str]]:
+def measure(turns: int, sizes: Collection[str]) -> list[list[str]]:
     """Rows of the table."""
     rows = [["", "", *(f"{way}: MiB" if way == WAYS[0] else way for way in WAYS)]]
     imports: dict[str, float] = {}
-    for size in WIDTHS:
+    for size in sizes:
         for task in TASKS:
             taken: dict[str, float] = {}
             # Turn by turn, so that whatever else the machine does meets every way alike.
@@ -131,6 +138,7 @@ def main() -> None:
     """Measure, print, and write where asked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--turns", type=int, default=5, help="processes a figure (default 5)")
+    parser.add_argument("--sizes", nargs="+", choices=SIZES, default=list(SIZES), help="only these")
     parser.add_argument("--write", action="store_true", help="put the table into docs/benchmarks.md")
     parser.add_argument("--one", nargs=4, help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -140,7 +148,7 @@ def main() -> None:
         return
     from interleaved import machine, markdown, write_section
 
-    text = markdown(measure(given.turns))
+    text = markdown(measure(given.turns, given.sizes))
     print(text)
     if given.write:
         write_section("Memory", f"{INTRODUCTION}\n\n{text}\n\n{machine(given.turns)}")
