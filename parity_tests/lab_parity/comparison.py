@@ -14,7 +14,7 @@ from lab_parity.condense import CONDENSED
 from lab_parity.consequence import CALLED, counts
 from lab_parity.continued import Continued
 from lab_parity.evaluated import APART, LEFT, EvaluationsApart
-from lab_parity.first import divergence_at, shown
+from lab_parity.first import divergence_at, told
 from lab_parity.keys import AT_FORWARD
 from lab_parity.ledger import Drawn
 from lab_parity.listing import some_of
@@ -23,7 +23,6 @@ from lab_parity.phases import PHASES
 from lab_parity.pieces import PIECES, Pieces, same_update
 from lab_parity.shards import sharded_alone
 from lab_parity.sparse import sparse_alone
-from lab_parity.structures import difference
 from lab_parity.trace import End, Index, Key, Step, Trace
 from lab_parity.turns import other_order
 from lab_parity.verdict import Coverage, Divergence, Verdict
@@ -48,6 +47,7 @@ class Comparison:
         self.affected: dict[str, int] = {}
         self.details = ""
         self._agreed: set[str] = set()
+        self._optimizers: set[str] = set()
         self._evaluations = EvaluationsApart()
         self._pieces = Pieces()
         #: What is noted once, though it may differ in every step.
@@ -128,6 +128,7 @@ class Comparison:
         if differ & (self._agreed | seeded) or not len(a.layouts) == len(b.layouts) == len(others):
             return False
         self._agreed |= a.generators.keys() - differ
+        self._optimizers |= {layout.optimizer for layout in a.layouts}
         self.steps += a.steps
         self.micro_steps += a.micro_steps
         for known, count in pairs:
@@ -148,6 +149,7 @@ class Comparison:
             what = f"optimizer {a.optimizer} steps on one side, {b.optimizer} on the other"
             self.first = Divergence(a.step, None, "optimizer", "", what)
             return
+        self._optimizers.add(a.optimizer)
         pairs = self.pairing.of(a, b)
         keys = self.pairing.a.keys(a)
         if pairs.counts["config"]:  # where an optimizer begins
@@ -281,7 +283,12 @@ class Comparison:
         return not mine.keys() & other.keys() or same_settings(mine, other)
 
     def _diverge(self, a: Step, b: Step, keys: Sequence[Key], differ: list[tuple[int, int]]) -> None:
-        self.details = difference(*shown(a, b, keys, differ))
+        self.details = told(a, b, keys, differ)
+        if len(self._optimizers) > 1:
+            self.notes.setdefault(
+                f"steps count the updates of all optimizers, which are numbered as they begin: step {a.step} is one of "
+                f"{a.optimizer}"
+            )
         self.affected = dict(Counter(keys[left].phase for left, _ in differ))
         ledgers = (self._before or ((), ())) if self._a.scope.ledger and self._b.scope.ledger else None
         self.first = divergence_at(a, b, keys, differ[0], ledgers)

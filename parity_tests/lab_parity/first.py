@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from lab_parity.consequence import CALLED
 from lab_parity.ledger import Drawn, drawn_differently, drawn_until
+from lab_parity.listing import some_of
 from lab_parity.pairing import settings_of
 from lab_parity.trace import Key, Step
 from lab_parity.verdict import Divergence
 
-__all__ = ["divergence_at", "shown"]
+__all__ = ["divergence_at", "told"]
+
+_LINES = 12
 
 Ledgers = tuple[Sequence[Drawn], Sequence[Drawn]]
 
@@ -41,18 +43,33 @@ def divergence_at(
     return Divergence(a.step, micro, key.phase, tensor, what, values[0], values[1])
 
 
-def shown(
-    a: Step, b: Step, keys: Sequence[Key], differ: Sequence[tuple[int, int]]
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What differs on both sides, as {phase: {tensor: number, hyperparameters or digest}}."""
-    found: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
-    for places in differ:
-        key = keys[places[0]]
-        for mine, step, place in zip(found, (a, b), places, strict=True):
-            value = float(step.values[place])
-            plain: Any = step.digests[place].tobytes().hex()[:8] if np.isnan(value) else value
-            if key.field == "hyper":
-                plain = settings_of(step, place)
-            name = " ".join(part for part in (key.name, key.field) if part)
-            mine.setdefault(key.phase, {})[name if key.micro < 0 else f"{name} @{key.micro}"] = plain
-    return found
+def told(a: Step, b: Step, keys: Sequence[Key], differ: Sequence[tuple[int, int]]) -> str:
+    """What differs, for a person: a line for all tensors of a phase that differ alike, at most twelve in all."""
+    alike: dict[tuple[str, str], list[str]] = {}
+    for left, right in differ:
+        key = keys[left]
+        at = f" of micro-step {key.micro}" if key.micro >= 0 else ""
+        if key.field == "hyper":
+            mine, other = settings_of(a, left), settings_of(b, right)
+            for setting in sorted(mine.keys() & other.keys()):
+                if mine[setting] != other[setting]:
+                    how = f"{mine[setting]!r} against {other[setting]!r}"
+                    alike.setdefault((f"{key.phase} {setting}", how), []).append(key.name)
+            continue
+        values = float(a.values[left]), float(b.values[right])
+        how = (
+            "other bits"
+            if any(map(np.isnan, values)) or values[0] == values[1]
+            else f"{values[0]!r} against {values[1]!r}"
+        )
+        what = f"{key.phase} {key.field}" if key.field and key.phase == "optimizer" else key.phase
+        name = key.name if what.endswith(key.field) and key.field else " ".join(filter(None, (key.name, key.field)))
+        alike.setdefault((f"{what}{at}", how), []).append(name)
+    lines = [f"{what}: {how}{_of(names)}" for (what, how), names in alike.items()]
+    if len(lines) > _LINES:
+        lines[_LINES - 1 :] = [f"… and {len(lines) - _LINES + 1} more"]
+    return "\n".join(lines)
+
+
+def _of(names: Sequence[str]) -> str:
+    return f" ({some_of(names)})" if any(names) else ""

@@ -230,3 +230,13 @@ def test_other_numbers_of_ranks_are_no_divergence(tmp_path: Path) -> None:
     assert (verdict.rung, verdict.first) == ("inconclusive", None)
     assert any(reason.startswith("1 ranks on one side, 2 on the other") for reason in verdict.reasons)
     assert verdict.notes[0].startswith("rank 0 by itself: First difference at step 0, micro-step 0, phase batch")
+
+
+def test_what_differs_in_the_first_step_is_told_by_what_and_not_by_fingerprints(recorded: Recorded) -> None:
+    """A line for all tensors that differ alike; settings with their values."""
+    verdict = lab_parity.compare(recorded("a"), recorded("b", lr=0.02))
+    assert verdict.details.splitlines()[0] == (
+        "optimizer lr: 0.01 against 0.02 (body.0.weight, body.0.bias, body.1.weight, …)"
+    )
+    assert verdict.details.splitlines()[1].startswith("param: other bits (")
+    assert len(verdict.details.splitlines()) == 2

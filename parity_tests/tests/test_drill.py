@@ -246,3 +246,43 @@ def test_the_workspace_of_a_recurrent_kernel_is_no_result(tmp_path: Path) -> Non
         tmp_path, small(lambda x, net: loss(x, net, False), lstm), small(lambda x, net: loss(x, net, True), lstm)
     )
     assert "same inputs and settings" not in found.what
+
+
+def test_what_comes_of_gradients_is_no_first_operation_that_differs(tmp_path: Path) -> None:
+    """They add to what was not zeroed, by no operation: Adam's average of the legacy ones was told, which both have."""
+
+    def train(zero: bool) -> None:
+        torch.manual_seed(0)
+        model = nn.Linear(4, 2)
+        optimizer = torch.optim.Adam(model.parameters())
+        for _ in range(2):
+            if zero:
+                optimizer.zero_grad()
+            model(torch.randn(3, 4)).square().mean().backward()
+            optimizer.step()
+
+    for name, zero in (("a", True), ("b", False)):
+        with lab_parity.record(tmp_path / f"{name}.trace", operations=1):
+            train(zero)
+    a, b = (lab_parity.read(tmp_path / f"{name}.trace") for name in "ab")
+    first = lab_parity.compare(a, b).first
+    assert first is not None
+    assert (first.step, first.phase) == (1, "grad")
+    assert drill_down((a, b), first) is None
+
+
+def test_whose_update_a_step_is_stands_in_a_note(tmp_path: Path) -> None:
+    """Of two optimizers that take turns, `step 3` is the second update of one, and both have a `weight`."""
+    for name in "ab":
+        torch.manual_seed(0)
+        models = [nn.Linear(4, 1), nn.Linear(4, 1)]
+        optimizers = [torch.optim.SGD(model.parameters(), lr=0.1) for model in models]
+        with lab_parity.record(tmp_path / name):
+            for step in range(4):
+                optimizers[step % 2].zero_grad()
+                loss = models[step % 2](torch.randn(3, 4)).square().mean()
+                (loss * 2 if name == "b" and step == 3 else loss).backward()
+                optimizers[step % 2].step()
+    verdict = lab_parity.compare(tmp_path / "a", tmp_path / "b")
+    assert verdict.first is not None
+    assert any("step 3 is one of opt1" in note for note in verdict.notes), verdict.notes

@@ -7,11 +7,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from lab_migrate.cli import app
+from lab_migrate.commands import diagnose, report
 from lab_migrate.errors import UsageError
-from lab_migrate.explaining import all_causes, explained_by_reruns, recorded_again
+from lab_migrate.explaining import Explained, all_causes, explained_by_reruns, recorded_again
 from lab_migrate.recording import record_command
 from lab_parity import compare, record
+from lab_parity.diagnose import Cause
 
 PROGRAM = """
 import sys
@@ -51,6 +55,30 @@ def test_the_recorded_commands_are_run_again_to_name_the_cause(tmp_path: Path) -
     assert drill.what == "aten.mul.Tensor with other 2.0 against 3.0"
     assert said[1].endswith("train.py 3.0")
     assert sorted(path.name for path in (tmp_path / "legacy").iterdir()) == ["train.py"]
+
+
+def test_a_report_and_the_terminal_have_the_cause_that_reruns_tell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A report was without it; on the terminal it stands right behind the difference."""
+    traces = [tmp_path / "a.trace", tmp_path / "b.trace"]
+    for trace, factor in zip(traces, ("2.0", "3.0"), strict=True):
+        monkeypatch.setattr(sys, "argv", ["train.py", factor])
+        with record(trace):
+            exec(PROGRAM, {})
+    told = Explained(Cause("scale", "The loss is scaled.", "scale of the loss"), None)
+    for command in (report, diagnose):
+        monkeypatch.setattr(command, "recorded_again", lambda *given: None)
+        monkeypatch.setattr(command, "explained_by_reruns", lambda *given: told)
+    out = tmp_path / "report.html"
+    ran = CliRunner().invoke(app, ["report", *map(str, traces), "-o", str(out), "--rerun"])
+    assert ran.exit_code == 1, ran.output
+    assert told.cause is not None
+    assert told.cause.sentence in out.read_text(encoding="utf-8")
+    lines = CliRunner().invoke(app, ["diagnose", *map(str, traces), "--rerun"]).stdout.splitlines()
+    assert lines[1].startswith("First difference at step 2")
+    assert lines[2] == f"Cause  {told.cause.sentence}"
+    assert "--transplant" in lines[-1]
 
 
 def test_all_causes_of_two_programs_are_named_from_the_legacy_states(tmp_path: Path) -> None:

@@ -70,6 +70,8 @@ def drill_down(traces: tuple[Trace, Trace], first: Divergence) -> Drill | None:
     a, b = (_Side(read_operations(operations_path(Path(trace.path), first.step))) for trace in traces)
     shared = a.values & b.values
     for name, left, right in _targets(traces, first):
+        if first.phase == "grad" and not name.startswith("grad "):
+            return None  # what gradients are added to is no operation, and what comes of them is none that differs
         roots = a.first_of(left, shared), b.first_of(right, shared)
         if roots != (None, None):
             mine, other = roots

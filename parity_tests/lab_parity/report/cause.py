@@ -11,14 +11,15 @@ from lab_parity.diagnose import Cause
 from lab_parity.diagnose.every import Found
 from lab_parity.drill import Drill
 
-__all__ = ["render_all", "render_cause", "render_drill"]
+__all__ = ["SURE", "render_all", "render_cause", "render_drill"]
 
 _WIDTH = 300
-_SURE = {
+SURE = {
     "read": "read from both sides",
     "exact": "fitted: what it leaves is rounding",
     "close": "fitted: what it leaves is small, but more than rounding",
 }
+"""What a cause's confidence means."""
 
 
 def render_cause(cause: Cause) -> RenderableType:
@@ -28,7 +29,7 @@ def render_cause(cause: Cause) -> RenderableType:
     if cause.setting:
         lines.append(Text(f"  {'look at' if known else 'next   '}   {_cut(cause.setting)}"))
     if known:
-        lines.append(Text(f"  certainty {_SURE[cause.confidence]}"))
+        lines.append(Text(f"  certainty {SURE[cause.confidence]}"))
     if cause.fit is not None:
         lines.append(Text(f"  measured  {cause.fit.sentence()}"))
     lines += [Text(f"  evidence  {_cut(text)}") for text in cause.evidence[:3]]

@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from lab_parity.diagnose import Cause
+from lab_parity.report.cause import SURE
 from lab_parity.report.figures import distance_figure, loss_figure, marked_cell
 from lab_parity.report.terminal import next_step
 from lab_parity.survey import Survey, survey
@@ -48,7 +49,7 @@ def html_report(
     )
     data = {name: json_item(figure) for name, figure in figures.items() if figure is not None}
     return environment.get_template("report.html.jinja").render(
-        verdict=verdict, cause=cause, names=names, meaning=_MEANING[verdict.rung], advice=next_step(verdict),
+        verdict=verdict, cause=cause, sure=SURE, names=names, meaning=_MEANING[verdict.rung], advice=next_step(verdict),
         traces=(legacy, migrated), figures=figures, sized=found.sized, summary=_in_words(found, verdict),
         environment=_environment(verdict, legacy), map_cells=found.far.size,
         data=_script({**data, "cells": _cells(found, marked)}),

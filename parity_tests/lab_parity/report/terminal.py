@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -29,11 +31,16 @@ _NEXT = {
 _SHOWN = 6
 
 
-def render(verdict: Verdict) -> RenderableType:
-    """Something rich can print; never longer than a screen."""
+def render(verdict: Verdict, why: Sequence[RenderableType] = (), *, explained: bool = False) -> RenderableType:
+    """Something rich can print; never longer than a screen.
+
+    `why` are the cause and where it acts, which a reader wants right behind the difference; `explained` says that they
+    tell enough, so that what else differs and what to try are left out.
+    """
     lines: list[RenderableType] = [Text(verdict.rung.upper(), style=_STYLES.get(verdict.rung, "bold green"))]
     if verdict.first is not None:
         lines.append(Text(verdict.first.sentence()))
+    lines += why
     lines += [Text(f"because {reason}", style="yellow") for reason in verdict.reasons[:_SHOWN]]
     lines.append(_coverage(verdict))
     passed = verdict.exit_code == 0  # then what differs is no more than it may be
@@ -45,10 +52,10 @@ def render(verdict: Verdict) -> RenderableType:
         some = list(verdict.environment.items())[:_SHOWN]
         lines += [Text(f"  {name}: {a} against {b}") for name, (a, b) in some]
     lines += [Text(f"Note: {note}") for note in verdict.notes[:_SHOWN]]
-    if verdict.details and not passed:
+    if verdict.details and not passed and not explained:
         lines.append(Text("\n".join(verdict.details.splitlines()[:12])))
     advice = next_step(verdict)
-    if advice:
+    if advice and not explained:
         lines.append(Text(f"Next: {advice}"))
     return Group(*lines)
 

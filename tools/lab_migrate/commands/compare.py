@@ -12,10 +12,10 @@ from lab_migrate.commands.options import JsonOption
 from lab_migrate.errors import UsageError
 from lab_migrate.html_report import write_html
 from lab_migrate.output import console, print_json
+from lab_migrate.verdict_output import print_verdict
 from lab_parity import TraceError, Verdict, read
 from lab_parity import compare as compare_traces
 from lab_parity.golden import compare_with_golden, is_golden
-from lab_parity.report.terminal import render
 
 
 def compare(
@@ -66,7 +66,7 @@ def compare(
     if json:
         print_json(verdict.to_dict())
     else:
-        console().print(render(verdict))
+        print_verdict(console(), verdict)
     if html is not None and legacy is not None and migrated is not None:
         write_html(html, legacy, migrated, verdict)
     raise typer.Exit(verdict.exit_code)

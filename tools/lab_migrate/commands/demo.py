@@ -19,8 +19,7 @@ from lab_migrate.errors import UsageError
 from lab_migrate.output import console, print_diff, print_findings, print_json
 from lab_migrate.proving import Proof, prove
 from lab_migrate.scan import scan_project
-from lab_parity.report.cause import render_cause
-from lab_parity.report.terminal import render
+from lab_migrate.verdict_output import print_verdict
 
 PROJECTS = ("digits_vae", "digits_classifier", "char_model")
 PLANTED_STEP = 5
@@ -90,9 +89,7 @@ def _one(out: Console, name: str, work: Path, steps: int, level: str, fault: str
             print_diff(out, change.diff())
     print_findings(out, proof.conversion.findings)
     out.print()
-    out.print(render(proof.verdict))
-    if proof.cause is not None:
-        out.print(render_cause(proof.cause))
+    print_verdict(out, proof.verdict, proof.cause)
     out.print(f"Traces: {proof.legacy}\n        {proof.migrated}")
     out.print(f"{time.monotonic() - started:.0f} s\n")
     return proof

@@ -13,11 +13,10 @@ from lab_migrate.commands.options import JsonOption
 from lab_migrate.errors import UsageError
 from lab_migrate.explaining import all_causes, drilled, explained, explained_by_reruns, recorded_again
 from lab_migrate.output import console, print_json
+from lab_migrate.verdict_output import print_verdict
 from lab_parity import Cause, Verdict
 from lab_parity.diagnose.every import Found
 from lab_parity.drill import Drill
-from lab_parity.report.cause import render_all, render_cause, render_drill
-from lab_parity.report.terminal import render
 
 
 def diagnose(
@@ -67,13 +66,9 @@ def diagnose(
         every = [{"steps": each.steps, **each.cause.to_dict()} for each in causes]
         print_json({**verdict.to_dict(), **said, "causes": every})
     else:
-        console().print(render(verdict))
-        if cause is not None:
-            console().print(render_cause(cause))
-        if drill is not None:
-            console().print(render_drill(drill))
-        if causes:
-            console().print(render_all(causes))
+        print_verdict(console(), verdict, cause, drill, causes)
+        if cause is not None and cause.name != "unknown" and not transplant:
+            console().print("Next: mend this and compare again, or name all causes at once with --rerun --transplant.")
     raise typer.Exit(verdict.exit_code)
 
 

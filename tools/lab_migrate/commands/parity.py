@@ -27,8 +27,7 @@ from lab_migrate.ladder import Rungs
 from lab_migrate.output import console, print_json, telling
 from lab_migrate.proving import prove
 from lab_migrate.self_test import Mutation, exit_code, self_test
-from lab_parity.report.cause import render_all, render_cause, render_drill
-from lab_parity.report.terminal import render
+from lab_migrate.verdict_output import print_verdict
 
 
 def parity(
@@ -97,13 +96,7 @@ def parity(
                     "causes": [{"steps": each.steps, **each.cause.to_dict()} for each in proof.causes],
                     "self_test": [attrs.asdict(mutation) for mutation in mutations]})  # fmt: skip
     else:
-        out.print(render(proof.verdict))
-        if proof.cause is not None:
-            out.print(render_cause(proof.cause))
-        if proof.drill is not None:
-            out.print(render_drill(proof.drill))
-        if proof.causes:
-            out.print(render_all(proof.causes))
+        print_verdict(out, proof.verdict, proof.cause, proof.drill, proof.causes)
         if mutations:
             out.print(_table(mutations))
         out.print(f"Traces: {proof.legacy} and {proof.migrated}")
