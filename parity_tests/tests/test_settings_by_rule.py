@@ -36,6 +36,9 @@ CASES: list[tuple[str, Settings, Settings, int, tuple[str, str, float | None]]] 
     ("RMSprop", {}, {"eps": 1e-6}, 0, ("epsilon", "eps", 1e-6)),
     ("RMSprop", {}, {"centered": True}, 0, ("setting", "centered", None)),
     ("RMSprop", {}, {"momentum": 0.5}, 0, ("setting", "momentum", None)),
+    ("RMSprop", {"momentum": 0.8}, {"momentum": 0.9}, 0, ("momentum", "momentum", 0.9)),
+    ("RMSprop", {"momentum": 0.8}, {"momentum": 0.81}, 2, ("momentum", "momentum", 0.81)),
+    ("RMSprop", {"momentum": 0.8}, {"alpha": 0.9}, 2, ("betas", "betas", 0.9)),
     ("Adam", {}, {"amsgrad": True}, 0, ("setting", "amsgrad", None)),
     # Before the bias correction, as torch's RAdam has it; from its sixth step on.
     ("RAdam", {}, {"eps": 1e-5}, 0, ("epsilon", "epsilon", 1e-5)),

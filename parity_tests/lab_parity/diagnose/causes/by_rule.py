@@ -15,7 +15,7 @@ from lab_parity.diagnose.seen import Told, both_sides
 from lab_parity.diagnose.words import number
 
 PHASES = ("optimizer", "param")
-_CALLED = {"eps": "epsilon", "beta2": "betas", "lr": "lr", "eta, the rate": "lr"}
+_CALLED = {"eps": "epsilon", "beta2": "betas", "lr": "lr", "eta, the rate": "lr", "momentum": "momentum"}
 """Settings that have a cause of their own name; any other is a `setting`."""
 
 
