@@ -120,7 +120,7 @@ def require_told(
         called = _called_on_self(inner)
         if called in METHODS:
             raise refused(builder, node.lineno, f"calls its own {called}")
-    if name in ("before_step", "__init__"):
+    if name in ("before_step", "__init__", "__post_init__"):
         early = "before a step's first batch, which Lightning has fetched by then"
         _require_drawless(builder, node, methods, early if name == "before_step" else "when it is made", is_drawless)
     if name in METHODS:

@@ -20,6 +20,7 @@ from lab_migrate.native.draws import Draws
 from lab_migrate.native.expressions import Expressions
 from lab_migrate.native.given import drawless_calls
 from lab_migrate.native.hook_classes import hook_classes, looks_ahead_of_step, without_classes
+from lab_migrate.native.hook_dataclasses import DATACLASS, is_field, is_plain_dataclass, names_dataclass
 from lab_migrate.native.hook_helpers import helpers_of
 from lab_migrate.native.hook_methods import METHODS, Method, refused, require_told
 from lab_migrate.native.rates import FUNCTION
@@ -123,11 +124,13 @@ def own_hook(hook: Any, schema: Schema, batches: str | None, draws: Draws) -> Ow
 
 
 def _require_plain(source: _Source, draws: Draws) -> None:
-    """A callback has no decorators: gin's only make a class known."""
+    """A callback has no decorators but that of a dataclass: gin's only make a class known."""
     module = draws.sources.module(source.builder.target.rpartition(".")[0])
     for one in source.definition.decorator_list if module is not None else ():
         name = dotted(one.func if isinstance(one, ast.Call) else one)
         meant = draws.sources.resolve(module, name) if module is not None else ""
+        if meant == DATACLASS and is_plain_dataclass(one):
+            continue
         if not isinstance(meant, str) or not meant.startswith("gin."):
             raise refused(source.builder, one.lineno, f"has the decorator @{ast.unparse(one)}")
 
@@ -143,6 +146,7 @@ def _source(builder: Builder) -> _Source:
     [definition] = [one for one in tree.body if isinstance(one, ast.ClassDef) and one.name == name]
     for one in definition.body:
         calls = not isinstance(one, ast.FunctionDef) and any(isinstance(part, ast.Call) for part in ast.walk(one))
+        calls = calls and not (is_field(one) and any(names_dataclass(part) for part in definition.decorator_list))
         if calls or not isinstance(one, ast.FunctionDef | ast.Assign | ast.AnnAssign | ast.Pass | ast.Expr):
             raise refused(builder, one.lineno, f"has {ast.unparse(one).splitlines()[0]} in its class")
     [whole] = [one for one in module.body if isinstance(one, cst.ClassDef) and one.name.value == name]
@@ -171,8 +175,13 @@ def _rewritten(
         elif has_state and name in ("state", "load_state"):
             method = method.with_changes(name=cst.Name(f"{name}_dict"))
         parts.append(method)
+    as_data = [
+        kept.with_changes(leading_lines=[])
+        for kept, one in zip(source.whole.decorators, source.definition.decorator_list, strict=True)
+        if names_dataclass(one)
+    ]
     callback = source.whole.with_changes(
-        decorators=[],
+        decorators=as_data,
         leading_lines=[],
         lines_after_decorators=[],
         body=source.whole.body.with_changes(body=parts),
