@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -148,7 +148,48 @@ class Halves:
         self.slow = state["slow"]
 
 
-@pytest.mark.parametrize("kind", [Counting, Sharp, StandIn, Averaging, Wrapping, Halves])
+class Trace(NamedTuple):
+    """The state of a functional optimizer's momentum."""
+
+    momentum: list[Tensor]
+    count: int
+
+
+class Nothing(NamedTuple):
+    """Of a part without state."""
+
+
+class Functional:
+    """Keeps its state in named tuples, and a number of them inside one (as torchopt does)."""
+
+    def __init__(self, params: Any) -> None:
+        self.params = list(params)
+        self.state: tuple[Any, ...] = (Trace([torch.zeros_like(one) for one in self.params], 0), Nothing())
+
+    def zero_grad(self) -> None:
+        """Of all parameters."""
+        for one in self.params:
+            one.grad = None
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """With momentum, at a rate that falls."""
+        momentum, count = self.state[0]
+        momentum = [0.9 * old + one.grad for old, one in zip(momentum, self.params, strict=True)]
+        for one, change in zip(self.params, momentum, strict=True):
+            one -= 0.1 / (count + 1) * change
+        self.state = (Trace(momentum, count + 1), Nothing())
+
+    def state_dict(self) -> dict[str, Any]:
+        """The named tuples as they are."""
+        return {"states": self.state}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """The same."""
+        self.state = state["states"]
+
+
+@pytest.mark.parametrize("kind", [Counting, Sharp, StandIn, Averaging, Wrapping, Halves, Functional])
 def test_what_a_state_dict_leaves_out_is_resumed_too(checkpoint: Any, kind: Callable[[Any], Any]) -> None:
     """Counts, momentum of an inner optimizer, and groups that two of them share."""
 

@@ -1,7 +1,8 @@
-"""State dicts of a program's optimizers and schedules, as a checkpoint can hold them: numbers of numpy among them.
+"""State dicts of a program's optimizers and schedules, as a checkpoint can hold them: numpy's numbers, named tuples.
 
-A learning rate that was computed with numpy is a numpy scalar, which `torch.load(weights_only=True)` refuses. Lightning
-reads checkpoints onto the CPU, and not everything that loads a state dict moves what it is given.
+A learning rate that was computed with numpy is a numpy scalar, which `torch.load(weights_only=True)` refuses, as it
+does the named tuples in which functional optimizers keep their state. Lightning reads checkpoints onto the CPU, and not
+everything that loads a state dict moves what it is given.
 """
 
 from __future__ import annotations
@@ -11,6 +12,9 @@ from typing import Any
 
 import numpy as np
 import torch
+
+from lab_adapters.outlined.instances import named
+from lab_adapters.outlined.kinds import name_of
 
 __all__ = ["at_home", "copied", "storable", "stored"]
 
@@ -28,6 +32,8 @@ def storable(state: Any) -> Any:
         return {_MARK: "scalar", "value": state.item(), "dtype": state.dtype.str}
     if isinstance(state, np.ndarray) and state.dtype.kind in "biuf":
         return {_MARK: "array", "value": torch.from_numpy(state.copy())}
+    if _is_named(type(state)):
+        return {_MARK: "named tuple", "value": [storable(one) for one in state], "class": name_of(type(state))}
     return _mapped(state, storable)
 
 
@@ -37,8 +43,25 @@ def stored(state: Any) -> Any:
         value = state["value"]
         if state[_MARK] == "tensor":
             return at_home(value, state["device"])
+        if state[_MARK] == "named tuple":
+            return _made(state["class"], [stored(one) for one in value])
         return value.numpy() if state[_MARK] == "array" else np.dtype(state["dtype"]).type(value)
     return _mapped(state, stored)
+
+
+def _is_named(cls: Any) -> bool:
+    return issubclass(cls, tuple) and isinstance(getattr(cls, "_fields", None), tuple)
+
+
+def _made(name: str, entries: list[Any]) -> Any:
+    """A named tuple of the class that the program has imported under this name."""
+    cls = named(name, libraries=True)
+    if not isinstance(cls, type) or not _is_named(cls) or len(cls._fields) != len(entries):  # type: ignore[attr-defined]
+        raise TypeError(
+            f"checkpoint: expected the named tuple {name} with {len(entries)} fields, which a state dict holds, found "
+            "no such class; resume with the version of the library that wrote it"
+        )
+    return tuple.__new__(cls, entries)
 
 
 def at_home(value: torch.Tensor, device: str) -> torch.Tensor:
@@ -63,6 +86,8 @@ def copied(state: Any) -> Any:
         return made
     if type(state) in (list, tuple):
         return type(state)(map(copied, state))
+    if _is_named(type(state)):
+        return tuple.__new__(type(state), map(copied, state))
     return copy.deepcopy(state)
 
 
