@@ -18,7 +18,7 @@ from lab_migrate.native.labs import is_labs
 from lab_migrate.native.package import stem_of
 from lab_migrate.native.parts.callbacks import HOOKS
 from lab_migrate.native.parts.precision import scaler_of
-from lab_migrate.native.project import Training, read_training
+from lab_migrate.native.project import Training, config_of, read_training
 from lab_migrate.native.schedules import timed_schedules
 from lab_migrate.native.sheet import class_name
 from lab_migrate.native.tuned import Tuned, tuned
@@ -51,7 +51,7 @@ def convert_to_native(
     outer = state["optimizer"]
     if training.ahead is not None or training.sharpness is not None:
         state = {**state, "optimizer": outer["inner"], "slow": outer.get("slow")}
-    made = _Native(training, state, _keeps_rates(training, project)).checkpoint()
+    made = _Native(training, state, project, _keeps_rates(training, project)).checkpoint()
     with new_file(target, force) as file:
         torch.save(made, file)
     return int(state["step"])
@@ -102,6 +102,7 @@ class _Native:
 
     training: Training
     state: dict[str, Any]
+    project: Path
     keeps_rates: bool = False
 
     def checkpoint(self) -> dict[str, Any]:
@@ -129,8 +130,10 @@ class _Native:
         loops["state_dict"]["combined_loader"] = [train]
         loops["epoch_loop.state_dict"]["_batches_that_stepped"] -= self._evaluated
         if trainer.eval_every:
-            name = f"{class_name(stem_of(self.training.config))}Data"
-            made[name] = {"evaluation": self._loader("eval_loader", 0)}
+            # A conversion with --config is named after what the script names; Lightning takes what it knows.
+            named = config_of(self.project, self.training.script)
+            for config in {self.training.config, named or self.training.config}:
+                made[f"{class_name(stem_of(config))}Data"] = {"evaluation": self._loader("eval_loader", 0)}
         if self.state["objective"] is not None:
             made["objective"] = self.state["objective"]
         if several:

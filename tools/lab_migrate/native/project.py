@@ -43,7 +43,7 @@ from lab_migrate.native.windows import beside_windows
 from lab_migrate.native.write import Written, written
 from lab_migrate.project import read_source
 
-__all__ = ["Training", "convert_native", "read_training"]
+__all__ = ["Training", "config_of", "convert_native", "read_training"]
 
 
 @attrs.frozen
@@ -118,7 +118,7 @@ def read_training(
     script = find_entry(root, files, entry)
     if script.has_own_trainer:
         return Training(script, named or config or root / script.path, None, None, script.findings)
-    own = named or _config_of(root, script)
+    own = named or config_of(root, script)
     source = config if config is not None else own
     if source is None:
         raise UsageError(f"{root}: expected one gin config, found none or several; name it with --config")
@@ -210,7 +210,8 @@ def _name_in(root: Path, config: Path) -> str:
     return config.relative_to(root).as_posix() if config.is_relative_to(root) else str(config)
 
 
-def _config_of(root: Path, script: Entry) -> Path | None:
+def config_of(root: Path, script: Entry) -> Path | None:
+    """The gin file that the script names, or the only one there is; None where that is not one."""
     named = [path for text in script.configs for path in root.rglob(Path(text).name) if path.is_file()]
     found = named or sorted(path for path in root.rglob("*.gin") if "runs" not in path.relative_to(root).parts)
     return found[0] if len(found) == 1 else None

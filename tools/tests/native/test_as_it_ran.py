@@ -7,6 +7,7 @@ from typing import Any
 
 import gin
 import pytest
+import torch
 
 import legacy_lab
 from lab_migrate.convert import convert_project
@@ -80,3 +81,13 @@ def test_the_config_that_is_named_says_the_order_where_two_have_others(native: A
     conversion = convert_project(root, "L3", config=config)
     (written,) = [one.after for one in conversion.changes if "blocks.wide.*" in one.after]
     assert written.index("*.weight") < written.index("blocks.wide.*")
+
+
+def test_the_evaluations_place_is_kept_whichever_config_names_the_training(native: Any) -> None:
+    """A conversion with `--config other.gin` is named after what the script names; the state was passed over."""
+    root = native.project()
+    (root / "other.gin").write_text((root / "blobs.gin").read_text() + "Trainer.eval_batches = 1\n")
+    source = trained(root, native.folder / "lab")[-1]
+    convert_to_native(source, native.folder / "9.ckpt", root, config=root / "other.gin")
+    state = torch.load(native.folder / "9.ckpt", weights_only=True)
+    assert state["BlobsData"].keys() == state["OtherData"].keys() == {"evaluation"}
