@@ -23,12 +23,13 @@ from torch.nn import Module
 from lab_adapters.outlined.forms import PLAIN
 from lab_adapters.outlined.iterators import Replayed, is_raw, outer_first
 from lab_adapters.outlined.known import Known
-from lab_adapters.outlined.marks import TensorMark, mark, of_container, of_object
+from lab_adapters.outlined.marks import mark, of_container, of_object
 from lab_adapters.outlined.names import names_of
 from lab_adapters.outlined.packing import MISSING, Packing, where
 from lab_adapters.outlined.slot import Slot, put
 from lab_adapters.outlined.slots import Walk, slots
 from lab_adapters.outlined.stale import tensors_in
+from lab_adapters.outlined.standing import standing, tensor_at
 from lab_adapters.outlined.structures import homes_of, packed_structure, structure_of
 from lab_adapters.outlined.unpacking import Unpacking
 
@@ -116,6 +117,7 @@ class Carried:
             if (before := self._before.get(slot.path)) is None or slot.path in also or before != mark(value)
         ]
         models = tensors or {}
+        there_before = standing(found, self._before)
         packing = Packing(
             {id(tensor): name for name, tensor in models.items()},
             {id(loader): path for path, loader in (loaders or {}).items()},
@@ -126,6 +128,7 @@ class Carried:
             functools.partial(walk.containers.path_of, has_changed={path for path, _, _ in changed}.__contains__),
             by_parts=True,
             homes={id(tensor): home for home, tensor in homes_of(self._parts_of(walk)).items()},
+            standing=there_before,
         )
         state: dict[str, Any] = {}
         # What an object holds comes before the containers that hold the object: it has a place of its own.
@@ -159,7 +162,8 @@ class Carried:
             if path in self._structures and self._structures[path] != one
             if (packed := packed_structure(walk.owners[path], packing)) is not None
         }
-        return Taken(state, structures, _told(found, packing.numbers(), self._before), walk)
+        numbers = {identity: {"number": number} for identity, number in packing.numbers().items()}
+        return Taken(state, structures, {**numbers, **there_before}, walk)
 
     def _structures_of(self, walk: Walk) -> dict[str, Any]:
         """Path -> structure of the models' parts that were there."""
@@ -198,7 +202,14 @@ class Carried:
         nowhere: dict[str, Any] = {}
         there, walk = self.places_of(bodies, state)
         owners = walk.owners
-        unpacking = Unpacking(tensors or {}, loaders or {}, owners, walk.containers.there, given=given or {})
+        unpacking = Unpacking(
+            tensors or {},
+            loaders or {},
+            owners,
+            walk.containers.there,
+            given=given or {},
+            standing=functools.partial(tensor_at, dict(there)),
+        )
         # Iterators first: passing over items changes the datasets and generators that they draw from.
         held = {path: slot.get() for path, slot in there.items() if _is_iterator(state.get(path))}
         order = outer_first({path: one for path, one in held.items() if isinstance(one, Replayed)})
@@ -228,18 +239,6 @@ class Carried:
             plain = isinstance(packed, PLAIN) or packed["kind"] in ("list", "deque", "numpy scalar")
             if slot is not None and plain and above is not None and path.startswith((f"{above}.", f"{above}[")):
                 slot.put(unpacking.unpack(packed, slot.get(), path))
-
-
-def _told(
-    found: list[tuple[Slot, Any]], numbers: Mapping[int, int], before: Mapping[str, Any]
-) -> dict[int, dict[str, Any]]:
-    """What tells tensors to a run that goes on: the slot where each is still, else its number."""
-    told: dict[int, dict[str, Any]] = {identity: {"number": number} for identity, number in numbers.items()}
-    for slot, value in found:
-        then = before.get(slot.path)
-        if isinstance(then, TensorMark) and then.ref() is value:
-            told[id(value)] = {"slot": slot.path}
-    return told
 
 
 def _places_of(bodies: list[Any], state: Mapping[str, Any], known: Known) -> tuple[dict[str, Slot], Walk]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ from lab_adapters.outlined.kinds import container_kind, entries_of, name_of
 from lab_adapters.outlined.packing import MISSING, every
 from lab_adapters.outlined.parts import is_of_parts
 from lab_adapters.outlined.slot import Slot, put
+from lab_adapters.outlined.standing import tensor_at
 from lab_adapters.outlined.structures import homes_of, put_structure
 from lab_adapters.outlined.unpacking import Unpacking
 
@@ -50,7 +52,13 @@ def make_late(
     there, walk = carried.places_of(bodies, state)
     blanks: dict[str, Tensor] = {}
     unpacking = Unpacking(
-        homes_of(walk.owners), {}, walk.owners, walk.containers.there, blanks=blanks, numbered=numbered
+        homes_of(walk.owners),
+        {},
+        walk.owners,
+        walk.containers.there,
+        blanks=blanks,
+        numbered=numbered,
+        standing=functools.partial(tensor_at, there),
     )
     for path, structure in structures.items():
         if isinstance(part := walk.owners.get(path), Module):

@@ -65,6 +65,8 @@ class Packing:
     by_parts: bool = False
     #: Where tensors lie in models' parts that a run that goes on has, by identity.
     homes: Mapping[int, str] = attrs.field(factory=dict)
+    #: What tells tensors that a run that goes on has where they stand now, by identity.
+    standing: Mapping[int, dict[str, Any]] = attrs.field(factory=dict)
     #: How many of them the value in hand is a part of.
     _within: int = 0
     #: Tensors and containers that were packed: their identities and numbers.
@@ -236,6 +238,8 @@ class Packing:
             return {"kind": "again", "value": self._seen[id(value)]}
         number = self._number(value)
         stays = isinstance(before, TensorMark) and before.ref() is value
+        stands = {} if stays else self.standing.get(id(value), {})
+        stays = stays or bool(stands)
         if not stays and (view := self._view(value)) is not None:
             return {**view, "number": number}
         lies = where(value)
@@ -251,6 +255,7 @@ class Packing:
             "parameter": isinstance(value, torch.nn.Parameter),
             "graph": value.grad_fn is not None,
             "grad": grad.detach().clone() if grad is not None else None,
+            **({"stands": stands} if stands else {}),
             **shares,
         }
 

@@ -22,6 +22,7 @@ from lab_adapters.outlined.names import is_foreign
 from lab_adapters.outlined.packing import every
 from lab_adapters.outlined.scripted import say_compiled_anew
 from lab_adapters.outlined.slot import Slot
+from lab_adapters.outlined.standing import tensor_at
 from lab_adapters.outlined.state_dicts import storable, stored
 from lab_adapters.outlined.tensors import tensor_of
 
@@ -141,9 +142,7 @@ def _tensors_told(
 
     def find(told: dict[str, Any]) -> Tensor | None:
         if "slot" in told:
-            slot = there().get(told["slot"])
-            value = slot.get() if slot is not None else None
-            return value if isinstance(value, Tensor) else None
+            return tensor_at(there(), told)
         number = told.get("number")
         if number is None:
             return None

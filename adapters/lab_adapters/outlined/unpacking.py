@@ -8,7 +8,7 @@ import io
 import types
 import warnings
 from collections import defaultdict, deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
@@ -49,6 +49,8 @@ class Unpacking:
     numbered: Mapping[int, Any] = attrs.field(factory=dict)
     #: Tensors that were made of packed ones before, by their numbers.
     given: Mapping[int, Tensor] = attrs.field(factory=dict)
+    #: Finds a tensor that was there before the training, by where it stands.
+    standing: Callable[[Mapping[str, Any]], Tensor | None] = lambda told: None
     _made: dict[int, Any] = attrs.field(factory=dict)
     #: Containers of the program's that are filled already: each is one of the checkpoint's only.
     _filled: set[int] = attrs.field(factory=set)
@@ -292,6 +294,10 @@ class Unpacking:
 
     def _tensor(self, packed: dict[str, Any], target: Any) -> Tensor:
         given = self.given.get(packed["number"])
+        if given is None and "stands" in packed:
+            target = self.standing(packed["stands"])
+            if self.blanks is not None and isinstance(target, Tensor):
+                return target  # which gets its numbers when all else does
         made = self._made[packed["number"]] = given if given is not None else tensor_of(packed, target, self._name)
         if (lies := packed.get("lies")) is not None:
             # What was made of a copy of it moves to where it is.
