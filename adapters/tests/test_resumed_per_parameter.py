@@ -64,7 +64,26 @@ def one_for_all() -> Stepping:
     return step
 
 
-STEPPING: dict[str, Callable[[], Stepping]] = {"by tensor": by_tensor, "by name": by_name, "one": one_for_all}
+def by_schedule() -> Stepping:
+    """Known by their schedules only."""
+    schedules: dict[Any, Any] = {}
+
+    def step(named: Named) -> None:
+        for parameter in named.values():
+            if parameter not in schedules:
+                schedules[parameter] = torch.optim.lr_scheduler.ExponentialLR(_adam(parameter), 0.9)
+            schedules[parameter].optimizer.step()
+            schedules[parameter].step()
+
+    return step
+
+
+STEPPING: dict[str, Callable[[], Stepping]] = {
+    "by tensor": by_tensor,
+    "by name": by_name,
+    "one": one_for_all,
+    "by schedule": by_schedule,
+}
 
 
 def _in_names() -> Callable[[], Named]:
@@ -147,5 +166,34 @@ def test_a_parameter_that_a_late_optimizer_steps_stays_the_programs(checkpoint: 
 
         outlined.fit(training_step, torch.randn(5, 4, 2))
         return [*said, weight.sum().item().hex()]
+
+    resumes(checkpoint, run)
+
+
+@pytest.mark.parametrize("schedule", ["StepLR", "ReduceLROnPlateau", "SequentialLR"])
+def test_an_optimizer_that_only_its_schedule_holds_goes_on(checkpoint: Any, schedule: str) -> None:
+    """Its averages stayed away: it was found by none of the loop's names."""
+
+    def scheduled(optimizer: Any) -> Any:
+        of = torch.optim.lr_scheduler
+        if schedule == "SequentialLR":
+            return of.SequentialLR(optimizer, [of.ConstantLR(optimizer), of.StepLR(optimizer, 1)], [2])
+        return of.StepLR(optimizer, 2) if schedule == "StepLR" else of.ReduceLROnPlateau(optimizer, patience=1)
+
+    def run() -> list[str]:
+        torch.manual_seed(0)
+        model, said = torch.nn.Linear(2, 3), []
+        schedule = scheduled(torch.optim.Adam(model.parameters(), lr=0.1))
+
+        def training_step(x: Tensor) -> None:
+            schedule.optimizer.zero_grad()
+            loss = model(x).square().mean()
+            loss.backward()
+            schedule.optimizer.step()
+            schedule.step(*([loss.item()] if isinstance(schedule, torch.optim.lr_scheduler.ReduceLROnPlateau) else []))
+            said.append(loss.item().hex())
+
+        outlined.fit(training_step, torch.randn(6, 4, 2))
+        return said
 
     resumes(checkpoint, run)

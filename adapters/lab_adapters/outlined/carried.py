@@ -13,13 +13,14 @@ import functools
 import sys
 import types
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import attrs
 from torch import Tensor
 from torch.nn import Module
 
+from lab_adapters.outlined.addresses import addresses_of
 from lab_adapters.outlined.forms import PLAIN
 from lab_adapters.outlined.iterators import Replayed, is_raw, outer_first
 from lab_adapters.outlined.known import Known
@@ -129,6 +130,7 @@ class Carried:
             by_parts=True,
             homes={id(tensor): home for home, tensor in homes_of(self._parts_of(walk)).items()},
             standing=there_before,
+            lies_at=_lies_at(models.values(), found, walk.owners.values()),
         )
         state: dict[str, Any] = {}
         # What an object holds comes before the containers that hold the object: it has a place of its own.
@@ -239,6 +241,18 @@ class Carried:
             plain = isinstance(packed, PLAIN) or packed["kind"] in ("list", "deque", "numpy scalar")
             if slot is not None and plain and above is not None and path.startswith((f"{above}.", f"{above}[")):
                 slot.put(unpacking.unpack(packed, slot.get(), path))
+
+
+def _lies_at(
+    models: Iterable[Tensor], found: Iterable[tuple[Slot, Any]], owners: Iterable[Any]
+) -> Callable[[int], tuple[str, Any] | None]:
+    """Looks for what lies at an address among the models' tensors, the program's own, and its objects."""
+
+    @functools.cache
+    def known() -> dict[int, tuple[str, Any]]:
+        return addresses_of([*models, *tensors_in([value for _, value in found]), *owners])
+
+    return lambda address: known().get(address)
 
 
 def _places_of(bodies: list[Any], state: Mapping[str, Any], known: Known) -> tuple[dict[str, Slot], Walk]:

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch.utils._pytree import tree_leaves
 
+from lab_adapters.outlined.addresses import is_an_address
 from lab_adapters.outlined.arguments import Arguments
 from lab_adapters.outlined.forms import PLAIN
 from lab_adapters.outlined.instances import slots_of
@@ -192,7 +193,7 @@ class _Search:
 
 
 def _visit_holders(search: _Search) -> None:
-    """What the program's own optimizers, and objects that save themselves, hold and leave out of their `state_dict`.
+    """What the program's own optimizers, schedules, and objects that save themselves hold and leave out of their state.
 
     As a sharpness-aware optimizer's inner one, or a trainer's models. After all else: what a name of the loop's leads
     to keeps that name.
@@ -204,7 +205,7 @@ def _visit_holders(search: _Search) -> None:
             done.add(id(holder))
             inside = Found()
             beside = search.into(inside)
-            for name, inner in _parts(holder):
+            for name, inner in (*_parts(holder), *_of_schedule(holder)):
                 beside.later(f"{path}{name}", inner, 1)
             beside.go()
             saved = _storages(holder.state_dict()) if inside.modules or inside.optimizers else set()
@@ -213,6 +214,11 @@ def _visit_holders(search: _Search) -> None:
                 for name, one in getattr(inside, kind).items():
                     if kind not in ("modules", "optimizers") or not _lies_in(one, saved):
                         taken[_free(name, taken)] = one
+
+
+def _of_schedule(holder: Any) -> list[tuple[str, Any]]:
+    """The optimizer that a program may know by its schedule only: `schedule.optimizer.step()`."""
+    return [(".optimizer", holder.optimizer)] if isinstance(holder, torch.optim.lr_scheduler.LRScheduler) else []
 
 
 def _storages(state: Any) -> set[int]:
@@ -228,7 +234,8 @@ def _lies_in(one: Any, saved: set[int]) -> bool:
 
 def key_name(key: Any, at: int) -> str:
     """What a path calls an entry: its key where that says the same in another run, else its place."""
-    return repr(key) if isinstance(key, str | int | bool | float | None) else f"#{at}"
+    told = isinstance(key, str | int | bool | float | None) and not is_an_address(key)
+    return repr(key) if told else f"#{at}"
 
 
 def _free(path: str, taken: dict[str, Any]) -> str:

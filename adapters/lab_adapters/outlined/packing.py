@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lab_adapters.outlined.addresses import is_an_address, split_at_addresses
 from lab_adapters.outlined.arrays import bytes_of
 from lab_adapters.outlined.files import LOST, place_in
 from lab_adapters.outlined.forms import PLAIN, form_of
@@ -67,6 +68,8 @@ class Packing:
     homes: Mapping[int, str] = attrs.field(factory=dict)
     #: What tells tensors that a run that goes on has where they stand now, by identity.
     standing: Mapping[int, dict[str, Any]] = attrs.field(factory=dict)
+    #: Which object lies at an address, of those that a run that goes on can find, and what kind of address it is.
+    lies_at: Callable[[int], tuple[str, Any] | None] = lambda address: None
     #: How many of them the value in hand is a part of.
     _within: int = 0
     #: Tensors and containers that were packed: their identities and numbers.
@@ -109,7 +112,7 @@ class Packing:
         if form := form_of(value):
             return {"kind": form.kind, "value": form.write(value), "class": name_of(type(value))}
         if type(value) in PLAIN:
-            return value
+            return self._address(value) if type(value) is int and is_an_address(value) else value
         if isinstance(value, str | bytes | int | float):
             # A class of the program's own: its value where the class is known, when it is read.
             base: Any = next(one for one in (str, bytes, int, float) if isinstance(value, one))
@@ -167,13 +170,25 @@ class Packing:
         marks = _marks_of(before, len(value))
         if kind == "dict":
             pairs = [
-                [self._pack(key, None), self._pack(inner, made[1] if made is not None else None)]
+                [self._key(key), self._pack(inner, made[1] if made is not None else None)]
                 for (key, inner), made in zip(entries_of(value), marks, strict=True)
             ]
             return {"kind": "dict", "value": pairs, **more}
-        marks = (None,) * len(value) if kind in ("set", "frozenset") else marks
+        if kind in ("set", "frozenset"):
+            return {"kind": kind, "value": [self._key(one) for one in entries_of(value)], **more}
         packed = [self._pack(inner, made) for inner, made in zip(entries_of(value), marks, strict=True)]
         return {"kind": kind, "value": packed, **more}
+
+    def _key(self, key: Any) -> Any:
+        """Of a dictionary, or an entry of a set: names may tell an address, too."""
+        if type(key) is not str or not is_an_address(key):
+            return self._pack(key, None)
+        parts = [self._address(part) if isinstance(part, int) else part for part in split_at_addresses(key)]
+        return {"kind": "with an address", "value": parts} if any(isinstance(one, dict) for one in parts) else key
+
+    def _address(self, value: int) -> Any:
+        known = self.lies_at(value)
+        return {"kind": "address", "value": self._pack(known[1], None), "of": known[0]} if known is not None else value
 
     def _object(self, value: Any) -> dict[str, Any]:
         if id(value) in self._seen:

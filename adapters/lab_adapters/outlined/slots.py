@@ -190,6 +190,8 @@ class Walk:
             yield from self._of_object(path, value)
         elif saves_itself(value):
             self._hooks(path, _own(value))
+            if isinstance(value, torch.optim.lr_scheduler.LRScheduler):
+                self._later(f"{path}.optimizer", value.optimizer)
 
     def _entries(self, path: str, value: Any) -> Iterator[Slot]:
         """Objects in a container of the program's, and iterators, which have a place of their own."""

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from lab_adapters.outlined.addresses import address_of
 from lab_adapters.outlined.arrays import array_of, filled_array, objects_of
 from lab_adapters.outlined.files import put_place
 from lab_adapters.outlined.forms import FORMS, in_place
@@ -134,6 +135,10 @@ class Unpacking:
         if kind == "lost":
             lost(name or self._name, value)
             return target
+        if kind == "address":
+            return address_of(packed["of"], self._unpack(value, None, ""))
+        if kind == "with an address":
+            return "".join(str(self._unpack(part, None, "")) for part in value)
         if kind == "numpy scalar":
             return np.dtype(packed["dtype"]).type(value)
         if kind == "array scalar":
