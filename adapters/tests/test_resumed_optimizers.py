@@ -221,3 +221,55 @@ def test_an_average_that_saves_itself_is_in_the_file_once(checkpoint: Any) -> No
     # Weights, the two moments of Adam, gradients and the average: five of 90,300 values of 4 bytes.
     assert checkpoint.file.stat().st_size < 5.3 * 90_300 * 4
     assert checkpoint.resumed(run) == whole
+
+
+def test_a_parameter_of_no_model_stays_the_optimizers_in_a_later_call(checkpoint: Any) -> None:
+    """The call of the second epoch has a name of its own for it: it was a new tensor there, which nothing trained."""
+
+    @outlined.loop
+    def epoch(model: Any, scale: Tensor, optimizer: Any, said: list[str]) -> Any:
+        def training_step(x: Tensor) -> None:
+            optimizer.zero_grad()
+            (model(x).square().mean() * scale.exp()).backward()
+            optimizer.step()
+            said.append(scale.item().hex())
+
+        yield from outlined.steps(training_step, torch.randn(3, 4, 2))
+
+    def run() -> list[str]:
+        torch.manual_seed(0)
+        model, scale, said = torch.nn.Linear(2, 3), torch.nn.Parameter(torch.zeros(())), []
+        optimizer = torch.optim.SGD([*model.parameters(), scale], lr=0.1, momentum=0.9)
+
+        def epochs(number: int) -> Any:
+            yield from outlined.call(epoch, model, scale, optimizer, said)
+
+        outlined.fit(epochs, range(2))
+        return said
+
+    whole = checkpoint.written_at(4, run)
+    assert checkpoint.resumed(run)[-2:] == whole[-2:]
+    assert len(set(whole)) == 6
+
+
+@pytest.mark.parametrize("kind", ["optimizer", "loader", "scaler"])
+def test_what_a_program_gives_to_torchs_own_objects_is_resumed(checkpoint: Any, kind: str) -> None:
+    """`optimizer.calls += 1`: no `state_dict` has it, and the count began anew."""
+
+    def run() -> list[str]:
+        torch.manual_seed(0)
+        model = torch.nn.Linear(2, 3)
+        given: dict[str, Any] = {
+            "optimizer": torch.optim.Adam(model.parameters(), lr=0.1),
+            "loader": torch.utils.data.DataLoader([0, 1]),
+            "scaler": torch.amp.GradScaler("cpu", enabled=False),
+        }
+        there = given[kind]
+
+        def factor() -> float:
+            there.calls = getattr(there, "calls", 0) + 1
+            return 1 / there.calls
+
+        return trained(factor, model, given["optimizer"])
+
+    resumes(checkpoint, run)

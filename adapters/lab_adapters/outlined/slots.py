@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import types
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,8 @@ _BOUND = (types.BuiltinFunctionType, types.MethodWrapperType)
 #: What a module keeps of itself, and saves or has no state; its hooks are the program's.
 _OF_MODULES = frozenset(vars(torch.nn.Module())) - {"training"}
 _OF_OPTIMIZERS = frozenset(vars(torch.optim.SGD([torch.zeros(1)]))) | {"_opt_called", "step"}
+_OF_LOADERS = frozenset(vars(DataLoader([0]))) | {"dataset", "sampler", "batch_sampler", "collate_fn", "generator"}
+_OF_SCALERS = frozenset(vars(torch.amp.GradScaler("cpu", enabled=False)))
 _HOOKS_OF_TENSORS = ("_backward_hooks", "_post_accumulate_grad_hooks")
 
 
@@ -186,12 +188,17 @@ class Walk:
         elif isinstance(value, DataLoader):
             for name in ("dataset", "sampler", "batch_sampler", "collate_fn", "generator"):
                 yield self._noted(Slot(f"{path}.{name}", vars(value), name))
+            yield from self._given_to(path, value, _OF_LOADERS)
         elif not is_foreign(value):
             yield from self._of_object(path, value)
         elif saves_itself(value):
             self._hooks(path, _own(value))
             if isinstance(value, torch.optim.lr_scheduler.LRScheduler):
                 self._later(f"{path}.optimizer", value.optimizer)
+            if is_optimizer(value):
+                yield from self._given_to(path, value, _OF_OPTIMIZERS)
+            elif isinstance(value, torch.amp.GradScaler):
+                yield from self._given_to(path, value, _OF_SCALERS)
 
     def _entries(self, path: str, value: Any) -> Iterator[Slot]:
         """Objects in a container of the program's, and iterators, which have a place of their own."""
@@ -218,11 +225,15 @@ class Walk:
             # Its `state_dict` may leave out what the program has added: a count of its steps, its own momentum.
             saved = _OF_OPTIMIZERS
             self._hooks(path, own)
-        for name in [one for one in own if one not in saved]:
-            yield self._noted(Slot(f"{path}.{name}", own, name))
+        yield from self._given_to(path, value, saved)
         for name in slots_of(value):
             yield self._noted(Slot(f"{path}.{name}", value, name))
         yield from self._of_class(type(value))
+
+    def _given_to(self, path: str, value: Any, its_own: Collection[str]) -> Iterator[Slot]:
+        """Attributes that an object of torch's has from the program: `optimizer.calls = 0`."""
+        for name in [one for one in _own(value) if one not in its_own]:
+            yield self._noted(Slot(f"{path}.{name}", _own(value), name))
 
     def _of_function(self, path: str, function: types.FunctionType) -> Iterator[Slot]:
         """Names that it uses, its own attributes, and defaults that it may have changed."""

@@ -12,6 +12,10 @@ from lab_migrate.fabric.setup import Place, argument_of
 #: Each clip's bound, and what Fabric calls it.
 _CLIPS = {"clip_grad_norm_": ("max_norm", "max_norm"), "clip_grad_value_": ("clip_value", "clip_val")}
 
+#: What gives an optimizer, or a model, parameters.
+_GIVE = frozenset(["add_param_group", "register_parameter", "add_module", "register_module"])
+_ADD = frozenset(["append", "extend", "insert"])
+
 
 def clip_edits(
     loop: TrainingLoop, optimizer: str, place: Place, model: str, fabric: str, graph: CallGraph
@@ -27,7 +31,7 @@ def clip_edits(
         and not first.keywords
         and dotted(first.func) == f"{model}.parameters"
     )
-    if not whole:
+    if not whole or _parameters_change(model, graph):
         return []
     module = loop.owner.module
     edits: list[Edit] = []
@@ -49,6 +53,22 @@ def clip_edits(
         text = f"{fabric}.clip_gradients({local}, {optimizer}, {theirs}={module.source(bounds[0])}{more})"
         edits.append(Edit(module.start(call), module.end(call), text))
     return edits
+
+
+def _parameters_change(model: str, graph: CallGraph) -> bool:
+    """Whether the project gives an optimizer more to hold, or the model other parts, than it was made with."""
+    name = model.rpartition(".")[2]
+    for module in graph.project.modules.values():
+        for node in ast.walk(module.tree):
+            if not isinstance(node, ast.Attribute):
+                continue
+            stored = not isinstance(node.ctx, ast.Load)
+            above = dotted(node.value).rpartition(".")[2]
+            if node.attr in _GIVE or (stored and (node.attr == "param_groups" or above == name)):
+                return True
+            if node.attr in _ADD and dotted(node.value).endswith("param_groups"):
+                return True
+    return False
 
 
 def _is_same(local: str, model: str, owner: Function, place: Place, graph: CallGraph) -> bool:

@@ -14,7 +14,16 @@ from lab_migrate.fabric.choice import Choice, choice_of, devices_made, first_nee
 from lab_migrate.fabric.clip import clip_edits
 from lab_migrate.fabric.devices import accelerator_of
 from lab_migrate.fabric.save import states_saved
-from lab_migrate.fabric.setup import Place, iterated, made_again, makers, models_of, shares_its_line, stepped
+from lab_migrate.fabric.setup import (
+    Place,
+    is_changed,
+    iterated,
+    made_again,
+    makers,
+    models_of,
+    shares_its_line,
+    stepped,
+)
 from lab_migrate.fabric.wrapped import Looks, own_wrapper
 from lab_migrate.findings import Finding, Status
 from lab_migrate.outline import Outlining
@@ -168,6 +177,7 @@ class _File:
                     None,
                 }
                 line = f"{place.name} = {self.fabric}.setup_dataloaders({place.name})"
+                plain = plain and not is_changed(place.name, self.graph)
                 if plain and place.function.module is self.module and not any(line in edit.text for edit in self.edits):
                     self._after(place.statement, line)
 

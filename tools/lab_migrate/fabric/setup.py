@@ -11,6 +11,9 @@ from lab_migrate.analysis.calls import Call
 from lab_migrate.analysis.events import events_in
 from lab_migrate.analysis.symbols import Function, dotted, own_nodes
 
+#: What only a loader has.
+_OF_LOADERS = frozenset(["generator", "sampler", "batch_sampler", "collate_fn", "worker_init_fn"])
+
 
 @attrs.frozen(eq=False)
 class Place:
@@ -40,6 +43,25 @@ def iterated(loop: TrainingLoop) -> list[str]:
         source = source.args[0]
     name = dotted(source)
     return [name] if name else []
+
+
+def is_changed(loader: str, graph: CallGraph) -> bool:
+    """Whether the project assigns to a loader's attributes: Fabric's wrapper has its own, and iterates over the loader.
+
+    `loader.generator = …` would change nothing. A name that says nothing of loaders counts where the attribute does.
+    """
+    name = loader.rpartition(".")[2]
+    for module in graph.project.modules.values():
+        for node in ast.walk(module.tree):
+            if isinstance(node, ast.Attribute) and not isinstance(node.ctx, ast.Load):
+                above = dotted(node.value).rpartition(".")[2]
+                if above == name or "load" in above.lower() or (node.attr in _OF_LOADERS and above != "self"):
+                    return True
+            elif isinstance(node, ast.Call) and dotted(node.func) in ("setattr", "object.__setattr__") and node.args:
+                above = dotted(node.args[0]).rpartition(".")[2]
+                if above == name or "load" in above.lower():
+                    return True
+    return False
 
 
 def makers(name: str, function: Function, graph: CallGraph, depth: int = 0) -> list[Place]:

@@ -20,7 +20,11 @@ from lab_migrate.fabric.setup import Place, argument_of
 #: What the wrapper answers otherwise than the model.
 _OTHERWISE = frozenset(
     ["named_parameters", "named_buffers", "named_modules", "named_children", "children", "training", "get_submodule",
-     "get_parameter", "get_buffer", "_modules", "_parameters", "_buffers", "__class__", "__dict__"]
+     "get_parameter", "get_buffer", "_modules", "_parameters", "_buffers", "__class__", "__dict__", "modules", "apply",
+     "register_buffer", "register_parameter", "register_module", "add_module", "register_forward_hook",
+     "register_forward_pre_hook", "register_full_backward_hook", "register_full_backward_pre_hook",
+     "register_backward_hook", "register_state_dict_pre_hook", "register_load_state_dict_pre_hook",
+     "register_load_state_dict_post_hook"]
 )  # fmt: skip
 #: Calls that only pass on what they are given, or that are seen to elsewhere.
 _PASS_ON = frozenset(["torch.save", "setattr", "getattr", "id"])
@@ -103,12 +107,19 @@ class Looks:
         parts: list[ast.expr] = []
         if isinstance(node, ast.Attribute):
             parts = [node.value] if node.attr in _OTHERWISE and isinstance(node.ctx, ast.Load) else []
-        elif isinstance(node, ast.Subscript | ast.FormattedValue | ast.Starred):
+        elif isinstance(node, ast.Subscript):
+            parts = [node.value, node.slice]  # what a table has of the model, it has of the program's own
+        elif isinstance(node, ast.FormattedValue | ast.Starred):
             parts = [node.value]
+        elif isinstance(node, ast.Dict):
+            parts = [key for key in node.keys if key is not None]
+        elif isinstance(node, ast.Set):
+            parts = node.elts
         elif isinstance(node, ast.For | ast.comprehension):
             parts = [node.iter]
         elif isinstance(node, ast.Compare):
-            parts = node.comparators
+            asked = isinstance(node.ops[0], ast.In | ast.NotIn)
+            parts = [node.left, *node.comparators] if asked else node.comparators
         elif (
             isinstance(node, ast.Call)
             and dotted(node.func) not in _PASS_ON

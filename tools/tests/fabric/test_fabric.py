@@ -325,6 +325,13 @@ LOOKS = {
     "modules": "print([type(one).__name__ for one in model.children()])",
     "the mode": "model.eval()\nwas = model.training\nprint(was)",
     "its text and class": "print(model, type(model).__name__, isinstance(model, Net), f'{model}')",
+    "all modules": "print(len(list(model.modules())))",
+    "a buffer that is new": (
+        "model.register_buffer('seen', torch.ones(1))\nprint(hasattr(model, 'seen'), list(model.state_dict()))"
+    ),
+    "an entry of a table": (
+        "seen = {model: 1}\nseen[model] += 1\nprint(seen.get(model), model in seen, model in {model})"
+    ),
     "a copy": "import copy\nprint(type(copy.deepcopy(model)).__name__)",
     "a call with other weights": (
         "from torch.func import functional_call\n"
@@ -374,4 +381,42 @@ for batch in loader:
 """)
     after = rewritten(text, target="fabric")
     assert "LM310" in after.codes, after.messages
+    assert run(after.text) == run(text)
+
+
+def test_a_loader_that_the_program_changes_is_left_alone() -> None:
+    """Fabric's wrapper iterates over the loader that it was given: a generator that the wrapper gets draws nothing."""
+    text = program("""
+model = Net()
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+loader = DataLoader(data, batch_size=4, shuffle=True)
+for epoch in range(2):
+    loader.generator = torch.Generator().manual_seed(epoch)
+    for x, y in loader:
+        optimizer.zero_grad()
+        F.cross_entropy(model(x), y).backward()
+        optimizer.step()
+""")
+    after = rewritten(text, target="fabric")
+    assert "LM310" in after.codes, after.messages
+    assert "setup_dataloaders" not in after.text
+    assert run(after.text) == run(text)
+
+
+def test_a_clip_of_the_model_stays_where_the_optimizer_gets_more_parameters() -> None:
+    """Fabric clips all that the optimizer holds: the norm was another one."""
+    text = program("""
+model = Net()
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+scale = nn.Parameter(torch.zeros(()))
+optimizer.add_param_group({"params": [scale]})
+for x, y in DataLoader(data, batch_size=4, shuffle=True):
+    optimizer.zero_grad()
+    (F.cross_entropy(model(x), y) * scale.exp()).backward()
+    nn.utils.clip_grad_norm_(model.parameters(), 0.1)
+    optimizer.step()
+""")
+    after = rewritten(text, target="fabric")
+    assert "LM310" in after.codes, after.messages
+    assert "nn.utils.clip_grad_norm_(model.parameters(), 0.1)" in after.text
     assert run(after.text) == run(text)
