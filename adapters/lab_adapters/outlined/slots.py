@@ -40,7 +40,8 @@ _BOUND = (types.BuiltinFunctionType, types.MethodWrapperType)
 #: What a module keeps of itself, and saves or has no state; its hooks are the program's.
 _OF_MODULES = frozenset(vars(torch.nn.Module())) - {"training"}
 _OF_OPTIMIZERS = frozenset(vars(torch.optim.SGD([torch.zeros(1)]))) | {"_opt_called", "step"}
-_OF_LOADERS = frozenset(vars(DataLoader([0]))) | {"dataset", "sampler", "batch_sampler", "collate_fn", "generator"}
+_LOADER: DataLoader[Any] = DataLoader(torch.utils.data.TensorDataset(torch.zeros(1)))
+_OF_LOADERS = frozenset(vars(_LOADER)) | {"dataset", "sampler", "batch_sampler", "collate_fn", "generator"}
 _OF_SCALERS = frozenset(vars(torch.amp.GradScaler("cpu", enabled=False)))
 _HOOKS_OF_TENSORS = ("_backward_hooks", "_post_accumulate_grad_hooks")
 
