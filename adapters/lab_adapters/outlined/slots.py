@@ -42,7 +42,7 @@ _OF_MODULES = frozenset(vars(torch.nn.Module())) - {"training"}
 _OF_OPTIMIZERS = frozenset(vars(torch.optim.SGD([torch.zeros(1)]))) | {"_opt_called", "step"}
 _LOADER: DataLoader[Any] = DataLoader(torch.utils.data.TensorDataset(torch.zeros(1)))
 _OF_LOADERS = frozenset(vars(_LOADER)) | {"dataset", "sampler", "batch_sampler", "collate_fn", "generator"}
-_OF_SCALERS = frozenset(vars(torch.amp.GradScaler("cpu", enabled=False)))
+_OF_SCALERS = frozenset(vars(torch.amp.GradScaler("cpu")))
 _HOOKS_OF_TENSORS = ("_backward_hooks", "_post_accumulate_grad_hooks")
 
 
