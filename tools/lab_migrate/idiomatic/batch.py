@@ -309,7 +309,7 @@ def clip_in(node: ast.stmt) -> ast.Call | None:
 def whole_model(roles: Roles, model: str) -> bool:
     """Whether the optimizer was made from all of the model's parameters, as they come."""
     made = roles.made.get(roles.optimizers[0])
-    if made is None or not made.call.args:
+    if made is None or not made.call.args or roles.grow:
         return False
     first = made.call.args[0]
     return isinstance(first, ast.Call) and not first.args and dotted(first.func) == f"{model}.parameters"

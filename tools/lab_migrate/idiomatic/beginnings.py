@@ -18,6 +18,8 @@ CONTAINERS = {
     "dict": ("{text}", [_CLEARED, "{text}.update({saved})"]),
     "set": ("{text}", [_CLEARED, "{text}.update({saved})"]),
     "defaultdict": ("dict({text})", [_CLEARED, "{text}.update({saved})"]),
+    "OrderedDict": ("{text}", [_CLEARED, "{text}.update({saved})"]),
+    "Counter": ("dict({text})", [_CLEARED, "{text}.update({saved})"]),
     "deque": ("list({text})", [_CLEARED, "{text}.extend({saved})"]),
 }
 
@@ -26,6 +28,8 @@ def container_of(value: ast.expr) -> str:
     """Which container an expression makes: the name of its type; empty where it makes none."""
     if isinstance(value, ast.List | ast.ListComp):
         return "list"
+    if isinstance(value, ast.BinOp):  # `[0] * n`
+        return container_of(value.left) or container_of(value.right)
     if isinstance(value, ast.Dict | ast.DictComp):
         return "dict"
     if isinstance(value, ast.Set | ast.SetComp):

@@ -25,13 +25,18 @@ _LIGHTNINGS = {
 
 
 class Keeping:
-    """`found` are the lines so far, `seen` the names that were decided, `maybe` those that may be None."""
+    """What was decided so far.
+
+    `found` are the lines, `seen` the names that were decided, `kept` the objects that are kept, `maybe` those that may
+    be None.
+    """
 
     def __init__(self, nest: Nest, roles: Roles, hooks: Hooks, places: Places, graph: CallGraph) -> None:
         self.nest, self.roles, self.places, self.graph = nest, roles, places, graph
         self.base = nest.base
         self.found = Kept()
         self.seen: set[str] = set()
+        self.kept: set[str] = set()
         #: What a condition makes, and may be None.
         self.maybe: set[str] = set()
         self.values = Values(nest, graph)
@@ -76,6 +81,7 @@ class Keeping:
 
     def keep(self, name: str, key: str, saved: list[str], loaded: str) -> None:
         """Lines for an object; where it may be None, they ask."""
+        self.kept.add(name)
         text = self.text(name)
         asked = [f"if {text} is not None:"] if name in self.maybe else []
         indent = "    " if asked else ""

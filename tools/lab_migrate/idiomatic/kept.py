@@ -19,8 +19,11 @@ from lab_migrate.idiomatic.hooks import EPOCH_START, Hooks
 from lab_migrate.idiomatic.keeping import Keeping
 from lab_migrate.idiomatic.kept_globals import keep_globals
 from lab_migrate.idiomatic.kept_hooks import say_hooks
+from lab_migrate.idiomatic.kept_in_place import keep_in_place
+from lab_migrate.idiomatic.kept_makers import say_made
 from lab_migrate.idiomatic.kept_objects import keep_object, keep_owner, keep_unknown
 from lab_migrate.idiomatic.kept_others import say_others
+from lab_migrate.idiomatic.kept_uses import say_used
 from lab_migrate.idiomatic.kept_values import keep_attribute, keep_container, keep_value
 from lab_migrate.idiomatic.mentions import flow_of
 from lab_migrate.idiomatic.names import TRAIN, last_given
@@ -53,7 +56,10 @@ def kept_of(nest: Nest, roles: Roles, hooks: Hooks, places: Places, graph: CallG
     for frame, node in nodes_of(keeping.nest):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _GOES_ON:
             keep_unknown(keeping, frame.canonical(node.func.value))
+    keep_in_place(keeping)
     say_others(keeping)
+    say_made(keeping)
+    say_used(keeping)
     say_hooks(keeping)
     steps = keeping.nest.steps
     if steps is not None and steps.stop is not None and not keeping.nest.train.is_counted:

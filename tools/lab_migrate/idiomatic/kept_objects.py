@@ -38,7 +38,8 @@ def keep_object(keeping: Keeping, name: str) -> None:
     maker = keeping.full(name, calls[0])
     is_part = name in keeping.places.names.captured
     is_schedule = name in keeping.roles.schedules and not keeping.graph.types(keeping.base.function, calls[0])
-    if _has_state(maker) or is_schedule:
+    makers = [making.maker for making in makings_of(name, keeping.nest, keeping.graph)]
+    if _has_state(maker) or is_schedule or (makers and all(map(_has_state, makers))):
         if not (maker.endswith("AveragedModel") and is_part):
             keeping.keep_state(name)
     elif maker == "copy.deepcopy" and calls[0].args and _copies_model(keeping, calls[0]):
@@ -100,6 +101,8 @@ def _own(keeping: Keeping, name: str, is_part: bool) -> None:
     number = keeping.generators.numpy if changes.numbers else ""
     if all(methods):
         keeping.keep_state(name)
+    elif any(keeping.graph.find_method(cls, attribute) for cls in classes for attribute in changes.attributes):
+        keeping.lose(name, "what it keeps behind a property cannot be told")
     elif changes.why or (changes.numbers and not number):
         keeping.lose(name, changes.why or "what it holds may be numpy's")
     else:

@@ -16,8 +16,10 @@ import re
 from lab_migrate.analysis.symbols import Class, Function, dotted, own_nodes
 from lab_migrate.idiomatic.filling import changed_in_place, counts
 from lab_migrate.idiomatic.keeping import Keeping
+from lab_migrate.idiomatic.makings import makings_of
 from lab_migrate.idiomatic.reach import reached_in
 from lab_migrate.idiomatic.roles import is_module, nodes_of
+from lab_migrate.idiomatic.trained import trained
 
 #: Ends of the names of torch's optimizers.
 _OPTIMIZERS = ("Optimizer", "SGD", "Adam", "AdamW", "RMSprop", "Adagrad")
@@ -41,41 +43,48 @@ def say_others(keeping: Keeping) -> None:
         known = keeping.graph.types(keeping.base.function, ast.parse(owner, mode="eval").body) if parts else ()
         is_objects = bool(known) and holder is node.value and not any(is_module(cls, keeping.graph) for cls in known)
         theirs = owner in keeping.roles.optimizers and node.attr in ("param_groups", "state")
-        if heads & outside and not is_objects and not theirs and owner != "self" and name not in said:
+        if not heads & outside and not _outlives(keeping, owner):
+            continue
+        if is_objects and owner.count(".") > 1:
+            is_objects = owner in keeping.kept  # what an object holds of others is not followed everywhere
+        if not is_objects and not theirs and owner != "self" and name not in said:
             said.add(name)
             keeping.lose(name, "the loop gives it another value")
-    _say_in_place(keeping, outside)
+    _say_trained(keeping)
     _say_modes(keeping)
     _say_closures(keeping)
     _say_counted(keeping)
     _say_given(keeping)
 
 
-def _say_in_place(keeping: Keeping, outside: set[str]) -> None:
-    """`loader.dataset.tensors[0].mul_(2)`; of models and optimizers Lightning holds the tensors."""
-    held = {*keeping.roles.models, *keeping.roles.optimizers}
-    for frame, node in nodes_of(keeping.nest):
-        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
-            continue
-        inner, method = node.func.value, node.func.attr
-        while isinstance(inner, ast.Subscript):
-            inner = inner.value
-        name = frame.canonical(inner)
-        if method == "requires_grad_" or not method.endswith("_") or method.endswith("__"):
-            continue
-        head = name.partition(".")[0]
-        theirs = any(name == one or name.startswith(f"{one}.") for one in held)
-        outlives = (
-            head in outside or (keeping.base.is_script and head in keeping.base.bound) or name.startswith("self.")
-        )
-        if outlives and not theirs and name not in keeping.seen and not _is_made_within(keeping, name):
-            keeping.lose(name, f"{method}() changes it in its place")
-
-
-def _is_made_within(keeping: Keeping, name: str) -> bool:
-    """Whether each epoch makes it anew."""
+def _outlives(keeping: Keeping, owner: str) -> bool:
+    """Whether an owner of attributes is a script's, a class or function of the file, or held by the legacy object."""
+    symbols, head = keeping.base.module.symbols, owner.partition(".")[0]
+    defined = {one.name for one in symbols.classes} | {one.name for one in symbols.functions} | set(symbols.imports)
+    made = keeping.made(owner)
     inside = {id(node) for node in ast.walk(keeping.nest.epochs)}
-    return any(id(value) in inside for value in keeping.made(name))
+    if any(id(value) in inside for value in made):
+        return False
+    in_script = keeping.base.is_script and bool(made)
+    return in_script or owner.startswith("self.") or (head in defined and head not in keeping.base.bound - defined)
+
+
+def _say_trained(keeping: Keeping) -> None:
+    """`log_sigma = nn.Parameter(…)` of a script's or an object's: the LightningModule does not have it."""
+    made = [
+        making.call for name in keeping.roles.optimizers for making in makings_of(name, keeping.nest, keeping.graph)
+    ]
+    cls = keeping.base.function.cls
+    for name in sorted(trained(keeping.base, made) - {*keeping.roles.models, ""}):
+        theirs = (
+            cls.attributes.get(name.removeprefix("self."), []) if cls is not None and name.startswith("self.") else []
+        )
+        values = keeping.made(name) or [value for _, value in theirs]
+        own = any(isinstance(value, ast.Call) and dotted(value.func).endswith("Parameter") for value in values)
+        own = own or any("requires_grad" in ast.unparse(value) for value in values)
+        if own and name not in keeping.places.names.captured:
+            keeping.seen.add(name)
+            keeping.lose(name, "the optimizer trains it, and no module has it")
 
 
 def _say_modes(keeping: Keeping) -> None:

@@ -9,11 +9,14 @@ from lab_migrate.idiomatic.beginnings import CONTAINERS, container_of, is_filled
 from lab_migrate.idiomatic.keeping import Keeping
 from lab_migrate.idiomatic.plain import Kind
 
+_ARRAYS = frozenset({"arange", "array", "asarray", "empty", "eye", "full", "ones", "ones_like", "zeros", "zeros_like"})
+
 
 def keep_value(keeping: Keeping, name: str, key: str, values: list[ast.expr], declared: str = "") -> None:
     """A name or attribute that the loop gives other values; `declared` stands above what gives it one."""
     later = keeping.made(name)
-    if values and all(map(is_plain, values)) and not any(_is_object(keeping, value) for value in later):
+    arrays = any(_is_array(keeping, value) for value in [*values, *later])
+    if values and all(map(is_plain, values)) and not arrays and not any(_is_object(keeping, value) for value in later):
         text = keeping.text(name)
         kind = keeping.values.assigned(name)
         saved = text
@@ -77,6 +80,13 @@ def keep_container(keeping: Keeping, name: str, why: str = "") -> None:
     keeping.found.keep(key, saved, [line.format(text=text, saved=f'checkpoint["{key}"]') for line in loads])
 
 
+def _is_array(keeping: Keeping, value: ast.expr) -> bool:
+    """`np.zeros(3)`, which Lightning writes and does not load."""
+    head = dotted(value.func).partition(".")[0] if isinstance(value, ast.Call) else ""
+    last = dotted(value.func).rpartition(".")[2] if isinstance(value, ast.Call) else ""
+    return keeping.base.module.symbols.imports.get(head) == "numpy" and last in _ARRAYS
+
+
 def _may_be_numpys(keeping: Keeping, kind: Kind, values: list[ast.expr]) -> bool:
     """Whether what begins as a whole number, or as nothing, may become a number of numpy's."""
     imported = "numpy" in keeping.base.module.symbols.imports.values()
@@ -85,13 +95,19 @@ def _may_be_numpys(keeping: Keeping, kind: Kind, values: list[ast.expr]) -> bool
 
 def _is_object(keeping: Keeping, value: ast.expr) -> bool:
     """A model, a copy of one, an iterator or an object of the project's: none that a checkpoint holds."""
+    if isinstance(value, ast.BoolOp | ast.IfExp):
+        parts = value.values if isinstance(value, ast.BoolOp) else [value.body, value.orelse]
+        return any(_is_object(keeping, one) for one in parts)
     if keeping.base.canonical(value) in keeping.roles.models:
         return True
     if not isinstance(value, ast.Call):
         return False
     copied = dotted(value.func).endswith("deepcopy")
+    last = dotted(value.func).rpartition(".")[2]
     return (
-        dotted(value.func) in ("iter", "open")
+        # `late = StepLR(…)`, of whatever class
+        (last[:1].isupper() and not last.endswith("Tensor"))
+        or dotted(value.func) in ("iter", "open")
         # One that is not copied goes on changing with its model.
         or (isinstance(value.func, ast.Attribute) and value.func.attr == "state_dict")
         or (copied and any(keeping.base.canonical(arg) in keeping.roles.models for arg in value.args))

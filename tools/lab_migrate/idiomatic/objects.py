@@ -53,6 +53,10 @@ def changing(name: str, classes: tuple[Class, ...], nest: Nest, graph: CallGraph
         for target, value in _stored(node):
             if isinstance(target, ast.Attribute) and frame.canonical(target.value) == name:
                 reading.stores.setdefault(target.attr, []).append((value, frame))
+        filled = changed_in_place(node) if isinstance(node, ast.Call) else None
+        if isinstance(node, ast.Call) and isinstance(filled, ast.Attribute) and frame.canonical(filled.value) == name:
+            put: list[ast.expr | None] = [*node.args] or [None]
+            reading.stores.setdefault(filled.attr, []).extend((one, frame) for one in put)
         if isinstance(node, ast.Call):
             method = reading.method(_method_called(node, name, frame))
             if method is not None:
@@ -67,7 +71,7 @@ def changing(name: str, classes: tuple[Class, ...], nest: Nest, graph: CallGraph
     for attribute, kind in kinds.items():
         if kind is Kind.UNKNOWN:
             return Changing(tuple(kinds), why=f"its {attribute} may be more than numbers and tensors")
-    if any("__slots__" in one.attributes or one.node.decorator_list for one in graph.lineage(classes[0])):
+    if any(_has_slots(one) or one.node.decorator_list for one in graph.lineage(classes[0])):
         return Changing(tuple(kinds), why="it may have no __dict__")
     return Changing(tuple(kinds), Kind.NUMBER in kinds.values())
 
@@ -104,6 +108,13 @@ def changed_by_methods(nest: Nest, graph: CallGraph, values: Values) -> dict[str
 
     reached_in(nest, graph, does)
     return {attribute: reading.kind(attribute, values) for attribute in reading.stores}
+
+
+def _has_slots(cls: Class) -> bool:
+    return any(
+        isinstance(node, ast.Assign) and any(dotted(target) == "__slots__" for target in node.targets)
+        for node in cls.node.body
+    )
 
 
 def _method_called(call: ast.Call, name: str, frame: Frame) -> str:

@@ -19,6 +19,7 @@ from lab_migrate.idiomatic.makings import makings_of
 from lab_migrate.idiomatic.nest import Nest
 from lab_migrate.idiomatic.refused import NotIdiomaticError
 from lab_migrate.idiomatic.schedules import schedules_given
+from lab_migrate.idiomatic.trained import added_models, adds_groups
 from lab_migrate.idiomatic.wrapper import Wrapper
 
 _MODEL_NAME = re.compile(r"(^|_)(model|net|network)(_|$)|(Model|Net|net)$")
@@ -39,6 +40,8 @@ class Roles:
     hard_cuda: bool
     made: dict[str, Made]
     wrapper: Wrapper | None = None
+    #: The optimizers are given more than they were made with.
+    grow: bool = False
     #: The set-up of several processes, as far as Lightning takes it over.
     distributed: Distributed | None = None
     #: An optimizer's `step` takes no closure, which Lightning's wrapper would hand it.
@@ -63,6 +66,7 @@ def roles_of(nest: Nest, graph: CallGraph) -> Roles:
     models: list[str] = []
     for found in made.values():
         models += _models_in(found.call, nest.base)
+    models += added_models(nest.base)
     devices: list[str] = []
     schedules: list[str] = []
     hard = False
@@ -87,6 +91,7 @@ def roles_of(nest: Nest, graph: CallGraph) -> Roles:
     return Roles(
         optimizers, _whole(models, nest, graph), list(dict.fromkeys(schedules)),
         [name for name in dict.fromkeys(devices) if name], hard, made,
+        grow=adds_groups(nest.base),
     )  # fmt: skip
 
 

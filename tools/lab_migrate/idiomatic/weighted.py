@@ -18,9 +18,11 @@ from lab_migrate.analysis.definitions import enclosing_class
 from lab_migrate.analysis.scopes import names_in
 from lab_migrate.analysis.symbols import Class, Function, dotted, own_nodes
 from lab_migrate.idiomatic.frame import Frame
+from lab_migrate.idiomatic.makings import makings_of
 from lab_migrate.idiomatic.nest import Nest
 from lab_migrate.idiomatic.quiet import is_quiet_call
 from lab_migrate.idiomatic.roles import Roles
+from lab_migrate.idiomatic.trained import trained
 
 __all__ = ["Weighted"]
 
@@ -45,17 +47,21 @@ class Weighted:
     roles: Roles
     graph: CallGraph
     _roles: frozenset[str] = attrs.field(init=False)
+    #: What the optimizers train by name.
+    _trained: frozenset[str] = attrs.field(init=False)
     _held: dict[tuple[int, str], bool] = attrs.field(factory=dict)
     _given: dict[int, dict[str, list[ast.expr]]] = attrs.field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
-        self._roles = frozenset({*self.roles.models, *self.roles.optimizers})
+        made = [making.call for name in self.roles.optimizers for making in makings_of(name, self.nest, self.graph)]
+        self._trained = frozenset(trained(self.nest.base, made)) - {*self.roles.models, ""}
+        self._roles = frozenset({*self.roles.models, *self.roles.optimizers, *self._trained})
 
     def is_read(self, node: ast.stmt, frame: Frame) -> bool:
         """Whether a statement looks at such a name, or calls a method of the project's that does more than count."""
         for one in own_nodes([node]):
             is_loaded = isinstance(one, ast.Name | ast.Attribute) and isinstance(one.ctx, ast.Load)
-            if is_loaded and dotted(one) and self._holds(dotted(one), frame):
+            if is_loaded and dotted(one) and (self._holds(dotted(one), frame) or frame.canonical(one) in self._trained):
                 return True
             if isinstance(one, ast.Call) and isinstance(one.func, ast.Attribute):
                 targets = self.graph.targets(frame.function, one.func)

@@ -1,0 +1,80 @@
+"""Parameters that an optimizer is given by name, or later, are trained like the model's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from idiomatic_programs import program, rewritten
+
+LOOP = """
+{main}model = Net()
+{indent}optimizer = torch.optim.SGD({given}, lr=0.1)
+{indent}loader = DataLoader(data, batch_size=4, shuffle=True)
+{indent}for epoch in range(3):
+{indent}    for x, y in loader:
+{indent}        {zero}
+{indent}        out = model(x)
+{indent}        loss = F.cross_entropy(out, y) * torch.exp(-scale[0]) + scale.sum()
+{indent}        loss.backward()
+{indent}        optimizer.step()
+{indent}        print(scale.sum().item())
+{call}
+"""
+MADE = "scale = nn.Parameter(torch.zeros(2))\n"
+LATER = 'model.parameters(), lr=0.1)\n    optimizer.add_param_group({"params": [scale]}'
+GIVEN = {
+    "in a list": ("[*model.parameters(), scale]", "optimizer.zero_grad()"),
+    "in a group": ('[{"params": model.parameters()}, {"params": [scale], "lr": 0.01}]', "optimizer.zero_grad()"),
+    "later": (LATER, "optimizer.zero_grad()"),
+    "later, and never zeroed": (LATER, "model.zero_grad()"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("way", GIVEN)
+def test_what_is_trained_by_name_is_asked_behind_the_step(way: str, same: Callable[..., str]) -> None:
+    """Its value was printed as it was before the step; what `model.zero_grad()` leaves is not zeroed."""
+    given, zero = GIVEN[way]
+    text = LOOP.format(main="def main():\n    " + MADE + "    ", indent="    ", given=given, zero=zero, call="\nmain()")
+    same(text.replace(", lr=0.1}, lr=0.1)", "})").replace("}, lr=0.1)", "})") if "later" in way else text)
+
+
+def test_a_scripts_parameter_is_said_and_its_layer_goes_on(resumes: Callable[..., None]) -> None:
+    """The LightningModule has the layer whose parameters are added; a parameter alone is in no module."""
+    text = LOOP.format(
+        main=MADE, indent="", given="[*model.parameters(), scale]", zero="optimizer.zero_grad()", call=""
+    )
+    (said,) = [message for message in rewritten(program(text)).messages if "do not hold" in message]
+    assert "scale (the optimizer trains it" in said
+    layer = text.replace(MADE, "head = nn.Linear(2, 2)\n").replace("[*model.parameters(), scale]", "model.parameters()")
+    layer = layer.replace("loader = Data", "optimizer.add_param_group({'params': head.parameters()})\nloader = Data")
+    layer = layer.replace("out = model(x)", "out = head(model(x))").replace("* torch.exp(-scale[0]) + scale.sum()", "")
+    after = rewritten(program(layer.replace("scale.sum()", "head.bias.sum()")))
+    assert "LM301" in after.codes, after.messages
+    resumes(after.text)
+
+
+@pytest.mark.parametrize(
+    "told", ["loader.generator = torch.Generator().manual_seed(epoch)", "loader.dataset.level = epoch"]
+)
+def test_a_loader_that_is_told_something_before_its_batches_is_refused(told: str) -> None:
+    """By an attribute, as by a method: Lightning has asked it for its iterator by then."""
+    after = rewritten(
+        program(f"""
+    def main():
+        model = Net()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        loader = DataLoader(data, batch_size=4, shuffle=True)
+        for epoch in range(3):
+            {told}
+            for x, y in loader:
+                optimizer.zero_grad()
+                F.cross_entropy(model(x), y).backward()
+                optimizer.step()
+
+
+    main()
+    """)
+    )
+    assert "LM301" not in after.codes
+    assert any(f"{told.partition(' =')[0]} = … tells the loader of the epoch" in message for message in after.messages)
