@@ -66,6 +66,8 @@ class Carried:
         #: Which containers the names held when the innermost loop began, by identity.
         self._held: dict[str, int] = {}
         self._known = Known()
+        #: Tensors that were made with what holds them, by their numbers in the checkpoint, until it is put back.
+        self.made_late: dict[int, Tensor] = {}
         #: Which tensors and children the models' parts had when the training began, by the parts' paths.
         self._structures: dict[str, Any] = {}
 

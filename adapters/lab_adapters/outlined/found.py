@@ -21,6 +21,7 @@ from lab_adapters.outlined.instances import slots_of
 from lab_adapters.outlined.kinds import entries_of
 from lab_adapters.outlined.made import is_optimizer, saves_itself
 from lab_adapters.outlined.names import is_foreign, is_own_class, is_own_function, used_by
+from lab_adapters.outlined.weak import WEAK, entries_of_weak
 
 #: How far from the loop's names attributes, lists and dicts are followed in any case, also those of libraries.
 NEAR = 3
@@ -171,7 +172,7 @@ class _Search:
         elif isinstance(value, _CONTAINERS) and len(value) > LARGE:
             self._large.append((path, value, far))
         # Far from the loop, what libraries and Python's own modules hold is their business.
-        elif far < NEAR or isinstance(value, _HOLDERS) or not is_foreign(value):
+        elif far < NEAR or isinstance(value, (*_HOLDERS, *WEAK)) or not is_foreign(value):
             for name, inner in _parts(value):
                 self.later(f"{path}{name}", inner, far + 1)
 
@@ -256,6 +257,8 @@ def _parts(value: Any) -> Iterator[tuple[str, Any]]:
         if len(value) <= LARGEST:
             entries = entries_of(value if isinstance(value, dict) else dict(value))
             yield from ((f"[{key_name(key, at)}]", inner) for at, (key, inner) in enumerate(entries))
+    elif isinstance(value, WEAK):
+        yield from ((f"[#{at}]", inner) for at, (_, inner) in enumerate(entries_of_weak(value)))
     elif isinstance(value, list | tuple | deque) or (isinstance(value, set | frozenset) and len(value) == 1):
         if len(value) <= LARGEST:
             yield from ((f"[{index}]", inner) for index, inner in enumerate(value))

@@ -71,6 +71,7 @@ def make_late(
             if value is not MISSING:
                 before.append((slot, slot.get()))
                 put(slot, value)
+    carried.made_late |= unpacking.tensors_made()
     if only is None:
         _put_known(state, there, walk.owners)
     missing = blanks and blanks.keys() - set(reached())
@@ -140,7 +141,7 @@ def _lacks(
     if not isinstance(value, list):
         return False
     entries = entries_of(there) if container_kind(there) is not None else []
-    if packed["kind"] == "dict":
+    if packed["kind"] in ("dict", "weak"):
         known = dict(entries) if isinstance(there, dict) else {}
         pairs = [(inner, known.get(key) if isinstance(key, str | int) else None) for key, inner in value]
         return any(_lacks(inner, one, numbered, was_there, seen) for inner, one in pairs)

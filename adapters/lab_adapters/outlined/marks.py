@@ -20,6 +20,7 @@ from lab_adapters.outlined.forms import PLAIN, form_of
 from lab_adapters.outlined.iterators import Replayed, is_raw
 from lab_adapters.outlined.kinds import FED, LARGE, container_kind, entries_of
 from lab_adapters.outlined.own_generators import GENERATORS, generator_state
+from lab_adapters.outlined.weak import CACHES, WEAK, cached_of, entries_of_weak
 
 __all__ = ["TensorMark", "mark", "of_container", "of_object"]
 
@@ -123,6 +124,10 @@ def mark(value: Any, seen: dict[int, int] | None = None) -> Any:
         return "file", object() if place == LOST else place
     if isinstance(value, Replayed):
         return "iterator", id(value), value.count, value.state()["lost"]
+    if isinstance(value, WEAK) and len(value) <= LARGE:
+        return "weak", tuple((mark(key, seen), mark(inner, seen)) for key, inner in entries_of_weak(value))
+    if isinstance(value, CACHES) and (cached := cached_of(value)):
+        return "cache", tuple(cached), value.cache_info().currsize
     if isinstance(value, FED) or is_raw(value):
         return "object", object()  # never the same
     if container_kind(value) is not None:

@@ -31,6 +31,7 @@ from lab_adapters.outlined.kinds import FED, LARGE, container_kind, entries_of, 
 from lab_adapters.outlined.marks import TensorMark
 from lab_adapters.outlined.own_generators import GENERATORS, generator_state
 from lab_adapters.outlined.parts import class_of, described, parts_of
+from lab_adapters.outlined.weak import CACHES, WEAK, cached_of, entries_of_weak
 
 __all__ = ["MISSING", "Packing", "every"]
 
@@ -142,7 +143,14 @@ class Packing:
             )
         if isinstance(value, FED):
             return {"kind": "lost", "value": "the training itself made this queue, or filled it"}
+        if isinstance(value, CACHES) and (cached := cached_of(value)):
+            return {
+                "kind": "lost",
+                "value": f"the training itself filled this cache of a function ({', '.join(cached)})",
+            }
         kind = container_kind(value)
+        if isinstance(value, WEAK) and len(value) <= LARGE:
+            kind = "weak"
         return self._container(kind, value, before) if kind is not None else self._object(value)
 
     def _container(self, kind: str, value: Any, before: Any) -> dict[str, Any]:
@@ -151,6 +159,9 @@ class Packing:
         if (path := self.stands_at(value)) is not None:
             return {"kind": "stands", "value": path}
         more: dict[str, Any] = {}
+        if kind == "weak":
+            pairs = [[self._pack(key, None), self._pack(inner, None)] for key, inner in entries_of_weak(value)]
+            return {"kind": "weak", "value": pairs, "number": self._number(value)}
         if not is_builtin(value):
             more["class"] = name_of(type(value))
             if not is_plain(value):
@@ -253,7 +264,7 @@ class Packing:
             return {"kind": "again", "value": self._seen[id(value)]}
         number = self._number(value)
         stays = isinstance(before, TensorMark) and before.ref() is value
-        stands = {} if stays else self.standing.get(id(value), {})
+        stands = self.standing.get(id(value), {})
         stays = stays or bool(stands)
         if not stays and (view := self._view(value)) is not None:
             return {**view, "number": number}

@@ -30,6 +30,7 @@ from lab_adapters.outlined.own_generators import GENERATORS
 from lab_adapters.outlined.packing import MISSING
 from lab_adapters.outlined.scripted import attributes_in_cpp, attributes_in_python, is_scripted
 from lab_adapters.outlined.slot import Slot
+from lab_adapters.outlined.weak import WEAK, entries_of_weak
 
 __all__ = ["MOST", "Walk", "slots"]
 
@@ -174,6 +175,10 @@ class Walk:
                 yield Slot(f"{path}.__self__", value, "__self__")
             self._later(path, value.__self__)
             self._later(path, value.__func__)
+            return
+        if isinstance(value, WEAK):
+            for at, (_, inner) in enumerate(entries_of_weak(value)):
+                self._later(f"{path}[#{at}]", inner)
             return
         self.owners.setdefault(path, value)
         if (wrapped := _own(value).get("__wrapped__")) is not None:

@@ -117,6 +117,7 @@ def put_state(found: Found, carried: Carried, bodies: list[Any], state: dict[str
     put_hooks(found, state.get("hooks", {}))
     say_not_seen(state.get("not seen", ""))
     say_compiled_anew(found.modules)
+    carried.made_late.clear()
     return carried.restore(
         bodies,
         state["carried"],
@@ -147,7 +148,10 @@ def _tensors_told(
         if number is None:
             return None
         if number in numbered() and number not in made:
-            made[number] = tensor_of(numbered()[number], None, "")
+            # What was made with it stays what it is known by: the key of a weak dictionary, say.
+            late = carried.made_late.get(number)
+            packed = numbered()[number]
+            made[number] = tensor_of({**packed, "stays": packed["stays"] or late is not None}, late, "")
         return made.get(number)
 
     return find

@@ -29,6 +29,7 @@ from lab_adapters.outlined.packing import MISSING
 from lab_adapters.outlined.parts import blank_of, is_as_told, made_of
 from lab_adapters.outlined.state_dicts import at_home
 from lab_adapters.outlined.tensors import tensor_of
+from lab_adapters.outlined.weak import WEAK, entries_of_weak, filled_weak
 
 __all__ = ["Unpacking"]
 
@@ -94,6 +95,10 @@ class Unpacking:
         )
         return target
 
+    def tensors_made(self) -> dict[int, Tensor]:
+        """Those that were unpacked, by their numbers."""
+        return {number: one for number, one in self._made.items() if isinstance(one, Tensor)}
+
     def _unpack(self, packed: Any, target: Any, name: str) -> Any:
         if not isinstance(packed, dict):
             return packed
@@ -135,6 +140,8 @@ class Unpacking:
         if kind == "lost":
             lost(name or self._name, value)
             return target
+        if kind == "weak":
+            return self._weak(packed, target)
         if kind == "address":
             return address_of(packed["of"], self._unpack(value, None, ""))
         if kind == "with an address":
@@ -156,6 +163,17 @@ class Unpacking:
         if kind in FORMS:
             return self._form(packed, target)
         return self._object(packed, target) if kind == "object" else self._container(packed, target)
+
+    def _weak(self, packed: dict[str, Any], target: Any) -> Any:
+        if not isinstance(target, WEAK):
+            return self._missed("a weak dictionary", target)
+        self._made[packed["number"]] = target
+        there = {id(key): inner for key, inner in entries_of_weak(target)}
+        entries = []
+        for key, inner in packed["value"]:
+            made = self._unpack(key, None, "")
+            entries.append((made, self._unpack(inner, there.get(id(made)), "")))
+        return target if self._left else filled_weak(target, entries)
 
     def _of_parts(self, packed: dict[str, Any], target: Any) -> Any:
         """A tensor of a model that is made of its parts now and loaded next, or of a part that is there."""
@@ -300,7 +318,8 @@ class Unpacking:
     def _tensor(self, packed: dict[str, Any], target: Any) -> Tensor:
         given = self.given.get(packed["number"])
         if given is None and "stands" in packed:
-            target = self.standing(packed["stands"])
+            there = self.standing(packed["stands"])
+            target = target if there is None else there
             if self.blanks is not None and isinstance(target, Tensor):
                 return target  # which gets its numbers when all else does
         made = self._made[packed["number"]] = given if given is not None else tensor_of(packed, target, self._name)
