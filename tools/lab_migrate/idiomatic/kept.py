@@ -25,11 +25,13 @@ from lab_migrate.idiomatic.kept_objects import keep_object, keep_owner, keep_unk
 from lab_migrate.idiomatic.kept_others import say_others
 from lab_migrate.idiomatic.kept_uses import say_used
 from lab_migrate.idiomatic.kept_values import keep_attribute, keep_container, keep_value
+from lab_migrate.idiomatic.makings import makings_of
 from lab_migrate.idiomatic.mentions import flow_of
 from lab_migrate.idiomatic.names import TRAIN, last_given
 from lab_migrate.idiomatic.nest import Nest
 from lab_migrate.idiomatic.places import Places
 from lab_migrate.idiomatic.roles import Roles, nodes_of
+from lab_migrate.idiomatic.trained import trained
 
 #: Methods by which an object of somebody else's goes on.
 _GOES_ON = {"step", "update", "update_parameters", "apply_shadow"}
@@ -65,7 +67,7 @@ def kept_of(nest: Nest, roles: Roles, hooks: Hooks, places: Places, graph: CallG
     if steps is not None and steps.stop is not None and not keeping.nest.train.is_counted:
         why = "resumed from there with max_steps, Lightning ends the next epoch after one batch"
         keeping.lose("the end of an epoch", why)
-    if keeping.is_manual and not any(_zeroes(node) for node in keeping.nest.train.body):
+    if keeping.is_manual and not (any(map(_zeroes, keeping.nest.train.body)) and _zeroes_all(keeping)):
         keeping.found.lost.append("the gradients of batches that wait for the next epoch's step")
     if keeping.zeroes:
         keeping.found.lost.append("the zeroed gradients of parameters that a batch does not use")
@@ -94,6 +96,17 @@ def _assigned(keeping: Keeping, name: str) -> list[ast.expr]:
         defaults = dict(zip([arg.arg for arg in listed[::-1]], node.args.defaults[::-1], strict=False))
         values.append(defaults.get(name, ast.Name(name, ast.Load())))
     return values
+
+
+def _zeroes_all(keeping: Keeping) -> bool:
+    """Whether what is zeroed are all optimizers, or all models and they are all that trains."""
+    nest, roles = keeping.nest, keeping.roles
+    events = events_in(own_nodes(nest.train.body))
+    zeroed = {nest.train.frame.canonical(event.receiver) for event in events if event.kind == ZERO}
+    if zeroed >= {*roles.optimizers}:
+        return True
+    made = [making.call for name in roles.optimizers for making in makings_of(name, nest, keeping.graph)]
+    return zeroed >= {*roles.models, *(trained(nest.base, made) - {""} if roles.grow else ())}
 
 
 def _zeroes(node: ast.stmt) -> bool:

@@ -78,3 +78,26 @@ def test_a_loader_that_is_told_something_before_its_batches_is_refused(told: str
     )
     assert "LM301" not in after.codes
     assert any(f"{told.partition(' =')[0]} = … tells the loader of the epoch" in message for message in after.messages)
+
+
+def test_gradients_of_a_layer_that_nobody_zeroes_are_said() -> None:
+    """`model.zero_grad()` beside a head that was added to the optimizer: its gradients are added up, on and on."""
+    text = """
+    def main():
+        model, head = Net(), nn.Linear(2, 2)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        optimizer.add_param_group({"params": list(head.parameters())})
+        loader = DataLoader(data, batch_size=4, shuffle=True)
+        for epoch in range(3):
+            for x, y in loader:
+                model.zero_grad()
+                F.cross_entropy(head(model(x)), y).backward()
+                optimizer.step()
+
+
+    main()
+    """
+    (said,) = [message for message in rewritten(program(text)).messages if "do not hold" in message]
+    assert "the gradients of batches that wait" in said
+    zeroed = rewritten(program(text.replace("model.zero_grad()", "optimizer.zero_grad()")))
+    assert not [message for message in zeroed.messages if "do not hold" in message], zeroed.messages
