@@ -273,3 +273,34 @@ def test_what_a_program_gives_to_torchs_own_objects_is_resumed(checkpoint: Any, 
         return trained(factor, model, given["optimizer"])
 
     resumes(checkpoint, run)
+
+
+class WithTeacher(torch.optim.SGD):
+    """Has a teacher's momentum in its state, from the day on that it has a teacher."""
+
+    teacher: Any = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Torch's, and the teacher's."""
+        return super().state_dict() | ({"teacher": self.teacher} if self.teacher is not None else {})
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Likewise."""
+        if self.teacher is not None:
+            self.teacher = state_dict["teacher"]
+        super().load_state_dict({name: one for name, one in state_dict.items() if name != "teacher"})
+
+
+def test_a_state_that_lacks_what_its_optimizer_asks_for_is_refused_in_words(checkpoint: Any) -> None:
+    """It ended in a bare `KeyError: 'teacher'` from inside the optimizer."""
+
+    def run(teacher: float | None) -> list[str]:
+        torch.manual_seed(0)
+        model = torch.nn.Linear(2, 3)
+        optimizer = WithTeacher(model.parameters(), lr=0.1)
+        optimizer.teacher = teacher
+        return trained(lambda: 1.0, model, optimizer)
+
+    checkpoint.written_at(3, lambda: run(None))
+    with pytest.raises(ValueError, match=r"resume: optimizer: expected a state that WithTeacher can load.*'teacher'"):
+        checkpoint.resumed(lambda: run(0.5))

@@ -104,7 +104,15 @@ def put_state(found: Found, carried: Carried, bodies: list[Any], state: dict[str
                 if one is None:
                     continue
                 saved[path] = stored(one)
-                _load(_known(objects, path, kind, state.get("kinds", {})), saved[path])
+                known = _known(objects, path, kind, state.get("kinds", {}))
+                try:
+                    _load(known, saved[path])
+                except KeyError as error:
+                    raise ValueError(
+                        f"resume: {path}: expected a state that {type(known).__name__} can load, found one without "
+                        f"{error}, which it asks for; where the training itself makes it another, "
+                        "make it so before the loop, or resume from a checkpoint before that"
+                    ) from error
     for path in state["stepped"]:
         found.optimizers[path]._opt_called = True
     for path, model in found.modules.items():
