@@ -304,3 +304,22 @@ def test_a_state_that_lacks_what_its_optimizer_asks_for_is_refused_in_words(chec
     checkpoint.written_at(3, lambda: run(None))
     with pytest.raises(ValueError, match=r"resume: optimizer: expected a state that WithTeacher can load.*'teacher'"):
         checkpoint.resumed(lambda: run(0.5))
+
+
+def test_a_step_that_a_schedule_counts_leads_to_nothing_of_torchs(checkpoint: Any) -> None:
+    """Torch wraps it twice, and its table of hooks has ours: the resume was refused for the number of a hook."""
+
+    def run() -> list[str]:
+        torch.manual_seed(0)
+        model = torch.nn.Linear(2, 3)
+        optimizer = Counting(model.parameters())
+        schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.9)
+
+        def factor() -> float:
+            if optimizer.t:
+                schedule.step()
+            return 1.0
+
+        return trained(factor, model, optimizer)
+
+    resumes(checkpoint, run)

@@ -98,6 +98,9 @@ def scope_of(body: Any) -> dict[str, Any]:
     function = getattr(body, "__func__", body)
     # What a marked function (see `outlined.loop`) is called through has no names of its own.
     function = getattr(function, "__wrapped__", function)
+    # Nor has what torch calls the program's through: the `step` of its own optimizer that a schedule counts.
+    while isinstance(function, types.FunctionType) and hasattr(function, "__wrapped__") and _is_of_torch(function):
+        function = function.__wrapped__
     if not isinstance(function, types.FunctionType):
         return {}
     code = function.__code__
@@ -272,6 +275,11 @@ def _parts(value: Any) -> Iterator[tuple[str, Any]]:
             own = object.__getattribute__(value, "__dict__")
             yield from ((f".{name}", inner) for name, inner in list(own.items()))
         yield from ((f".{name}", inner) for name, inner in slots_of(value).items())
+
+
+def _is_of_torch(function: types.FunctionType) -> bool:
+    """Whether its code is torch's, whatever it says of its module."""
+    return str(function.__globals__.get("__name__", "")).partition(".")[0] == "torch"
 
 
 def _is_foreign(kind: Any) -> bool:
