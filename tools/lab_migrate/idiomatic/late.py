@@ -38,6 +38,9 @@ def changed_late(
     for node in late:
         if isinstance(node, ast.Name) and node.id in optimizers:
             return True
+        # `for p in model.backbone.parameters(): p.requires_grad = False`: a filter would leave them out by then.
+        if isinstance(node, ast.Attribute) and _freezes(node):
+            return True
         if isinstance(node, ast.Attribute | ast.Subscript) and isinstance(node.ctx, ast.Store) and _root(node) in needs:
             return True
     return any(
@@ -46,6 +49,10 @@ def changed_late(
         if isinstance(node, ast.Call)
         for at, arg in enumerate(node.args)
     )
+
+
+def _freezes(node: ast.Attribute) -> bool:
+    return node.attr == "requires_grad_" or (node.attr == "requires_grad" and isinstance(node.ctx, ast.Store))
 
 
 def _root(node: ast.expr) -> str:

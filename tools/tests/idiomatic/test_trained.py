@@ -101,3 +101,29 @@ def test_gradients_of_a_layer_that_nobody_zeroes_are_said() -> None:
     assert "the gradients of batches that wait" in said
     zeroed = rewritten(program(text.replace("model.zero_grad()", "optimizer.zero_grad()")))
     assert not [message for message in zeroed.messages if "do not hold" in message], zeroed.messages
+
+
+@pytest.mark.parametrize("frozen", ["p.requires_grad = False", "p.requires_grad_(False)"])
+def test_an_optimizer_is_made_before_what_is_frozen_after_it(frozen: str, same: Callable[..., str]) -> None:
+    """Made where training begins, its filter would leave out what the second epoch trains."""
+    same(f"""
+    def main():
+        model = Net()
+        optimizer = torch.optim.SGD(filter(lambda p: p.requires_grad, model.parameters()), lr=0.1)
+        loader = DataLoader(data, batch_size=4, shuffle=True)
+        for p in model.inner.parameters():
+            {frozen}
+        for epoch in range(3):
+            if epoch == 1:
+                for p in model.inner.parameters():
+                    p.requires_grad = True
+            for x, y in loader:
+                optimizer.zero_grad()
+                loss = F.cross_entropy(model(x), y)
+                loss.backward()
+                optimizer.step()
+            print(epoch, loss.item())
+
+
+    main()
+    """)
