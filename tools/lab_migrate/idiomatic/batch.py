@@ -237,6 +237,9 @@ class _Sorter:
         clipped = {one.id for one in ast.walk(clip) if isinstance(one, ast.Name) and _binds(one)} if clip else set()
         if any(isinstance(one, ast.Name) and one.id in clipped for one in ast.walk(node)):
             return False  # the norm that the clipping finds
+        asked = {one.id for one in ast.walk(clip) if isinstance(one, ast.Name)} if clip else set()
+        if any(isinstance(one, ast.Name) and one.id in asked and _binds(one) for one in ast.walk(node)):
+            return False  # a counter that the clipping asks
         counts = [one for one in own_nodes([node]) if isinstance(one, ast.AugAssign) and not adds_number(one)]
         counted = {one.target.id for one in counts if isinstance(one.target, ast.Name)}
         if any(isinstance(one, ast.Name) and one.id in counted for part in self.found.step for one in ast.walk(part)):

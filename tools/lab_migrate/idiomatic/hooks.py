@@ -236,6 +236,9 @@ def _reads_rate(frame: Frame, node: ast.stmt, roles: Roles, graph: CallGraph) ->
     names = {*roles.schedules, *roles.optimizers}
 
     def does(one: ast.AST, within: Function) -> bool:
+        # Another schedule, or what passes for one, computes its rate from this one's.
+        if isinstance(one, ast.Call) and isinstance(one.func, ast.Attribute) and one.func.attr == "step":
+            return True
         name = dotted(one)
         if within is frame.function:
             return bool(name) and frame.canonical(name) in names

@@ -30,7 +30,7 @@ def keep_in_place(keeping: Keeping) -> None:
         for changed, how in [*_changed(node, frame, loops), *_by_methods(node, frame, loops, keeping)]:
             name = frame.canonical(changed)
             head = name.partition(".")[0]
-            in_script = keeping.base.is_script and head in keeping.base.bound
+            in_script = keeping.base.is_script and head in keeping.base.bound - {*keeping.base.module.symbols.imports}
             if ":" in name or not (head in outside or in_script or name.startswith("self.")) or name in names.carried:
                 continue
             theirs = any(name == one or name.startswith(f"{one}.") for one in held)

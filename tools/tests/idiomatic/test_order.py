@@ -1,0 +1,45 @@
+"""What comes behind the backward pass keeps its order, where one line reads what another changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+LOOP = """
+def main():
+    model = Net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    loader = DataLoader(data, batch_size=4, shuffle=True)
+    late = torch.optim.swa_utils.SWALR(optimizer, swa_lr=0.05, anneal_epochs=2)
+    scheduler = torch.optim.lr_scheduler.MultiStepLR(optimizer, [1, 2], 0.3)
+    step = 0
+    for epoch in range(4):
+        for x, y in loader:
+            optimizer.zero_grad()
+            loss = F.cross_entropy(model(x), y)
+            loss.backward()
+            {clip}
+            optimizer.step()
+            step += 1
+        {between}
+        scheduler.step()
+        print(epoch, step, loss.item())
+
+
+main()
+"""
+
+
+@pytest.mark.parametrize("clip", [
+    "if step > 2: nn.utils.clip_grad_norm_(model.parameters(), 0.1)",
+    "nn.utils.clip_grad_norm_(model.parameters(), 1 / (1 + step))",
+])  # fmt: skip
+def test_a_counter_that_the_clipping_asks_is_counted_behind_it(clip: str, same: Callable[..., str]) -> None:
+    """It was counted in `training_step`, which comes before Lightning's clipping."""
+    same(LOOP.format(clip=clip, between="pass"))
+
+
+def test_a_schedule_that_follows_another_follows_it(same: Callable[..., str]) -> None:
+    """`SWALR` by a name of its own: Lightning stepped the epoch's schedule before it, not after."""
+    same(LOOP.format(clip="pass", between="if epoch > 0: late.step()"))
