@@ -23,6 +23,7 @@ from lab_migrate.fabric.setup import (
     models_of,
     shares_its_line,
     stepped,
+    whole,
 )
 from lab_migrate.fabric.wrapped import Looks, own_wrapper
 from lab_migrate.findings import Finding, Status
@@ -93,7 +94,7 @@ class _File:
                 if not found or any(place.function.module is not self.module for place in found):
                     return loop.line, f"where {name} is made cannot be told"
                 for place in found:
-                    models = models_of(place)
+                    models = whole(models_of(place), place, self.graph)
                     if not models:
                         return place.statement.lineno, f"which model {name} updates cannot be told"
                     places[id(place.statement)] = (place, models)

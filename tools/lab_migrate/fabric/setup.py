@@ -137,6 +137,22 @@ def models_of(place: Place) -> list[str]:
     return [name for name in dict.fromkeys(found) if name and name.partition(".")[0] not in imported]
 
 
+def whole(models: list[str], place: Place, graph: CallGraph) -> list[str]:
+    """The modules that these are layers of: a layer that Fabric wraps would give other names to what the model saves."""
+    found = []
+    for name in models:
+        while (above := name.rpartition(".")[0]) and _is_module(above, place, graph):
+            name = above
+        found.append(name)
+    return list(dict.fromkeys(found))
+
+
+def _is_module(name: str, place: Place, graph: CallGraph) -> bool:
+    classes = graph.types(place.function, ast.parse(name, mode="eval").body)
+    bases = [[base for one in graph.lineage(cls) for base in one.bases] for cls in classes]
+    return bool(bases) and all(any(base.rpartition(".")[2] == "Module" for base in one) for one in bases)
+
+
 def made_again(place: Place, models: list[str]) -> str:
     """A model that is not made in the loop whose every turn makes its optimizer: Fabric takes no model twice."""
     for loop in place.function.own:

@@ -33,6 +33,23 @@ PROGRAMS = {
 
         main()
     """,
+    "groups of layers, and what the model saves": """
+        import copy
+
+        def main():
+            model = Net()
+            optimizer = torch.optim.SGD([
+                {"params": model.inner.parameters(), "lr": 0.01}, {"params": model.outer.parameters()}], lr=0.1)
+            for x, y in DataLoader(data, batch_size=4, shuffle=True):
+                optimizer.zero_grad()
+                F.cross_entropy(model(x), y).backward()
+                optimizer.step()
+            best = copy.deepcopy(model.state_dict())
+            model.load_state_dict(best)
+            print({name: value.sum().item() for name, value in best.items()})
+
+        main()
+    """,
     "a generator": """
         def steps(model, optimizer, loader):
             for x, y in loader:
