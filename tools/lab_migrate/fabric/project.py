@@ -17,6 +17,7 @@ from lab_migrate.fabric.save import states_saved
 from lab_migrate.fabric.setup import (
     Place,
     is_changed,
+    is_torchs,
     iterated,
     made_again,
     makers,
@@ -94,6 +95,8 @@ class _File:
                 if not found or any(place.function.module is not self.module for place in found):
                     return loop.line, f"where {name} is made cannot be told"
                 for place in found:
+                    if not is_torchs(place, self.graph):
+                        return place.statement.lineno, f"{name} is no torch optimizer, and Fabric takes no other"
                     models = whole(models_of(place), place, self.graph)
                     if not models:
                         return place.statement.lineno, f"which model {name} updates cannot be told"

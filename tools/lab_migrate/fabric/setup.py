@@ -138,13 +138,24 @@ def models_of(place: Place) -> list[str]:
 
 
 def whole(models: list[str], place: Place, graph: CallGraph) -> list[str]:
-    """The modules that these are layers of: a layer that Fabric wraps would give other names to what the model saves."""
+    """The modules that these are layers of: a layer that Fabric wraps gives other names to what the model saves."""
     found = []
     for name in models:
         while (above := name.rpartition(".")[0]) and _is_module(above, place, graph):
             name = above
         found.append(name)
     return list(dict.fromkeys(found))
+
+
+def is_torchs(place: Place, graph: CallGraph) -> bool:
+    """Whether what is made may be a torch optimizer: Fabric wraps no other."""
+    classes = graph.types(place.function, place.call)
+    return not classes or any(
+        base.rpartition(".")[2] not in ("object", "ABC")
+        for cls in classes
+        for one in graph.lineage(cls)
+        for base in one.bases
+    )
 
 
 def _is_module(name: str, place: Place, graph: CallGraph) -> bool:

@@ -202,7 +202,8 @@ class Bodies:
         first = min(suite.index(item.node) for item in group)
         floor = (suite[first - 1].end_lineno or 0) if first else _line_above(frame, group[0].node)
         left_out = {id(node) for node in suite if id(node) not in wanted}
-        chosen = [node for node in suite[first:] if id(node) in wanted or id(node) in self.hooks.dropped]
+        dropped = self.hooks.dropped - (wanted if hook in (CLIP, ZERO) else set())
+        chosen = [node for node in suite[first:] if id(node) in wanted or id(node) in dropped]
         last = max(chosen.index(item.node) for item in group)
         replace = self.places.replace(frame, moves)
         mean = self.hooks.automatic.mean if self.hooks.automatic is not None else None
@@ -212,7 +213,7 @@ class Bodies:
             chosen[: last + 1],
             replace,
             indent,
-            self.hooks.dropped | left_out,
+            dropped | left_out,
             floor,
             self.hooks.instead,
             {id(node): self.places.divided(frame, replace) for node in readers},

@@ -146,7 +146,8 @@ def hooks_of(nest: Nest, roles: Roles, graph: CallGraph) -> Hooks:
     refuse_gradients_from_before(nest, graph)
     refuse_early_draws(nest, roles, dropped, graph)
     items = {
-        hook: [item for item in listed if id(item.node) not in dropped or item.result is not None]
+        # What clips and zeroes has gone from its place, and stands in a hook of its own.
+        hook: [one for one in listed if hook in (CLIP, ZERO) or id(one.node) not in dropped or one.result is not None]
         for hook, listed in items.items()
     }
     stops = _stops(items[EPOCH_END], nest) | _stops(items[TRAIN], nest) | _stops(items[TAIL], nest)

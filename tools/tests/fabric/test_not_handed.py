@@ -143,3 +143,33 @@ for x, y in DataLoader(data, batch_size=4):
     after = rewritten(text, target="fabric")
     assert after.text == text
     assert any("takes its gradients" in message for message in after.messages)
+
+
+def test_an_optimizer_that_is_none_of_torchs_is_refused() -> None:
+    """Fabric takes no other: the converted program stopped with a `TypeError`."""
+    after = rewritten(
+        program("""
+        class Plain:
+            def __init__(self, params, lr):
+                self.params, self.lr = list(params), lr
+
+            def zero_grad(self):
+                for p in self.params:
+                    p.grad = None
+
+            def step(self):
+                with torch.no_grad():
+                    for p in self.params:
+                        p -= self.lr * p.grad
+
+        model = Net()
+        optimizer = Plain(model.parameters(), 0.1)
+        for x, y in DataLoader(data, batch_size=4):
+            optimizer.zero_grad()
+            F.cross_entropy(model(x), y).backward()
+            optimizer.step()
+    """),
+        target="fabric",
+    )
+    assert after.codes == ("LM311",)
+    assert "optimizer is no torch optimizer" in after.messages[0]

@@ -43,3 +43,35 @@ def test_a_counter_that_the_clipping_asks_is_counted_behind_it(clip: str, same: 
 def test_a_schedule_that_follows_another_follows_it(same: Callable[..., str]) -> None:
     """`SWALR` by a name of its own: Lightning stepped the epoch's schedule before it, not after."""
     same(LOOP.format(clip="pass", between="if epoch > 0: late.step()"))
+
+
+ACCUMULATED = """
+def main():
+    model = Net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    loader = DataLoader(data, batch_size=4, shuffle=True)
+    for epoch in range(3):
+        for i, (x, y) in enumerate(loader):
+            loss = F.cross_entropy(model(x), y) / 2
+            loss.backward()
+            if (i + 1) % 2 == 0 or i + 1 == len(loader):
+                {clip}
+                optimizer.step()
+                print(model.inner.weight.norm().item())
+                {zero}
+
+
+main()
+"""
+
+
+@pytest.mark.parametrize("zero", ["model.zero_grad()", "optimizer.zero_grad(set_to_none=False)"])
+@pytest.mark.parametrize("clip", [
+    "if epoch > 0: nn.utils.clip_grad_norm_(model.parameters(), 0.05)",
+    "nn.utils.clip_grad_norm_(model.inner.parameters(), 0.05)",
+])  # fmt: skip
+def test_a_clip_of_an_accumulated_step_is_kept_beside_what_follows_the_step(
+    clip: str, zero: str, same: Callable[..., str]
+) -> None:
+    """One that the Trainer cannot do was lost, without a word, where anything followed the step under its condition."""
+    assert "def configure_gradient_clipping" in same(ACCUMULATED.format(clip=clip, zero=zero))
