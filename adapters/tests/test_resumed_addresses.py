@@ -44,6 +44,7 @@ def trained(parameters: list[Tensor], step: Callable[[], None]) -> list[str]:
     return said
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("made", ["before", "at the first step"])
 @pytest.mark.parametrize("of", [_of_a_model, _of_no_model])
 @pytest.mark.parametrize("key", KEYS)
@@ -69,6 +70,7 @@ def test_momentum_by_address_goes_on(checkpoint: Any, key: str, of: Callable[[],
     resumes(checkpoint, run)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("key", KEYS)
 def test_optimizers_by_address_go_on(checkpoint: Any, key: str) -> None:
     """They were made anew, without their averages."""
@@ -89,6 +91,7 @@ def test_optimizers_by_address_go_on(checkpoint: Any, key: str) -> None:
     resumes(checkpoint, run)
 
 
+@pytest.mark.sampled
 def test_a_state_by_address_that_fills_itself_goes_on(checkpoint: Any) -> None:
     """As functional optimizers have it: `state = defaultdict(dict)`."""
 

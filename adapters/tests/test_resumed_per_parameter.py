@@ -140,6 +140,7 @@ def trained(kept: Callable[[], Callable[[], Named]], stepping: Callable[[], Step
     return said
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("kept", KEPT)
 @pytest.mark.parametrize("stepping", STEPPING)
 def test_optimizers_that_the_first_step_makes_go_on(checkpoint: Any, kept: str, stepping: str) -> None:
@@ -147,6 +148,7 @@ def test_optimizers_that_the_first_step_makes_go_on(checkpoint: Any, kept: str, 
     resumes(checkpoint, lambda: trained(KEPT[kept], STEPPING[stepping]))
 
 
+@pytest.mark.sampled
 def test_a_parameter_that_a_late_optimizer_steps_stays_the_programs(checkpoint: Any) -> None:
     """The name in the function around the loop, which no closure holds, went on with the numbers of the beginning."""
 
@@ -170,6 +172,7 @@ def test_a_parameter_that_a_late_optimizer_steps_stays_the_programs(checkpoint: 
     resumes(checkpoint, run)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("schedule", ["StepLR", "ReduceLROnPlateau", "SequentialLR"])
 def test_an_optimizer_that_only_its_schedule_holds_goes_on(checkpoint: Any, schedule: str) -> None:
     """Its averages stayed away: it was found by none of the loop's names."""

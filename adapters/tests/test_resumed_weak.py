@@ -46,6 +46,7 @@ def _steps(weight: Callable[[], Tensor], step: Callable[[Tensor], None]) -> list
     return said
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("made", [_early, _late])
 def test_optimizers_in_a_weak_dictionary_go_on(checkpoint: Any, made: Callable[[], Callable[[], Tensor]]) -> None:
     """Nobody looked into it: they were made anew, without their averages, and nothing said so."""
@@ -65,6 +66,7 @@ def test_optimizers_in_a_weak_dictionary_go_on(checkpoint: Any, made: Callable[[
     resumes(checkpoint, run)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("made", [_early, _late])
 def test_momentum_in_a_weak_dictionary_goes_on(checkpoint: Any, made: Callable[[], Callable[[], Tensor]]) -> None:
     """It began anew."""
@@ -86,6 +88,7 @@ def test_momentum_in_a_weak_dictionary_goes_on(checkpoint: Any, made: Callable[[
     resumes(checkpoint, run)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("kind", [weakref.WeakKeyDictionary, weakref.WeakValueDictionary])
 def test_a_weak_dictionary_of_modules_goes_on(checkpoint: Any, kind: Any) -> None:
     """A count of each layer's calls; the layer that was used last."""
@@ -116,6 +119,7 @@ def resumes_of_its_own(checkpoint: Any, run: Callable[[], list[str]]) -> None:
     resumes(checkpoint, seeded)
 
 
+@pytest.mark.sampled
 def test_a_cache_that_gives_optimizers_says_that_it_starts_anew(checkpoint: Any) -> None:
     """Nothing did."""
 
@@ -129,6 +133,7 @@ def test_a_cache_that_gives_optimizers_says_that_it_starts_anew(checkpoint: Any)
         checkpoint.resumed(run)
 
 
+@pytest.mark.sampled
 def test_a_cache_of_masks_is_filled_again(checkpoint: Any) -> None:
     """What a function computes of its arguments alone is not worth a word."""
 

@@ -231,6 +231,7 @@ CASES: dict[str, tuple[Training, str, int, str, str]] = {
 }  # fmt: skip
 
 
+@pytest.mark.sampled
 @pytest.mark.filterwarnings("ignore:Detected call of `lr_scheduler.step")
 @pytest.mark.parametrize(("train", "name", "step", "phase", "said"), CASES.values(), ids=CASES)
 def test_a_mistake_of_a_migration_is_called_by_its_name(

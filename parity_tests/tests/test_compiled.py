@@ -56,6 +56,7 @@ def test_a_compiled_model_trains_as_the_plain_one(tmp_path: Path) -> None:
     assert (found.rung, found.coverage.steps, found.reasons) == ("identical", 4, ())
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("ledger", [False, True])
 def test_a_compiled_step_is_recorded(tmp_path: Path, ledger: bool) -> None:
     """Loss, gradients, clipping, schedule and update; what the model is called with stands in the graph."""

@@ -66,6 +66,7 @@ def cause(tmp_path: Path, name: str, base: dict[str, Any], change: dict[str, Any
     return found
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(("name", "base", "change", "expected"), CASES)
 def test_a_setting_is_called_by_its_name(
     name: str, base: dict[str, Any], change: dict[str, Any], expected: str, tmp_path: Path

@@ -24,6 +24,7 @@ SEEDS = (1001, 1002, 1003, 1004)
 CI = settings(max_examples=12, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("number", SEEDS)
 def test_a_generated_project_is_identical_at_every_level(number: int) -> None:
     """Blocks × objective × loader × optimizer × schedule × precision × accumulation × hooks × evaluation × resume."""
@@ -45,6 +46,7 @@ def test_a_generated_project_is_identical_at_every_level(number: int) -> None:
     assert any(proof.idiomatic for proof in proven), "automatic optimization refuses all"
 
 
+@pytest.mark.sampled
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
 @pytest.mark.parametrize("slow", SLOW)
 def test_a_slow_project_is_identical_at_every_level(slow: str) -> None:
@@ -167,6 +169,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_planted_fault_shrinks_to_a_small_project(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is left are the lines that the fault needs, and at most two steps."""

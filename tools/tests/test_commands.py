@@ -246,6 +246,7 @@ def test_parity_trains_both_and_gives_the_verdict(command: Command, tmp_path: Pa
     assert tree(source) == before
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("plant", ["lr", "batch"])
 def test_the_demo_finds_a_planted_fault(command: Command, plant: str, tmp_path: Path) -> None:
     """At the step where it was planted; exit code 1."""
@@ -309,6 +310,7 @@ def test_what_was_not_converted_is_not_verified(command: Command, project: Make,
     assert "IDENTICAL" not in ran.out
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("objection", "says"),
     [

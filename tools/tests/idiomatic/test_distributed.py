@@ -59,6 +59,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("torchrun", [True, False], ids=["torchrun", "spawn"])
 def test_lightnings_strategy_equals_the_wrapper(torchrun: bool, tmp_path: Path) -> None:
     """Parameters and generators of both processes after every step, and what the first one prints."""

@@ -67,6 +67,7 @@ HOOKS = {
 }  # fmt: skip
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("way", ["script", "function"])
 @pytest.mark.parametrize("hook", HOOKS)
 def test_what_a_hook_changes_is_said(hook: str, way: str) -> None:

@@ -44,6 +44,7 @@ def test_a_native_training_by_sam_is_recorded_as_labs(native: Any, name: str) ->
     native.identical(*PROJECTS[name])
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("settings", [FAR, (*FAR, "SGD.clip_norm = 0.05"), LBFGS, LOOKAHEAD])
 def test_parity_says_identical(native: Any, command: Callable[..., Any], settings: tuple[str, ...]) -> None:
     """The command itself, on projects whose steps are nested; exit code 0."""
