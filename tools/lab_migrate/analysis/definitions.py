@@ -101,6 +101,10 @@ class Definitions:
                 queue += self.bases(one)
         return found
 
+    def is_module(self, cls: Class) -> bool:
+        """Whether a class of the project's is a module of torch's, as far as its bases tell."""
+        return any(base.rpartition(".")[2] == "Module" for one in self.lineage(cls) for base in one.bases)
+
     def bases(self, cls: Class) -> list[Class]:
         """Its direct bases within the project."""
         top = cls.module.symbols.top

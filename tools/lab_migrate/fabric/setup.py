@@ -160,8 +160,7 @@ def is_torchs(place: Place, graph: CallGraph) -> bool:
 
 def _is_module(name: str, place: Place, graph: CallGraph) -> bool:
     classes = graph.types(place.function, ast.parse(name, mode="eval").body)
-    bases = [[base for one in graph.lineage(cls) for base in one.bases] for cls in classes]
-    return bool(bases) and all(any(base.rpartition(".")[2] == "Module" for base in one) for one in bases)
+    return bool(classes) and all(map(graph.is_module, classes))
 
 
 def made_again(place: Place, models: list[str]) -> str:

@@ -63,16 +63,17 @@ def _makes_nothing(call: ast.Call, nest: Nest) -> bool:
 
 def _refuse(item: Item, loop: Batches, roles: Roles, graph: CallGraph) -> None:
     for node in own_nodes([item.node]):
-        tells = node.func if isinstance(node, ast.Call) else node
-        is_stored = isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)
-        if not is_stored and not isinstance(node, ast.Call):
+        tells: ast.expr
+        if isinstance(node, ast.Call):
+            tells, said = node.func, f"{ast.unparse(node.func).lower()}()"
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            tells, said = node, f"{ast.unparse(node)} = …"
+        else:
             continue
-        if any(_belongs(tells, item.frame, loader) for loader in loop.entries):  # type: ignore[arg-type]
-            said = ast.unparse(tells)
+        if any(_belongs(tells, item.frame, loader) for loader in loop.entries):
             raise NotIdiomaticError(
                 "LM304", item.frame.module.path, item.node,
-                f"{f'{said} = …' if is_stored else f'{said.lower()}()'} tells the loader of the epoch: Lightning has "
-                "asked it for its iterator by then",
+                f"{said} tells the loader of the epoch: Lightning has asked it for its iterator by then",
                 "let the loader's iterator do it, or keep the faithful way",
             )  # fmt: skip
     found = reached([item.node], item.frame, graph, lambda node, within: _draws(node, within, item.frame, roles))

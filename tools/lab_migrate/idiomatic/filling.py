@@ -11,7 +11,6 @@ import ast
 from collections.abc import Iterator
 
 from lab_migrate.analysis import CallGraph
-from lab_migrate.analysis.scopes import names_in
 from lab_migrate.analysis.symbols import Function, dotted
 from lab_migrate.idiomatic.beginnings import root_of
 from lab_migrate.idiomatic.frame import Frame
@@ -37,17 +36,6 @@ def changed_in_place(node: ast.AST) -> ast.expr | None:
         return root_of(node)
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _MUTATES:
         return root_of(node.func.value)
-    return None
-
-
-def counts(node: ast.AST) -> ast.expr | None:
-    """The target of `self.n += 1` and `self.n = self.n + 1`."""
-    if isinstance(node, ast.AugAssign):
-        return node.target
-    if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Attribute):
-        name = dotted(node.targets[0])
-        reads = any(isinstance(one, ast.Attribute) and dotted(one) == name for one in ast.walk(node.value))
-        return node.targets[0] if name and reads else None
     return None
 
 
@@ -82,28 +70,3 @@ def _changes(function: Function, parameter: str, graph: CallGraph, deepest: int)
             if any(dotted(one) == parameter for one in given):
                 return True
     return False
-
-
-def changed_outside(function: Function, graph: CallGraph, deepest: int = 2, counts_only: bool = False) -> Iterator[str]:
-    """Names of what outlives a call: of the functions and files around, and attributes of its object's class.
-
-    `counts_only`: an entry that is given another value (`self.cache[i] = item`) is none.
-    """
-    bound = names_in(function.body)
-    assigned = bound.assigned - bound.globals_ - bound.nonlocals
-    this = function.parameters[0] if function.cls is not None and function.parameters else ""
-    for node in function.own:
-        if isinstance(node, ast.Global | ast.Nonlocal):
-            yield from (name for name in node.names if name in bound.assigned)
-        in_place = None if counts_only and isinstance(node, ast.Subscript) else changed_in_place(node)
-        changed = counts(node) or in_place
-        head, _, rest = dotted(root_of(changed)).partition(".") if changed is not None else ("", "", "")
-        # What torch hands a hook, or a collator, has no `append`: such a parameter was bound by `partial`.
-        is_bound = isinstance(node, ast.Call) and deepest == 2
-        if rest and head == this and function.cls is not None:
-            yield f"{function.cls.name}.{rest}"
-        elif head and head not in assigned and (head not in function.parameters or is_bound):
-            yield f"{head}.{rest}" if rest else head
-    for call in graph.calls_of(function) if deepest else ():
-        for target in call.targets:
-            yield from changed_outside(target, graph, deepest - 1, counts_only)

@@ -69,6 +69,16 @@ class Keeping:
             return self.base.module.symbols.top.assigned.get(name, [])
         return [made.call] if made is not None else []
 
+    def is_made_within(self, name: str) -> bool:
+        """Whether an epoch makes it anew: in the epochs themselves, or in a method that they call and that moves."""
+        inside = {id(node) for node in ast.walk(self.nest.epochs)}
+        cls = self.base.function.cls
+        if cls is not None and name.startswith("self."):
+            moved = [frame.function for frame in self.nest.frames if frame is not self.base]
+            owners = cls.attributes.get(name.removeprefix("self."), [])
+            inside |= {id(value) for owner, value in owners if any(owner is one for one in moved)}
+        return any(id(value) in inside for value in self.made(name))
+
     def full(self, name: str, call: ast.Call) -> str:
         """The full name of what an object is made by."""
         made = next((one.maker for one in makings_of(name, self.nest, self.graph) if one.call is call), "")

@@ -25,7 +25,6 @@ from lab_migrate.idiomatic.kept_objects import keep_object, keep_owner, keep_unk
 from lab_migrate.idiomatic.kept_others import say_others
 from lab_migrate.idiomatic.kept_uses import say_used
 from lab_migrate.idiomatic.kept_values import keep_attribute, keep_container, keep_value
-from lab_migrate.idiomatic.makings import makings_of
 from lab_migrate.idiomatic.mentions import flow_of
 from lab_migrate.idiomatic.names import TRAIN, last_given
 from lab_migrate.idiomatic.nest import Nest
@@ -105,8 +104,7 @@ def _zeroes_all(keeping: Keeping) -> bool:
     zeroed = {nest.train.frame.canonical(event.receiver) for event in events if event.kind == ZERO}
     if zeroed >= {*roles.optimizers}:
         return True
-    made = [making.call for name in roles.optimizers for making in makings_of(name, nest, keeping.graph)]
-    return zeroed >= {*roles.models, *(trained(nest.base, made) - {""} if roles.grow else ())}
+    return zeroed >= {*roles.models, *(trained(nest, roles.optimizers, keeping.graph) if roles.grow else ())}
 
 
 def _zeroes(node: ast.stmt) -> bool:

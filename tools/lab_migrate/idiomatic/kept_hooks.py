@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 
 from lab_migrate.analysis.symbols import Function
-from lab_migrate.idiomatic.filling import changed_outside
 from lab_migrate.idiomatic.keeping import Keeping
+from lab_migrate.idiomatic.outside import changed_outside
 from lab_migrate.idiomatic.related import related
 
 _REGISTERS = re.compile(r"^register_\w*hook$")

@@ -11,9 +11,9 @@ import ast
 from collections.abc import Iterator
 
 from lab_migrate.analysis.symbols import dotted
-from lab_migrate.idiomatic.filling import changed_outside
 from lab_migrate.idiomatic.frame import Frame
 from lab_migrate.idiomatic.keeping import Keeping
+from lab_migrate.idiomatic.outside import changed_outside
 from lab_migrate.idiomatic.roles import nodes_of
 
 #: Methods that give a tensor of the same kind.
@@ -34,7 +34,7 @@ def keep_in_place(keeping: Keeping) -> None:
             if ":" in name or not (head in outside or in_script or name.startswith("self.")) or name in names.carried:
                 continue
             theirs = any(name == one or name.startswith(f"{one}.") for one in held)
-            if theirs or name in keeping.seen or _is_made_within(keeping, name):
+            if theirs or name in keeping.seen or keeping.is_made_within(name):
                 continue
             keeping.seen.add(name)
             made = keeping.made(name)
@@ -78,17 +78,17 @@ def loops_over(keeping: Keeping) -> dict[str, list[ast.expr]]:
     """What names of loops inside the batches stand for: of `for s, p in zip(slow, fast)` each for its own."""
     found: dict[str, list[ast.expr]] = {}
     for frame, node in nodes_of(keeping.nest):
-        if not isinstance(node, ast.For):
-            continue
-        several = isinstance(node.target, ast.Tuple) and isinstance(node.iter, ast.Call)
-        if several and dotted(node.iter.func) == "zip" and len(node.iter.args) == len(node.target.elts):  # type: ignore[attr-defined]
-            pairs = list(zip(node.target.elts, node.iter.args, strict=True))  # type: ignore[attr-defined]
-        else:
-            pairs = [(one, node.iter) for one in ast.walk(node.target) if isinstance(one, ast.Name)]
-        for target, source in pairs:
+        for target, source in _pairs(node) if isinstance(node, ast.For) else ():
             if frame.canonical(target):
                 found.setdefault(frame.canonical(target), []).append(_root(source))
     return found
+
+
+def _pairs(loop: ast.For) -> list[tuple[ast.expr, ast.expr]]:
+    match loop:
+        case ast.For(ast.Tuple(targets), ast.Call(ast.Name("zip"), sources)) if len(targets) == len(sources):
+            return list(zip(targets, sources, strict=True))
+    return [(one, loop.iter) for one in ast.walk(loop.target) if isinstance(one, ast.Name)]
 
 
 def _root(node: ast.expr) -> ast.expr:
@@ -103,17 +103,6 @@ def _root(node: ast.expr) -> ast.expr:
         else:
             break
     return node
-
-
-def _is_made_within(keeping: Keeping, name: str) -> bool:
-    """Whether each epoch makes it anew."""
-    inside = {id(node) for node in ast.walk(keeping.nest.epochs)}
-    cls = keeping.base.function.cls
-    if cls is not None and name.startswith("self."):
-        owners = cls.attributes.get(name.removeprefix("self."), [])
-        moved = [frame.function for frame in keeping.nest.frames if frame is not keeping.base]
-        inside |= {id(value) for owner, value in owners if any(owner is one for one in moved)}
-    return any(id(value) in inside for value in keeping.made(name))
 
 
 def _is_torchs(keeping: Keeping, value: ast.expr) -> bool:

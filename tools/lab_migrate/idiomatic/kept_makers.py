@@ -12,9 +12,9 @@ import ast
 import sys
 
 from lab_migrate.analysis.symbols import Function, dotted
-from lab_migrate.idiomatic.filling import changed_outside
 from lab_migrate.idiomatic.keeping import Keeping
 from lab_migrate.idiomatic.makings import Making, makings_of
+from lab_migrate.idiomatic.outside import changed_outside
 from lab_migrate.idiomatic.roles import nodes_of
 
 _GENERATORS = frozenset({
@@ -39,11 +39,10 @@ def say_made(keeping: Keeping) -> None:
         if name in held or ":" in name or name in keeping.places.names.carried:
             continue
         makings = makings_of(name, keeping.nest, keeping.graph)
-        values = [making.call for making in makings] or keeping.made(name)
-        inside = {id(node) for node in ast.walk(keeping.nest.epochs)}
-        if any(id(value) in inside for value in values):
+        if keeping.is_made_within(name):
             continue
-        makings = makings or [Making(keeping.base.function, one) for one in values if isinstance(one, ast.Call)]
+        calls = [one for one in keeping.made(name) if isinstance(one, ast.Call)]
+        makings = makings or [Making(keeping.base.function, one) for one in calls]
         why = next((why for making in makings if (why := _why(making, keeping, name in goes_on))), "")
         if why:
             keeping.lose(name, why)

@@ -12,7 +12,6 @@ from lab_migrate.idiomatic.keeping import Keeping
 from lab_migrate.idiomatic.makings import makings_of
 from lab_migrate.idiomatic.objects import changed_by_methods, changing
 from lab_migrate.idiomatic.plain import Kind
-from lab_migrate.idiomatic.roles import is_module
 
 
 def keep_object(keeping: Keeping, name: str) -> None:
@@ -85,7 +84,7 @@ def keep_owner(keeping: Keeping) -> None:
 
 def _own(keeping: Keeping, name: str, is_part: bool) -> None:
     classes = keeping.graph.types(keeping.base.function, ast.parse(name, mode="eval").body)
-    if any(is_module(cls, keeping.graph) for cls in classes):
+    if any(keeping.graph.is_module(cls) for cls in classes):
         if not is_part:
             keeping.keep_state(name)
         return

@@ -14,11 +14,11 @@ import ast
 import re
 
 from lab_migrate.analysis.symbols import Class, Function, dotted, own_nodes
-from lab_migrate.idiomatic.filling import changed_in_place, counts
+from lab_migrate.idiomatic.filling import changed_in_place
 from lab_migrate.idiomatic.keeping import Keeping
-from lab_migrate.idiomatic.makings import makings_of
+from lab_migrate.idiomatic.outside import counts
 from lab_migrate.idiomatic.reach import reached_in
-from lab_migrate.idiomatic.roles import is_module, nodes_of
+from lab_migrate.idiomatic.roles import nodes_of
 from lab_migrate.idiomatic.trained import trained
 
 #: Ends of the names of torch's optimizers.
@@ -41,7 +41,7 @@ def say_others(keeping: Keeping) -> None:
         parts = owner.split(".") if owner and ":" not in owner else []
         heads = {".".join(parts[: at + 1]) for at in range(len(parts))}
         known = keeping.graph.types(keeping.base.function, ast.parse(owner, mode="eval").body) if parts else ()
-        is_objects = bool(known) and holder is node.value and not any(is_module(cls, keeping.graph) for cls in known)
+        is_objects = bool(known) and holder is node.value and not any(keeping.graph.is_module(cls) for cls in known)
         theirs = owner in keeping.roles.optimizers and node.attr in ("param_groups", "state")
         if not heads & outside and not _outlives(keeping, owner):
             continue
@@ -61,25 +61,17 @@ def _outlives(keeping: Keeping, owner: str) -> bool:
     """Whether an owner of attributes is a script's, a class or function of the file, or held by the legacy object."""
     symbols, head = keeping.base.module.symbols, owner.partition(".")[0]
     defined = {one.name for one in symbols.classes} | {one.name for one in symbols.functions} | set(symbols.imports)
-    made = keeping.made(owner)
-    inside = {id(node) for node in ast.walk(keeping.nest.epochs)}
-    if any(id(value) in inside for value in made):
+    if keeping.is_made_within(owner):
         return False
-    in_script = keeping.base.is_script and bool(made)
+    in_script = keeping.base.is_script and bool(keeping.made(owner))
     return in_script or owner.startswith("self.") or (head in defined and head not in keeping.base.bound - defined)
 
 
 def _say_trained(keeping: Keeping) -> None:
     """`log_sigma = nn.Parameter(…)` of a script's or an object's: the LightningModule does not have it."""
-    made = [
-        making.call for name in keeping.roles.optimizers for making in makings_of(name, keeping.nest, keeping.graph)
-    ]
-    cls = keeping.base.function.cls
-    for name in sorted(trained(keeping.base, made) - {*keeping.roles.models, ""}):
-        theirs = (
-            cls.attributes.get(name.removeprefix("self."), []) if cls is not None and name.startswith("self.") else []
-        )
-        values = keeping.made(name) or [value for _, value in theirs]
+    roles = keeping.roles
+    for name in sorted(trained(keeping.nest, roles.optimizers, keeping.graph) - {*roles.models}):
+        values = keeping.made(name)
         own = any(isinstance(value, ast.Call) and dotted(value.func).endswith("Parameter") for value in values)
         own = own or any("requires_grad" in ast.unparse(value) for value in values)
         if own and name not in keeping.places.names.captured:
@@ -147,7 +139,7 @@ def _say_counted(keeping: Keeping) -> None:
         if cls is None or within.name == "__init__" or not within.parameters:
             return False
         is_optimizer = any(base.endswith(_OPTIMIZERS) for one in keeping.graph.lineage(cls) for base in one.bases)
-        if not is_module(cls, keeping.graph) and not is_optimizer:
+        if not keeping.graph.is_module(cls) and not is_optimizer:
             return False
         this = within.parameters[0]
         changed = counts(node) or changed_in_place(node)

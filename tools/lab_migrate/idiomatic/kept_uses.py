@@ -12,11 +12,11 @@ import ast
 from collections.abc import Callable
 
 from lab_migrate.analysis.symbols import Class, Function, dotted
-from lab_migrate.idiomatic.filling import changed_outside
 from lab_migrate.idiomatic.frame import Frame
 from lab_migrate.idiomatic.keeping import Keeping
+from lab_migrate.idiomatic.outside import changed_outside
 from lab_migrate.idiomatic.reach import reached_in
-from lab_migrate.idiomatic.roles import is_module, nodes_of
+from lab_migrate.idiomatic.roles import nodes_of
 
 _BUILTINS = frozenset({"iter", "len", "next", "list", "sum", "sorted", "bool", "float", "int"})
 
@@ -80,7 +80,7 @@ def _say_object(
     if not name or ":" in name or name == "self" or name in keeping.places.names.carried:
         return
     for cls in keeping.graph.types(keeping.base.function, ast.parse(name, mode="eval").body):
-        for method in _asked(keeping, cls, attribute) if not is_module(cls, keeping.graph) else ():
+        for method in _asked(keeping, cls, attribute) if not keeping.graph.is_module(cls) else ():
             own = f"{method.cls.name}." if method.cls is not None else "?"
             if any(one.startswith(own) for one in changed_outside(method, keeping.graph)):
                 lose(name, f"{method.qualified}() changes it")

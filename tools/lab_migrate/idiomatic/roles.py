@@ -12,7 +12,7 @@ import attrs
 from lab_migrate.analysis import CallGraph
 from lab_migrate.analysis.events import Event
 from lab_migrate.analysis.sources import Module
-from lab_migrate.analysis.symbols import Class, Function, dotted, own_nodes
+from lab_migrate.analysis.symbols import Function, dotted, own_nodes
 from lab_migrate.idiomatic.frame import Frame
 from lab_migrate.idiomatic.made import Made, made_by
 from lab_migrate.idiomatic.makings import makings_of
@@ -100,13 +100,8 @@ def _whole(models: list[str], nest: Nest, graph: CallGraph) -> list[str]:
     classes = {
         name: graph.types(nest.base.function, ast.parse(name, mode="eval").body) for name in dict.fromkeys(models)
     }
-    modules = {name for name, found in classes.items() if found and all(is_module(cls, graph) for cls in found)}
+    modules = {name for name, found in classes.items() if found and all(map(graph.is_module, found))}
     return [name for name in classes if not any(name.startswith(f"{other}.") for other in modules)]
-
-
-def is_module(cls: Class, graph: CallGraph) -> bool:
-    """Whether a class of the project's is a module of torch's."""
-    return any(base.rpartition(".")[2] == "Module" for one in graph.lineage(cls) for base in one.bases)
 
 
 def _called_as_models(nest: Nest) -> list[str]:

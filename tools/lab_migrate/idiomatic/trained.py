@@ -7,19 +7,23 @@ optimizer.add_param_group({"params": head.parameters()})
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+from lab_migrate.analysis import CallGraph
 from lab_migrate.analysis.symbols import dotted
 from lab_migrate.idiomatic.frame import Frame
+from lab_migrate.idiomatic.makings import makings_of
+from lab_migrate.idiomatic.nest import Nest
 
 __all__ = ["added_models", "adds_groups", "trained"]
 
 
-def trained(base: Frame, optimizers: list[ast.Call]) -> set[str]:
-    """Names of the base frame that the calls which make optimizers, or add groups to them, are given."""
-    given = [one for call in optimizers for one in _params(call)]
-    given += [call.args[0] for call in _adding(base) if call.args]
-    return {name for one in given for name in _names(one)}
+def trained(nest: Nest, optimizers: Iterable[str], graph: CallGraph) -> set[str]:
+    """Names of the base frame that the calls which make these optimizers, or add groups to one, are given."""
+    made = [making.call for name in optimizers for making in makings_of(name, nest, graph)]
+    given = [one for call in made for one in _params(call)]
+    given += [call.args[0] for call in _adding(nest.base) if call.args]
+    return {name for one in given for name in _names(one)} - {""}
 
 
 def added_models(base: Frame) -> list[str]:

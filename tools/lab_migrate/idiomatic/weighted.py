@@ -18,7 +18,6 @@ from lab_migrate.analysis.definitions import enclosing_class
 from lab_migrate.analysis.scopes import names_in
 from lab_migrate.analysis.symbols import Class, Function, dotted, own_nodes
 from lab_migrate.idiomatic.frame import Frame
-from lab_migrate.idiomatic.makings import makings_of
 from lab_migrate.idiomatic.nest import Nest
 from lab_migrate.idiomatic.quiet import is_quiet_call
 from lab_migrate.idiomatic.roles import Roles
@@ -53,8 +52,7 @@ class Weighted:
     _given: dict[int, dict[str, list[ast.expr]]] = attrs.field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
-        made = [making.call for name in self.roles.optimizers for making in makings_of(name, self.nest, self.graph)]
-        self._trained = frozenset(trained(self.nest.base, made)) - {*self.roles.models, ""}
+        self._trained = frozenset(trained(self.nest, self.roles.optimizers, self.graph)) - {*self.roles.models}
         self._roles = frozenset({*self.roles.models, *self.roles.optimizers, *self._trained})
 
     def is_read(self, node: ast.stmt, frame: Frame) -> bool:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import tempfile
 from pathlib import Path
-from textwrap import dedent
+from textwrap import dedent, indent
 
 import attrs
 
@@ -15,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "outline"))
 
 from outline_programs import Outcome, run
 
-__all__ = ["HEAD", "Outcome", "Rewritten", "program", "rewritten", "run"]
+__all__ = ["HEAD", "WAYS", "Outcome", "Rewritten", "program", "rewritten", "run", "training"]
 
 #: Data, loaders that shuffle (they draw), a model with dropout and batch norm (it draws, and has two modes).
 HEAD = """\
@@ -72,3 +73,36 @@ def rewritten(text: str, tier: str = "idiomatic", target: str = "lightning") -> 
 def program(body: str) -> str:
     """`HEAD` and a body."""
     return HEAD + dedent(body)
+
+
+#: Where a training may stand.
+WAYS = ("script", "function", "class")
+_TRAINING = """
+model = Net()
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+loader = DataLoader({data}, batch_size=6, shuffle=True)
+{made}
+for epoch in range(3):
+    for x, y in loader:
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(x), y)
+        loss.backward()
+        optimizer.step()
+        {inside}
+"""
+
+
+def training(way: str, made: str = "", inside: str = "pass", given: str = "", data: str = "data") -> str:
+    """A plain training with something of its own, by the name `extra`: `made` before the epochs, used `inside` a batch.
+
+    As a script, in a function, or in a class that keeps it as an attribute; `given` stands above.
+    """
+    body = _TRAINING.format(made=made, inside=inside, data=data)
+    if way == "function":
+        body = f"def main():\n{indent(body, '    ')}\n\nmain()\n"
+    elif way == "class":
+        body = re.sub(r"(?<![\w.'])(model|optimizer|loader|extra)\b(?!=)", r"self.\1", body)
+        before, epochs, batches = body.partition("for epoch")
+        body = f"class Trainer:\n    def __init__(self):\n{indent(before, ' ' * 8)}\n"
+        body += f"    def fit(self):\n{indent(epochs + batches, ' ' * 8)}\n\nTrainer().fit()\n"
+    return program(f"{given}\n\n{body}")

@@ -2,26 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from textwrap import indent
 
 import pytest
-from idiomatic_programs import program, rewritten
+from idiomatic_programs import WAYS, program, rewritten, training
 
-LOOP = """
-model = Net()
-optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-loader = DataLoader({data}, batch_size=6, shuffle=True{collate})
-{made}
-for epoch in range(3):
-    for x, y in loader:
-        optimizer.zero_grad()
-        loss = F.cross_entropy(model(x), y)
-        loss.backward()
-        optimizer.step()
-        {inside}
-"""
 GIVEN = """
 import itertools
 import random
@@ -106,25 +91,13 @@ SAID = {
 }  # fmt: skip
 
 
-def _program(way: str, made: str, inside: str, data: str = "data", collate: str = "") -> str:
-    body = LOOP.format(made=made, inside=inside, data=data, collate=collate)
-    if way == "function":
-        body = f"def main():\n{indent(body, '    ')}\n\nmain()\n"
-    elif way == "class":
-        body = re.sub(r"(?<![\w.'])(model|optimizer|loader|extra)\b", r"self.\1", body)
-        body = f"class Trainer:\n    def __init__(self):\n{indent(body.partition('for epoch')[0], ' ' * 8)}\n" + (
-            f"    def fit(self):\n{indent('for epoch' + body.partition('for epoch')[2], ' ' * 8)}\n\nTrainer().fit()\n"
-        )
-    return program(GIVEN + body)
-
-
 @pytest.mark.sampled
-@pytest.mark.parametrize("way", ["script", "function", "class"])
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("what", SAID)
 def test_what_goes_on_by_itself_is_said(what: str, way: str) -> None:
     """In a script, a function and an object."""
     made, inside, wanted = SAID[what]
-    after = rewritten(_program(way, made, inside))
+    after = rewritten(training(way, made, inside, GIVEN))
     assert "LM301" in after.codes, after.messages
     (said,) = [message for message in after.messages if "do not hold" in message]
     assert (wanted if way != "class" else wanted.replace("extra", "self.extra")) in said
@@ -133,7 +106,7 @@ def test_what_goes_on_by_itself_is_said(what: str, way: str) -> None:
 @pytest.mark.parametrize("way", ["script", "class"])
 def test_what_a_data_set_and_a_collator_count_is_said(way: str) -> None:
     """A cache is no count."""
-    after = rewritten(_program(way, "", "pass", "Counted(data)", ", collate_fn=collate"))
+    after = rewritten(training(way, given=GIVEN, data="Counted(data), collate_fn=collate"))
     (said,) = [message for message in after.messages if "do not hold" in message]
     assert "Counted.reads (Counted.__getitem__() counts it" in said
     assert "CALLS (collate() counts it" in said
@@ -150,11 +123,11 @@ KEPT = {
 
 
 @pytest.mark.sampled
-@pytest.mark.parametrize("way", ["script", "function", "class"])
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("what", KEPT)
 def test_what_a_checkpoint_can_hold_goes_on(what: str, way: str, resumes: Callable[..., None]) -> None:
     """Also a tensor that changes in its place."""
-    after = rewritten(_program(way, *KEPT[what]))
+    after = rewritten(training(way, *KEPT[what], GIVEN))
     assert "LM301" in after.codes, after.messages
     assert not [message for message in after.messages if "do not hold" in message], after.messages
     resumes(after.text)
@@ -162,11 +135,41 @@ def test_what_a_checkpoint_can_hold_goes_on(what: str, way: str, resumes: Callab
 
 def test_what_each_epoch_makes_anew_is_not_said() -> None:
     """A generator, a tensor and an iterator of the epoch's own."""
-    text = _program(
-        "function", "", "total += loss.detach(); bank[0] = 1; print(torch.rand(1, generator=draws), next(ids))"
-    )
+    inside = "total += loss.detach(); bank[0] = 1; print(torch.rand(1, generator=draws), next(ids))"
+    text = training("function", inside=inside, given=GIVEN)
     head = "for epoch in range(3):\n"
     new = "total, bank = torch.zeros(()), torch.zeros(3)\n        draws, ids = torch.Generator(), iter(range(99))\n"
     after = rewritten(text.replace(head, f"{head}        {new}"))
+    assert "LM301" in after.codes, after.messages
+    assert not [message for message in after.messages if "do not hold" in message], after.messages
+
+
+def test_what_the_trainers_epoch_makes_anew_is_not_said() -> None:
+    """An iterator that its `train_epoch` keeps as an attribute: that method moves, and each epoch runs it."""
+    after = rewritten(
+        program("""
+    class Trainer:
+        def __init__(self):
+            self.model = Net()
+            self.optimizer = torch.optim.SGD(self.model.parameters(), lr=0.1)
+            self.loader = DataLoader(data, batch_size=6, shuffle=True)
+
+        def train_epoch(self):
+            self.ids = iter(range(99))
+            for x, y in self.loader:
+                self.optimizer.zero_grad()
+                loss = F.cross_entropy(self.model(x), y)
+                loss.backward()
+                self.optimizer.step()
+                print(next(self.ids))
+
+        def fit(self):
+            for epoch in range(3):
+                self.train_epoch()
+
+
+    Trainer().fit()
+    """)
+    )
     assert "LM301" in after.codes, after.messages
     assert not [message for message in after.messages if "do not hold" in message], after.messages

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from textwrap import indent
-
 import pytest
-from idiomatic_programs import program, rewritten
+from idiomatic_programs import program, rewritten, training
 
 GIVEN = """
 import functools
@@ -92,20 +90,7 @@ USES = {
 def test_what_goes_on_out_of_sight_is_said(use: str) -> None:
     """Each began anew from a checkpoint of Lightning's, without a word."""
     made, inside, wanted = USES[use]
-    body = f"""
-model = Net()
-optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-loader = DataLoader(data, batch_size=6, shuffle=True)
-{made}
-for epoch in range(3):
-    for x, y in loader:
-        optimizer.zero_grad()
-        loss = F.cross_entropy(model(x), y)
-        loss.backward()
-        optimizer.step()
-        {inside}
-"""
-    after = rewritten(program(f"{GIVEN}\n\ndef main():\n{indent(body, '    ')}\n\nmain()\n"))
+    after = rewritten(training("function", made, inside, GIVEN))
     assert "LM301" in after.codes, after.messages
     (said,) = [message for message in after.messages if "do not hold" in message]
     assert wanted in said

@@ -3,53 +3,59 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from textwrap import indent
 
 import pytest
 from idiomatic_programs import program, rewritten
 
 LOOP = """
-{main}model = Net()
-{indent}optimizer = torch.optim.SGD({given}, lr=0.1)
-{indent}loader = DataLoader(data, batch_size=4, shuffle=True)
-{indent}for epoch in range(3):
-{indent}    for x, y in loader:
-{indent}        {zero}
-{indent}        out = model(x)
-{indent}        loss = F.cross_entropy(out, y) * torch.exp(-scale[0]) + scale.sum()
-{indent}        loss.backward()
-{indent}        optimizer.step()
-{indent}        print(scale.sum().item())
-{call}
+model = Net()
+{made}
+loader = DataLoader(data, batch_size=4, shuffle=True)
+for epoch in range(3):
+    for x, y in loader:
+        {zero}
+        out = model(x)
+        loss = F.cross_entropy({of}, y)
+        loss.backward()
+        optimizer.step()
+        print({read}.sum().item())
 """
-MADE = "scale = nn.Parameter(torch.zeros(2))\n"
-LATER = 'model.parameters(), lr=0.1)\n    optimizer.add_param_group({"params": [scale]}'
-GIVEN = {
-    "in a list": ("[*model.parameters(), scale]", "optimizer.zero_grad()"),
-    "in a group": ('[{"params": model.parameters()}, {"params": [scale], "lr": 0.01}]', "optimizer.zero_grad()"),
+SCALE = "scale = nn.Parameter(torch.zeros(2))\n"
+SCALED = "out * torch.exp(-scale[0]) + scale.sum() * out"
+LATER = "optimizer = torch.optim.SGD(model.parameters(), lr=0.1)\noptimizer.add_param_group({'params': [scale]})"
+MADE = {
+    "in a list": ("optimizer = torch.optim.SGD([*model.parameters(), scale], lr=0.1)", "optimizer.zero_grad()"),
+    "in a group": (
+        "optimizer = torch.optim.SGD([{'params': model.parameters()}, {'params': [scale], 'lr': 0.01}], lr=0.1)",
+        "optimizer.zero_grad()",
+    ),
     "later": (LATER, "optimizer.zero_grad()"),
     "later, and never zeroed": (LATER, "model.zero_grad()"),
-}  # fmt: skip
+}
 
 
-@pytest.mark.parametrize("way", GIVEN)
+@pytest.mark.parametrize("way", MADE)
 def test_what_is_trained_by_name_is_asked_behind_the_step(way: str, same: Callable[..., str]) -> None:
     """Its value was printed as it was before the step; what `model.zero_grad()` leaves is not zeroed."""
-    given, zero = GIVEN[way]
-    text = LOOP.format(main="def main():\n    " + MADE + "    ", indent="    ", given=given, zero=zero, call="\nmain()")
-    same(text.replace(", lr=0.1}, lr=0.1)", "})").replace("}, lr=0.1)", "})") if "later" in way else text)
+    made, zero = MADE[way]
+    loop = LOOP.format(made=SCALE + made, zero=zero, of=SCALED, read="scale")
+    same(f"def main():\n{indent(loop, '    ')}\n\nmain()\n")
 
 
-def test_a_scripts_parameter_is_said_and_its_layer_goes_on(resumes: Callable[..., None]) -> None:
-    """The LightningModule has the layer whose parameters are added; a parameter alone is in no module."""
-    text = LOOP.format(
-        main=MADE, indent="", given="[*model.parameters(), scale]", zero="optimizer.zero_grad()", call=""
-    )
-    (said,) = [message for message in rewritten(program(text)).messages if "do not hold" in message]
+def test_a_scripts_parameter_is_said() -> None:
+    """A parameter alone is in no module, so no checkpoint of Lightning's has it."""
+    made, zero = MADE["in a list"]
+    after = rewritten(program(LOOP.format(made=SCALE + made, zero=zero, of=SCALED, read="scale")))
+    (said,) = [message for message in after.messages if "do not hold" in message]
     assert "scale (the optimizer trains it" in said
-    layer = text.replace(MADE, "head = nn.Linear(2, 2)\n").replace("[*model.parameters(), scale]", "model.parameters()")
-    layer = layer.replace("loader = Data", "optimizer.add_param_group({'params': head.parameters()})\nloader = Data")
-    layer = layer.replace("out = model(x)", "out = head(model(x))").replace("* torch.exp(-scale[0]) + scale.sum()", "")
-    after = rewritten(program(layer.replace("scale.sum()", "head.bias.sum()")))
+
+
+def test_a_scripts_layer_whose_parameters_are_added_goes_on(resumes: Callable[..., None]) -> None:
+    """The LightningModule has it, beside the model."""
+    made = "head = nn.Linear(2, 2)\n" + LATER.replace("[scale]", "head.parameters()")
+    loop = LOOP.format(made=made, zero="optimizer.zero_grad()", of="head(out)", read="head.bias")
+    after = rewritten(program(loop))
     assert "LM301" in after.codes, after.messages
     resumes(after.text)
 

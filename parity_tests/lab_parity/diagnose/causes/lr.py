@@ -53,8 +53,8 @@ def find(scene: Scene) -> Iterator[Cause]:
     unseen = not any(run.state_fields for run in (scene.legacy, scene.migrated))
     first = unseen and own_step_before(scene.legacy.history.steps, scene.first.step) < 0
     # A momentum that no state shows has nothing but this gradient in it yet.
-    beside = ", or, at this first step, the part of the gradient that a momentum takes in (dampening)"
-    beside = beside if first and adam is None else ""
+    takes_in = ", or, at this first step, the part of the gradient that a momentum takes in (dampening)"
+    beside = takes_in if first and adam is None else ""
     yield Cause(
         "lr",
         f"The migrated update is {' and '.join(said)}: the learning rate{beside}.",
