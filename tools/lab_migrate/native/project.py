@@ -38,7 +38,7 @@ from lab_migrate.native.rebound import rebound
 from lab_migrate.native.refused import NotNativeError
 from lab_migrate.native.sam import Sharpness, without_sam
 from lab_migrate.native.taken import Taken
-from lab_migrate.native.untimed import untimed
+from lab_migrate.native.untimed import timed_unseen, untimed
 from lab_migrate.native.windows import beside_windows
 from lab_migrate.native.write import Written, written
 from lab_migrate.project import read_source
@@ -140,6 +140,7 @@ def read_training(
     refused += moving_schedules(root, trainer, optimizers, document.schema)
     refused += given_objects(root, trainer.hooks, document.schema)
     refused += [why for one in optimizers for why in untimed(one, trainer.loader, stepper, document.schema, trainer)]
+    refused += timed_unseen(document)
     clips = [one.gradients.clip for one in optimizers if getattr(one, "gradients", None) is not None]
     more = {**hook_bases(root, trainer.hooks, document.schema)}
     for path, names in _own_parts(trainer, optimizers, document.schema):

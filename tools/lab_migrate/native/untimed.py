@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from lab_bridge.config.documents import Document
+from lab_bridge.config.nodes import Call, Items, Node, children
+from lab_bridge.config.places import Place
 from lab_bridge.config.schema import Schema
 from lab_migrate.native.refused import NotNativeError
 from lab_migrate.native.schedules import timed_schedules
 from lab_migrate.native.windows import windows_of
 
-__all__ = ["untimed"]
+__all__ = ["timed_unseen", "untimed"]
 
 
 def untimed(optimizer: Any, loader: Any, stepper: str, schema: Schema, trainer: Any) -> Iterator[NotNativeError]:
@@ -40,6 +43,50 @@ def untimed(optimizer: Any, loader: Any, stepper: str, schema: Schema, trainer: 
                 "LM405", f"a schedule is asked by each {per} ({'after' if late else 'before'}), {why}",
                 "ask it by updates (Timed.per), or stay at level L2",
             )  # fmt: skip
+
+
+def timed_unseen(document: Document) -> Iterator[NotNativeError]:
+    """Schedules that are not `Timed` in the config, and are in the training.
+
+    Lab puts a `Timed` of its own around each, and gin hands that the settings of every `Timed` in the optimizer's scope.
+    """
+    for call in _calls(document.entry):
+        if not any(_is_timed(name) for name in document.schema.builders[call.name].calls):
+            continue  # a hook asks its schedule itself
+        for one in _plain_schedules(call.arguments.get("schedule")):
+            for name, place in _settings_of_timed(document, call.scope).items():
+                yield NotNativeError(
+                    "LM405", f"Timed.{name} also holds for the schedule {one.name}, around which Lab puts a Timed itself",
+                    f"say so, which trains the same: @more/Timed() in its place, and more/Timed.schedule = @{one.name}(); or, "
+                    f"if you did not mean it, give the other Timed a scope", place,
+                )  # fmt: skip
+
+
+def _calls(node: Node) -> Iterator[Call]:
+    if isinstance(node, Call):
+        yield node
+    for _, inner in children(node):
+        yield from _calls(inner)
+
+
+def _plain_schedules(setting: Node | None) -> Iterator[Call]:
+    for one in setting.items if isinstance(setting, Items) else [setting]:
+        if isinstance(one, Call) and not _is_timed(one.name):
+            yield one
+
+
+def _is_timed(builder: str) -> bool:
+    return builder.rpartition(".")[2] == "Timed"
+
+
+def _settings_of_timed(document: Document, scope: tuple[str, ...]) -> dict[str, Place]:
+    """Those that gin gives a `Timed` that is made in a scope; the schedule is given by who makes it."""
+    found: dict[str, Place] = {}
+    for length in range(len(scope) + 1):
+        for (within, name), settings in document.bound.items():
+            if within == scope[:length] and _is_timed(name):
+                found |= settings
+    return {name: place for name, place in found.items() if name != "schedule"}
 
 
 def _is_labs_own(loader: Any, schema: Schema) -> bool:

@@ -98,6 +98,23 @@ def test_schedules_that_may_move_the_same_at_different_updates_are_refused(nativ
     assert not conversion.changes
 
 
+def test_what_gin_gives_the_timed_that_lab_makes_itself_is_not_lost(native: Any) -> None:
+    """Lab puts a Timed around a plain schedule, which has the settings of the one in the config; it had none at L3."""
+    ramps = (*RAMP, "decay/Ramp.of = 'decay'", "Timed.schedule = @Ramp()", "Adam.accumulate = 3")
+    plain = ("Adam.schedule = [@Timed(), @decay/Ramp()]", *ramps)
+    conversion = native.converted(*plain, "Timed.per = 'loss'")
+    assert ["LM405"] == [one.code for one in conversion.findings]
+    assert "Timed.per also holds for the schedule Ramp" in conversion.findings[0].message
+    assert not conversion.changes
+    assert native.converted(*plain, "slow/Timed.per = 'loss'").changes
+    moved = ("Trainer.hooks = [@Anneal()]", "Anneal.of = 'margin'", "Trainer.objective = @Margin()")
+    asked = ("Anneal.schedule = @margin/Ramp()", "margin/Ramp.of = 'weight'", *TIMED, "Timed.per = 'loss'")
+    assert native.converted(*moved, *asked).changes  # a hook asks its schedule itself
+    native.identical(
+        *ramps, "Adam.schedule = [@Timed(), @more/Timed()]", "more/Timed.schedule = @decay/Ramp()", "Timed.per = 'loss'"
+    )
+
+
 REFUSED: dict[str, tuple[str, tuple[str, ...]]] = {
     "a scale that skips updates": ("a loss scaler", (*TIMED, *LABS_SCALE, "Timed.per = 'loss'")),
     "a generator and its critic": (
