@@ -131,6 +131,7 @@ def _context(sheet: Sheet) -> dict[str, Any]:
         sheet.own["scaling.py"] = scaling_file(used)
     model(sheet)
     dealt = data(sheet, batches)
+    made["deals_passes"] = sheet.own["data.py"]["deals_passes"]
     if several:
         adversarial(sheet, made["asked"])
     else:

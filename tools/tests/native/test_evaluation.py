@@ -15,6 +15,7 @@ EVALUATION = ("Trainer.evaluation = @Evaluation()", "Trainer.eval_every = 2")
 TRAINING = (*EVALUATION, "Evaluation.eval_mode = False")
 FIRST = (*EVALUATION, "Evaluation.at_start = True")
 DRAWN = ("Trainer.eval_loader = @DrawnBatches", "DrawnBatches.dataset = @test/Specks()", "Trainer.eval_batches = 2")
+ROUNDS = ("Trainer.eval_loader = @Rounds", "Rounds.dataset = @test/Specks()")
 PROJECTS: dict[str, tuple[str, ...]] = {
     "in training mode": TRAINING,
     "in training mode, with an average that has buffers": (*TRAINING, "Trainer.ema = @EMA()", "EMA.buffers = True"),
@@ -52,6 +53,17 @@ PROJECTS: dict[str, tuple[str, ...]] = {
         *EVALUATION, "Trainer.eval_loader = @Prefetch", "Prefetch.loader = @thread/Loader()",
         "thread/Loader.dataset = @test/LongSpecks()", "thread/Loader.batch_size = 3",
     ),
+    "passes of a loader that only says when one is over": (
+        *EVALUATION, *ROUNDS, "Trainer.ema = @EMA()", "Adam.accumulate = 2",
+    ),
+    "passes by a thread, of who knows how many batches": (
+        *TRAINING, "Trainer.eval_loader = @Prefetch", "Prefetch.loader = @thread/Buckets()",
+        "thread/Buckets.dataset = @test/LongSpecks()", "thread/Buckets.batch_size = 3",
+        "thread/Buckets.bounds = (2, 4)", "test/LongSpecks.size = 10",
+    ),
+    "passes of a loader that only says when one is over, of a generator and its critic": (
+        *GAN, *FIRST, *ROUNDS, "Trainer.hooks = [@Balanced()]",
+    ),
     "of a generator and its critic, in training mode, seeded": (
         *GAN, *TRAINING, "Evaluation.generators = 'own'", "Adversarial.critic_steps = 2",
         "critic/Model.blocks = [@hidden/Linear(), @Norm(), @Activation(), @logit/Linear()]",
@@ -78,6 +90,11 @@ def test_the_evaluation_before_step_0_comes_behind_what_hooks_do_before_the_trai
     native.identical(*FIRST, "Evaluation.eval_mode = False", "Trainer.hooks = [@Damped()]")
 
 
+def test_a_hook_sees_what_a_pass_of_unknown_length_found(native: Any) -> None:
+    """In double precision, as Lab hands it on; the margin that it sets is in every later loss."""
+    native.identical(*EVALUATION, *ROUNDS, "Trainer.objective = @Margin()", "Trainer.hooks = [@Sharpened()]")
+
+
 MEASURED: dict[str, tuple[str, ...]] = {
     "as it is": (),
     "by the average": ("Trainer.ema = @EMA()",),
@@ -86,6 +103,7 @@ MEASURED: dict[str, tuple[str, ...]] = {
         "Trainer.ema = @Powered()", "Evaluation.averaged = False",
     ),
     "in training mode": ("Evaluation.eval_mode = False",),
+    "passes of a loader that only says when one is over": ROUNDS,
     "before step 0 and no other": ("Evaluation.at_start = True", "Trainer.eval_every = 20"),
     "seeded": ("Evaluation.generators = 'own'", "Evaluation.seed = 3"),
 }  # fmt: skip

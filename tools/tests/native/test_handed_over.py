@@ -79,7 +79,7 @@ class Swayed(Hook):
 '''
 LINES = (
     "Trainer.objective = @contrastive", "contrastive.temperature = 0.2", "Trainer.eval_loader = @Fixed",
-    "Fixed.dataset = @test/Specks()", "Trainer.hooks = [@Swayed()]", *COSINE,
+    "Fixed.dataset = @test/Specks()", "Changing.dataset = @test/Specks()", "Trainer.hooks = [@Swayed()]", *COSINE,
 )  # fmt: skip
 
 
@@ -91,10 +91,16 @@ def test_a_function_that_is_handed_over_trains_with_the_bits(native: Any) -> Non
     assert "partial(contrastive, temperature=0.2)" in (native.folder / "native" / "blobs" / "module.py").read_text()
 
 
+def test_each_pass_is_as_long_as_the_loader_says_then(native: Any) -> None:
+    """Lab asks it anew for every batch, so that a length that moves ends a pass early."""
+    native.more["handed_over.py"] = OWN
+    with native.registered("handed_over"):
+        native.identical(*LINES, "Trainer.eval_loader = @Changing", "Trainer.eval_every = 2")
+
+
 REFUSED: dict[str, tuple[str, str]] = {
     "a function that has to be called first": ("Trainer.objective = @made", "found its builder, @made"),
     "what is called with another thing": ("contrastive.batch = 3", "found its builder, @contrastive"),
-    "a length that moves": ("Trainer.eval_loader = @Changing", "how many batches the evaluation's loader has"),
     "a rate beside multipliers": ("Adam.multipliers = {'*.bias': 2.0}", "as they are before its multipliers"),
 }  # fmt: skip
 
@@ -103,7 +109,7 @@ REFUSED: dict[str, tuple[str, str]] = {
 def test_what_is_not_as_it_is_is_refused(native: Any, name: str) -> None:
     """And said so."""
     line, said = REFUSED[name]
-    root = native.project(*LINES, "Changing.dataset = @test/Specks()", line)
+    root = native.project(*LINES, line)
     (root / "handed_over.py").write_text(OWN)
     conversion = convert_project(root, "L3")
     assert not conversion.changes

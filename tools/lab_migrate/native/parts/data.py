@@ -11,7 +11,6 @@ from lab_migrate.native.expressions import Expressions
 from lab_migrate.native.given import objects_of
 from lab_migrate.native.labs import is_labs
 from lab_migrate.native.lift import Lifted, lift
-from lab_migrate.native.refused import NotNativeError
 from lab_migrate.native.relinked import of_file
 from lab_migrate.native.sheet import STANDARD, Sheet
 from lab_migrate.native.step_readers import require_step_reader
@@ -57,9 +56,10 @@ def data(sheet: Sheet, several: str | None) -> Dealt:
     sheet.own["data.py"] = {
         "imports": imports, "setup": setup, "uses_loader": "BatchLoader" in uses,
         "uses_batched": "Batched(" in uses, "as_it_is": "Batched(" in uses, "uses_stream": "Stream(" in uses,
-        "reads_steps": "Progress(" in uses, "shards": _shards(sheet),
+        "reads_steps": "Progress(" in uses, "deals_passes": "Passes(" in uses, "shards": _shards(sheet),
         "deals_steps": by_hand, "of_passes": "Steps(BatchLoader" in uses,
-        "dataset_types": "Any", "train_type": "Steps" if by_hand else loader_type, "evaluation_type": loader_type,
+        "dataset_types": "Any", "train_type": "Steps" if by_hand else loader_type, 
+        "evaluation_type": "Passes" if "Passes(" in uses else loader_type,
         "evaluation_state": sheet.evaluates,
         "data_doc": "What is trained on, and what is evaluated on." if sheet.evaluates else "What is trained on.",
         "train_doc": "One pass over the data."
@@ -146,10 +146,8 @@ def _loader(
     elif role == "evaluation":
         told = length_of_pass(loader, sheet.schema, sheet.draws)
         if told is None:
-            raise NotNativeError(
-                "LM405", "how many batches the evaluation's loader has cannot be told from its config",
-                "bind Trainer.eval_batches, or have the loader set batches_per_epoch when it is made",
-            )  # fmt: skip
+            setup.append(f"self.{role} = Passes({made})")
+            return None, False
         setup.append(f"evaluation = {made}")
         length, made = told, "evaluation"
     setup.append(f"self.{role} = {'Steps' if by_hand else 'Stream'}({made}, {length})")

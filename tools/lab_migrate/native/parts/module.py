@@ -37,7 +37,6 @@ def module(sheet: Sheet) -> None:
         "imports": [
             *told["imports"],
             *imports_of(sheet),
-            *([f"from {sheet.package}.data import Steps"] if windows is not None else []),
             *(f"from {sheet.package}.precision import {kind}" for kind in kinds_of(scalers)),
             *own_imports(sheet.package, scalers),
         ],
@@ -91,6 +90,7 @@ def imports_of(sheet: Sheet) -> list[str]:
     clips = [one.clipping for one in sheet.optimizers if one.clipping is not None]
     return [
         *STANDARD,
+        f"from {sheet.package}.data import Passes, Steps",
         f"from {sheet.package}.config import Config",
         f"from {sheet.package}.model import build_model",
         "from lightning_utilities.core.apply_func import apply_to_collection",
