@@ -48,7 +48,7 @@ def untimed(optimizer: Any, loader: Any, stepper: str, schema: Schema, trainer: 
 def timed_unseen(document: Document) -> Iterator[NotNativeError]:
     """Schedules that are not `Timed` in the config, and are in the training.
 
-    Lab puts a `Timed` of its own around each, and gin hands that the settings of every `Timed` in the optimizer's scope.
+    Lab puts a `Timed` around each itself, and gin hands that the settings of every `Timed` in the optimizer's scope.
     """
     for call in _calls(document.entry):
         if not any(_is_timed(name) for name in document.schema.builders[call.name].calls):
@@ -56,9 +56,9 @@ def timed_unseen(document: Document) -> Iterator[NotNativeError]:
         for one in _plain_schedules(call.arguments.get("schedule")):
             for name, place in _settings_of_timed(document, call.scope).items():
                 yield NotNativeError(
-                    "LM405", f"Timed.{name} also holds for the schedule {one.name}, around which Lab puts a Timed itself",
-                    f"say so, which trains the same: @more/Timed() in its place, and more/Timed.schedule = @{one.name}(); or, "
-                    f"if you did not mean it, give the other Timed a scope", place,
+                    "LM405", f"Timed.{name} also holds for the schedule {one.name}: Lab puts a Timed around it",
+                    f"say so, which trains the same: @more/Timed() in its place, and more/Timed.schedule = @{one.name}(); "
+                    "or, if you did not mean it, give the other Timed a scope", place,
                 )  # fmt: skip
 
 

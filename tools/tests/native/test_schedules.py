@@ -103,7 +103,7 @@ def test_what_gin_gives_the_timed_that_lab_makes_itself_is_not_lost(native: Any)
     ramps = (*RAMP, "decay/Ramp.of = 'decay'", "Timed.schedule = @Ramp()", "Adam.accumulate = 3")
     plain = ("Adam.schedule = [@Timed(), @decay/Ramp()]", *ramps)
     conversion = native.converted(*plain, "Timed.per = 'loss'")
-    assert ["LM405"] == [one.code for one in conversion.findings]
+    assert [one.code for one in conversion.findings] == ["LM405"]
     assert "Timed.per also holds for the schedule Ramp" in conversion.findings[0].message
     assert not conversion.changes
     assert native.converted(*plain, "slow/Timed.per = 'loss'").changes

@@ -58,7 +58,7 @@ def data(sheet: Sheet, several: str | None) -> Dealt:
         "uses_batched": "Batched(" in uses, "as_it_is": "Batched(" in uses, "uses_stream": "Stream(" in uses,
         "reads_steps": "Progress(" in uses, "deals_passes": "Passes(" in uses, "shards": _shards(sheet),
         "deals_steps": by_hand, "of_passes": "Steps(BatchLoader" in uses,
-        "dataset_types": "Any", "train_type": "Steps" if by_hand else loader_type, 
+        "dataset_types": "Any", "train_type": "Steps" if by_hand else loader_type,
         "evaluation_type": "Passes" if "Passes(" in uses else loader_type,
         "evaluation_state": sheet.evaluates,
         "data_doc": "What is trained on, and what is evaluated on." if sheet.evaluates else "What is trained on.",
