@@ -11,7 +11,7 @@ from lab_bridge.config.places import Place
 from lab_bridge.config.schema import Builder
 from lab_migrate.native.hook_helpers import Helper, called_here, parameter_for
 from lab_migrate.native.own_generators import draws_of, own_generators
-from lab_migrate.native.rates import reads_rates, set_here
+from lab_migrate.native.rates import reads_rates, set_here, sets_rates
 from lab_migrate.native.refused import NotNativeError
 
 __all__ = ["METHODS", "Form", "Method", "calls_above", "may_draw", "refused", "require_told"]
@@ -70,7 +70,8 @@ DRAWLESS_METHODS = {
 class Method:
     """The name that a method gives Lab's trainer, the names of what it takes of the module, and whether it logs.
 
-    `has_model` is whether it asks for the model, behind an evaluation; `has_norm`, for the norm of a step's gradients.
+    `has_model` is whether it asks for the model, behind an evaluation; `has_norm`, for the norm of a step's gradients;
+    `has_groups`, for the optimizer's groups themselves, whose rates the hook sets.
     """
 
     trainer: str = ""
@@ -78,11 +79,13 @@ class Method:
     logs: bool = False
     has_model: bool = False
     has_norm: bool = False
+    has_groups: bool = False
 
     @property
     def asks(self) -> Sequence[str]:
         """What of the module it takes."""
         more = [*(["model"] if self.has_model else []), *(["norm"] if self.has_norm else [])]
+        more += ["groups"] if self.has_groups else []
         return (*self.named.values(), *more)
 
 
@@ -162,12 +165,12 @@ def _told_helper(
         if inner.id == "pl_module" or (inner.id == "trainer" and given.trainer != "trainer"):
             raise refused(builder, inner.lineno, f"uses the name {inner.id} in {node.name}")
         if inner.id == given.trainer:
-            found = {_asked(builder, within, inner, parents, helpers) for within in sorted(given.within)}
+            found = {_asked(builder, within, inner, parents, methods, helpers) for within in sorted(given.within)}
             if "optimizer" in found and "before_step" in given.within:
                 raise refused(builder, inner.lineno, f"asks for the optimizer in {node.name}, before a step as well")
             asked |= found
     has_model = "after_eval" in given.within and "model" in asked
-    return Method(given.trainer, {}, "log" in asked, has_model, "norm" in asked)
+    return Method(given.trainer, {}, "log" in asked, has_model, "norm" in asked, "groups" in asked)
 
 
 def _told(
@@ -199,12 +202,13 @@ def _told(
         if inner.id in taken or inner.id == "super" or (inner.id == "trainer" and trainer != "trainer"):
             raise refused(builder, inner.lineno, f"uses the name {inner.id} in {name}")
         if inner.id == trainer:
-            asked.add(_asked(builder, name, inner, parents, helpers))
+            asked.add(_asked(builder, name, inner, parents, methods, helpers))
         if len(arguments) == 3 and inner.id == arguments[2]:
             _require_read(builder, inner, parents, methods, frozenset({name}))
             used = True
     named = {arguments[2]: METHODS[name].metrics} if used else {}
-    return Method(trainer, named, "log" in asked, name == "after_eval" and "model" in asked, "norm" in asked)
+    has_model = name == "after_eval" and "model" in asked
+    return Method(trainer, named, "log" in asked, has_model, "norm" in asked, "groups" in asked)
 
 
 def _asked(
@@ -212,6 +216,7 @@ def _asked(
     name: str,
     node: ast.Name,
     parents: Mapping[ast.AST, ast.AST],
+    methods: Mapping[str, ast.FunctionDef],
     helpers: Mapping[str, Helper],
 ) -> str:
     """What of the trainer is asked here. Raises for what has no counterpart."""
@@ -227,6 +232,8 @@ def _asked(
         raise refused(builder, node.lineno, said)
     if asked.attr == "optimizer" and name == "after_step" and ast.unparse(statement or asked).endswith(".last_norm"):
         return "norm"
+    if asked.attr == "optimizer" and sets_rates(methods.values()) and reads_rates(asked, parents, sets=True):
+        return "groups"
     if asked.attr == "optimizer":
         changed = set_here(asked, parents)
         if changed is not None:

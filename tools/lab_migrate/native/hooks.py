@@ -23,7 +23,7 @@ from lab_migrate.native.hook_classes import hook_classes, looks_ahead_of_step, w
 from lab_migrate.native.hook_dataclasses import DATACLASS, is_field, is_plain_dataclass, names_dataclass
 from lab_migrate.native.hook_helpers import helpers_of
 from lab_migrate.native.hook_methods import METHODS, Method, refused, require_told
-from lab_migrate.native.rates import FUNCTION
+from lab_migrate.native.rates import FUNCTION, LIVE
 from lab_migrate.native.source_names import block_of, imports_of, text_of
 
 __all__ = ["OwnHook", "own_hook"]
@@ -38,7 +38,7 @@ class OwnHook:
     `asks` are what it takes of the LightningModule beside the model: its `objective`, `metrics` of the last loss,
     `evaluated` of the last evaluation, behind which it may ask for the `model`, the `norm` of a step's gradients; and
     of the callbacks the `average` and the `rates`, also `rates before` a step, `rates of parts` where there are several
-    optimizers, or `rates of all` groups together.
+    optimizers, or `rates of all` groups together; or the `groups`, whose rates it sets.
     """
 
     name: str
@@ -244,6 +244,7 @@ class _Rewriting(cst.CSTTransformer):
 
     def __init__(self, told: Method, name: str, numbered: bool, helpers: frozenset[str]) -> None:
         self.trainer, self.name, self.numbered, self.helpers = told.trainer, name, numbered, helpers
+        self.sets_rates = told.has_groups
 
     def leave_Assign(self, original_node: cst.Assign, updated_node: cst.Assign) -> Any:  # noqa: N802
         """`trainer.steps = trainer.step` ends the training behind this step."""
@@ -291,6 +292,10 @@ class _Rewriting(cst.CSTTransformer):
         hyper = m.Attribute(m.Attribute(m.Name(self.trainer), m.Name("optimizer")), m.Name("hyper"))
         if m.matches(original_node.value, hyper):
             return updated_node.with_changes(value=cst.parse_expression(f"{FUNCTION}(trainer)[0]"))
+        factor = m.SubscriptElement(m.Index(m.SimpleString("'multiplier'") | m.SimpleString('"multiplier"')))
+        if self.sets_rates and m.matches(original_node, m.Subscript(m.Name(), [factor])):
+            group = cst.ensure_type(original_node.value, cst.Name).value
+            return cst.parse_expression(f'{group}.get("multiplier", 1.0)')  # groups of all parameters have none
         return updated_node
 
     def leave_Attribute(self, original_node: cst.Attribute, updated_node: cst.Attribute) -> Any:  # noqa: N802
@@ -298,7 +303,7 @@ class _Rewriting(cst.CSTTransformer):
         if m.matches(
             original_node, m.Attribute(m.Attribute(m.Name(self.trainer), m.Name("optimizer")), m.Name("groups"))
         ):
-            return cst.parse_expression(f"{FUNCTION}(trainer)")
+            return cst.parse_expression(LIVE if self.sets_rates else f"{FUNCTION}(trainer)")
         if m.matches(
             original_node, m.Attribute(m.Attribute(m.Name(self.trainer), m.Name("optimizer")), m.Name("last_norm"))
         ):

@@ -97,6 +97,7 @@ def convert_native(
     findings = (
         _said(script, made),
         *(_idle(name, one) for one in training.idle),
+        *(_better(script, one) for one in made.better),
         *training.left,
         *_from_arguments(script),
     )
@@ -255,6 +256,12 @@ def _from_arguments(script: Entry) -> list[Finding]:
         )
         for one in named
     ]  # fmt: skip
+
+
+def _better(script: Entry, what: str) -> Finding:
+    return Finding(
+        script.path, 0, 0, "LM401", Status.REVIEW, what, "expect a resumed run to end as one that was not interrupted"
+    )
 
 
 def _idle(config: str, setting: str) -> Finding:

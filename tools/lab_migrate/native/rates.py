@@ -1,6 +1,7 @@
 """Learning rates that a hook looks at behind a step: those that the step's update had.
 
-Lab's groups have them until the next update asks its schedule; Lightning's schedule has moved on by then.
+Lab's groups have them until the next update asks its schedule; Lightning's schedule has moved on by then. A hook that sets
+rates, where no schedule does, has the groups themselves.
 """
 
 from __future__ import annotations
@@ -8,29 +9,45 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator, Mapping
 
-__all__ = ["FUNCTION", "reads_rates", "set_here"]
+__all__ = ["FUNCTION", "LIVE", "reads_rates", "set_here", "sets_rates"]
 
 #: What stands for `trainer.optimizer.groups` in a callback.
 FUNCTION = "groups_of_update"
+#: The same in one that sets rates.
+LIVE = "trainer.optimizers[0].param_groups"
 
 
-def reads_rates(optimizer: ast.Attribute, parents: Mapping[ast.AST, ast.AST]) -> bool:
+def sets_rates(methods: Iterable[ast.FunctionDef]) -> bool:
+    """Whether a hook gives anything a learning rate: `group["lr"] = …`."""
+    return any(
+        isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store) and _key(node) == "lr"
+        for method in methods
+        for node in ast.walk(method)
+    )
+
+
+def reads_rates(optimizer: ast.Attribute, parents: Mapping[ast.AST, ast.AST], sets: bool = False) -> bool:
     """Whether `trainer.optimizer`, or one of several (`trainer.optimizer["critic"]`), is asked for its groups' learning
-    rates here, or for that in `hyper`, and for nothing else."""
+    rates here, or for that in `hyper`, and for nothing else.
+
+    Of the only optimizer a hook that `sets` rates may give its groups others, also by their multipliers.
+    """
     owner = parents[optimizer]
     part = owner if isinstance(owner, ast.Subscript) and owner.value is optimizer else optimizer
     groups = parents[part]
+    if sets and part is not optimizer:
+        return False
     if isinstance(groups, ast.Attribute) and groups.attr == "hyper":  # that of all groups, but for multipliers
-        return part is optimizer and _is_rate(parents[groups], groups)
+        return part is optimizer and not sets and _is_rate(parents[groups], groups)
     if not isinstance(groups, ast.Attribute) or groups.attr != "groups":
         return False
     match parents[groups]:
         case ast.Subscript(value=value) as one if value is groups:
-            return _is_rate(parents[one], one)
+            return _is_rate(parents[one], one, sets)
         case (
             ast.For(iter=listed, target=ast.Name(id=name)) | ast.comprehension(iter=listed, target=ast.Name(id=name))
         ) if listed is groups:
-            return all(_is_rate(parents[one], one) for one in _uses(parents, name))
+            return all(_is_rate(parents[one], one, sets) for one in _uses(parents, name))
     return False
 
 
@@ -58,8 +75,14 @@ def _uses(nodes: Iterable[ast.AST], name: str) -> Iterator[ast.Name]:
             yield node
 
 
-def _is_rate(around: ast.AST, group: ast.expr) -> bool:
-    match around:
-        case ast.Subscript(value=value, slice=ast.Constant(value="lr"), ctx=ast.Load()):
-            return value is group
-    return False
+def _is_rate(around: ast.AST, group: ast.expr, sets: bool = False) -> bool:
+    if not isinstance(around, ast.Subscript) or around.value is not group:
+        return False
+    if isinstance(around.ctx, ast.Load):
+        return _key(around) == "lr" or (sets and _key(around) == "multiplier")
+    return sets and isinstance(around.ctx, ast.Store) and _key(around) == "lr"
+
+
+def _key(node: ast.Subscript) -> str:
+    """`lr` of `group["lr"]`."""
+    return node.slice.value if isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str) else ""

@@ -31,15 +31,22 @@ from lab_migrate.native.windows import windows_of
 
 __all__ = ["Written", "written"]
 
+FORGOTTEN = "Lab forgets on a resume which learning rates hooks had set, until they set them again; checkpoints of the native "
+FORGOTTEN += "training hold them"
+
 
 @attrs.frozen
 class Written:
-    """The package's and the module's name, how it is optimized, and the text of every file."""
+    """The package's and the module's name, how it is optimized, and the text of every file.
+
+    `better` says where a resumed run trains on as one that was never interrupted, which Lab's does not.
+    """
 
     package: str
     name: str
     optimization: str
     files: Mapping[str, str]
+    better: tuple[str, ...] = ()
 
 
 def written(
@@ -84,7 +91,8 @@ def written(
         require_distinct(path, text)
     prefix = f"{folder}/" if folder else ""
     made = {prefix + path: text for path, text in formatted(files, sheet.modules).items()}
-    return Written(package, sheet.name, "manual" if several or windows is not None else "automatic", made)
+    optimization = "manual" if several or windows is not None else "automatic"
+    return Written(package, sheet.name, optimization, made, (FORGOTTEN,) if "groups" in context["asked"] else ())
 
 
 def _context(sheet: Sheet) -> dict[str, Any]:

@@ -134,9 +134,9 @@ REFUSED: dict[str, tuple[str, int, str]] = {
         "    def after_step(self, trainer, metrics):\n        trainer.optimizer.hyper['lr'] *= 0.1\n", 10,
         "changes Lab's optimizer, where Lightning's schedule has its own settings: trainer.optimizer.hyper['lr'] *= 0",
     ),
-    "rates that it sets": (
+    "decays that it sets": (
         "    def after_eval(self, trainer, metrics):\n        for g in trainer.optimizer.groups:\n"
-        "            g['lr'] = g['lr'] / 2\n", 11, "has its own settings: g['lr'] = g['lr'] / 2",
+        "            g['decay'] = g['lr'] / 2\n", 11, "has its own settings: g['decay'] = g['lr'] / 2",
     ),
     "more steps": (
         "    def after_step(self, trainer, metrics):\n        trainer.steps = trainer.step + 9\n", 10, "changes",

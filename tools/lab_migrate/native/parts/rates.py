@@ -22,6 +22,8 @@ def rates(sheet: Sheet, asked: Set[str]) -> str | None:
     Asked before a step, they are `kept` from the update before; those of several optimizers' `parts` are, too.
     Raises `NotNativeError` where they cannot be told.
     """
+    if "groups" in asked:
+        _require_settable(sheet, asked)
     if not asked & {"rates", "rates of parts"}:
         return None
     several = len(sheet.optimizers) != 1
@@ -39,6 +41,22 @@ def rates(sheet: Sheet, asked: Set[str]) -> str | None:
             raise _refused("and one of several has a schedule that is asked behind updates")
         return "kept parts" if "rates before" in asked else "parts"
     return "now" if late == [True] else "kept" if "rates before" in asked else "before"
+
+
+def _require_settable(sheet: Sheet, asked: Set[str]) -> None:
+    """A hook's rates stay until it sets others. Raises `NotNativeError` where Lab puts them back, or has several."""
+    why = None
+    if len(sheet.optimizers) != 1:
+        why = "of which of several optimizers, is not looked at"
+    elif sheet.optimizers[0].schedules:
+        why = "beside a schedule: each time it is asked, Lab puts back all rates that it does not set"
+    elif "rates of all" in asked:
+        why = "and a hook looks at that in hyper, which stays as it was"
+    if why is not None:
+        raise NotNativeError(
+            "LM405", f"a hook sets the optimizer's learning rates, {why}",
+            "write it as a lightning.Callback after the conversion, and drop it from the config before",
+        )  # fmt: skip
 
 
 def _is_late(optimizer: Tuned) -> bool:
