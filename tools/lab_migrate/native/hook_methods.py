@@ -13,6 +13,7 @@ from lab_migrate.native.hook_helpers import Helper, called_here, parameter_for
 from lab_migrate.native.own_generators import draws_of, own_generators
 from lab_migrate.native.rates import reads_rates, set_here, sets_rates
 from lab_migrate.native.refused import NotNativeError
+from lab_migrate.native.saved import MAY_SAVE, saves
 
 __all__ = ["METHODS", "Form", "Method", "calls_above", "may_draw", "refused", "require_told"]
 
@@ -36,7 +37,7 @@ METHODS = {
     "after_eval": Form("on_validation_end", metrics="evaluated"),
     "after_train": Form("on_train_end"),
 }
-ASKED = {"optimizer", "step", "steps", "model", "objective", "log", "ema", "run_dir", "device", "seed"}
+ASKED = {"optimizer", "step", "steps", "model", "objective", "log", "ema", "run_dir", "device", "seed", "save"}
 MAY_STOP = {"before_step", "after_step", "after_eval"}
 #: Gradients are zeroed at another time; what else needs autograd would find other ones.
 GRADIENTS = {"grad", "backward", "requires_grad", "requires_grad_", "autograd"}
@@ -241,6 +242,9 @@ def _asked(
             raise refused(builder, changed.lineno, text)
         if name not in ("before_step", "after_step") or not reads_rates(asked, parents):
             raise refused(builder, node.lineno, said)
+    elif asked.attr == "save":
+        if name not in MAY_SAVE or not saves(asked, parents):
+            raise refused(builder, node.lineno, f"{said}, in {name}")
     elif asked.attr == "log":
         if not isinstance(statement, ast.Call) or statement.func is not asked or statement.keywords:
             raise refused(builder, node.lineno, said)

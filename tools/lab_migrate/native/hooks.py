@@ -24,6 +24,7 @@ from lab_migrate.native.hook_dataclasses import DATACLASS, is_field, is_plain_da
 from lab_migrate.native.hook_helpers import helpers_of
 from lab_migrate.native.hook_methods import METHODS, Method, refused, require_told
 from lab_migrate.native.rates import FUNCTION, LIVE
+from lab_migrate.native.saved import Renamed, labs_files
 from lab_migrate.native.source_names import block_of, imports_of, text_of
 
 __all__ = ["OwnHook", "own_hook"]
@@ -133,6 +134,8 @@ def _require_plain(source: _Source, draws: Draws) -> None:
             continue
         if not isinstance(meant, str) or not meant.startswith("gin."):
             raise refused(source.builder, one.lineno, f"has the decorator @{ast.unparse(one)}")
+    for file in labs_files(source.definition):
+        raise refused(source.builder, file.lineno, f"looks for checkpoints of Lab's, {ast.unparse(file)}")
 
 
 def _asks_hyper(definition: ast.ClassDef) -> bool:
@@ -188,7 +191,8 @@ def _rewritten(
     )
     if is_first:
         callback = callback.with_changes(bases=[cst.Arg(cst.parse_expression("L.Callback"))])
-    return source.module.with_changes(header=[], footer=[], body=[callback]).code.strip("\n")
+    written = cst.ensure_type(callback.visit(Renamed()), cst.ClassDef)
+    return source.module.with_changes(header=[], footer=[], body=[written]).code.strip("\n")
 
 
 class _AskingForState(cst.CSTTransformer):
@@ -274,6 +278,8 @@ class _Rewriting(cst.CSTTransformer):
             metrics = updated_node.args[0].with_changes(comma=cst.MaybeSentinel.DEFAULT)
             step = cst.Arg(cst.parse_expression("trainer.global_step"))
             return cst.Call(cst.parse_expression("trainer.logger.log_metrics"), [metrics, step])
+        if m.matches(original_node.func, m.Attribute(m.Name(self.trainer), m.Name("save"))):
+            return updated_node.with_changes(func=cst.parse_expression("trainer.save_checkpoint"))
         return updated_node
 
     def _handed(self, arguments: Sequence[cst.Arg]) -> Iterator[cst.Arg]:

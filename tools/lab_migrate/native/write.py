@@ -31,7 +31,9 @@ from lab_migrate.native.windows import windows_of
 
 __all__ = ["Written", "written"]
 
-FORGOTTEN = "Lab forgets on a resume which learning rates hooks had set, until they set them again; checkpoints of the native "
+FORGOTTEN = (
+    "Lab forgets on a resume which learning rates hooks had set, until they set them again; checkpoints of the native "
+)
 FORGOTTEN += "training hold them"
 
 
