@@ -57,8 +57,8 @@ def timed_unseen(document: Document) -> Iterator[NotNativeError]:
             for name, place in _settings_of_timed(document, call.scope).items():
                 yield NotNativeError(
                     "LM405", f"Timed.{name} also holds for the schedule {one.name}: Lab puts a Timed around it",
-                    f"say so, which trains the same: @more/Timed() in its place, and more/Timed.schedule = @{one.name}(); or "
-                    "give the other Timed a scope, if you did not mean it", place,
+                    "say so, which trains the same: @more/Timed() in its place, with "
+                    f"more/Timed.schedule = @{one.name}(); or give the other a scope, if you did not mean it", place,
                 )  # fmt: skip
 
 

@@ -33,8 +33,8 @@ __all__ = ["Written", "written"]
 
 FORGOTTEN = (
     "Lab forgets on a resume which learning rates hooks had set, until they set them again; checkpoints of the native "
+    "training hold them"
 )
-FORGOTTEN += "training hold them"
 
 
 @attrs.frozen
