@@ -27,9 +27,13 @@ def labs_files(definition: ast.ClassDef) -> Iterator[ast.Constant]:
     writes = any(isinstance(node, ast.Attribute) and node.attr == "save" for node in ast.walk(definition))
     docs = set(_docs(ast.walk(definition)))
     for node in ast.walk(definition):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and ENDING in node.value and node not in docs:
-            if not writes or "*" in node.value or not node.value.endswith(ENDING) or "step_" in node.value:
-                yield node
+        if not isinstance(node, ast.Constant) or not isinstance(node.value, str) or node in docs:
+            continue
+        one_of_its_own = (
+            writes and node.value.endswith(ENDING) and not any(part in node.value for part in ("*", "step_"))
+        )
+        if ENDING in node.value and (of_others or not writes):
+            yield node
 
 
 def _docs(nodes: Iterable[ast.AST]) -> Iterator[ast.Constant]:
