@@ -29,9 +29,7 @@ def labs_files(definition: ast.ClassDef) -> Iterator[ast.Constant]:
     for node in ast.walk(definition):
         if not isinstance(node, ast.Constant) or not isinstance(node.value, str) or node in docs:
             continue
-        one_of_its_own = (
-            writes and node.value.endswith(ENDING) and not any(part in node.value for part in ("*", "step_"))
-        )
+        of_others = "*" in node.value or "step_" in node.value or not node.value.endswith(ENDING)
         if ENDING in node.value and (of_others or not writes):
             yield node
 
