@@ -1,7 +1,7 @@
 """Learning rates that a hook looks at behind a step: those that the step's update had.
 
-Lab's groups have them until the next update asks its schedule; Lightning's schedule has moved on by then. A hook that sets
-rates, where no schedule does, has the groups themselves.
+Lab's groups have them until the next update asks its schedule; Lightning's schedule has moved on by then. A hook that
+sets rates, where no schedule does, has the groups themselves.
 """
 
 from __future__ import annotations

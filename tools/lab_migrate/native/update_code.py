@@ -13,6 +13,7 @@ import libcst.matchers as m
 
 from lab_bridge.config.schema import Builder
 from lab_migrate.native.given import assigned
+from lab_migrate.native.handed_settings import UnlikeError, handed_settings
 from lab_migrate.native.labs import is_labs
 from lab_migrate.native.refused import NotNativeError
 from lab_migrate.native.source_names import bases_of, block_of, imports_of, text_of
@@ -73,7 +74,7 @@ def step_code(builder: Builder) -> StepCode:
         rewritten.counts,
         rewritten.slots,
         imports,
-        _fixed(builder, methods.get("__init__")),
+        _fixed(builder, tree),
     )
 
 
@@ -240,27 +241,17 @@ def _doc(module: cst.Module, found: cst.ClassDef) -> str:
     return f'    """{found.name.value}."""'
 
 
-def _fixed(builder: Builder, init: cst.FunctionDef | None) -> dict[str, Any]:
-    """Hyperparameters that `__init__` gives Lab's base other than under their own name: constants only."""
+def _fixed(builder: Builder, tree: ast.Module) -> dict[str, Any]:
+    """Hyperparameters that `__init__` gives Lab's base other than under their own name."""
+    name = builder.target.rpartition(".")[2]
+    (found,) = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name]
+    init = next((one for one in found.body if isinstance(one, ast.FunctionDef) and one.name == "__init__"), None)
     if init is None:
         return {}
-    calls = [
-        call
-        for call in m.findall(init, m.Call(m.Attribute(m.Call(m.Name("super")), m.Name("__init__"))))
-        if isinstance(call, cst.Call)
-    ]
-    fixed: dict[str, Any] = {}
-    for argument in calls[0].args if calls else ():
-        if argument.keyword is None or argument.star:
-            continue
-        name, value = argument.keyword.value, cst.Module(body=[]).code_for_node(argument.value)
-        if value in (name, f"tuple({name})"):
-            continue
-        try:
-            fixed[name] = ast.literal_eval(value)
-        except ValueError as error:
-            raise _refused(builder, f"computes its hyperparameter {name} as {value}") from error
-    return fixed
+    try:
+        return handed_settings(init)
+    except UnlikeError as error:
+        raise _refused(builder, str(error)) from error
 
 
 def _refused(builder: Builder, what: str) -> NotNativeError:
