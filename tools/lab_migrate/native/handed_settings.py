@@ -13,28 +13,20 @@ __all__ = ["UnlikeError", "handed_settings"]
 
 #: The parameters of Lab's base, in its order, behind the model; with what it takes for those that it is not given.
 BASE: Mapping[str, Any] = {
-    "lr": ..., "decay": 0.0, "accumulate": 1, "clip_norm": None, "multipliers": None, "schedule": None, "gradients": None,
-    "decay_multipliers": None,
+    "lr": ..., "decay": 0.0, "accumulate": 1, "clip_norm": None, "multipliers": None, "schedule": None,
+    "gradients": None, "decay_multipliers": None,
 }  # fmt: skip
 HYPER = ("lr", "decay")
+#: Where Lab's base keeps what it works with.
+KEPT = {
+    "accumulation", "clipping", "epochs", "gradients", "groups", "hyper", "masters", "micro_steps", "model", "pending",
+    "schedules", "slots", "steps", "windows",
+}  # fmt: skip
 #: What may be called in a check, or for an attribute: it changes nothing, and draws nothing.
 PLAIN = {
-    "abs",
-    "all",
-    "any",
-    "bool",
-    "dict",
-    "float",
-    "int",
-    "isinstance",
-    "len",
-    "list",
-    "max",
-    "min",
-    "str",
-    "sum",
+    "abs", "all", "any", "bool", "dict", "float", "int", "isinstance", "len", "list", "max", "min", "str", "sum",
     "tuple",
-}
+}  # fmt: skip
 
 
 class UnlikeError(ValueError):
@@ -52,11 +44,11 @@ def handed_settings(init: ast.FunctionDef) -> dict[str, Any]:
     for statement in init.body:
         if not _is_harmless(statement, calls[0]):
             raise UnlikeError(f"does more when it is made than to hand on settings: {_first_line(statement)}")
-    handed = dict(_handed(calls[0]))
-    arguments = [*init.args.posonlyargs, *init.args.args, *init.args.kwonlyargs]
-    for one in arguments:
-        if one.arg in BASE and one.arg not in handed:
-            raise UnlikeError(f"does not hand its {one.arg} on to Lab's base")
+    handed = dict(_handed(calls[0], init.args.kwarg.arg if init.args.kwarg is not None else ""))
+    own = {one.arg for one in (*init.args.posonlyargs, *init.args.args, *init.args.kwonlyargs)}
+    for name in BASE:
+        if name in own and name not in handed:
+            raise UnlikeError(f"does not hand its {name} on to Lab's base")
     fixed: dict[str, Any] = {}
     for name, value in handed.items():
         if ast.unparse(value) in (name, f"tuple({name})"):
@@ -65,7 +57,8 @@ def handed_settings(init: ast.FunctionDef) -> dict[str, Any]:
             fixed[name] = ast.literal_eval(value)
         except ValueError as error:
             raise UnlikeError(f"computes its hyperparameter {name} as {ast.unparse(value)}") from error
-        if name == "lr" or (name in BASE and name not in HYPER and fixed[name] != BASE[name]):
+        is_otherwise = name in BASE and (name in own or (name not in HYPER and fixed[name] != BASE[name]))
+        if name == "lr" or is_otherwise:
             raise UnlikeError(f"sets {name} itself: {ast.unparse(value)}")
         if name in BASE and name not in HYPER:
             del fixed[name]
@@ -103,16 +96,7 @@ def _is_attribute(target: ast.expr) -> bool:
     """`self.power`, but for what Lab's base keeps there."""
     match target:
         case ast.Attribute(value=ast.Name(id="self"), attr=name):
-            return name not in (
-                "hyper",
-                "groups",
-                "slots",
-                "steps",
-                "gradients",
-                "accumulation",
-                "clipping",
-                "schedules",
-            )
+            return name not in KEPT
         case ast.Tuple(elts=parts):
             return all(_is_attribute(one) for one in parts)
     return False
@@ -132,13 +116,13 @@ def _is_plain(value: ast.expr) -> bool:
     return True
 
 
-def _handed(call: ast.AST) -> Iterator[tuple[str, ast.expr]]:
+def _handed(call: ast.AST, rest: str) -> Iterator[tuple[str, ast.expr]]:
     assert isinstance(call, ast.Call)
     if not call.args or any(isinstance(one, ast.Starred) for one in call.args) or len(call.args) > len(BASE) + 1:
         raise UnlikeError(f"hands on what is not looked at: {ast.unparse(call)}")
     yield from zip(BASE, call.args[1:], strict=False)
     for one in call.keywords:
-        if one.arg is None and not isinstance(one.value, ast.Name):
+        if one.arg is None and ast.unparse(one.value) != rest:
             raise UnlikeError(f"hands on what is not looked at: {ast.unparse(call)}")
         if one.arg is not None:
             yield one.arg, one.value
