@@ -137,6 +137,9 @@ def read_training(
     trainer, sharpness, around = without_sam(trainer, document.schema)
     trainer, ahead = without_lookahead(trainer, document.schema)
     optimizers = optimizers_of(trainer)
+    odd = [_own_gradients(one, document.schema) for one in optimizers]
+    if any(odd):
+        return Training(script, own or source, None, None, tuple(one.finding(root, name) for one in odd if one))
     refused = [*unordered, *around, *(() if is_adversarial(trainer) else beside_windows(trainer))]
     refused += moving_schedules(root, trainer, optimizers, document.schema)
     refused += given_objects(root, trainer.hooks, document.schema)
@@ -193,6 +196,18 @@ def _bound_by_script(script: Entry, bindings: Sequence[str], as_it_ran: bool) ->
         for one in named
         if one != "Trainer.run_dir"
     ]  # fmt: skip
+
+
+def _own_gradients(optimizer: Any, schema: Schema) -> NotNativeError | None:
+    """Settings of gradients that the project builds on Lab's: what they are is not in the config."""
+    made = getattr(optimizer, "gradients", None)
+    builder = schema.builder_of(made) if made is not None else None
+    if builder is None or is_labs(builder):
+        return None
+    return NotNativeError(
+        "LM405", f"gradients are treated by {builder.name}, which is the project's own",
+        "bind @Gradients() with the same settings, or stay at level L2", builder.place,
+    )  # fmt: skip
 
 
 def _own_parts(trainer: Any, optimizers: Sequence[Any], schema: Schema) -> Iterator[tuple[Path, list[str]]]:

@@ -108,3 +108,27 @@ def test_what_lab_does_with_its_own_is_not_done_with_it(native: Any, name: str) 
     conversion = convert_project(root, "L3")
     assert any(said in one.message for one in conversion.findings), conversion.findings
     assert not conversion.changes
+
+
+def test_a_class_that_takes_the_place_of_the_imported_one_it_is_built_on_is_read(native: Any) -> None:
+    """`class Classifier(Classifier)`: its base is what was imported, not itself, which was asked for ever."""
+    root = native.project("Trainer.objective = @own.Classifier()", "own.Classifier.smoothing = 0.1")
+    (root / "own.py").write_text(
+        "import gin\n\nfrom legacy_lab.objectives import Classifier\n\n\n@gin.configurable(module='own')\n"
+        "class Classifier(Classifier):\n    def __call__(self, model, batch):\n"
+        "        loss, metrics = super().__call__(model, batch)\n        return 2 * loss, metrics\n"
+    )
+    assert all(one.code == "LM403" for one in convert_project(root, "L3").findings)
+
+
+def test_gradients_treated_by_a_class_of_the_projects_are_refused(native: Any) -> None:
+    """What it sets does not stand in the config; the conversion broke off."""
+    root = native.project("Adam.gradients = @Mine()")
+    (root / "own.py").write_text(
+        "import gin\n\nfrom legacy_lab.optim.gradients import Gradients\n\n\n@gin.configurable\n"
+        "class Mine(Gradients):\n"
+        "    def __init__(self):\n        super().__init__(left_as='none')\n"
+    )
+    (finding,) = convert_project(root, "L3").findings
+    assert (finding.code, finding.path, finding.line) == ("LM405", "own.py", 7)
+    assert "gradients are treated by Mine" in finding.message

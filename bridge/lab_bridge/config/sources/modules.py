@@ -115,6 +115,16 @@ class Sources:
             return self.find(f"{bound}.{rest}" if rest else bound)
         return Definition(module, first, bound) if not rest else f"{module.name}.{name}"
 
+    def imported(self, module: Module, name: str) -> Definition | str:
+        """What `name` means in `module` as far as imports say, whatever is defined under it further down."""
+        names: dict[str, Statement | str] = {}
+        for node in _top_level(module.tree.body):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                _bind(node, module.name.rpartition(".")[0], names, [])
+        first, _, rest = name.partition(".")
+        bound = names.get(first)
+        return self.find(f"{bound}.{rest}" if rest else bound) if isinstance(bound, str) else name
+
     def find(self, full: str, _depth: int = 0) -> Definition | str:
         """The definition behind an import path, through re-exports, else the path itself."""
         parts = full.split(".")

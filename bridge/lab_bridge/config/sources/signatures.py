@@ -222,7 +222,10 @@ def _bases(definition: Definition, sources: Sources) -> Iterator[Definition | st
     assert isinstance(definition.node, ast.ClassDef)
     for base in definition.node.bases:
         name = dotted(base.value if isinstance(base, ast.Subscript) else base)
-        yield sources.resolve(definition.module, name) if name else ast.unparse(base)
+        found = sources.resolve(definition.module, name) if name else ast.unparse(base)
+        if isinstance(found, Definition) and found.node is definition.node:  # class Adam(Adam), which is imported
+            found = sources.imported(definition.module, name)
+        yield found
 
 
 def _decorator(node: ast.expr) -> str:
