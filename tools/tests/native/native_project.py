@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import gin
@@ -191,27 +192,37 @@ class Drift:
 
 @gin.configurable
 class Recalled(nn.Module):
-    """An objective that is a module: what the model said of past batches lies in a buffer, and is weighed in."""
+    """An objective that is a module: what the model said of past batches lies in a buffer, and is weighed in.
+
+    So is what a copy of the first model says, which it makes when it is first called.
+    """
 
     def __init__(self, size: int = 6) -> None:
         super().__init__()
         self.register_buffer("past", torch.zeros(size, 3))
+        self.first: nn.Module | None = None
+        self.weights: dict[str, Tensor] | None = None
 
     def forward(self, model: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss `()` and metrics."""
         said = model(batch["image"])[0]
+        if self.first is None:
+            self.first = copy.deepcopy(model).eval().requires_grad_(False)
+            self.first.load_state_dict(self.weights or self.first.state_dict())
         loss = F.cross_entropy(said, batch["label"]) + 0.1 * (said.mean(0) - self.past.mean(0)).square().sum()
+        loss = loss + 0.1 * F.mse_loss(said, self.first(batch["image"])[0])
         if model.training:
             self.past = torch.cat([said.detach(), self.past])[: len(self.past)]
         return loss, {"loss": loss.detach()}
 
     def state(self) -> dict[str, Any]:
-        """The past."""
-        return {"past": self.past.clone()}
+        """The past, and what the first model was."""
+        return {"past": self.past.clone(), "first": None if self.first is None else self.first.state_dict()}
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Go on."""
         self.past.copy_(state["past"])
+        self.first, self.weights = None, state["first"]
 
 
 @gin.configurable
