@@ -72,7 +72,8 @@ class Method:
     """The name that a method gives Lab's trainer, the names of what it takes of the module, and whether it logs.
 
     `has_model` is whether it asks for the model, behind an evaluation; `has_norm`, for the norm of a step's gradients;
-    `has_groups`, for the optimizer's groups themselves, whose rates the hook sets.
+    `has_groups`, for the optimizer's groups themselves, whose rates the hook sets. `saves_evaluated` is whether it
+    writes a checkpoint behind an evaluation.
     """
 
     trainer: str = ""
@@ -81,12 +82,14 @@ class Method:
     has_model: bool = False
     has_norm: bool = False
     has_groups: bool = False
+    saves_evaluated: bool = False
 
     @property
     def asks(self) -> Sequence[str]:
         """What of the module it takes."""
         more = [*(["model"] if self.has_model else []), *(["norm"] if self.has_norm else [])]
         more += ["groups"] if self.has_groups else []
+        more += ["checkpoint"] if self.saves_evaluated else []
         return (*self.named.values(), *more)
 
 
@@ -171,7 +174,8 @@ def _told_helper(
                 raise refused(builder, inner.lineno, f"asks for the optimizer in {node.name}, before a step as well")
             asked |= found
     has_model = "after_eval" in given.within and "model" in asked
-    return Method(given.trainer, {}, "log" in asked, has_model, "norm" in asked, "groups" in asked)
+    saves = "after_eval" in given.within and "save" in asked
+    return Method(given.trainer, {}, "log" in asked, has_model, "norm" in asked, "groups" in asked, saves)
 
 
 def _told(
@@ -209,7 +213,8 @@ def _told(
             used = True
     named = {arguments[2]: METHODS[name].metrics} if used else {}
     has_model = name == "after_eval" and "model" in asked
-    return Method(trainer, named, "log" in asked, has_model, "norm" in asked, "groups" in asked)
+    saves = name == "after_eval" and "save" in asked
+    return Method(trainer, named, "log" in asked, has_model, "norm" in asked, "groups" in asked, saves)
 
 
 def _asked(

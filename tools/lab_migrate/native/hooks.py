@@ -39,7 +39,8 @@ class OwnHook:
     `asks` are what it takes of the LightningModule beside the model: its `objective`, `metrics` of the last loss,
     `evaluated` of the last evaluation, behind which it may ask for the `model`, the `norm` of a step's gradients; and
     of the callbacks the `average` and the `rates`, also `rates before` a step, `rates of parts` where there are several
-    optimizers, or `rates of all` groups together; or the `groups`, whose rates it sets.
+    optimizers, or `rates of all` groups together; or the `groups`, whose rates it sets; `checkpoint`, whether
+    it writes one behind an evaluation.
     """
 
     name: str

@@ -102,6 +102,14 @@ def ended(root: Path, resume: Path | None = None, *bindings: str) -> dict[str, A
     return trainer.state()
 
 
+def test_a_checkpoint_behind_the_evaluation_before_step_0_is_refused(native: Any) -> None:
+    """Lightning begins another training from there."""
+    native.more["milestones_first.py"] = OWN
+    conversion = native.converted(*ALWAYS, "Trainer.evaluation = @Evaluation()", "Evaluation.at_start = True")
+    assert not conversion.changes
+    assert any("before step 0" in one.message for one in conversion.findings), conversion.findings
+
+
 REFUSED: dict[str, str] = {
     "before a step": "    def before_step(self, trainer):\n        trainer.save('a.lab')\n",
     "Lab's own files": "    def after_train(self, trainer):\n        print(*trainer.run_dir.glob('step_*.lab'))\n",

@@ -94,7 +94,7 @@ def callbacks(sheet: Sheet, batches: str | None) -> dict[str, Any]:
             case _:
                 listed.append(own[number].made)
     keep = kinds.get("Keep")
-    first = _first(sheet, keep)
+    first = _first(sheet, keep, "checkpoint" in asked)
     listed += ["FirstEvaluation()"] if first else []  # behind what hooks do before the training
     saving = bool(sheet.trainer.checkpoint_every) and (sheet.evaluates or batches is not None)
     return {
@@ -174,7 +174,7 @@ def _draws(sheet: Sheet, average: dict[str, Any] | None) -> dict[str, Any] | Non
     return {"seed": evaluation.seed if generators == "own" else None}
 
 
-def _first(sheet: Sheet, keep: Any) -> bool:
+def _first(sheet: Sheet, keep: Any, saves: bool) -> bool:
     """Whether an evaluation comes before the first step. Raises `NotNativeError`."""
     if not getattr(sheet.trainer.evaluation, "at_start", False):
         return False
@@ -182,6 +182,11 @@ def _first(sheet: Sheet, keep: Any) -> bool:
         raise NotNativeError(
             "LM405", "Evaluation.at_start evaluates, and Trainer.eval_every is 0: a native training has no evaluation",
             "set eval_every, or drop at_start",
+        )  # fmt: skip
+    if saves:
+        raise NotNativeError(
+            "LM405", "a hook writes a checkpoint behind evaluations, one of which is before step 0: Lightning would "
+            "not go on from there", "drop Evaluation.at_start, or stay at level L2",
         )  # fmt: skip
     if keep is not None and keep.best:
         raise NotNativeError(
