@@ -17,6 +17,7 @@ from torch.optim.swa_utils import AveragedModel
 
 import lab_parity
 from lab_parity.record.copies import copies
+from lab_parity.record.live import Live
 from lab_parity.record.naming import wholes
 from lab_parity.trace import Step
 
@@ -154,9 +155,9 @@ def test_what_is_no_copy_of_every_parameter_is_none() -> None:
         {"weight": model.weight.detach().clone()}, [model.weight.detach().clone(), torch.zeros(2)],
         {"weight": torch.zeros(2, 3), "bias": torch.zeros(2)}, {"weight": 1, "bias": 2}, [], {},
     ]  # fmt: skip
-    assert copies(wholes([model], ())) == []
+    assert copies(wholes([model], ()), Live()) == []
     kept.append(as_dict(model))
-    assert [found.container for found in copies(wholes([model], ()))] == [kept[-1]]
+    assert [found.container for found in copies(wholes([model], ()), Live())] == [kept[-1]]
 
 
 def test_a_frozen_parameter_may_be_left_out() -> None:
@@ -164,7 +165,7 @@ def test_a_frozen_parameter_may_be_left_out() -> None:
     model = nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 1))
     model[0].requires_grad_(False)
     kept = {name: parameter.detach().clone() for name, parameter in model.named_parameters() if parameter.requires_grad}
-    (found,) = copies(wholes([model], ()))
+    (found,) = copies(wholes([model], ()), Live())
     assert found.container is kept
     assert [path for path, _ in found.tensors()] == ["1.weight", "1.bias"]
 

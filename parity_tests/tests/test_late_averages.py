@@ -72,7 +72,7 @@ def test_an_average_that_was_loaded_is_compared(tmp_path: Path, make: Callable[[
     assert lab_parity.compare(tmp_path / "a", tmp_path / "b").rung == "identical"
     verdict = lab_parity.compare(tmp_path / "a", tmp_path / "c")
     assert verdict.first is not None, verdict
-    assert (verdict.first.step, verdict.first.phase) == (5, "ema")
+    assert (verdict.first.step, verdict.first.phase) == (2, "ema")
     found = lab_parity.diagnose(tmp_path / "a", tmp_path / "c", verdict=verdict)
     assert found is not None
     assert found.name == "ema", found.sentence
@@ -80,18 +80,18 @@ def test_an_average_that_was_loaded_is_compared(tmp_path: Path, make: Callable[[
 
 
 def test_an_average_that_begins_in_the_middle_of_a_training_is_compared(tmp_path: Path) -> None:
-    """The looks become rarer: one that begins behind step 4 is followed from the tenth step on."""
-    kept = [averaged(tmp_path / name, loaded, decay, 4, 12) for name, decay in (("a", 0.9), ("b", 0.9), ("c", 0.8))]
+    """The looks become rarer: one that begins behind step 4 is found before step 5, and followed from the next on."""
+    kept = [averaged(tmp_path / name, loaded, decay, 4, 8) for name, decay in (("a", 0.9), ("b", 0.9), ("c", 0.8))]
     assert lab_parity.compare(tmp_path / "a", tmp_path / "b").rung == "identical"
     verdict = lab_parity.compare(tmp_path / "a", tmp_path / "c")
     assert verdict.first is not None, verdict
-    assert (verdict.first.step, verdict.first.phase) == (10, "ema")
+    assert (verdict.first.step, verdict.first.phase) == (6, "ema")
     assert len(kept) == 3
 
 
 def test_a_short_run_cannot_say_that_its_late_averages_agree(tmp_path: Path) -> None:
-    """One that was seen once, and is another one at the end."""
-    kept = [averaged(tmp_path / name, loaded, decay, 4) for name, decay in (("a", 0.9), ("b", 0.9), ("c", 0.8))]
+    """One that begins behind the last look, and is another one at the end."""
+    kept = [averaged(tmp_path / name, loaded, decay, 5) for name, decay in (("a", 0.9), ("b", 0.9), ("c", 0.8))]
     assert lab_parity.compare(tmp_path / "a", tmp_path / "b").rung == "identical"
     verdict = lab_parity.compare(tmp_path / "a", tmp_path / "c")
     assert verdict.rung == "inconclusive"

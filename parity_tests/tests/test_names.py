@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 import lab_parity
-from lab_parity.record.naming import Live
+from lab_parity.record.live import Live
 from lab_parity.trace import Step
 
 
@@ -49,7 +49,7 @@ def two(optimizer: torch.optim.Optimizer, models: Iterable[nn.Module], after: Ca
 def test_one_group_per_parameter_is_looked_up_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The live objects are gone through for what backward reached, for the optimizer, and for copies at its second one.
 
-    Each time for modules, and for copies of the parameters; later ever more rarely, for averages that began late.
+    Later ever more rarely, and at the end, for averages that began late.
     """
     looked = []
     original = gc.get_objects
@@ -59,7 +59,7 @@ def test_one_group_per_parameter_is_looked_up_once(tmp_path: Path, monkeypatch: 
         optimizer = torch.optim.SGD([{"params": p} for p in model.parameters()], lr=0.1)
         for _ in range(12):
             two(optimizer, [model])
-    assert looked == [2, 1, 0] * (6 + 2 * len((3, 5, 10, 20)))
+    assert looked == [2, 1, 0] * (len(("backward", "first step", "second step")) + len((5, 20, "the end")))
     assert names(tmp_path / "a") == ["0.weight", "0.bias", "1.weight", "1.bias"]
 
 

@@ -25,11 +25,11 @@ from lab_parity.record.forward_calls import watch_forwards
 from lab_parity.record.held import held_numbers
 from lab_parity.record.layout import layout_of
 from lab_parity.record.modes import facts_beside
-from lab_parity.record.naming import buffers, modules
 from lab_parity.record.phases.batch import tensors_in
 from lab_parity.record.phases.ema import averages
 from lab_parity.record.phases.hyper import hyper_rows
 from lab_parity.record.view import OptimizerView
+from lab_parity.record.walk import buffers, modules
 from lab_parity.record.window import Call, Finished, KeptForward, Window, clone, same_values
 
 __all__ = ["Capture"]

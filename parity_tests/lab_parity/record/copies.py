@@ -7,21 +7,20 @@ put new ones in at each step; it is let go when nobody else holds it.
 from __future__ import annotations
 
 import gc
+import itertools
 import sys
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import compress
 from typing import Any
 
 import attrs
 import torch
 from torch import Tensor, nn
 
+from lab_parity.record.live import Live
 from lab_parity.record.naming import Alike, Twin, Whole, is_copy
 
 __all__ = ["Copy", "copies", "distinct"]
 
-_KINDS = frozenset(map(id, (dict, OrderedDict, list)))
 _OURS = 2
 """References to a container that nobody else holds: the copy's own, and the argument of the count."""
 
@@ -57,7 +56,7 @@ class Copy:
                 yield path, found
 
 
-def copies(trained: Sequence[Whole], alike: Alike | None = None) -> list[Copy]:
+def copies(trained: Sequence[Whole], live: Live, alike: Alike | None = None) -> list[Copy]:
     """Dicts with the parameters' paths as keys, and lists in their order, that hold a bitwise copy of each.
 
     `alike` asks for something else than copies. Of one of `trained` each; all of its parameters, or all that are
@@ -70,15 +69,11 @@ def copies(trained: Sequence[Whole], alike: Alike | None = None) -> list[Copy]:
         some: Mapping[str, Tensor] = {path: parameter for path, parameter in every.items() if parameter.requires_grad}
         if some:
             wanted.append((whole.prefix, every, some))
-    # Hundreds of thousands of containers: the cheapest questions first.
-    lengths = {len(tensors) for _, every, some in wanted for tensors in (every, some)}
-    firsts = {next(iter(some)) for _, _, some in wanted}
-    for thing in _containers() if wanted else ():
-        if type(thing) is list:
-            if len(thing) not in lengths or not isinstance(thing[0], Tensor):
-                continue
-        elif not any(map(thing.__contains__, firsts)):
-            continue
+    if not wanted:
+        return []
+    lists = live.lists_of({len(tensors) for _, every, some in wanted for tensors in (every, some)})
+    dicts = live.dicts_with({next(iter(some)) for _, _, some in wanted})
+    for thing in itertools.chain(lists, dicts):
         for prefix, whole_of_it, some in wanted:
             places = _places(thing, whole_of_it, some, alike or _are_copies)
             if places is not None:
@@ -131,12 +126,6 @@ def _places_in_memory(average: Copy | Twin) -> frozenset[int] | None:
         return frozenset(tensor.data_ptr() for _, tensor in average.tensors())
     except RuntimeError:  # a tensor without memory of its own
         return None
-
-
-def _containers() -> Iterator[Any]:
-    for generation in (2, 1, 0):
-        things = gc.get_objects(generation)
-        yield from compress(things, map(_KINDS.__contains__, map(id, map(type, things))))
 
 
 def _holds(container: Any, wanted: Mapping[str, Tensor], places: Any, alike: Alike) -> bool:

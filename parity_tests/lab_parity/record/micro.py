@@ -18,7 +18,6 @@ from lab_parity.record.capture import Capture
 from lab_parity.record.evaluations import Evaluations
 from lab_parity.record.fingerprint import Fingerprint
 from lab_parity.record.forward_calls import watch_forwards
-from lab_parity.record.naming import is_wrapper
 from lab_parity.record.notes import Notes
 from lab_parity.record.phases.batch import argument_rows, tensors_in
 from lab_parity.record.phases.ema import AtForward, Looked
@@ -26,6 +25,7 @@ from lab_parity.record.phases.loss import loss_rows
 from lab_parity.record.phases.reduce import Facts, wrapper_facts, wrapper_rows
 from lab_parity.record.phases.rng import Generators
 from lab_parity.record.uncompiled import Uncompiled, is_rehearsed, is_traced
+from lab_parity.record.walk import is_wrapper
 from lab_parity.record.window import KeptForward
 from lab_parity.trace import Key, Row
 

@@ -11,7 +11,7 @@ import attrs
 from torch import nn
 
 from lab_parity.record.capture_file import ModuleFacts
-from lab_parity.record.naming import modules
+from lab_parity.record.walk import modules
 
 __all__ = ["Modes", "facts_beside"]
 

@@ -1,36 +1,30 @@
 """Names of parameters and buffers as module paths, found without the program's help.
 
 Modules are found among Python's live objects (only when a parameter turns up that has no name yet, so it costs
-nothing per step). The name is the path from the outermost module that holds the tensor; wrappers that only pass
-calls through (DDP's `module.`, compile's `_orig_mod.`, Fabric's `_forward_module.`) add no part to it.
+nothing per step). The name is the path from the outermost module that holds the tensor.
 """
 
 from __future__ import annotations
 
-import gc
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
-from itertools import compress, takewhile
+from itertools import takewhile
 
 import attrs
 import torch
 from torch import Tensor, nn
 
 from lab_parity.digest import digest_tensor
+from lab_parity.record.live import Live
+from lab_parity.record.walk import buffers, modules, parameters
 
 __all__ = [
     "UNNAMED",
     "Alike",
-    "Live",
     "Names",
     "Twin",
     "Whole",
-    "buffers",
     "is_copy",
-    "is_wrapper",
-    "modules",
-    "parameters",
     "twins",
     "wholes",
 ]
@@ -40,46 +34,6 @@ UNNAMED = "unnamed."
 
 _ROUNDED = 8
 """Units in the last place by which an average of two equal numbers may be off."""
-_WRAPPERS = {
-    "AveragedModel": "module",
-    "DistributedDataParallel": "module",
-    "DataParallel": "module",
-    "OptimizedModule": "_orig_mod",
-    "FullyShardedDataParallel": "_fsdp_wrapped_module",
-    "_FabricModule": "_forward_module",
-}
-
-
-def is_wrapper(module: nn.Module) -> bool:
-    """Whether the module only passes calls through to the one it wraps."""
-    return type(module).__name__ in _WRAPPERS
-
-
-class Live:
-    """The modules that are alive; looked for once, when first asked for. Make one, use it, drop it."""
-
-    @cached_property
-    def outermost(self) -> Sequence[nn.Module]:
-        """Every module that is no other module's child."""
-        classes = {id(cls) for cls in _subclasses(nn.Module)}
-        # Millions of objects: no Python runs for one of them. By their true class, which proxies do not fake.
-        modules: list[nn.Module] = []
-        for generation in (2, 1, 0):
-            things = gc.get_objects(generation)
-            modules += compress(things, map(classes.__contains__, map(id, map(type, things))))
-        made = [module for module in modules if "_modules" in module.__dict__]
-        children = {id(child) for module in made for child in module._modules.values() if child is not None}
-        return [module for module in made if id(module) not in children]
-
-    def holding(self, tensors: Iterable[Tensor]) -> list[nn.Module]:
-        """The outermost modules that hold any of the tensors, in the tensors' order."""
-        places = {id(tensor): place for place, tensor in enumerate(tensors)}
-        found = []
-        for root in self.outermost:
-            inside = [places[id(tensor)] for _, tensor in parameters(root) if id(tensor) in places]
-            if inside:
-                found.append((min(inside), root))
-        return [root for _, root in sorted(found, key=lambda pair: pair[0])]
 
 
 class Names:
@@ -193,6 +147,11 @@ class Twin:
         """The module, as long as somebody holds it."""
         return self._module()
 
+    @property
+    def alive(self) -> bool:
+        """Whether anybody still holds the module."""
+        return self._module() is not None
+
     def tensors(self) -> Iterator[tuple[str, Tensor]]:
         """(path of the parameter, its copy), as they are now."""
         module = self.module
@@ -259,43 +218,3 @@ def is_copy(a: Tensor, b: Tensor) -> bool:
         return digest_tensor(a) == digest_tensor(b)
     except (TypeError, RuntimeError):
         return False  # a compiler keeps stand-ins of parameters, which have no bits
-
-
-def _subclasses(cls: type) -> Iterator[type]:
-    yield cls
-    children: list[type] = type.__subclasses__(cls)
-    for child in children:
-        yield from _subclasses(child)
-
-
-def parameters(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """(path, parameter) for every path, tied ones repeatedly; a module inside itself is entered once."""
-    for path, inner in modules(module):
-        for name, parameter in inner._parameters.items():
-            if parameter is not None:
-                yield f"{path}.{name}" if path else name, parameter
-
-
-def buffers(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """(path, buffer) as for parameters."""
-    for path, inner in modules(module):
-        for name, buffer in inner._buffers.items():
-            if buffer is not None:
-                yield f"{path}.{name}" if path else name, buffer
-
-
-def modules(
-    module: nn.Module, prefix: str = "", above: frozenset[int] = frozenset()
-) -> Iterator[tuple[str, nn.Module]]:
-    """(path, module) as for parameters; the outermost module's path is empty."""
-    if id(module) in above:
-        return
-    yield prefix.removesuffix("."), module
-    wrapped = _WRAPPERS.get(type(module).__name__)
-    passed = module._modules.get(wrapped) if wrapped and len(module._modules) > 1 else None
-    # Fabric's wrapper holds the module it was given besides the one it calls, which has it inside.
-    again = {id(inner) for _, inner in modules(passed)} if passed is not None else frozenset()
-    for name, child in module._modules.items():
-        if child is not None and (name == wrapped or id(child) not in again):
-            inner = prefix if name == wrapped else f"{prefix}{name}."
-            yield from modules(child, inner, above | {id(module)})

@@ -1,13 +1,15 @@
 """Averages of the parameters that were no bitwise copy when their optimizer began: loaded, or made later.
 
 A module, dict or list that is laid out as the parameters are and points their way (a momentum, or gradients, do not),
-and that has changed between two looks. The looks become rarer as a run goes on.
+and that has changed since it was found. A look at everything that is alive takes a tenth of a second, and they become
+rarer as a run goes on.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import attrs
 import torch
@@ -23,32 +25,47 @@ _ALIKE = 0.5
 """Cosine between an average and the parameters from which on it is taken for one."""
 _ENOUGH = 1024
 """Elements of a tensor that tell."""
-_FIRST = 3
-_EARLY = 5
+_FIRST = 5
+_RARER = 4
 
 
 @attrs.define(slots=True, eq=False)
 class Near:
-    """What lay near an optimizer's parameters at the last look, by its identity, with its bits; and the next look."""
+    """What lay near an optimizer's parameters at the last look at everything, with its bits, and when that was.
+
+    Those few are looked at again soon and cheaply: before the next step, and the 2nd, the 4th, the 8th after the look.
+    They are held, so that each is itself and no other of its identity, until nobody else holds them.
+    """
 
     next: int = _FIRST
-    _seen: dict[int, bytes] = attrs.field(factory=dict)
+    _looked: int = 0
+    _again: int = 0
+    _seen: list[tuple[Twin | Copy, bytes]] = attrs.field(factory=list)
 
     def due(self, taken: int) -> bool:
-        """Whether it is time for a look before the step that follows `taken` steps."""
+        """Whether it is time to look at everything, before the step that follows `taken` steps."""
         return taken >= self.next
 
-    @property
-    def looked(self) -> bool:
-        """Whether anything was near at the last look."""
-        return bool(self._seen)
+    def look(self, taken: int, found: Iterable[Twin | Copy]) -> None:
+        """Remember what lies near now, besides what is known of earlier looks."""
+        self._seen += [(average, _bits(average)) for average in self.unknown(found)]
+        self._looked, self._again, self.next = taken, taken + 1, max(_FIRST, _RARER * taken)
 
-    def changed(self, taken: int, found: Iterable[tuple[int, Twin | Copy]]) -> list[Twin | Copy]:
-        """Those that were there at the last look, with other bits."""
-        now = {identity: (average, _bits(average)) for identity, average in found}
-        moved = [average for identity, (average, bits) in now.items() if self._seen.get(identity, bits) != bits]
-        self._seen = {identity: bits for identity, (_, bits) in now.items()}
-        self.next = taken + 2 if taken < _EARLY else 2 * taken
+    def unknown(self, found: Iterable[Twin | Copy]) -> list[Twin | Copy]:
+        """Those that no look has found before."""
+        known = {id(_holder(average)) for average, _ in self._seen}
+        return [average for average in found if id(_holder(average)) not in known]
+
+    def changed(self, taken: int | None = None) -> list[Twin | Copy]:
+        """Those of other bits now than at the last look, which are let go; before some of the steps, or at the end."""
+        self._seen = [(average, bits) for average, bits in self._seen if average.alive]
+        if taken is not None:
+            if taken < self._again:
+                return []
+            self._again = taken + (taken - self._looked)
+        moved = [average for average, bits in self._seen if _bits(average) != bits]
+        gone = set(map(id, moved))
+        self._seen = [(average, bits) for average, bits in self._seen if id(average) not in gone]
         return moved
 
 
@@ -92,3 +109,7 @@ def _laid_out_alike(a: Tensor, b: Tensor) -> bool:
 
 def _bits(average: Twin | Copy) -> bytes:
     return b"".join(digest_tensor(tensor.detach()) for _, tensor in average.tensors())
+
+
+def _holder(average: Twin | Copy) -> Any:
+    return average.module if isinstance(average, Twin) else average.container

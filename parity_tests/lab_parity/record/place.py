@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from lab_parity.record.naming import modules
+from lab_parity.record.walk import modules
 
 __all__ = ["NOWHERE", "Place", "Places"]
 

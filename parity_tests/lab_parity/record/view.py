@@ -17,9 +17,11 @@ from lab_parity.errors import SiteError
 from lab_parity.record.by_hand import ByHand
 from lab_parity.record.copies import Copy, copies, distinct
 from lab_parity.record.listed import once, slots_of
-from lab_parity.record.naming import Alike, Live, Names, Twin, buffers, modules, parameters, twins, wholes
+from lab_parity.record.live import Live
+from lab_parity.record.naming import Alike, Names, Twin, twins, wholes
 from lab_parity.record.near import Near, points_its_way
 from lab_parity.record.sites import UpdateSite
+from lab_parity.record.walk import buffers, modules, parameters
 
 T = TypeVar("T")
 
@@ -148,17 +150,19 @@ class Views:
                 yield known.label, averages
 
     def late_averages(self) -> list[tuple[str, Sequence[Twin | Copy]]]:
-        """Labels of optimizers, each with what lies near its parameters and has changed since the last look."""
+        """Labels of optimizers, each with what lies near its parameters and was not followed, if it ever changed."""
         found: list[tuple[str, Sequence[Twin | Copy]]] = []
+        live = Live()
         for known in self._known.values():
-            if known.label is None or not known.near.looked or not known.roots:
+            if known.label is None or not known.roots:
                 continue
             tensors = [
                 tensor for root in alive(known.roots) for _, tensor in parameters(root) if self._names.of(tensor)
             ]
-            moved = known.near.changed(known.taken, self._near(known, tensors)) if tensors else []
-            if moved:
-                found.append((known.label, moved))
+            moved = known.near.changed()
+            made = known.near.unknown(self._looked_for(known, tensors, live, points_its_way)) if tensors else []
+            if moved or made:
+                found.append((known.label, [*moved, *made]))
         return found
 
     def averaging(self, average: nn.Module, trained: nn.Module) -> None:
@@ -225,13 +229,18 @@ class Views:
             known.averages = [
                 twin for twin in twins(models, live) if id(twin.module) not in trained and not self._trained(twin)
             ]
-            own = distinct(copies(models), known.averages)
+            own = distinct(copies(models, live), known.averages)
             known.copies = [weakref.ref(self._copies.setdefault(id(copy.container), copy)) for copy in own]
             known.parameters = len(tensors)
         elif known.taken == 1 and not known.looked_again:
-            self._look_again(known, tensors)
+            self._look_again(known, tensors, live)
         elif known.near.due(known.taken):
-            self._look_near(known, tensors)
+            # Averages that were loaded, or are made later, are copies of nothing.
+            self._follow(known, known.near.changed())
+            known.near.look(known.taken, self._looked_for(known, tensors, live, points_its_way))
+        else:
+            self._follow(known, known.near.changed(known.taken))
+        del live  # it holds all that it has found
         known.looked_again |= known.taken > 0
         roots = alive(known.roots)
         prefixes = list(map(self._names.prefix, roots))
@@ -241,30 +250,19 @@ class Views:
         averages: list[Twin | Copy] = [*known.averages, *alive(known.copies)]
         return OptimizerView(made, slots_of(state, tensors, found, given), roots, averages, prefixes)
 
-    def _look_again(self, known: _Known, tensors: Sequence[Tensor]) -> None:
+    def _look_again(self, known: _Known, tensors: Sequence[Tensor], live: Live) -> None:
         """Before the second step: many averages are made behind the first one, as copies of what it left."""
         gc.collect()
-        found, own = self._looked_for(known, tensors, None)
-        known.averages += found
-        self._watch(known, own)
+        self._follow(known, self._looked_for(known, tensors, live, None))
+        known.near.look(known.taken, self._looked_for(known, tensors, live, points_its_way))
 
-    def _look_near(self, known: _Known, tensors: Sequence[Tensor]) -> None:
-        """Now and then: averages that were loaded, or are made later, are copies of nothing."""
-        moved = known.near.changed(known.taken, self._near(known, tensors))
-        known.averages += [average for average in moved if isinstance(average, Twin)]
-        self._watch(known, [average for average in moved if isinstance(average, Copy)])
-
-    def _near(self, known: _Known, tensors: Sequence[Tensor]) -> list[tuple[int, Twin | Copy]]:
-        """What lies near the parameters, by its identity."""
-        found, own = self._looked_for(known, tensors, points_its_way)
-        return [*((id(twin.module), twin) for twin in found), *((id(copy.container), copy) for copy in own)]
-
-    def _watch(self, known: _Known, own: Sequence[Copy]) -> None:
-        known.copies += [weakref.ref(self._copies.setdefault(id(copy.container), copy)) for copy in own]
+    def _follow(self, known: _Known, found: Sequence[Twin | Copy]) -> None:
+        known.averages += [average for average in found if isinstance(average, Twin)]
+        known.copies += [weakref.ref(average) for average in found if isinstance(average, Copy)]
 
     def _looked_for(
-        self, known: _Known, tensors: Sequence[Tensor], alike: Alike | None
-    ) -> tuple[list[Twin], list[Copy]]:
+        self, known: _Known, tensors: Sequence[Tensor], live: Live, alike: Alike | None
+    ) -> list[Twin | Copy]:
         """Copies of the parameters, or what else is asked for, that are not known yet."""
         roots = alive(known.roots)
         models = wholes(roots, tensors, list(map(self._names.prefix, roots)))
@@ -273,7 +271,7 @@ class Views:
         inside = {id(module) for average in outer for _, module in modules(average)}
         found = [
             twin
-            for twin in twins(models, Live(), alike)
+            for twin in twins(models, live, alike)
             if twin.module is not None
             and id(twin.module) not in trained
             and not self._trained(twin)
@@ -281,8 +279,9 @@ class Views:
         ]
         there = alive(known.copies)
         held = {id(copy.container) for copy in there}
-        every = distinct([*there, *copies(models, alike)], [*known.averages, *found])
-        return found, [copy for copy in every if id(copy.container) not in held]
+        every = distinct([*there, *copies(models, live, alike)], [*known.averages, *found])
+        own = (self._copies.setdefault(id(copy.container), copy) for copy in every)
+        return [*found, *(copy for copy in own if id(copy.container) not in held)]
 
     def _trained(self, twin: Twin) -> bool:
         """Whether an optimizer is known to have any of its parameters."""
