@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from lab_parity.digest import digest_tensor
+from lab_parity.record.own import own
 
 __all__ = ["ByHand", "leaves_of"]
 
@@ -141,7 +142,7 @@ class ByHand:
 
 def _values(leaves: Sequence[Tensor]) -> tuple[Tensor, ...]:
     """Copies; in no list, which would be taken for an average that the program keeps."""
-    return tuple(_local(leaf).clone() for leaf in leaves)
+    return tuple(own(_local(leaf).clone()) for leaf in leaves)
 
 
 def _local(tensor: Tensor) -> Tensor:

@@ -19,24 +19,32 @@ from torch import Tensor, nn
 from lab_parity.record.live import Live
 from lab_parity.record.naming import Alike, Twin, Whole, is_copy
 
-__all__ = ["Copy", "copies", "distinct"]
+__all__ = ["Copy", "copies", "distinct", "same_memory"]
 
-_OURS = 2
-"""References to a container that nobody else holds: the copy's own, and the argument of the count."""
+_OURS = 3
+"""References to a container that nobody else holds: the copy's own, and those of the count."""
 
 
 @attrs.frozen(slots=True, eq=False)
 class Copy:
-    """A dict or list, and the place in it of each parameter's copy, by the parameter's path; what else a dict holds."""
+    """Where the copies of parameters are, by the parameters' paths: in which container, under what.
 
-    container: Any
-    places: Mapping[str, Any]
-    beside: Mapping[str, Any] = attrs.field(factory=dict)
+    `beside` is what else a dict holds.
+    """
+
+    containers: Sequence[Any]
+    places: Mapping[str, tuple[int, Any]]
+    beside: Mapping[str, tuple[int, Any]] = attrs.field(factory=dict)
+
+    @property
+    def container(self) -> Any:
+        """The first one, mostly the only one."""
+        return self.containers[0]
 
     @property
     def alive(self) -> bool:
-        """Whether anybody else still holds the container."""
-        return sys.getrefcount(self.container) > _OURS
+        """Whether anybody else still holds the containers."""
+        return all(sys.getrefcount(container) > _OURS for container in self.containers)
 
     def tensors(self) -> Iterator[tuple[str, Tensor]]:
         """(parameter's path, its copy), as they are now."""
@@ -46,10 +54,10 @@ class Copy:
         """(path, tensor) of what it holds beside parameters, which may be buffers' copies, as a state_dict's are."""
         return self._now(self.beside)
 
-    def _now(self, places: Mapping[str, Any]) -> Iterator[tuple[str, Tensor]]:
-        for path, place in places.items():
+    def _now(self, places: Mapping[str, tuple[int, Any]]) -> Iterator[tuple[str, Tensor]]:
+        for path, (which, place) in places.items():
             try:
-                found = self.container[place]
+                found = self.containers[which][place]
             except LookupError:
                 continue
             if isinstance(found, Tensor):
@@ -77,9 +85,9 @@ def copies(trained: Sequence[Whole], live: Live, alike: Alike | None = None) -> 
         for prefix, whole_of_it, some in wanted:
             places = _places(thing, whole_of_it, some, alike or _are_copies)
             if places is not None:
-                named = {prefix + path: place for path, place in places.items()}
-                beside = {prefix + path: path for path in _beside(thing, whole_of_it)}
-                found.setdefault(id(thing), Copy(thing, named, beside))
+                named = {prefix + path: (0, place) for path, place in places.items()}
+                beside = {prefix + path: (0, path) for path in _beside(thing, whole_of_it)}
+                found.setdefault(id(thing), Copy((thing,), named, beside))
     return list(found.values())
 
 
@@ -131,7 +139,7 @@ def _places_in_memory(average: Copy | Twin) -> frozenset[int] | None:
 def _holds(container: Any, wanted: Mapping[str, Tensor], places: Any, alike: Alike) -> bool:
     held = [container[place] for place in places]
     apart = all(
-        isinstance(tensor, Tensor) and not _same_memory(tensor, other)
+        isinstance(tensor, Tensor) and not same_memory(tensor, other)
         for tensor, other in zip(held, wanted.values(), strict=True)
     )
     return apart and alike(held, wanted)
@@ -141,7 +149,7 @@ def _are_copies(tensors: Sequence[Tensor], wanted: Mapping[str, Tensor]) -> bool
     return all(map(is_copy, tensors, wanted.values()))
 
 
-def _same_memory(a: Tensor, b: Tensor) -> bool:
+def same_memory(a: Tensor, b: Tensor) -> bool:
     """Whether one is the other under another name, as in a state_dict; a compiler's stand-in lies nowhere."""
     if a.layout != torch.strided or type(b) not in (Tensor, nn.Parameter):
         return False

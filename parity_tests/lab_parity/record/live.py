@@ -9,6 +9,7 @@ from itertools import compress, repeat
 from operator import is_, itemgetter
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from lab_parity.record.walk import parameters
@@ -16,6 +17,7 @@ from lab_parity.record.walk import parameters
 __all__ = ["Live"]
 
 _KINDS = (dict, OrderedDict, list)
+_TENSORS = (Tensor, nn.Parameter)
 
 
 class Live:
@@ -28,12 +30,12 @@ class Live:
         self._modules: list[nn.Module] | None = None
 
     def _all(self) -> list[Any]:
-        """Modules, dicts and lists, by their true class, which proxies do not fake.
+        """Modules, dicts, lists and tensors, by their true class, which proxies do not fake.
 
         Millions of objects: no Python runs for one of them, and they are gone through once.
         """
         if self._things is None:
-            wanted = (*_KINDS, *_subclasses(nn.Module))
+            wanted = (*_KINDS, *_TENSORS, *_subclasses(nn.Module))
             # One after another: a list that is filled meanwhile would find itself.
             old = _of_types(gc.get_objects(2), wanted)
             young = _of_types(gc.get_objects(1), wanted)
@@ -64,6 +66,10 @@ class Live:
         wanted = frozenset(lengths) - {0}
         alike = list(compress(every, map(wanted.__contains__, map(len, every))))
         yield from compress(alike, map(isinstance, map(itemgetter(0), alike), repeat(Tensor)))
+
+    def tensors_of(self, shape: torch.Size) -> list[Tensor]:
+        """Those of a shape."""
+        return [tensor for tensor in _of_types(self._all(), _TENSORS) if tensor.shape == shape]
 
     def _of(self, kind: type) -> list[Any]:
         return list(compress(self._all(), map(is_, map(type, self._all()), repeat(kind))))

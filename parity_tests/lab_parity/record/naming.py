@@ -25,6 +25,7 @@ __all__ = [
     "Twin",
     "Whole",
     "is_copy",
+    "is_drawn",
     "twins",
     "wholes",
 ]
@@ -122,12 +123,12 @@ def wholes(roots: Sequence[nn.Module], tensors: Iterable[Tensor], prefixes: Sequ
             found.append(Whole(before + prefix, inner.get(prefix.removesuffix("."), root)))
         for part in dict.fromkeys(names[len(shared)] for names in paths if len(names) > len(shared)):
             module = inner.get(f"{prefix}{part}")
-            if module is not None and any(map(_is_drawn, module.parameters())):
+            if module is not None and any(map(is_drawn, module.parameters())):
                 found.append(Whole(f"{before}{prefix}{part}.", module))
     return found
 
 
-def _is_drawn(parameter: Tensor) -> bool:
+def is_drawn(parameter: Tensor) -> bool:
     """Whether it tells a module from others: norms and biases begin alike."""
     try:
         return parameter.ndim > 1 and bool((parameter != parameter.reshape(-1)[0]).any())

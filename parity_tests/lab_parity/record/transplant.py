@@ -20,6 +20,7 @@ from lab_parity.canonical import prefix_of
 from lab_parity.keys import Key
 from lab_parity.record.by_hand import ByHand
 from lab_parity.record.capture_file import CapturedStep, read_capture, states_beside
+from lab_parity.record.own import own
 from lab_parity.record.phases.ema import averages
 from lab_parity.record.view import OptimizerView
 
@@ -52,7 +53,7 @@ class Transplant:
         """
         if not self._gradients or step not in self._paths:
             return
-        other = read_capture(self._paths[step])
+        other = _read(self._paths[step])
         if other.optimizer != label or (evaluations is not None and evaluations < other.micro_steps):
             return
         found = self._of(other, view, "grad", "before")
@@ -66,7 +67,7 @@ class Transplant:
         """Step `step` has been recorded: put the state in place that the other run had at its end."""
         if step not in self._paths:
             return
-        other = read_capture(self._paths[step])
+        other = _read(self._paths[step])
         if other.optimizer != label:
             return
         with torch.no_grad():
@@ -111,6 +112,13 @@ class Transplant:
 
     def _own(self, other: CapturedStep, name: str) -> str:
         return _short(name, self._prefixes[other.optimizer][0])
+
+
+def _read(path: Path) -> CapturedStep:
+    captured = read_capture(path)
+    for tensor in captured.tensors.values():
+        own(tensor)
+    return captured
 
 
 def _prefix(names: Any) -> str:

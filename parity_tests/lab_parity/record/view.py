@@ -16,16 +16,22 @@ from torch.optim import Optimizer
 from lab_parity.errors import SiteError
 from lab_parity.record.by_hand import ByHand
 from lab_parity.record.copies import Copy, copies, distinct
+from lab_parity.record.elsewhere import copies_elsewhere
 from lab_parity.record.listed import once, slots_of
 from lab_parity.record.live import Live
 from lab_parity.record.naming import Alike, Names, Twin, twins, wholes
 from lab_parity.record.near import Near, points_its_way
+from lab_parity.record.renewed import Renewed, renewed
 from lab_parity.record.sites import UpdateSite
 from lab_parity.record.walk import buffers, modules, parameters
 
 T = TypeVar("T")
+Average = Twin | Copy | Renewed
 
-__all__ = ["Group", "OptimizerView", "Views"]
+_RENEWALS = 4
+"""How often it is looked for what was made in the place of a copy that is gone: a look at everything each time."""
+
+__all__ = ["Average", "Group", "OptimizerView", "Views"]
 
 
 @attrs.frozen(slots=True, eq=False)
@@ -50,7 +56,7 @@ class OptimizerView:
     groups: Sequence[Group]
     state: Mapping[str, Mapping[str, Any]]
     roots: Sequence[nn.Module]
-    averages: Sequence[Twin | Copy] = ()
+    averages: Sequence[Average] = ()
     prefixes: Sequence[str] = ()
     gradients: Mapping[int, Tensor] = attrs.field(factory=dict)
 
@@ -141,17 +147,18 @@ class Views:
             self._labels += 1
         return known.label
 
-    def averages(self) -> Iterator[tuple[str, Sequence[Twin | Copy]]]:
+    def averages(self) -> Iterator[tuple[str, Sequence[Average]]]:
         """Labels of optimizers that have stepped, each with the averages of its parameters that are still there."""
         for known in self._known.values():
             there = [twin for twin in known.averages if twin.module is not None]
-            averages: list[Twin | Copy] = [*there, *(copy for copy in alive(known.copies) if copy.alive)]
+            own = [copy for copy in alive(known.copies) if copy.alive]
+            averages: list[Average] = [*there, *own, *(average for average in known.renewed if average.alive)]
             if known.label is not None and averages:
                 yield known.label, averages
 
-    def late_averages(self) -> list[tuple[str, Sequence[Twin | Copy]]]:
+    def late_averages(self) -> list[tuple[str, Sequence[Average]]]:
         """Labels of optimizers, each with what lies near its parameters and was not followed, if it ever changed."""
-        found: list[tuple[str, Sequence[Twin | Copy]]] = []
+        found: list[tuple[str, Sequence[Average]]] = []
         live = Live()
         for known in self._known.values():
             if known.label is None or not known.roots:
@@ -230,10 +237,11 @@ class Views:
                 twin for twin in twins(models, live) if id(twin.module) not in trained and not self._trained(twin)
             ]
             own = distinct(copies(models, live), known.averages)
+            own += self._elsewhere(tensors, found, state, live, [*known.averages, *own])
             known.copies = [weakref.ref(self._copies.setdefault(id(copy.container), copy)) for copy in own]
             known.parameters = len(tensors)
         elif known.taken == 1 and not known.looked_again:
-            self._look_again(known, tensors, live)
+            self._look_again(known, tensors, found, state, live)
         elif known.near.due(known.taken):
             # Averages that were loaded, or are made later, are copies of nothing.
             self._follow(known, known.near.changed())
@@ -241,20 +249,58 @@ class Views:
         else:
             self._follow(known, known.near.changed(known.taken))
         del live  # it holds all that it has found
+        self._renew(known, tensors)
         known.looked_again |= known.taken > 0
         roots = alive(known.roots)
         prefixes = list(map(self._names.prefix, roots))
         # Nobody but this dict holds a copy, and nobody but a copy holds what the program has dropped.
         self._copies = {place: copy for place, copy in self._copies.items() if copy.alive}
         known.averages = [twin for twin in known.averages if twin.module is not None]
-        averages: list[Twin | Copy] = [*known.averages, *alive(known.copies)]
+        averages: list[Average] = [*known.averages, *alive(known.copies), *known.renewed]
         return OptimizerView(made, slots_of(state, tensors, found, given), roots, averages, prefixes)
 
-    def _look_again(self, known: _Known, tensors: Sequence[Tensor], live: Live) -> None:
+    def _look_again(
+        self, known: _Known, tensors: Sequence[Tensor], names: Sequence[str], state: Mapping[Any, Any], live: Live
+    ) -> None:
         """Before the second step: many averages are made behind the first one, as copies of what it left."""
         gc.collect()
         self._follow(known, self._looked_for(known, tensors, live, None))
+        there: list[Twin | Copy] = [*known.averages, *alive(known.copies)]
+        self._follow(known, self._elsewhere(tensors, names, state, live, there))
         known.near.look(known.taken, self._looked_for(known, tensors, live, points_its_way))
+
+    def _renew(self, known: _Known, tensors: Sequence[Tensor]) -> None:
+        """Where a copy is gone that was followed, one may have been made in its place; that is asked a few times."""
+        gone = [copy for copy in alive(known.copies) if not copy.alive]
+        if not gone or known.renewals >= _RENEWALS:
+            return
+        known.renewals += 1
+        followed = [id(average.container) for average in known.renewed]
+        for average in self._looked_for(known, tensors, Live(), points_its_way):
+            if not isinstance(average, Copy) or id(average.container) in followed:
+                continue
+            if any(average.places.keys() == copy.places.keys() for copy in gone):
+                kept = renewed(average)
+                known.renewed += [] if kept is None else [kept]
+
+    def _elsewhere(
+        self,
+        tensors: Sequence[Tensor],
+        names: Sequence[str],
+        state: Mapping[Any, Any],
+        live: Live,
+        known: Sequence[Twin | Copy],
+    ) -> list[Copy]:
+        """Copies of what is trained that lie anywhere else, but in the optimizer's state, which is seen as such."""
+        trained = {name: tensor for name, tensor in zip(names, tensors, strict=True) if tensor.requires_grad}
+        seen = [tensor for average in known for _, tensor in average.tensors()]
+        seen += [value for slots in state.values() if isinstance(slots, Mapping)
+                 for value in slots.values() if isinstance(value, Tensor)]  # fmt: skip
+        try:
+            copied = copies_elsewhere(trained, live, {tensor.data_ptr() for tensor in seen})
+        except RuntimeError:  # tensors without memory of their own
+            return []
+        return [self._copies.setdefault(id(copy.container), copy) for copy in copied]
 
     def _follow(self, known: _Known, found: Sequence[Twin | Copy]) -> None:
         known.averages += [average for average in found if isinstance(average, Twin)]
@@ -300,6 +346,8 @@ class _Known:
     roots: list[weakref.ref[nn.Module]] = attrs.field(factory=list)
     averages: list[Twin] = attrs.field(factory=list)
     copies: list[weakref.ref[Copy]] = attrs.field(factory=list)
+    renewed: list[Renewed] = attrs.field(factory=list)
+    renewals: int = 0
     parameters: int = -1
     label: str | None = None
     taken: int = 0

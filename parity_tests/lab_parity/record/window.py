@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from lab_parity.record.capture_file import CapturedStep, Key5
 from lab_parity.record.modes import Modes
+from lab_parity.record.own import own
 
 __all__ = ["Call", "Finished", "KeptForward", "Window", "clone", "same_values"]
 
@@ -91,7 +92,7 @@ def clone(tensor: Tensor) -> Tensor:
     if plain.layout != torch.strided:
         plain = plain.to_dense()
     copy: Tensor = torch.empty_like(plain, device="cpu", memory_format=torch.contiguous_format).as_subclass(Tensor)
-    return copy.copy_(plain.resolve_conj().resolve_neg())
+    return own(copy.copy_(plain.resolve_conj().resolve_neg()))
 
 
 def same_values(a: Tensor, b: Tensor) -> bool:

@@ -21,10 +21,8 @@ from torch.optim.swa_utils import AveragedModel
 from lab_parity.digest import digest_tensor
 from lab_parity.evaluated import AVERAGES
 from lab_parity.keys import AT_FORWARD, Key
-from lab_parity.record.copies import Copy
 from lab_parity.record.fingerprint import Fingerprint
-from lab_parity.record.naming import Twin
-from lab_parity.record.view import OptimizerView, Views
+from lab_parity.record.view import Average, OptimizerView, Views
 from lab_parity.trace import Row
 
 __all__ = ["AtForward", "average_rows", "averages", "left_averages", "watch_averages"]
@@ -75,7 +73,7 @@ class AtForward:
         self._looks += 1
         return {} if self._looks > _LOOKS else {label: self._rows(found) for label, found in self._views.averages()}
 
-    def _rows(self, found: Sequence[Twin | Copy]) -> list[Row]:
+    def _rows(self, found: Sequence[Average]) -> list[Row]:
         return [
             self._fingerprint(Key("ema", -1, _numbered(name, number), AT_FORWARD), tensor)
             for number, average in enumerate(found)
@@ -93,7 +91,7 @@ class AtForward:
         return mine
 
 
-def left_averages(found: Iterable[tuple[str, Sequence[Twin | Copy]]], kind: str = AVERAGES) -> dict[str, str]:
+def left_averages(found: Iterable[tuple[str, Sequence[Average]]], kind: str = AVERAGES) -> dict[str, str]:
     """Of each optimizer's averages, as the run leaves them, the digests of their parameters in hex, without names.
 
     The last step's update of an average is seen in no step.
@@ -101,7 +99,7 @@ def left_averages(found: Iterable[tuple[str, Sequence[Twin | Copy]]], kind: str 
     return {kind + label: " ".join(sorted(map(_digests, several))) for label, several in found}
 
 
-def _digests(average: Twin | Copy) -> str:
+def _digests(average: Average) -> str:
     return ",".join(sorted({digest_tensor(tensor.detach()).hex() for _, tensor in average.tensors()}))
 
 
