@@ -8,13 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-__all__ = ["APART", "AVERAGES", "LATE", "EvaluationsApart"]
+__all__ = ["APART", "AVERAGES", "LATE", "PARAMETERS", "EvaluationsApart"]
 
 BEHIND = "behind the last step"
 #: Before an optimizer's label: the field of the averages that a run leaves.
 AVERAGES = "averages of "
 #: Before it: the same of what lies near the parameters, changes, and was not followed from step to step.
 LATE = "late averages of "
+#: The field of the parameters that a run leaves, of all its optimizers: how many, and a digest of their digests.
+PARAMETERS = "parameters"
+OTHERWISE = (
+    "the parameters that the runs leave differ, and are the same behind the last step: one side alone changes them "
+    "afterwards (averaged or best weights that are loaded, another precision)"
+)
 APART = (
     "what both runs keep beside the parameters differs at their end, and was not followed from step to step (an "
     "average that begins late, perhaps): run longer, or begin it with the training"
@@ -34,6 +40,7 @@ class EvaluationsApart:
         self._first = ""
         self._differ: dict[str, tuple[float, float]] = {}
         self._averages = False
+        self._parameters = False
         #: Whether the one average that both runs leave differs.
         self.average = False
         #: Whether what they leave beside averages that were followed differs.
@@ -58,7 +65,10 @@ class EvaluationsApart:
             elif key.startswith(LATE):
                 left, right = a[key].split(), b[key].split()
                 self.late |= len(left) == len(right) and not all(map(_agree, left, right))
-        kinds = (AVERAGES, LATE)
+            elif key == PARAMETERS:
+                left, right = a[key].split(), b[key].split()
+                self._parameters = left[0] == right[0] and left != right
+        kinds = (AVERAGES, LATE, PARAMETERS)
         a, b = ({key: text for key, text in side.items() if not key.startswith(kinds)} for side in (a, b))
         if bool(a) != bool(b):
             a, b = ({"count": "0", **side} for side in (a, b))
@@ -69,7 +79,8 @@ class EvaluationsApart:
 
     def notes(self, same: bool) -> list[str]:
         """One for the first place, with how many there are; `same` says that the trainings are."""
-        return [*([LEFT] if self._averages and same else []), *self._of_evaluations(same)]
+        left = [note for note, holds in ((LEFT, self._averages), (OTHERWISE, self._parameters)) if holds and same]
+        return [*left, *self._of_evaluations(same)]
 
     def _of_evaluations(self, same: bool) -> list[str]:
         if not self._places:

@@ -61,6 +61,26 @@ def left_over(bug: bool) -> None:
             optimizer.zero_grad()
 
 
+def projected(bug: bool) -> None:
+    """The weights are clipped behind each step, as a critic's."""
+    model = network(4, 6, 1)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    for part in data(12, 4).split(4):
+        step(optimizer, model(part).square().mean())
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.clamp_(-0.3 if bug else -0.4, 0.4)
+
+
+def double_loss(bug: bool) -> None:
+    """The loss is worked out in doubles."""
+    model = network(4, 6, 1)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    for part in data(12, 4).split(4):
+        said = model(part)
+        step(optimizer, (said.double() if bug else said).square().mean())
+
+
 def replaced_head(bug: bool) -> None:
     """The head is replaced behind the optimizer's back."""
     model = network(4, 6, 2)
@@ -186,6 +206,8 @@ CASES: list[tuple[Training, int, str, str]] = [
     (labels_left, 1, "batches", "the same 8 samples in another order, and what the loss compares them with does not"),
     (not_anew, 3, "order", "its own batches again, in the order of step 0 on"),
     (penalty, 0, "decay", "by 0.002 times the parameter on 1 of 2 parameters (0)"),
+    (projected, 1, "between_steps", "not to the same values"),
+    (double_loss, 0, "precision", "The loss is float64 instead of float32"),
 ]
 
 

@@ -219,3 +219,27 @@ def test_calls_in_several_threads_are_told_apart(tmp_path: Path) -> None:
     end = lab_parity.read(tmp_path / "a").index()
     assert end is not None
     assert end.end.evaluated["count"] == "2"
+
+
+def test_weights_that_are_loaded_behind_the_last_step_are_noted(tmp_path: Path) -> None:
+    """An average in their place, say: `identical` without a word, and another model was saved."""
+
+    def train(name: str, loads: bool) -> nn.Module:
+        torch.manual_seed(0)
+        model = nn.Linear(3, 1)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        with lab_parity.record(tmp_path / name):
+            first = {name: p.detach().clone() for name, p in model.named_parameters()}
+            for _ in range(3):
+                optimizer.zero_grad()
+                model(torch.randn(4, 3)).square().mean().backward()
+                optimizer.step()
+            if loads:
+                model.load_state_dict(first)
+        return model
+
+    kept = [train("a", False), train("b", False), train("c", True)]
+    assert lab_parity.compare(tmp_path / "a", tmp_path / "b").notes == ()
+    verdict = lab_parity.compare(tmp_path / "a", tmp_path / "c")
+    assert any("parameters that the runs leave differ" in note for note in verdict.notes), verdict
+    assert len(kept) == 3

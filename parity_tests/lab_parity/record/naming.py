@@ -58,6 +58,10 @@ class Names:
         known = self._names.get(id(tensor))
         return known[1] if known is not None and known[0]() is tensor else None
 
+    def tensors(self) -> list[Tensor]:
+        """All that have a name and are still there."""
+        return [tensor for tensor in (known() for known, _ in self._names.values()) if tensor is not None]
+
     def resolve(self, tensors: Sequence[Tensor], live: Live, fallback: Sequence[str | None] = ()) -> list[str]:
         """Names of the tensors, in their order; `fallback` names those that no module holds, None where it cannot."""
         names = [self.of(tensor) for tensor in tensors]

@@ -28,7 +28,7 @@ from lab_parity.record.phases.buffer import buffer_rows
 from lab_parity.record.phases.ema import AtForward, average_rows, left_averages, watch_averages
 from lab_parity.record.phases.grad import grad_rows
 from lab_parity.record.phases.hyper import hyper_rows
-from lab_parity.record.phases.param import param_rows
+from lab_parity.record.phases.param import left_parameters, param_rows
 from lab_parity.record.phases.rng import Generators
 from lab_parity.record.phases.state import state_rows
 from lab_parity.record.sites import UpdateSite
@@ -147,6 +147,7 @@ class Recorder:
             under, first = self._under.steps, self._under.first
             evaluated = self._notes.guard(self._evaluations.take().texts) or {}
             late = self._notes.guard(self._views.late_averages) or ()
+            evaluated |= self._notes.guard(left_parameters, self._views.parameters()) or {}
             evaluated |= self._notes.guard(left_averages, self._views.averages()) or {}
             evaluated |= self._notes.guard(left_averages, late, LATE) or {}
             notes = tuple(self._notes.take())

@@ -12,7 +12,7 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping
 from inspect import CO_OPTIMIZED
 from types import CodeType, FrameType
-from typing import Any, cast
+from typing import Any
 
 import attrs
 from torch import Tensor
@@ -106,7 +106,7 @@ def _locals(frame: FrameType) -> dict[str, Any]:
     copied = dict(found)
     snapshot = bool(frame.f_code.co_flags & CO_OPTIMIZED) and sys.version_info < (3, 13)
     if snapshot and sys.getrefcount(found) <= _OURS:
-        cast(dict[str, Any], found).clear()
+        found.clear()
     return copied
 
 

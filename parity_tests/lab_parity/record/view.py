@@ -172,6 +172,10 @@ class Views:
                 found.append((known.label, [*moved, *made]))
         return found
 
+    def parameters(self) -> list[Tensor]:
+        """Of all optimizers, those that are still there."""
+        return self._names.tensors()
+
     def averaging(self, average: nn.Module, trained: nn.Module) -> None:
         """`average` says that it averages `trained`."""
         inside = {id(module) for _, module in modules(average)}

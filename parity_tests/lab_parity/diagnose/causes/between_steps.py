@@ -19,10 +19,15 @@ def find(scene: Scene) -> Iterator[Cause]:
         return  # the parameters are not even the same ones
     # Where an optimizer begins, buffers may be those of another model.
     for phase in ("param",) if scene.first.phase == "config" else ("param", "buffer"):
-        both = {pair.name for pair in scene.pairs(phase, "before")}
+        pairs = scene.pairs(phase, "before")
+        both = {pair.name for pair in pairs}
         a, b = ([name for name in _changed(run, phase) if name in both] for run in (scene.legacy, scene.migrated))
         only = sorted(set(a) ^ set(b))
         if not only:
+            apart = {pair.name for pair in pairs if not same_bits(pair.a, pair.b)} & set(a) & set(b)
+            if phase == "param" and apart:
+                yield from _otherwise(scene, sorted(apart))
+                return
             continue
         side = "migrated" if set(b) - set(a) else "legacy"
         everyone = list(scene.legacy.tensors(phase, "before"))
@@ -42,6 +47,25 @@ def find(scene: Scene) -> Iterator[Cause]:
             evidence=(f"what step {step - 1} left is not what step {step} found, on one side only",),
         )
         return
+
+
+def _otherwise(scene: Scene, names: list[str]) -> Iterator[Cause]:
+    """Both sides change what the step before left alike, and not to the same."""
+    step = scene.first.step
+    left = [run.past("param", "after") for run in (scene.legacy, scene.migrated)]
+    names = [name for name in names if same_bits(left[0][name], left[1][name])]
+    if not names:
+        return
+    everyone = list(scene.legacy.tensors("param", "before"))
+    yield Cause(
+        "between_steps",
+        f"Parameters change between steps {step - 1} and {step} in both runs, outside the optimizer, and not to the "
+        f"same values: {which(names, everyone)}.",
+        "weights clipped, projected or averaged behind the step: its limits, its strength",
+        freedom=4 if copies_inside(scene).keys() >= set(names) else 2,
+        affected=tuple(names),
+        evidence=(f"what step {step - 1} left agrees, what step {step} found does not",),
+    )
 
 
 def _changed(run: Run, phase: str) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import attrs
 import torch
 from torch import Tensor
 
@@ -24,6 +25,8 @@ def find(scene: Scene) -> Iterator[Cause]:
         facts, _, a, b = found
         yield from _tensor(f"the output of {facts.name or 'the model'} ({facts.kind})", facts.name, a, b)
         return
+    if scene.first.phase == "loss" and scene.modules:
+        yield from _loss(scene)
     phase, moment = {"config": ("param", "before"), "param": ("param", "after"), "grad": ("grad", "before")}.get(
         scene.first.phase, ("batch", "before")
     )
@@ -35,6 +38,18 @@ def find(scene: Scene) -> Iterator[Cause]:
                 return
             yield from _tensor(f"{words} {pair.name}", pair.name, pair.a, pair.b)
             return
+
+
+def _loss(scene: Scene) -> Iterator[Cause]:
+    """What the modules say agrees, and what is made of it has another dtype."""
+    losses = [run.tensors("loss", "after", scene.micro) for run in (scene.legacy, scene.migrated)]
+    if not all(losses):
+        return
+    a, b = (next(iter(side.values())) for side in losses)
+    if a.dtype != b.dtype:
+        for cause in _tensor("the loss", "loss", a, b):
+            setting = "what is converted before the loss, and whether the loss is inside autocast"
+            yield attrs.evolve(cause, setting=setting)
 
 
 def _as_left(scene: Scene, name: str) -> bool:
