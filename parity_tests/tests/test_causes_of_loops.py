@@ -81,6 +81,22 @@ def double_loss(bug: bool) -> None:
         step(optimizer, (said.double() if bug else said).square().mean())
 
 
+def written_out(bug: bool) -> None:
+    """Adam in a loop, whose moments nobody sees; of numbers that do not round at the first step."""
+    model, beta = network(4, 6, 1), 0.5 if bug else 0.75
+    moments = [(torch.zeros_like(p), torch.zeros_like(p)) for p in model.parameters()]
+    for number, part in enumerate(data(12, 4).split(4), 1):
+        model.zero_grad()
+        model(part).square().mean().backward()
+        with torch.no_grad():
+            for parameter, (first, second) in zip(model.parameters(), moments, strict=True):
+                assert parameter.grad is not None
+                first.mul_(0.5).add_(parameter.grad, alpha=0.5)
+                second.mul_(beta).addcmul_(parameter.grad, parameter.grad, value=1 - beta)
+                root = (second / (1 - beta**number)).sqrt() + 1e-8
+                parameter.sub_(0.01 * (first / (1 - 0.5**number)) / root)
+
+
 def replaced_head(bug: bool) -> None:
     """The head is replaced behind the optimizer's back."""
     model = network(4, 6, 2)
@@ -206,6 +222,7 @@ CASES: list[tuple[Training, int, str, str]] = [
     (labels_left, 1, "batches", "the same 8 samples in another order, and what the loss compares them with does not"),
     (not_anew, 3, "order", "its own batches again, in the order of step 0 on"),
     (penalty, 0, "decay", "by 0.002 times the parameter on 1 of 2 parameters (0)"),
+    (written_out, 1, "betas", "beta2 is 0.5 instead of 0.75"),
     (projected, 1, "between_steps", "not to the same values"),
     (double_loss, 0, "precision", "The loss is float64 instead of float32"),
 ]

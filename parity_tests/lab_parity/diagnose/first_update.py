@@ -10,7 +10,7 @@ Kingma, Ba, arXiv 1412.6980, algorithm 1.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import attrs
 import torch
@@ -19,7 +19,7 @@ from torch import Tensor
 from lab_parity.diagnose.scene import Scene
 from lab_parity.diagnose.seen import Seen, both_sides, solve
 
-__all__ = ["FirstUpdate", "Rule", "first_update"]
+__all__ = ["FirstUpdate", "Rule", "first_update", "rule_of"]
 
 _USUAL = ((0.9, 0.999), (0.9, 0.95), (0.9, 0.98), (0.9, 0.99), (0.5, 0.999), (0.5, 0.9), (0.8, 0.999), (0.95, 0.999))
 _CLOSE = 1e-4
@@ -104,14 +104,21 @@ def _shown(hyper: Mapping[str, Mapping[str, object]]) -> list[tuple[float, float
 
 
 def _rule(side: Seen) -> Rule | None:
-    names = [n for n in side.names if bool((side.gradient[n] != 0).any())]
+    return rule_of(side.names, side.change, side.gradient, side.noise)
+
+
+def rule_of(
+    listed: Sequence[str], change: Mapping[str, Tensor], gradient: Mapping[str, Tensor], noise: Mapping[str, Tensor]
+) -> Rule | None:
+    """The rule that a first update follows to rounding; all by parameter, (n,) float64."""
+    names = [n for n in listed if bool((gradient[n] != 0).any())]
     if not names:
         return None
-    sizes = {n: side.gradient[n].abs() for n in names}
-    targets: list[Tensor] = [side.change[n] * sizes[n] for n in names]
-    columns = [[-side.gradient[n] for n in names], [-side.change[n] for n in names]]
-    noise = [sizes[n] * (side.noise[n] + 2e-7 * side.change[n].abs()) + 1e-30 for n in names]
-    (rate, floor), (rate_error, floor_error), left = solve(targets, columns, noise)
+    sizes = {n: gradient[n].abs() for n in names}
+    targets: list[Tensor] = [change[n] * sizes[n] for n in names]
+    columns = [[-gradient[n] for n in names], [-change[n] for n in names]]
+    errors = [sizes[n] * (noise[n] + 2e-7 * change[n].abs()) + 1e-30 for n in names]
+    (rate, floor), (rate_error, floor_error), left = solve(targets, columns, errors)
     if left > 3 or rate <= 0 or floor < -floor_error:
         return None
     # A gradient that is much smaller than the floor follows any rule that is linear in it, as SGD's is.

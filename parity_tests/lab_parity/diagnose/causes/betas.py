@@ -7,15 +7,19 @@ from collections.abc import Iterator
 from lab_parity.diagnose.cause import Cause
 from lab_parity.diagnose.moments import Moment, moments
 from lab_parity.diagnose.scene import Scene
+from lab_parity.diagnose.second_update import second_betas
 from lab_parity.diagnose.words import number
 
-PHASES = ("optimizer",)
+PHASES = ("optimizer", "param")
 _NAMES = ("betas", "beta1", "beta2", "alpha", "rho")
 _CLOSE = 0.02
 
 
 def find(scene: Scene) -> Iterator[Cause]:
-    """Read from the settings where both sides show them, else fitted on the state."""
+    """Read from the settings where both sides show them, else fitted on the state, or on the second update."""
+    if scene.first.phase == "param":
+        yield from _hidden(scene)
+        return
     for setting in scene.setting(*_NAMES):
         yield Cause(
             "betas",
@@ -36,6 +40,29 @@ def find(scene: Scene) -> Iterator[Cause]:
             if adam or _is_average(moment):
                 yield from _one(moment)
             return
+
+
+def _hidden(scene: Scene) -> Iterator[Cause]:
+    """Where no state is shown, the second update tells."""
+    found = second_betas(scene)
+    if found is None:
+        return
+    apart = [
+        (order, mine, other)
+        for order, ((mine, error), (other, error_b)) in enumerate(zip(*found, strict=True), 1)
+        if abs(mine - other) > 3 * (error + error_b)
+    ]
+    if not apart:
+        return
+    said = " and ".join(f"beta{order} is {other:.4g} instead of {mine:.4g}" for order, mine, other in apart)
+    yield Cause(
+        "betas",
+        f"By the first two updates, which follow Adam's rule, {said}.",
+        "betas",
+        size=apart[0][2],
+        freedom=len(apart),
+        evidence=("both sides' first and second updates follow Adam's rule to rounding, by these numbers",),
+    )
 
 
 def _is_average(moment: Moment) -> bool:
