@@ -15,6 +15,7 @@ import attrs
 from lab_migrate.analysis.attached import Attached
 from lab_migrate.analysis.common_methods import COMMON
 from lab_migrate.analysis.definitions import enclosing_class, scopes
+from lab_migrate.analysis.elements import elements
 from lab_migrate.analysis.function_values import MAX_CANDIDATES
 from lab_migrate.analysis.sources import Project
 from lab_migrate.analysis.symbols import Class, Function, dotted
@@ -144,7 +145,8 @@ class CallGraph(Attached):
             return self.methods_of(instance, "__call__")
         built = self._is_built_from_config(function, receiver)
         if (name in COMMON and not built) or name.startswith("__"):
-            return self.methods_of(self.annotated(function, receiver), name)
+            known = (one for scope, value in elements(function, receiver) for one in self.types(scope, value))
+            return self.methods_of((*self.annotated(function, receiver), *known), name)
         named = self._by_name.get(name, [])
         if not is_test(function.path, function.module):
             named = [method for method in named if not is_test(method.path, method.module)]
@@ -154,15 +156,23 @@ class CallGraph(Attached):
         return named if len(families) <= MAX_CANDIDATES // 2 else []
 
     def _is_built_from_config(self, function: Function, receiver: ast.expr) -> bool:
-        """Whether a name or attribute is assigned what a config's builder gives, whose class nobody can read here."""
+        """Whether a name or attribute is assigned what a config's builder gives, whose class nobody can read here.
+
+        By its name, or since the class stands in a mapping: `cls = config["trainer"]`, `cls(**config)`.
+        """
         values: list[ast.expr] = [receiver]
         if isinstance(receiver, ast.Name):
             values = next((one.assigned[receiver.id] for one in scopes(function) if receiver.id in one.assigned), [])
+            values = values or [value for _, value in elements(function, receiver)]
         elif isinstance(receiver, ast.Attribute):
             owners = self.types(function, receiver.value)
             values = [value for cls in owners for one in self.lineage(cls)
                       for _, value in one.attributes.get(receiver.attr, [])]  # fmt: skip
-        return any(_FROM_CONFIG.search(dotted(one.func)) for one in values if isinstance(one, ast.Call))
+        return any(
+            _FROM_CONFIG.search(dotted(one.func)) or _is_looked_up(function, one.func)
+            for one in values
+            if isinstance(one, ast.Call)
+        )
 
     def _calls_its(self, target: Function, call: ast.Call, value: ast.expr, handed: list[Function]) -> bool:
         """Whether a function calls what a call gives it here, in its own code: there it is called, not by who gives it.
@@ -186,3 +196,11 @@ class CallGraph(Attached):
             for name, method in cls.methods.items():
                 found.setdefault(name, []).append(method)
         return found
+
+
+def _is_looked_up(function: Function, func: ast.expr) -> bool:
+    """Whether what is called is an entry of something, here or by a name that is assigned one."""
+    if isinstance(func, ast.Name):
+        values = next((one.assigned[func.id] for one in scopes(function) if func.id in one.assigned), [])
+        return any(isinstance(value, ast.Subscript) for value in values)
+    return isinstance(func, ast.Subscript)

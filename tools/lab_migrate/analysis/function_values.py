@@ -12,6 +12,7 @@ import ast
 from lab_migrate.analysis.definitions import MAX_DEPTH, enclosing_class, scopes
 from lab_migrate.analysis.instances import Instances
 from lab_migrate.analysis.symbols import Function, dotted
+from lab_migrate.analysis.test_files import is_test
 
 __all__ = ["MAX_CANDIDATES", "FunctionValues", "passed"]
 
@@ -128,7 +129,9 @@ class FunctionValues(Instances):
         key = (id(scope), f"{name}=")
         if name not in scope.parameters or key in self.open:
             return []
-        calls = self.sites_by_name.get(scope.name, [])
+        calls = self.sites_of(scope)
+        if not is_test(scope.path, scope.module):
+            calls = [one for one in calls if not is_test(one[0].path, one[0].module)]
         if len(calls) > MAX_CANDIDATES:
             return []
         self.open.add(key)

@@ -124,7 +124,7 @@ class Instances(ClassValues):
         position = function.parameters.index(name)
         bound = function.cls is not None and not function.is_static
         found: list[Class] = []
-        for caller, call in self.sites_by_name.get(_called_as(function), []):
+        for caller, call in self.sites_of(function):
             value = next((keyword.value for keyword in call.keywords if keyword.arg == name), None)
             index = position - 1 if bound else position
             if value is None and 0 <= index < len(call.args):
@@ -176,6 +176,17 @@ class Instances(ClassValues):
             if isinstance(found, Class):
                 yield found
 
+    def sites_of(self, function: Function) -> list[tuple[Function, ast.Call]]:
+        """Calls that may be of this function, by its name; of an `__init__` by its class, and those that inherit it."""
+        if function.cls is None or function.name != "__init__":
+            return self.sites_by_name.get(function.name, [])
+        below = self.subclasses(function.cls)
+        inherit = [cls for cls in below if self.find_method(cls, "__init__") is function]
+        names = dict.fromkeys(cls.name for cls in (function.cls, *inherit))
+        found = [site for name in names for site in self.sites_by_name.get(name, [])]
+        # `super().__init__(step)` of a class below.
+        return found + [site for site in self.sites_by_name.get("__init__", []) if site[0].cls in below]
+
     @cached_property
     def sites_by_name(self) -> dict[str, list[tuple[Function, ast.Call]]]:
         """Calls of the project by the last part of what they call, with their functions."""
@@ -202,9 +213,3 @@ class Instances(ClassValues):
                     finally:
                         self.open.discard(key)
         return tuple(dict.fromkeys(found))
-
-
-def _called_as(function: Function) -> str:
-    if function.cls is not None and function.name == "__init__":
-        return function.cls.name
-    return function.name

@@ -13,6 +13,7 @@ import attrs
 
 from lab_migrate.analysis.by_hand import gradients_given
 from lab_migrate.analysis.calls import Call, CallGraph
+from lab_migrate.analysis.common_methods import COMMON
 from lab_migrate.analysis.events import BACKWARD, STEP, events_of
 from lab_migrate.analysis.followed import followed
 from lab_migrate.analysis.sources import Project
@@ -101,7 +102,8 @@ def _backward_passes(functions: list[Function], graph: CallGraph) -> Iterator[Un
             )
             continue
         where = _where_used(function, functions, graph)
-        then = f"; {function.qualified} is used at {where}" if where else f"; {function.qualified} is called by nobody"
+        unknown = "cannot be found by its name" if function.name in COMMON else "is called by nobody"
+        then = f"; {function.qualified} {f'is used at {where}' if where else unknown}"
         yield Unrepeated(
             function.path,
             event.line,
@@ -130,6 +132,9 @@ def _where_used(function: Function, functions: list[Function], graph: CallGraph)
     calls = graph.callers_of(function)
     if calls:
         return f"{calls[0].caller.path}:{calls[0].line}"
+    if function.name in COMMON:
+        # `log.update(…)`, `tensor.item()`: of such a name any place may be another object's.
+        return ""
     for other in functions:
         for node in other.own:
             name = node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""

@@ -26,7 +26,9 @@ def effort_of(
     if not loops and not trainers:
         found = "no training loop was found, nor a trainer of a framework we know"
         if unrepeated:
-            return Effort("unknown", (found, f"but {_count(unrepeated, 'place')} that no loop repeats: see above"))
+            return Effort(
+                "unknown", (found, f"but {_count(unrepeated, 'place')} that no loop of the project repeats: see above")
+            )
         if unread:
             return Effort("unknown", (found, f"but {_count(unread, 'Python file')} could not be read"))
         return Effort("nothing to migrate", (found,))

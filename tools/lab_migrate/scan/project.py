@@ -9,6 +9,7 @@ from pathlib import Path
 
 from lab_migrate.analysis import CallGraph, TrainingLoop, find_loops
 from lab_migrate.analysis.events import Event
+from lab_migrate.analysis.handed_on import handed_on
 from lab_migrate.analysis.reached import reached_from
 from lab_migrate.analysis.test_files import is_test
 from lab_migrate.analysis.unrepeated import unrepeated_steps
@@ -65,6 +66,8 @@ def scan_project(root: Path) -> Inventory:
     trains = [loop for loop in found if loop.path not in tests]
     trainers = [_at(use) for use in _trainers(roles, tests)]
     unrepeated = [] if trains or trainers else unrepeated_steps(reading.project, graph)
+    if not (trains or trainers or unrepeated) and (given := handed_on(reading.project, graph, None)) is not None:
+        unrepeated = [given]
     return Inventory(
         str(root),
         len(listing.files),

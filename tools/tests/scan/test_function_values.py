@@ -78,3 +78,87 @@ def test_what_an_annotated_parameter_makes_is_its_class(tmp_path: Path) -> None:
         "train.py": ("exps.py:6",),
         "other.py": (),
     }
+
+
+ENGINE = """class Engine:
+    def __init__(self, step):
+        self.step_method = step
+
+    def run(self, loader):
+        for batch in loader:
+            self.step_method(batch)
+
+
+class Quiet(Engine):
+    pass
+"""
+MODEL = """from engine import {name}
+
+
+class Model:
+    def train_step(self, batch):
+        self.net(batch).mean().backward()
+        self.optimizer.step()
+
+    def fit(self, loader):
+        {name}(self.train_step).run(loader)
+"""
+
+
+@pytest.mark.parametrize("name", ["Engine", "Quiet"])
+def test_a_step_that_an_engine_is_made_with_is_repeated_by_its_loop(tmp_path: Path, name: str) -> None:
+    """`Engine(self.train_step)`: the engine holds its argument, and runs it; however often tests make one."""
+    (tmp_path / "engine.py").write_text(ENGINE)
+    (tmp_path / "model.py").write_text(MODEL.format(name=name))
+    (tmp_path / "test_engine.py").write_text(
+        "from engine import Engine, Quiet\n\n\ndef test_engine():\n" + f"    {name}(print)\n" * 9
+    )
+    (loop,) = scan_project(tmp_path).loops
+    assert (loop.path, loop.line) == ("engine.py", 6)
+
+
+TRAINERS = """import torch
+
+
+class One:
+    def update(self, step, x):
+        self.net(x).mean().backward()
+        self.optimizer.step()
+
+
+class Other(One):
+    pass
+
+
+class Meter:
+    def update(self, value):
+        self.total = self.total + value
+
+
+def train(data, configs):
+    trainers = {made}
+    {more}
+    log = {{}}
+    for step, x in enumerate(data):
+        for trainer in trainers:
+            trainer.update(step, x)
+        log.update(step=step)
+"""
+
+
+@pytest.mark.parametrize(
+    ("made", "more"),
+    [
+        ("[One(), Other()]", "meter = Meter()"),
+        ("[config['trainer'](**config) for config in configs]", "meter = Meter()"),
+        (
+            "[]",
+            "for config in configs:\n        cls = config.pop and config['trainer']\n        trainers.append(cls())",
+        ),
+    ],
+    ids=["listed", "looked up", "appended"],
+)
+def test_a_step_of_trainers_in_a_list_is_found(tmp_path: Path, made: str, more: str) -> None:
+    """By a name as common as `update`: of classes that are listed, or that stand in a config."""
+    (tmp_path / "train.py").write_text(TRAINERS.format(made=made, more=more))
+    assert [loop.function for loop in scan_project(tmp_path).loops] == ["train"]
