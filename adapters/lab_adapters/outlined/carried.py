@@ -83,7 +83,7 @@ class Carried:
             self._held[slot.path] = id(slot.get())
             if is_raw(slot.get()):
                 with contextlib.suppress(AttributeError, TypeError):  # where no other can be put
-                    slot.put(Replayed(slot.get()))
+                    slot.put(Replayed(slot.get(), replaced=slot.path in self._before))
             if slot.path not in self._before and trained:
                 self.late.add(slot.path)
             elif slot.path not in self._before:

@@ -26,6 +26,7 @@ from torch.utils.data import DataLoader
 from torch.utils.data.dataloader import _BaseDataLoaderIter, _DatasetKind
 
 from lab_adapters.generators import cuda_states, generator_states, set_generator_states
+from lab_adapters.outlined.loader_generators import same_states, set_states_around, states_around
 
 #: How many objects are looked at to tell which iterator takes from which, and through what none does.
 MOST_REACHED = 10_000
@@ -70,15 +71,21 @@ class Replayed:
     """An iterator in place of the program's own: the same items, counted; for `isinstance` and `len` it is the other.
 
     `created` are the generators' states when it was made inside a loop over `loader`, else None: then the code before
-    the loop makes it again.
+    the loop makes it again. One that was `replaced` came to a name that had held another.
     """
 
-    def __new__(cls, raw: Any, *arguments: Any) -> Replayed:
+    def __new__(cls, raw: Any, *arguments: Any, **more: Any) -> Replayed:
         """Sized where the other is: programs, and tqdm, ask whether there is a `__len__`."""
         return object.__new__(_SizedReplayed if hasattr(type(raw), "__len__") else Replayed)
 
-    def __init__(self, raw: Any, loader: DataLoader[Any] | None = None, created: dict[str, Any] | None = None) -> None:
-        self.raw, self.loader, self.created = raw, loader, created
+    def __init__(
+        self,
+        raw: Any,
+        loader: DataLoader[Any] | None = None,
+        created: dict[str, Any] | None = None,
+        replaced: bool = False,
+    ) -> None:
+        self.raw, self.loader, self.created, self.replaced = raw, loader, created, replaced
         self.count = 0
         self.draws: list[tuple[int, dict[str, Any]]] = []
         self._lost = False
@@ -137,7 +144,8 @@ class Replayed:
 
     def state(self) -> dict[str, Any]:
         """Where it stands."""
-        return {"count": self.count, "draws": [list(draw) for draw in self.draws], "lost": self._lost}
+        draws = [list(draw) for draw in self.draws]
+        return {"count": self.count, "draws": draws, "lost": self._lost, "replaced": self.replaced}
 
     def pass_over(self, state: dict[str, Any], name: str) -> None:
         """Go to where `state` stands. Raises `ValueError` where that is not possible."""
@@ -169,12 +177,24 @@ class _SizedReplayed(Replayed):
         return len(self.raw)
 
 
-def replay(loader: DataLoader[Any], state: dict[str, Any], name: str) -> Replayed:
-    """The iterator that a loop made of `loader`, made again and passed over what was used up."""
-    set_generator_states(state["created"])
-    made = Replayed(_iter(loader), loader, state["created"])
+def replay(loader: DataLoader[Any], state: dict[str, Any], name: str, there: Any = None) -> Replayed:
+    """The iterator that a loop made of `loader`, made again and passed over what was used up.
+
+    `there` is taken where the resumed program has just made it itself, at the beginning of an epoch: a sampler that
+    counts how often it was asked has counted that.
+    """
+    made = there
+    if not _is_fresh(there, loader, state["created"]):
+        set_states_around(loader, state["created"])
+        made = Replayed(_iter(loader), loader, state["created"])
     made.pass_over(state, name)
-    return made
+    return made  # type: ignore[no-any-return]
+
+
+def _is_fresh(there: Any, loader: DataLoader[Any], created: dict[str, Any]) -> bool:
+    if type(there) not in (Replayed, _SizedReplayed) or there.loader is not loader or there.count:
+        return False
+    return same_states(there.created, created)
 
 
 @contextlib.contextmanager
@@ -188,7 +208,7 @@ def loaders_iterated(goes_on_later: Callable[[], bool]) -> Iterator[None]:
     def counted(loader: DataLoader[Any]) -> Any:
         if loader.persistent_workers and loader._iterator is None and goes_on_later():
             _say_workers_anew()
-        created = generator_states()
+        created = states_around(loader)
         return Replayed(original(loader), loader, created)
 
     DataLoader.__iter__ = counted  # type: ignore[method-assign]

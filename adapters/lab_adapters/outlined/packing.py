@@ -31,6 +31,7 @@ from lab_adapters.outlined.kinds import FED, LARGE, container_kind, entries_of, 
 from lab_adapters.outlined.marks import TensorMark
 from lab_adapters.outlined.own_generators import GENERATORS, generator_state
 from lab_adapters.outlined.parts import class_of, described, parts_of
+from lab_adapters.outlined.sequences import over
 from lab_adapters.outlined.weak import CACHES, WEAK, cached_of, entries_of_weak
 
 __all__ = ["MISSING", "Packing", "every"]
@@ -132,6 +133,8 @@ class Packing:
             return {
                 "kind": "generator", "value": generator_state(value), "class": name_of(type(value)), "device": device,
             }  # fmt: skip
+        if (isinstance(value, Replayed) or is_raw(value)) and (made := self._over_a_sequence(value)) is not None:
+            return made
         if isinstance(value, Replayed):
             return self._iterator(value)
         if isinstance(value, io.IOBase):
@@ -237,6 +240,18 @@ class Packing:
         self._within -= parts is not None
         self._depth -= 1
         return made if parts is None else {**made, "parts": name_of(class_of(value))}
+
+    def _over_a_sequence(self, value: Any) -> Any:
+        """An iterator by what it goes through, where a checkpoint holds that; else None."""
+        found = over(value.raw if isinstance(value, Replayed) else value)
+        if found is None:
+            return None
+        left = list(self.left)
+        packed = self._pack(found.sequence, None)
+        if self.left != left:
+            self.left[:] = left
+            return None
+        return {"kind": "over a sequence", "value": packed, "index": found.index, "backwards": found.backwards}
 
     def _iterator(self, value: Replayed) -> Any:
         loader = self.loaders.get(id(value.loader)) if value.loader is not None else None

@@ -271,7 +271,9 @@ class Walk:
             # What a class gives to its instances in a form of their own is no state.
             if not name.startswith(("__", "_abc_")) and not hasattr(type(inner), "__get__"):
                 yield self._noted(Slot(f"{path}.{name}", cls, name))
-        for base in cls.__bases__:
+        # Its metaclass may keep what its classes have made: `_instances` of a singleton. Cython's tells no module.
+        meta = [type(cls)] if isinstance(type(cls).__module__, str) else []
+        for base in (*cls.__bases__, *meta):
             yield from self._of_class(base)
 
     def _of_module(self, path: str, module: torch.nn.Module) -> Iterator[Slot]:

@@ -27,6 +27,7 @@ from lab_adapters.outlined.kinds import FACTORIES, container_kind, filled, name_
 from lab_adapters.outlined.own_generators import generator_like, put_generator
 from lab_adapters.outlined.packing import MISSING
 from lab_adapters.outlined.parts import blank_of, is_as_told, made_of
+from lab_adapters.outlined.sequences import Over, goes_through, over
 from lab_adapters.outlined.state_dicts import at_home
 from lab_adapters.outlined.tensors import tensor_of
 from lab_adapters.outlined.weak import WEAK, entries_of_weak, filled_weak
@@ -135,6 +136,8 @@ class Unpacking:
             return put_generator(there, value) if there is not None else self._missed("a generator", target)
         if kind == "iterator":
             return self._iterator(packed, target, name)
+        if kind == "over a sequence":
+            return self._over_a_sequence(packed, target)
         if kind == "file":
             return put_place(target, value) if isinstance(target, io.IOBase) else self._missed("a file", target)
         if kind == "lost":
@@ -253,14 +256,26 @@ class Unpacking:
         if path is not None:
             if path not in self.loaders:
                 raise KeyError(f"checkpoint: {name}: expected the loader {path}, found {', '.join(self.loaders)}")
-            return replay(self.loaders[path], {**state, "created": packed["created"]}, name)
+            return replay(self.loaders[path], {**state, "created": packed["created"]}, name, target)
         loader = self._unpack(packed["made"], None, "") if "made" in packed else None
         if isinstance(loader, DataLoader):
             return replay(loader, {**state, "created": packed["created"]}, name)
-        if isinstance(target, Replayed):
+        if isinstance(target, Replayed) and state.get("replaced") and not target.replaced:
+            lost(name or self._name, "the training itself put this iterator in the place of another")
+        elif isinstance(target, Replayed):
             target.pass_over(state, name)
         else:
             lost(name or self._name, "the training itself made this iterator")
+        return target
+
+    def _over_a_sequence(self, packed: dict[str, Any], target: Any) -> Any:
+        """The target where it goes through the same: another iterator may take from it."""
+        place = Over(self._unpack(packed["value"], None, ""), packed["index"], packed["backwards"])
+        raw = target.raw if isinstance(target, Replayed) else target
+        there = over(raw)
+        if there is None or not goes_through(there, place):
+            return place.made(place.sequence)
+        raw.__setstate__(place.index)
         return target
 
     def _container(self, packed: dict[str, Any], target: Any) -> Any:

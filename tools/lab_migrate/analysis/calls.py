@@ -145,8 +145,8 @@ class CallGraph(Attached):
             return self.methods_of(instance, "__call__")
         built = self._is_built_from_config(function, receiver)
         if (name in COMMON and not built) or name.startswith("__"):
-            known = (one for scope, value in elements(function, receiver) for one in self.types(scope, value))
-            return self.methods_of((*self.annotated(function, receiver), *known), name)
+            listed = [one for scope, value in elements(function, receiver) for one in self.types(scope, value)]
+            return self.methods_of((*self.annotated(function, receiver), *listed), name)
         named = self._by_name.get(name, [])
         if not is_test(function.path, function.module):
             named = [method for method in named if not is_test(method.path, method.module)]

@@ -153,7 +153,7 @@ def train(data, configs):
         ("[config['trainer'](**config) for config in configs]", "meter = Meter()"),
         (
             "[]",
-            "for config in configs:\n        cls = config.pop and config['trainer']\n        trainers.append(cls())",
+            "for config in configs:\n        cls = config['trainer']\n        trainers.append(cls())",
         ),
     ],
     ids=["listed", "looked up", "appended"],
