@@ -8,6 +8,7 @@ the epoch would come too late there.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Collection
 
 from lab_migrate.analysis import CallGraph
@@ -23,6 +24,13 @@ from lab_migrate.idiomatic.roles import Roles
 
 #: What a name that draws random numbers, keeps or puts back a generator's state, or moves a sampler on, is called.
 _DRAWS = ("rand", "seed", "shuffle", "sample", "perm", "next", "set_epoch", "rng_state", "getstate", "setstate")
+
+#: The same of whole words, and of torch's layers, which draw their weights.
+_DRAWS_TOO = re.compile(
+    r"(^|_)(bernoulli|cauchy|dropout|exponential|geometric|init_weights|kaiming|log_normal|multinomial|normal|orthogonal"
+    r"|poisson|reset_parameters|uniform|xavier)(_|$)"
+)
+_LAYERS = re.compile(r"^torch\.nn\.(Lazy)?(Bilinear|Conv|Embedding|GRU|LSTM|Linear|MultiheadAttention|RNN|Transformer)")
 
 
 def refuse_early_draws(nest: Nest, roles: Roles, dropped: Collection[int], graph: CallGraph) -> None:
@@ -104,4 +112,7 @@ def _draws(node: ast.AST, within: Function, frame: Frame, roles: Roles) -> bool:
         runs = frame.canonical(name) in roles.models
     else:
         runs = name in within.parameters or name.rpartition(".")[2] in {one.rpartition(".")[2] for one in roles.models}
-    return runs or any(word in name.lower() for word in _DRAWS)
+    head, dot, rest = name.partition(".")
+    full = f"{within.module.symbols.imports.get(head, head)}{dot}{rest}"
+    last = name.rpartition(".")[2].lower()
+    return runs or any(word in name.lower() for word in _DRAWS) or bool(_DRAWS_TOO.search(last) or _LAYERS.match(full))

@@ -3,6 +3,7 @@
 draws = numpy.random.default_rng(1)             in the loop: draws.random()
 numbers = itertools.count()                                  next(numbers)
 mean = torchmetrics.MeanMetric()                             mean.update(loss)
+seen = functools.partial(record, [])                         seen(loss)
 DataLoader(Counting(data), collate_fn=collate)  what a data set or a collator counts
 """
 
@@ -12,6 +13,7 @@ import ast
 import sys
 
 from lab_migrate.analysis.symbols import Function, dotted
+from lab_migrate.idiomatic.beginnings import container_of, is_filled
 from lab_migrate.idiomatic.keeping import Keeping
 from lab_migrate.idiomatic.makings import Making, makings_of
 from lab_migrate.idiomatic.outside import changed_outside
@@ -56,6 +58,8 @@ def _why(making: Making, keeping: Keeping, goes_on: bool) -> str:
     maker = making.maker
     if maker in _GENERATORS:
         return "a random generator of its own"
+    if maker == "functools.partial" and any(map(_is_empty, _given(making.call))):
+        return "a partial function, which may fill what it was given"
     targets = keeping.graph.targets(making.owner, making.call.func)
     yields = any(isinstance(node, ast.Yield | ast.YieldFrom) for target in targets for node in target.own)
     if maker == "iter" or maker.startswith("itertools.") or yields:
@@ -65,6 +69,16 @@ def _why(making: Making, keeping: Keeping, goes_on: bool) -> str:
     theirs = theirs and head not in ("torch", *sys.stdlib_module_names)
     known = keeping.graph.types(making.owner, making.call)
     return f"an object of {head}'s, which goes on by itself" if theirs and goes_on and not known and not targets else ""
+
+
+def _given(call: ast.Call) -> list[ast.expr]:
+    return [*call.args, *(word.value for word in call.keywords)]
+
+
+def _is_empty(given: ast.expr) -> bool:
+    """Whether it makes a container that somebody is going to fill."""
+    holds = any(isinstance(one, ast.expr) for one in ast.iter_child_nodes(given))
+    return bool(container_of(given)) and not (is_filled(given) and holds)
 
 
 def _say_loaders(keeping: Keeping) -> None:

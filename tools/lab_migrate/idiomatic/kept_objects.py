@@ -65,11 +65,16 @@ def keep_owner(keeping: Keeping) -> None:
         return
     kept: list[str] = []
     numbers = False
-    for attribute, kind in changed_by_methods(keeping.nest, keeping.graph, keeping.values).items():
+    for attribute, kind in changed_by_methods(
+        keeping.nest, keeping.graph, keeping.values, keeping.roles.models
+    ).items():
         name = f"self.{attribute}"
         if name in keeping.seen or name in keeping.lightnings or name in keeping.places.names.carried:
             continue
         keeping.seen.add(name)
+        if kind is Kind.MODULE:
+            keeping.keep_state(name)
+            continue
         if kind is Kind.UNKNOWN or (kind is Kind.NUMBER and not keeping.generators.numpy):
             keeping.lose(
                 name, "code that stays in the legacy class or elsewhere may give it more than numbers and tensors"
@@ -91,22 +96,28 @@ def _own(keeping: Keeping, name: str, is_part: bool) -> None:
     if any(_inherits_state(keeping, cls) for cls in classes):
         keeping.keep_state(name)
         return
-    changes = changing(name, classes, keeping.nest, keeping.graph, keeping.values) if name != "self" else None
+    if name == "self":
+        return
+    changes = changing(name, classes, keeping.nest, keeping.graph, keeping.values, keeping.roles.models)
     if changes is None:
         return
     methods = [
         keeping.graph.find_method(cls, method) for cls in classes for method in ("state_dict", "load_state_dict")
     ]
     number = keeping.generators.numpy if changes.numbers else ""
+    of_all = (*changes.attributes, *changes.modules)
     if all(methods):
         keeping.keep_state(name)
-    elif any(keeping.graph.find_method(cls, attribute) for cls in classes for attribute in changes.attributes):
+    elif any(keeping.graph.find_method(cls, attribute) for cls in classes for attribute in of_all):
         keeping.lose(name, "what it keeps behind a property cannot be told")
     elif changes.why or (changes.numbers and not number):
         keeping.lose(name, changes.why or "what it holds may be numpy's")
     else:
-        key, text = keeping.key(name.rpartition(".")[2]), keeping.text(name)
-        keeping.keep(name, key, *attributes_of(text, list(changes.attributes), key, number))
+        for module in changes.modules:
+            keeping.keep_state(f"{name}.{module}")
+        if changes.attributes:
+            key, text = keeping.key(name.rpartition(".")[2]), keeping.text(name)
+            keeping.keep(name, key, *attributes_of(text, list(changes.attributes), key, number))
 
 
 def _inherits_state(keeping: Keeping, cls: Class) -> bool:

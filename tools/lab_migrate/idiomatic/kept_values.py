@@ -51,7 +51,8 @@ def keep_container(keeping: Keeping, name: str, why: str = "") -> None:
     cls = keeping.base.function.cls
     if cls is not None and name.startswith("self."):
         owners = cls.attributes.get(name.removeprefix("self."), [])
-        again |= {id(value) for owner, value in owners if owner.name != "__init__"}
+        first = ("__init__", keeping.base.function.name)
+        again |= {id(value) for owner, value in owners if owner.name not in first}
     # One that each epoch begins anew is none that outlives it.
     if any(id(value) in again for value in made):
         return

@@ -3,12 +3,17 @@
 class EarlyStopping:                            checkpoint["stop"] = {name: value of counter, best}
     def __call__(self, loss):
         self.counter, self.best = …             vars(self.stop).update(checkpoint["stop"])
+
+class Average:                                  checkpoint["average"] = self.average.module.state_dict()
+    def update(self, model):
+        for mine, theirs in zip(self.module.parameters(), model.parameters()):
+            mine.lerp_(theirs, 0.1)
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import attrs
 
@@ -16,6 +21,7 @@ from lab_migrate.analysis import CallGraph
 from lab_migrate.analysis.symbols import Class, Function, dotted
 from lab_migrate.idiomatic.filling import changed_in_place
 from lab_migrate.idiomatic.frame import Frame
+from lab_migrate.idiomatic.led_to import changed_through
 from lab_migrate.idiomatic.nest import Nest
 from lab_migrate.idiomatic.plain import Kind, Values, arguments_of, worst
 from lab_migrate.idiomatic.reach import reached_in
@@ -25,8 +31,10 @@ __all__ = ["Changing", "changed_by_methods", "changing"]
 
 _MUTATES = {
     "append", "extend", "insert", "add", "update", "pop", "popleft", "appendleft", "clear", "remove", "step",
-    "load_state_dict", "reset", "setdefault",
+    "reset", "setdefault",
 }  # fmt: skip
+#: What a module is asked for, and an optimizer in part; either has a `state_dict`.
+_OF_MODULES = frozenset({"buffers", "modules", "named_buffers", "named_parameters", "parameters", "state_dict"})
 #: How many calls of its own methods are followed.
 _DEEPEST = 4
 
@@ -35,16 +43,22 @@ _DEEPEST = 4
 class Changing:
     """The attributes of an object that the training changes; `numbers` where one may be a number of numpy's.
 
-    `why` says what of them no checkpoint holds; empty where it holds all.
+    `modules` are those that have a `state_dict`. `why` says what of all no checkpoint holds; empty where it holds all.
     """
 
     attributes: tuple[str, ...]
+    modules: tuple[str, ...] = ()
     numbers: bool = False
     why: str = ""
 
 
-def changing(name: str, classes: tuple[Class, ...], nest: Nest, graph: CallGraph, values: Values) -> Changing | None:
-    """What the training changes of the object that the base frame knows by this name; None where it changes nothing."""
+def changing(
+    name: str, classes: tuple[Class, ...], nest: Nest, graph: CallGraph, values: Values, models: Collection[str]
+) -> Changing | None:
+    """What the training changes of the object that the base frame knows by this name; None where it changes nothing.
+
+    `models` are those that Lightning's checkpoint has.
+    """
     if len(classes) != 1:
         return Changing((), why="which class it is of cannot be told") if classes else None
     reading = _Reading(classes[0], graph)
@@ -65,18 +79,20 @@ def changing(name: str, classes: tuple[Class, ...], nest: Nest, graph: CallGraph
             handed_on = handed_on or any(frame.canonical(one) == name for one in given)
     if handed_on:
         reading.anything()
-    if not reading.stores:
+    kinds = reading.kinds(values, models)
+    if not kinds:
         return None
-    kinds = {attribute: reading.kind(attribute, values) for attribute in reading.stores}
     for attribute, kind in kinds.items():
         if kind is Kind.UNKNOWN:
             return Changing(tuple(kinds), why=f"its {attribute} may be more than numbers and tensors")
-    if any(_has_slots(one) or one.node.decorator_list for one in graph.lineage(classes[0])):
-        return Changing(tuple(kinds), why="it may have no __dict__")
-    return Changing(tuple(kinds), Kind.NUMBER in kinds.values())
+    modules = tuple(one for one, kind in kinds.items() if kind is Kind.MODULE)
+    others = tuple(one for one in kinds if one not in modules)
+    if others and any(_has_slots(one) or one.node.decorator_list for one in graph.lineage(classes[0])):
+        return Changing(others, why="it may have no __dict__")
+    return Changing(others, modules, Kind.NUMBER in kinds.values())
 
 
-def changed_by_methods(nest: Nest, graph: CallGraph, values: Values) -> dict[str, Kind]:
+def changed_by_methods(nest: Nest, graph: CallGraph, values: Values, models: Collection[str]) -> dict[str, Kind]:
     """What is changed of the object whose method trains by code that stays where it is, attribute by attribute.
 
     Its methods (`self.record(loss)`) and functions that it is given to (`hook(self)`) are such code; what the loop
@@ -107,7 +123,7 @@ def changed_by_methods(nest: Nest, graph: CallGraph, values: Values) -> dict[str
         return False
 
     reached_in(nest, graph, does)
-    return {attribute: reading.kind(attribute, values) for attribute in reading.stores}
+    return reading.kinds(values, models)
 
 
 def _has_slots(cls: Class) -> bool:
@@ -135,21 +151,43 @@ class _Reading:
     #: Methods whose code is the LightningModule's.
     moved: list[Function] = attrs.field(factory=list)
     stores: dict[str, list[tuple[ast.expr | None, Frame]]] = attrs.field(factory=dict)
+    #: Attributes that are changed in their place.
+    in_place: dict[str, None] = attrs.field(factory=dict)
     seen: list[tuple[Function, ast.Call]] = attrs.field(factory=list)
 
     def method(self, name: str) -> Function | None:
         return self.graph.find_method(self.cls, name) if name else None
 
-    def kind(self, attribute: str, values: Values) -> Kind:
-        """The worst of what the attribute is given, at first and later."""
-        kinds = [values.kind(value, frame) for value, frame in self.stores[attribute]]
-        kinds += [
-            values.kind(value, values.called(method))
+    def kinds(self, values: Values, models: Collection[str]) -> dict[str, Kind]:
+        """The worst of what each attribute is given, at first and later; those that are `models` are left out."""
+        found = {}
+        for attribute in {**self.stores, **self.in_place}:
+            made = [pair for one in self.graph.lineage(self.cls) for pair in one.attributes.get(attribute, [])]
+            first = [(values.called(method), value) for method, value in made if method.name == "__init__"]
+            if attribute not in self.stores:
+                if any(frame.canonical(value) in models for frame, value in first):
+                    continue
+                if self._is_module(attribute):
+                    found[attribute] = Kind.MODULE
+                    continue
+                first = [(values.called(method), value) for method, value in made]
+            kinds = [values.kind(value, frame) for value, frame in self.stores.get(attribute, [])]
+            kinds += [values.kind(value, frame) for frame, value in first]
+            found[attribute] = worst(kinds) if kinds else Kind.UNKNOWN
+        return found
+
+    def _is_module(self, attribute: str) -> bool:
+        """Whether the class's methods use it as one."""
+        return any(
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and node.func.attr in _OF_MODULES
+            and dotted(node.func.value) == f"{method.parameters[0]}.{attribute}"
             for one in self.graph.lineage(self.cls)
-            for method, value in one.attributes.get(attribute, [])
-            if method.name == "__init__"
-        ]
-        return worst(kinds)
+            for method in one.methods.values()
+            if method.parameters
+            for node in method.own
+        )
 
     def anything(self) -> None:
         """Somebody else may call any of its methods."""
@@ -168,6 +206,7 @@ class _Reading:
 
     def _stores_of(self, method: Function, inner: Frame, depth: int) -> None:
         this = method.parameters[0] if method.parameters and not method.is_static else ""
+        self.in_place |= dict.fromkeys(sorted(changed_through(method, self.graph)))
         for node in method.own:
             for target, value in _stored(node):
                 if isinstance(target, ast.Attribute) and dotted(target.value) == this:
@@ -176,7 +215,7 @@ class _Reading:
                 of = dotted(node.func.value)
                 if of == this and (own := self.method(node.func.attr)) is not None:
                     self.calls(own, node, inner, depth + 1)
-                elif of.startswith(f"{this}.") and (node.func.attr in _MUTATES or node.func.attr.endswith("_")):
+                elif of.startswith(f"{this}.") and node.func.attr in _MUTATES:
                     attribute = of.partition(".")[2].partition(".")[0]
                     given = [*node.args] if node.func.attr in ("append", "add", "appendleft") else [None]
                     self.stores.setdefault(attribute, []).extend((one, inner) for one in given)

@@ -24,6 +24,7 @@ class Kind(enum.Enum):
 
     PLAIN = "plain"  #: what a checkpoint holds
     NUMBER = "number"  #: a number of numpy's
+    MODULE = "module"  #: what a checkpoint holds by its `state_dict`
     UNKNOWN = "unknown"
 
 

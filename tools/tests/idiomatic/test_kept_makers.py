@@ -84,10 +84,7 @@ SAID = {
     "a namespace's": ("extra = SimpleNamespace(n=0)", "extra.n += 1", "extra.n (the loop"),
     "one that is made late": ("extra = None", "extra = extra or Meter(); extra.up()", "extra (what it is given"),
     "behind a property": ("extra = Meter()", "extra.value = loss.item()", "extra (what it keeps behind a property"),
-    "objects in a list": ("extra = [Meter(), Meter()]", "for one in extra: one.up()", "extra (Meter.up()"),
-    "tensors in a list": ("extra = [p.detach().clone() for p in model.parameters()]",
-                          "for mine, p in zip(extra, model.parameters()): mine.lerp_(p.detach(), 0.1)",
-                          "extra (lerp_() changes it"),
+    "objects in a list": ("extra = [Meter(), Meter()]", "for one in extra: one.up()", "extra (it may hold more"),
 }  # fmt: skip
 
 

@@ -150,6 +150,10 @@ REFUSED = {
     "zip": ("LM304", PLAIN.replace("for x, y in loader", "for (x, y), _ in zip(loader, loader)")),
     "a draw before the epoch's batches": (
         "LM304", PLAIN.replace("    for x, y in loader", "    torch.manual_seed(epoch)\n    for x, y in loader")),
+    "a layer is made before the batches": (
+        "LM304", PLAIN.replace("    for x, y in loader", "    model.late = nn.Linear(2, 2)\n    for x, y in loader")),
+    "weights are drawn before the batches": (
+        "LM304", PLAIN.replace("    for x, y in lo", "    nn.init.normal_(model.inner.weight)\n    for x, y in lo")),
     "a draw between training and validation": (
         "LM304", VALIDATED.replace("    for x, y in val_l", "    torch.manual_seed(0)\n    for x, y in val_l")),
     "a draw before the validation's batches, in a function": (
