@@ -66,7 +66,7 @@ def kept_of(nest: Nest, roles: Roles, hooks: Hooks, places: Places, graph: CallG
     if steps is not None and steps.stop is not None and not keeping.nest.train.is_counted:
         why = "resumed from there with max_steps, Lightning ends the next epoch after one batch"
         keeping.lose("the end of an epoch", why)
-    if keeping.is_manual and not (any(map(_zeroes, keeping.nest.train.body)) and _zeroes_all(keeping)):
+    if keeping.is_manual and not _zeroes_all(keeping):
         keeping.found.lost.append("the gradients of batches that wait for the next epoch's step")
     if keeping.zeroes:
         keeping.found.lost.append("the zeroed gradients of parameters that a batch does not use")
@@ -98,17 +98,11 @@ def _assigned(keeping: Keeping, name: str) -> list[ast.expr]:
 
 
 def _zeroes_all(keeping: Keeping) -> bool:
-    """Whether what is zeroed are all optimizers, or all models and they are all that trains."""
+    """Whether each batch zeroes all optimizers, whatever happens, or all models, and they are all that trains."""
     nest, roles = keeping.nest, keeping.roles
-    events = events_in(own_nodes(nest.train.body))
+    always = [node for node in nest.train.body if not isinstance(node, ast.If | ast.For | ast.While | ast.Try)]
+    events = events_in(own_nodes(always))
     zeroed = {nest.train.frame.canonical(event.receiver) for event in events if event.kind == ZERO}
     if zeroed >= {*roles.optimizers}:
         return True
     return zeroed >= {*roles.models, *(trained(nest, roles.optimizers, keeping.graph) if roles.grow else ())}
-
-
-def _zeroes(node: ast.stmt) -> bool:
-    """Whether a statement of a batch zeroes gradients whatever happens."""
-    return not isinstance(node, ast.If | ast.For | ast.While | ast.Try) and any(
-        event.kind == ZERO for event in events_in(own_nodes([node]))
-    )

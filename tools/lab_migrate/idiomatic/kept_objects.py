@@ -65,9 +65,7 @@ def keep_owner(keeping: Keeping) -> None:
         return
     kept: list[str] = []
     numbers = False
-    for attribute, kind in changed_by_methods(
-        keeping.nest, keeping.graph, keeping.values, keeping.roles.models
-    ).items():
+    for attribute, kind in changed_by_methods(keeping.nest, keeping.graph, keeping.values, keeping.lightnings).items():
         name = f"self.{attribute}"
         if name in keeping.seen or name in keeping.lightnings or name in keeping.places.names.carried:
             continue
@@ -98,7 +96,7 @@ def _own(keeping: Keeping, name: str, is_part: bool) -> None:
         return
     if name == "self":
         return
-    changes = changing(name, classes, keeping.nest, keeping.graph, keeping.values, keeping.roles.models)
+    changes = changing(name, classes, keeping.nest, keeping.graph, keeping.values, keeping.lightnings)
     if changes is None:
         return
     methods = [

@@ -53,11 +53,11 @@ class Changing:
 
 
 def changing(
-    name: str, classes: tuple[Class, ...], nest: Nest, graph: CallGraph, values: Values, models: Collection[str]
+    name: str, classes: tuple[Class, ...], nest: Nest, graph: CallGraph, values: Values, lightnings: Collection[str]
 ) -> Changing | None:
     """What the training changes of the object that the base frame knows by this name; None where it changes nothing.
 
-    `models` are those that Lightning's checkpoint has.
+    `lightnings` are models, optimizers and others that Lightning's checkpoint has.
     """
     if len(classes) != 1:
         return Changing((), why="which class it is of cannot be told") if classes else None
@@ -79,7 +79,7 @@ def changing(
             handed_on = handed_on or any(frame.canonical(one) == name for one in given)
     if handed_on:
         reading.anything()
-    kinds = reading.kinds(values, models)
+    kinds = reading.kinds(values, lightnings)
     if not kinds:
         return None
     for attribute, kind in kinds.items():
@@ -92,7 +92,7 @@ def changing(
     return Changing(others, modules, Kind.NUMBER in kinds.values())
 
 
-def changed_by_methods(nest: Nest, graph: CallGraph, values: Values, models: Collection[str]) -> dict[str, Kind]:
+def changed_by_methods(nest: Nest, graph: CallGraph, values: Values, lightnings: Collection[str]) -> dict[str, Kind]:
     """What is changed of the object whose method trains by code that stays where it is, attribute by attribute.
 
     Its methods (`self.record(loss)`) and functions that it is given to (`hook(self)`) are such code; what the loop
@@ -123,7 +123,7 @@ def changed_by_methods(nest: Nest, graph: CallGraph, values: Values, models: Col
         return False
 
     reached_in(nest, graph, does)
-    return reading.kinds(values, models)
+    return reading.kinds(values, lightnings)
 
 
 def _has_slots(cls: Class) -> bool:
@@ -158,14 +158,14 @@ class _Reading:
     def method(self, name: str) -> Function | None:
         return self.graph.find_method(self.cls, name) if name else None
 
-    def kinds(self, values: Values, models: Collection[str]) -> dict[str, Kind]:
-        """The worst of what each attribute is given, at first and later; those that are `models` are left out."""
+    def kinds(self, values: Values, lightnings: Collection[str]) -> dict[str, Kind]:
+        """The worst of what each attribute is given, at first and later; those that are `lightnings` are left out."""
         found = {}
         for attribute in {**self.stores, **self.in_place}:
             made = [pair for one in self.graph.lineage(self.cls) for pair in one.attributes.get(attribute, [])]
             first = [(values.called(method), value) for method, value in made if method.name == "__init__"]
             if attribute not in self.stores:
-                if any(frame.canonical(value) in models for frame, value in first):
+                if any(frame.canonical(value) in lightnings for frame, value in first):
                     continue
                 if self._is_module(attribute):
                     found[attribute] = Kind.MODULE

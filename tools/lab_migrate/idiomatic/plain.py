@@ -54,6 +54,8 @@ _ENTRIES = {"append", "appendleft", "add", "extend", "insert", "update"}
 _NUMPYS = ("numpy.", "sklearn.metrics.", "scipy.stats.")
 _OF_NUMPY = ("mean", "average", "sum", "median", "std", "min", "max", "score", "auc", "error", "loss", "r", "corrcoef")
 
+#: Where torch's classes are that are no tensors.
+_OBJECTS = ("torch.amp.", "torch.cuda.", "torch.nn.", "torch.optim.", "torch.utils.", "torch.Generator")
 _CONTAINERS = (
     ast.List, ast.Tuple, ast.Set, ast.Dict, ast.ListComp, ast.SetComp, ast.GeneratorExp, ast.DictComp, ast.Starred,
 )  # fmt: skip
@@ -145,6 +147,8 @@ class Values:
         func = node.func
         name, full = dotted(func), self._full(func, frame)
         last = func.attr if isinstance(func, ast.Attribute) else name
+        if full.startswith(_OBJECTS) and last[:1].isupper():
+            return Kind.UNKNOWN
         if name in _ANYTHING or last in _GIVES or full.startswith(("time.", "torch.", "math.")):
             return Kind.PLAIN
         if full.startswith(_NUMPYS):

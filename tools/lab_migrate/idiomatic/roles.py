@@ -12,7 +12,7 @@ import attrs
 from lab_migrate.analysis import CallGraph
 from lab_migrate.analysis.events import Event
 from lab_migrate.analysis.sources import Module
-from lab_migrate.analysis.symbols import Function, dotted, own_nodes
+from lab_migrate.analysis.symbols import Class, Function, dotted, own_nodes
 from lab_migrate.idiomatic.frame import Frame
 from lab_migrate.idiomatic.made import Made, made_by
 from lab_migrate.idiomatic.makings import makings_of
@@ -141,9 +141,30 @@ def nodes_of(nest: Nest) -> Iterator[tuple[Frame, ast.AST]]:
 
 
 def _is_schedule(name: str, nest: Nest, graph: CallGraph) -> bool:
-    """Whether what steps under a name of any kind was made by one of torch's schedules."""
+    """Whether what steps under a name of any kind is one of torch's schedules, or one of the project's own."""
     makings = makings_of(name, nest, graph)
-    return bool(makings) and all(making.maker.startswith("torch.optim.lr_scheduler.") for making in makings)
+    if makings and all(making.maker.startswith("torch.optim.lr_scheduler.") for making in makings):
+        return True
+    if ":" in name or "(" in name:
+        return False
+    classes = graph.types(nest.base.function, ast.parse(name, mode="eval").body)
+    return bool(classes) and all(_sets_rates(cls, graph) for cls in classes)
+
+
+def _sets_rates(cls: Class, graph: CallGraph) -> bool:
+    """Whether what a class's `step` does is to give an optimizer rates: it steps nothing, and asks for no gradient."""
+    step = graph.find_method(cls, "step")
+    if step is None or any("Optimizer" in base for one in graph.lineage(cls) for base in one.bases):
+        return False
+    code = [step, *(target for call in graph.calls_of(step) for target in call.targets if target.cls is not None)]
+    nodes = [node for one in code for node in one.own]
+    sets = any(
+        isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store) and isinstance(node.slice, ast.Constant)
+        and isinstance(node.value, ast.Name) and node.slice.value == "lr"
+        for node in nodes
+    )  # fmt: skip
+    return sets and not any(isinstance(node, ast.Attribute) and node.attr in ("grad", "step") for node in nodes
+                            if not isinstance(getattr(node, "ctx", None), ast.Store))  # fmt: skip
 
 
 def is_torchs(made: Made, graph: CallGraph) -> bool:

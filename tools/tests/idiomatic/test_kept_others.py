@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from textwrap import indent
 
 import pytest
-from idiomatic_programs import program, rewritten
+from idiomatic_programs import program, rewritten, training
 
 OTHERS = """\
 class Counts(nn.Module):
@@ -178,3 +179,43 @@ for epoch in range(2):
     assert len(said) == 1
     unasked = text.replace("    print(engine.get_epsilon(delta=1e-5))\n", "")
     assert not any("given the optimizer" in message for message in rewritten(unasked).messages)
+
+
+WARM_UP = """\
+class WarmUp:
+    def __init__(self, optimizer, steps):
+        self.optimizer, self.steps, self.n = optimizer, steps, 0
+        self.base = [group["lr"] for group in optimizer.param_groups]
+
+    def rate(self):
+        return min(1.0, self.n / self.steps)
+
+    def step(self):
+        self.n += 1
+        for group, base in zip(self.optimizer.param_groups, self.base):
+            group["lr"] = base * self.rate()
+"""
+
+
+@pytest.mark.parametrize("when", ["batch", "epoch"])
+def test_a_schedule_under_any_name_is_none_of_the_optimizers(when: str, resumes: Callable[..., None]) -> None:
+    """`warm.step()` gives rates; it was taken for an optimizer, of a class that Lightning does not take."""
+    inside = {
+        "batch": "extra.step()\n        print(optimizer.param_groups[0]['lr'])",
+        "epoch": "pass\n    extra.step()",
+    }
+    after = rewritten(training("function", "extra = WarmUp(optimizer, 8)", inside[when], WARM_UP))
+    assert not any("do not hold" in message for message in after.messages), after.messages
+    resumes(after.text)
+
+
+def test_gradients_that_wait_are_said_where_one_of_two_optimizers_zeroes_each_batch() -> None:
+    """The other's wait for the next epoch; the first one's zeroing was taken for both."""
+    text = training("function", "extra = torch.optim.Adam([model.outer.bias], lr=1e-3)")
+    text = text.replace("for x, y in loader", "for i, (x, y) in enumerate(loader)")
+    text = text.replace("        optimizer.zero_grad()", "        extra.zero_grad()")
+    lines = ["optimizer.step()", "extra.step()", "optimizer.zero_grad()"]
+    under = "if (i + 1) % 3 == 0:\n" + "".join(f"    {line}\n" for line in lines)
+    text = text.replace("            optimizer.step()\n", indent(under, " " * 12))
+    after = rewritten(text)
+    assert any("the gradients of batches that wait" in message for message in after.messages), after.messages
