@@ -165,7 +165,7 @@ class _Reading:
             made = [pair for one in self.graph.lineage(self.cls) for pair in one.attributes.get(attribute, [])]
             first = [(values.called(method), value) for method, value in made if method.name == "__init__"]
             if attribute not in self.stores:
-                if any(frame.canonical(value) in lightnings for frame, value in first):
+                if any(dotted(value) and frame.canonical(value) in lightnings for frame, value in first):
                     continue
                 if self._is_module(attribute):
                     found[attribute] = Kind.MODULE
