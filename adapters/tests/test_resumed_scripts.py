@@ -71,3 +71,37 @@ def test_a_scripted_module_resumes_bitwise(checkpoint: Any, make: Callable[[], A
 
     with pytest.warns(UserWarning, match=r"resume: model: TorchScript runs the first calls"):
         resumes(checkpoint, run)
+
+
+def swish(x: Tensor) -> Tensor:
+    """A function that `compiled` is made of."""
+    return x * torch.sigmoid(x)
+
+
+compiled: Any = swish
+
+
+class Calls(nn.Module):
+    """An ordinary module, whose `forward` calls a compiled function, as DiffWave's does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.out = nn.Linear(2, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, 2) -> (B, 1)."""
+        y: Tensor = self.out(compiled(x))
+        return y
+
+
+def test_a_function_that_is_compiled_is_said_likewise(checkpoint: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its last bits differed in a resumed run, and nothing said so."""
+    monkeypatch.setitem(globals(), "compiled", jit.script(swish))
+
+    def run() -> list[str]:
+        torch.manual_seed(0)
+        model = Calls()
+        return trained(lambda: 1.0, model, torch.optim.Adam(model.parameters(), lr=0.1))
+
+    with pytest.warns(UserWarning, match=r"resume: model: TorchScript runs the first calls"):
+        resumes(checkpoint, run)

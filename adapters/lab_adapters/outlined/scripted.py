@@ -1,13 +1,17 @@
-"""Modules of TorchScript: what they have beside tensors is C++'s, is asked for by its name, and is in no dictionary."""
+"""Modules of TorchScript: what they have beside tensors is C++'s, is asked for by its name, and is in no dictionary.
+
+Its functions, as its modules, run their first calls otherwise than later ones.
+"""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from types import FunctionType
 from typing import Any
 
 from torch import ScriptMethod
-from torch.jit import ScriptModule
+from torch.jit import ScriptFunction, ScriptModule
 from torch.nn import Module
 
 __all__ = ["attributes_in_cpp", "attributes_in_python", "is_scripted", "say_compiled_anew"]
@@ -42,11 +46,22 @@ def attributes_in_python(part: Module) -> list[str]:
 def say_compiled_anew(models: Mapping[str, Module]) -> None:
     """TorchScript watches the first calls, and runs later ones fused: a resumed run is at its first calls again."""
     for path, model in models.items():
-        # With PYTORCH_JIT=0 such a class is an ordinary one.
-        if any("_c" in vars(getattr(part, "_actual_script_module", part)) for part in model.modules()):
+        if any(_is_compiled(part) or _calls_compiled(type(part)) for part in model.modules()):
             warnings.warn(
                 f"resume: {path}: TorchScript runs the first calls of what it has compiled otherwise than later ones, "
                 "so that the resumed training may differ in its last bits; with PYTORCH_JIT=0 it does not",
                 stacklevel=2,
             )
             return
+
+
+def _is_compiled(part: Module) -> bool:
+    """With PYTORCH_JIT=0 such a class is an ordinary one."""
+    return "_c" in vars(getattr(part, "_actual_script_module", part))
+
+
+def _calls_compiled(cls: type) -> bool:
+    """Whether a method names a function of its file that `torch.jit.script` has compiled."""
+    methods = [inner for inner in vars(cls).values() if isinstance(inner, FunctionType)]
+    named = (method.__globals__.get(name) for method in methods for name in method.__code__.co_names)
+    return any(isinstance(one, ScriptFunction) for one in named)
