@@ -224,3 +224,41 @@ def test_a_teacher_that_begins_as_the_student_resumes_apart_from_it(checkpoint: 
         return trained(loss_of_teacher, student)
 
     resumes(checkpoint, run)
+
+
+class Normalised(torch.nn.Module):
+    """Its mean is made anew outside of any graph, as rsl_rl's normaliser of observations."""
+
+    mean: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.out = torch.nn.Linear(2, 1)
+        self.register_buffer("mean", torch.zeros(2))
+        self.watch(torch.ones(2))
+
+    @torch.inference_mode()
+    def watch(self, x: Tensor) -> None:
+        """(2,): moves the mean a little."""
+        self.mean = self.mean * 0.9 + 0.1 * x
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, 2) -> (B, 1)."""
+        y: Tensor = self.out(x - self.mean.clone())
+        return y
+
+
+def test_a_buffer_that_was_made_in_inference_mode_is_filled(checkpoint: Any) -> None:
+    """Outside of that mode nothing may write into it: a resume was refused, and blamed the layers."""
+
+    def run() -> list[str]:
+        torch.manual_seed(0)
+        model = Normalised()
+
+        def once() -> float:
+            model.watch(torch.rand(2))
+            return 1.0
+
+        return trained(once, model, torch.optim.Adam(model.parameters(), lr=0.1))
+
+    resumes(checkpoint, run)

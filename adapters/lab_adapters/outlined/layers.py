@@ -28,8 +28,13 @@ def layers_of(model: Module) -> dict[str, Any]:
 
 
 def put_layers(model: Module, state: dict[str, Any]) -> None:
-    """Load what `layers_of` gave. Raises `RuntimeError` where the model has other layers."""
-    Module.load_state_dict(model, state)
+    """Load what `layers_of` gave. Raises `RuntimeError` where the model has other layers.
+
+    A buffer that was made in `torch.inference_mode()`, as a running mean of observations is, is filled in that mode.
+    """
+    tensors = (*model.parameters(), *model.buffers())
+    with torch.inference_mode(any(tensor.is_inference() for tensor in tensors)):
+        Module.load_state_dict(model, state)
 
 
 def fits(model: Module, state: Mapping[str, Any]) -> bool:
