@@ -12,6 +12,7 @@ Anything else raises `ManualOptimizationError`: the step then stays verbatim und
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 
 import attrs
 
@@ -233,36 +234,21 @@ class _Sorter:
             return False
         if self.weighted.is_read(node, self.frame):
             return False
-        clip = self.found.clip
-        clipped = {one.id for one in ast.walk(clip) if isinstance(one, ast.Name) and _binds(one)} if clip else set()
-        if any(isinstance(one, ast.Name) and one.id in clipped for one in ast.walk(node)):
+        clip = [self.found.clip] if self.found.clip is not None else []
+        if _named([node]) & _named(clip, stored=True):
             return False  # the norm that the clipping finds
-        asked = {one.id for one in ast.walk(clip) if isinstance(one, ast.Name)} if clip else set()
-        if any(isinstance(one, ast.Name) and one.id in asked and _binds(one) for one in ast.walk(node)):
+        if _named([node], stored=True) & _named(clip):
             return False  # a counter that the clipping asks
-        counts = [one for one in own_nodes([node]) if isinstance(one, ast.AugAssign) and not adds_number(one)]
-        counted = {one.target.id for one in counts if isinstance(one.target, ast.Name)}
-        if any(isinstance(one, ast.Name) and one.id in counted for part in self.found.step for one in ast.walk(part)):
+        in_place = [one.target for one in _counts(node) if not adds_number(one) or not isinstance(one.op, ast.Add)]
+        if _named(in_place, stored=True) & _named(self.found.step):
             return False  # a tensor that changes in place, and that the loss may be made from
-        made = {
-            one.id for part in self.found.step for one in ast.walk(part) if isinstance(one, ast.Name) and _binds(one)
-        }
-        changed = {
-            one.target.id
-            for one in own_nodes([node])
-            if isinstance(one, ast.AugAssign) and isinstance(one.target, ast.Name)
-        }
-        stored = {one.id for one in own_nodes([node]) if isinstance(one, ast.Name) and _binds(one)}
-        in_loss = {one.id for one in ast.walk(self.found.loss) if isinstance(one, ast.Name)}
-        return not (changed & made - self._counters()) and not stored & in_loss
+        changed = {dotted(one.target) for one in _counts(node)} - {""}
+        made = _named(self.found.step, stored=True) - self._counters()
+        return not changed & made and not _named([node], stored=True) & _named([self.found.loss])
 
     def _counters(self) -> set[str]:
         """Names that a batch only counts in."""
-        return {
-            part.target.id
-            for part in self.found.step
-            if isinstance(part, ast.AugAssign) and isinstance(part.target, ast.Name)
-        }
+        return {dotted(part.target) for part in self.found.step if isinstance(part, ast.AugAssign)} - {""}
 
     def _reads_after_schedule(self, node: ast.stmt) -> bool:
         """A learning rate read after the schedule's step is the next one."""
@@ -290,8 +276,14 @@ def _shows(node: ast.stmt, names: set[str]) -> bool:
     return False
 
 
-def _binds(node: ast.Name) -> bool:
-    return isinstance(node.ctx, ast.Store)
+def _named(nodes: Sequence[ast.AST], stored: bool = False) -> set[str]:
+    """Names and attributes that statements have, or those that they give a value."""
+    every = (one for node in nodes for one in ast.walk(node) if isinstance(one, ast.Name | ast.Attribute))
+    return {dotted(one) for one in every if not stored or isinstance(one.ctx, ast.Store)} - {""}
+
+
+def _counts(node: ast.stmt) -> list[ast.AugAssign]:
+    return [one for one in own_nodes([node]) if isinstance(one, ast.AugAssign)]
 
 
 def _bare_call(node: ast.stmt) -> ast.Call | None:

@@ -40,6 +40,37 @@ def test_a_counter_that_the_clipping_asks_is_counted_behind_it(clip: str, same: 
     same(LOOP.format(clip=clip, between="pass"))
 
 
+@pytest.mark.parametrize("lines", [
+    ("self.n = 0", "", "if self.n > 2: nn.utils.clip_grad_norm_(self.model.parameters(), 0.1)", "self.n += 1"),
+    ("self.n = 0", "self.", "pass", "print(self.loss.item()); self.loss = None"),
+    ("self.n = torch.ones(2)", "", "pass", "self.n *= 0.9"),
+], ids=["a counter", "the loss", "a tensor in place"])  # fmt: skip
+def test_attributes_keep_their_order_as_names_do(lines: tuple[str, str, str, str], same: Callable[..., str]) -> None:
+    """Of the legacy object; a counter that a clip asks was counted before it."""
+    first, where, clip, behind = lines
+    same(f"""
+class Trainer:
+    def __init__(self):
+        self.model = Net()
+        self.optimizer = torch.optim.SGD(self.model.parameters(), lr=0.1, momentum=0.9)
+        self.loader = DataLoader(data, batch_size=4, shuffle=True)
+        {first}
+
+    def fit(self):
+        for epoch in range(3):
+            for x, y in self.loader:
+                self.optimizer.zero_grad()
+                {where}loss = F.cross_entropy(self.model(x) * self.n if torch.is_tensor(self.n) else self.model(x), y)
+                {where}loss.backward()
+                {clip}
+                self.optimizer.step()
+                {behind}
+
+
+Trainer().fit()
+""")
+
+
 def test_a_schedule_that_follows_another_follows_it(same: Callable[..., str]) -> None:
     """`SWALR` by a name of its own: Lightning stepped the epoch's schedule before it, not after."""
     same(LOOP.format(clip="pass", between="if epoch > 0: late.step()"))
