@@ -11,10 +11,15 @@ __all__ = ["Kept", "attributes_of"]
 
 @attrs.define(eq=False)
 class Kept:
-    """Lines of the two hooks, by the keys of the checkpoint. `lost` are the legacy names of what begins anew."""
+    """Lines of the two hooks, by the keys of the checkpoint.
+
+    `started` are those of `on_train_start`, where Lightning would undo what is loaded. `lost` are the legacy names of
+    what begins anew.
+    """
 
     saved: dict[str, list[str]] = attrs.field(factory=dict)
     loaded: dict[str, list[str]] = attrs.field(factory=dict)
+    started: list[str] = attrs.field(factory=list)
     lost: list[str] = attrs.field(factory=list)
 
     def keep(self, key: str, saved: str | list[str], loaded: str | list[str]) -> None:
@@ -23,13 +28,14 @@ class Kept:
         self.loaded[key] = [loaded] if isinstance(loaded, str) else loaded
 
     def source(self, unit: str) -> list[str]:
-        """The two hooks; none where Lightning's checkpoint has all."""
+        """The hooks; none where Lightning's checkpoint has all."""
         if not self.saved:
             return []
-        return [
+        hooks = [
             method(unit, hook, "self, checkpoint", [line for each in lines.values() for line in each])
             for hook, lines in (("on_save_checkpoint", self.saved), ("on_load_checkpoint", self.loaded))
         ]
+        return [*hooks, method(unit, "on_train_start", "self", self.started)] if self.started else hooks
 
 
 def attributes_of(text: str, attributes: list[str], key: str, numpy: str) -> tuple[list[str], str]:

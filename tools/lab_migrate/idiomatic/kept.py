@@ -66,16 +66,28 @@ def kept_of(nest: Nest, roles: Roles, hooks: Hooks, places: Places, graph: CallG
     if steps is not None and steps.stop is not None and not keeping.nest.train.is_counted:
         why = "resumed from there with max_steps, Lightning ends the next epoch after one batch"
         keeping.lose("the end of an epoch", why)
-    if keeping.is_manual and not _zeroes_all(keeping):
-        keeping.found.lost.append("the gradients of batches that wait for the next epoch's step")
-    if keeping.zeroes:
-        keeping.found.lost.append("the zeroed gradients of parameters that a batch does not use")
+    if keeping.zeroes or (keeping.is_manual and not _zeroes_all(keeping)):
+        _keep_gradients(keeping)
     if keeping.nest.steps is not None and keeping.nest.train.is_counted and not keeping.nest.train.index:
         keeping.found.lost.append(f"the place in {ast.unparse(keeping.nest.train.loader)}")
     keeping.found.lost += keeping.generators.lost
     for key, (saved, loaded) in keeping.generators.lines.items():
         keeping.found.keep(key, saved, loaded)
     return keeping.found
+
+
+def _keep_gradients(keeping: Keeping) -> None:
+    """Those that wait for the next epoch's step, and zeros of parameters that a batch does not use."""
+    key, names = keeping.key("gradients"), keeping.places.names
+    while key in {*names.captured, *names.carried.values()}:
+        key += "_"
+    entries = "    name: p.grad for name, p in self.named_parameters() if p.grad is not None"
+    keeping.found.keep(key, [f'checkpoint["{key}"] = {{', entries, "}"], f'self.{key} = checkpoint["{key}"]')
+    keeping.found.started += [
+        f'for name, grad in vars(self).pop("{key}", {{}}).items():  # Lightning begins with none',
+        "    p = self.get_parameter(name)",
+        "    p.grad = grad.to(p)",
+    ]
 
 
 def _is_given_anew(name: str, hooks: Hooks) -> bool:
