@@ -132,6 +132,9 @@ def _renamed(key: Key, names: Mapping[str, str], roots: Mapping[str, str]) -> st
         return key.name
     if key.name in names:
         return names[key.name]
+    name, at, number = key.name.rpartition("@")
+    if at and name in names:
+        return f"{names[name]}@{number}"  # in the second average, or a later one
     # A buffer lies beside parameters, in a module whose path is known from them.
     folder, _, leaf = key.name.rpartition(".")
     for mine, other in names.items():

@@ -199,8 +199,11 @@ class CallGraph(Attached):
 
 
 def _is_looked_up(function: Function, func: ast.expr) -> bool:
-    """Whether what is called is an entry of something, here or by a name that is assigned one."""
+    """Whether what is called stands in a config under a key that is written there, here or by a name for it.
+
+    What is chosen by a name (`TABLE[name]`) stands in a table, whose entries are read elsewhere.
+    """
+    values = [func]
     if isinstance(func, ast.Name):
         values = next((one.assigned[func.id] for one in scopes(function) if func.id in one.assigned), [])
-        return any(isinstance(value, ast.Subscript) for value in values)
-    return isinstance(func, ast.Subscript)
+    return any(isinstance(one, ast.Subscript) and isinstance(one.slice, ast.Constant) for one in values)
