@@ -9,7 +9,7 @@ help:
 	@echo "make demo    the main job on the example projects: scan, convert, train both, verdict"
 	@echo "make test    the tests (20 minutes on two cores)"
 	@echo "make check   lint, format, types"
-	@echo "make nightly 2,200 generated Lab projects, trained at every level, and all sampled cases (hours)"
+	@echo "make nightly 2,200 generated Lab projects, trained at every level, and all cases of all tests (hours)"
 	@echo "make bench   benchmarks (not part of the tests)"
 	@echo "make docs    the reference pages that are made from the code"
 	@echo "make format  format the sources"
@@ -38,7 +38,7 @@ format: install
 	$(BIN)/ruff format .
 
 nightly: install
-	$(BIN)/python -m pytest -q -n auto --thorough tools/tests/native adapters/tests/test_resumed_beginnings.py
+	$(BIN)/python -m pytest -q -n auto --thorough
 	PYTHONPATH=parity_tests $(BIN)/python parity_tests/whole_projects/nightly.py --slices 44 --log whole_projects.jsonl
 
 bench: install

@@ -21,7 +21,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Of the cases of a test that is marked `sampled` half are kept, the same each time."""
+    """Of the cases of a test that is marked `sampled` a third are kept, the same each time."""
     if config.getoption("--thorough"):
         return
     tests: dict[str, list[pytest.Item]] = {}
@@ -30,7 +30,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             tests.setdefault(item.nodeid.partition("[")[0], []).append(item)
     left_out: set[pytest.Item] = set()
     for test, cases in tests.items():
-        left_out |= set(cases) - set(_sample(test, cases, (len(cases) + 1) // 2))
+        left_out |= set(cases) - set(_sample(test, cases, (len(cases) + 2) // 3))
     if left_out:
         config.hook.pytest_deselected(items=list(left_out))
         items[:] = [item for item in items if item not in left_out]

@@ -72,6 +72,7 @@ def test_it_trains_as_the_projects_own(native: Any, name: str) -> None:
         native.identical(*settings)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", CONVERTED)
 def test_it_goes_on_as_the_projects_own(native: Any, name: str) -> None:
     """From every checkpoint, Lab's among them: each state finds its class."""

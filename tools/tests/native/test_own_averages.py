@@ -32,6 +32,7 @@ def test_a_training_with_an_average_of_the_projects_own_has_the_bits(native: Any
     native.identical(*PROJECTS[name])
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", PROJECTS)
 def test_an_average_of_the_projects_own_is_labs(native: Any, name: str) -> None:
     """At the end, as well as what was evaluated with it, and behind a resume from every checkpoint."""
