@@ -349,8 +349,8 @@ def test_reruns_and_a_run_from_legacy_states_make_a_verdict_within_noise(
     (tmp_path / "legacy.py").write_text(program)
     (tmp_path / "migrated.py").write_text(program.replace(".mean()", ".flip(0).double().mean().float()"))
     monkeypatch.chdir(tmp_path)
-    recorded = command("record", "-o", "legacy.trace", "--reruns", "3", "--", sys.executable, "legacy.py", "0.1", "6")
-    assert recorded.out.count("Recorded 6 steps") == 4
+    recorded = command("record", "-o", "legacy.trace", "--reruns", "6", "--", sys.executable, "legacy.py", "0.1", "6")
+    assert recorded.out.count("Recorded 6 steps") == 7
     words = [sys.executable, "migrated.py", "0.1", "6"]
     assert command("record", "-o", "migrated.trace", "--from", "legacy.trace", "--", *words).exit_code == 0
     reruns = sorted(tmp_path.glob("legacy.rerun*.trace"))
