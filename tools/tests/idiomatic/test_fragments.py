@@ -13,18 +13,22 @@ from textwrap import indent
 import pytest
 from fragments import DEFINITIONS, FRAGMENTS, Fragment
 from idiomatic_programs import program, rewritten, run
+from more_fragments import MORE_DEFINITIONS, MORE_FRAGMENTS
 
 SEEDS = range(int(os.environ.get("LAB_MIGRATE_FRAGMENTS", "10")))
+
+
+ALL = {**FRAGMENTS, **MORE_FRAGMENTS}
 
 
 def composed(seed: int) -> str:
     """A program of up to six fragments, as a script, a function or one that calls another for each epoch."""
     chance = random.Random(seed)
     chosen: dict[str, Fragment] = {}
-    for name in chance.sample(sorted(FRAGMENTS), 12):
+    for name in chance.sample(sorted(ALL), 12):
         kinds = {one.kind for one in chosen.values()} - {""}
-        if FRAGMENTS[name].kind not in kinds and len(chosen) < 6:
-            chosen[name] = FRAGMENTS[name]
+        if ALL[name].kind not in kinds and len(chosen) < 6:
+            chosen[name] = ALL[name]
 
     def lines(where: str) -> str:
         return "".join(f"{one.lines[where]}\n" for one in chosen.values() if where in one.lines)
@@ -49,7 +53,7 @@ def composed(seed: int) -> str:
     body = f"{made}{lines('before')}{epochs}{lines('end')}print([p.sum().item() for p in model.parameters()])\n"
     if chance.random() < 0.6:
         body = f"def main():\n{indent(body, '    ')}\n\nmain()\n"
-    return program(f"{DEFINITIONS}\n\n{body}")
+    return program(f"{DEFINITIONS}\n{MORE_DEFINITIONS}\n\n{body}")
 
 
 @pytest.mark.filterwarnings("ignore:Found .* in eval mode")
