@@ -110,11 +110,17 @@ def _assigned(keeping: Keeping, name: str) -> list[ast.expr]:
 
 
 def _zeroes_all(keeping: Keeping) -> bool:
-    """Whether each batch zeroes all optimizers, whatever happens, or all models, and they are all that trains."""
+    """Whether each batch clears all optimizers, whatever happens, or all models, and they are all that trains.
+
+    Zeros (`set_to_none=False`) stay where a batch has no gradient for them, and the optimizer's momentum goes on.
+    """
     nest, roles = keeping.nest, keeping.roles
     always = [node for node in nest.train.body if not isinstance(node, ast.If | ast.For | ast.While | ast.Try)]
     events = events_in(own_nodes(always))
-    zeroed = {nest.train.frame.canonical(event.receiver) for event in events if event.kind == ZERO}
+    zeroes = [event for event in events if event.kind == ZERO]
+    if any(node.args or node.keywords for event in zeroes if isinstance(node := event.node, ast.Call)):
+        return False
+    zeroed = {nest.train.frame.canonical(event.receiver) for event in zeroes}
     if zeroed >= {*roles.optimizers}:
         return True
     return zeroed >= {*roles.models, *(trained(nest, roles.optimizers, keeping.graph) if roles.grow else ())}
