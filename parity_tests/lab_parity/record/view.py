@@ -7,7 +7,7 @@ import itertools
 import operator
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import attrs
 from torch import Tensor, nn
@@ -15,21 +15,12 @@ from torch.optim import Optimizer
 
 from lab_parity.errors import SiteError
 from lab_parity.record.by_hand import ByHand
-from lab_parity.record.copies import Copy, copies, distinct
-from lab_parity.record.elsewhere import copies_elsewhere
+from lab_parity.record.following import Average, Following, Known, alive
 from lab_parity.record.listed import once, slots_of
 from lab_parity.record.live import Live
-from lab_parity.record.naming import Alike, Names, Twin, twins, wholes
-from lab_parity.record.near import Near, points_its_way
-from lab_parity.record.renewed import Renewed, renewed
+from lab_parity.record.naming import Names
 from lab_parity.record.sites import UpdateSite
-from lab_parity.record.walk import buffers, modules, parameters
-
-T = TypeVar("T")
-Average = Twin | Copy | Renewed
-
-_RENEWALS = 4
-"""How often it is looked for what was made in the place of a copy that is gone: a look at everything each time."""
+from lab_parity.record.walk import buffers
 
 __all__ = ["Average", "Group", "OptimizerView", "Views"]
 
@@ -91,8 +82,8 @@ class Views:
 
     def __init__(self) -> None:
         self._names = Names()
-        self._known: dict[int, _Known] = {}
-        self._copies: dict[int, Copy] = {}
+        self._known: dict[int, Known] = {}
+        self._following = Following(self._names, self._known)
         self._labels = 0
 
     def of_torch(self, optimizer: Optimizer, seen: OptimizerView | None = None) -> OptimizerView:
@@ -158,19 +149,9 @@ class Views:
 
     def late_averages(self) -> list[tuple[str, Sequence[Average]]]:
         """Labels of optimizers, each with what lies near its parameters and was not followed, if it ever changed."""
-        found: list[tuple[str, Sequence[Average]]] = []
         live = Live()
-        for known in self._known.values():
-            if known.label is None or not known.roots:
-                continue
-            tensors = [
-                tensor for root in alive(known.roots) for _, tensor in parameters(root) if self._names.of(tensor)
-            ]
-            moved = known.near.changed()
-            made = known.near.unknown(self._looked_for(known, tensors, live, points_its_way)) if tensors else []
-            if moved or made:
-                found.append((known.label, [*moved, *made]))
-        return found
+        known = [(one.label, one) for one in self._known.values() if one.label is not None and one.roots]
+        return [(label, late) for label, one in known if (late := self._following.late(one, live))]
 
     def parameters(self) -> list[Tensor]:
         """Of all optimizers, those that are still there."""
@@ -178,18 +159,7 @@ class Views:
 
     def averaging(self, average: nn.Module, trained: nn.Module) -> None:
         """`average` says that it averages `trained`."""
-        inside = {id(module) for _, module in modules(average)}
-        for known in self._known.values():
-            if any(id(other.module) in inside for other in known.averages):
-                continue  # found already, perhaps without the wrapper around it
-            paths = [
-                f"{self._names.prefix(root)}{path}." if path else self._names.prefix(root)
-                for root in alive(known.roots)
-                for path, module in modules(root)
-                if trained is module
-            ]
-            if paths:
-                known.averages.append(Twin(weakref.ref(average), paths[0]))
+        self._following.averaging(average, trained)
 
     def _view(
         self, optimizer: Any, groups: Sequence[Mapping[str, Any]], state: Mapping[Any, Any], seen: OptimizerView | None
@@ -222,7 +192,7 @@ class Views:
         tensors = [tensor for part in listed for tensor in part]
         known = self._known.get(id(optimizer))
         if known is None or known.of() is not optimizer:
-            known = self._known[id(optimizer)] = _Known(_reference(optimizer))
+            known = self._known[id(optimizer)] = Known(_reference(optimizer))
         regrouped = known.parameters != len(tensors)  # at first, and when a group has been added
         if regrouped:
             # Copies that nobody holds any more, say of a training before this one, would count on one side only.
@@ -233,135 +203,22 @@ class Views:
         parts = [list(itertools.islice(left, len(part))) for part in listed]
         made = list(map(Group, parts, listed, groups))
         if regrouped:
-            roots = live.holding(tensors)
-            trained = {id(root) for other in self._known.values() for root in alive(other.roots)}
-            known.roots = list(map(weakref.ref, roots))
-            models = wholes(roots, tensors, list(map(self._names.prefix, roots)))
-            known.averages = [
-                twin for twin in twins(models, live) if id(twin.module) not in trained and not self._trained(twin)
-            ]
-            own = distinct(copies(models, live), known.averages)
-            own += self._elsewhere(tensors, found, state, live, [*known.averages, *own])
-            known.copies = [weakref.ref(self._copies.setdefault(id(copy.container), copy)) for copy in own]
+            known.roots = list(map(weakref.ref, live.holding(tensors)))
+            self._following.begin(known, tensors, found, state, live)
             known.parameters = len(tensors)
-        elif known.taken == 1 and not known.looked_again:
-            self._look_again(known, tensors, found, state, live)
-        elif known.near.due(known.taken):
-            # Averages that were loaded, or are made later, are copies of nothing.
-            self._follow(known, known.near.changed())
-            known.near.look(known.taken, self._looked_for(known, tensors, live, points_its_way))
         else:
-            self._follow(known, known.near.changed(known.taken))
+            self._following.look(known, tensors, found, state, live)
         del live  # it holds all that it has found
-        self._renew(known, tensors)
+        self._following.renew(known, tensors)
         known.looked_again |= known.taken > 0
         roots = alive(known.roots)
         prefixes = list(map(self._names.prefix, roots))
-        # Nobody but this dict holds a copy, and nobody but a copy holds what the program has dropped.
-        self._copies = {place: copy for place, copy in self._copies.items() if copy.alive}
-        known.averages = [twin for twin in known.averages if twin.module is not None]
-        averages: list[Average] = [*known.averages, *alive(known.copies), *known.renewed]
+        averages = self._following.now(known)
         return OptimizerView(made, slots_of(state, tensors, found, given), roots, averages, prefixes)
-
-    def _look_again(
-        self, known: _Known, tensors: Sequence[Tensor], names: Sequence[str], state: Mapping[Any, Any], live: Live
-    ) -> None:
-        """Before the second step: many averages are made behind the first one, as copies of what it left."""
-        gc.collect()
-        self._follow(known, self._looked_for(known, tensors, live, None))
-        there: list[Twin | Copy] = [*known.averages, *alive(known.copies)]
-        self._follow(known, self._elsewhere(tensors, names, state, live, there))
-        known.near.look(known.taken, self._looked_for(known, tensors, live, points_its_way))
-
-    def _renew(self, known: _Known, tensors: Sequence[Tensor]) -> None:
-        """Where a copy is gone that was followed, one may have been made in its place; that is asked a few times."""
-        gone = [copy for copy in alive(known.copies) if not copy.alive]
-        if not gone or known.renewals >= _RENEWALS:
-            return
-        known.renewals += 1
-        followed = [id(average.container) for average in known.renewed]
-        for average in self._looked_for(known, tensors, Live(), points_its_way):
-            if not isinstance(average, Copy) or id(average.container) in followed:
-                continue
-            if any(average.places.keys() == copy.places.keys() for copy in gone):
-                kept = renewed(average)
-                known.renewed += [] if kept is None else [kept]
-
-    def _elsewhere(
-        self,
-        tensors: Sequence[Tensor],
-        names: Sequence[str],
-        state: Mapping[Any, Any],
-        live: Live,
-        known: Sequence[Twin | Copy],
-    ) -> list[Copy]:
-        """Copies of what is trained that lie anywhere else, but in the optimizer's state, which is seen as such."""
-        trained = {name: tensor for name, tensor in zip(names, tensors, strict=True) if tensor.requires_grad}
-        seen = [tensor for average in known for _, tensor in average.tensors()]
-        seen += [value for slots in state.values() if isinstance(slots, Mapping)
-                 for value in slots.values() if isinstance(value, Tensor)]  # fmt: skip
-        try:
-            copied = copies_elsewhere(trained, live, {tensor.data_ptr() for tensor in seen})
-        except RuntimeError:  # tensors without memory of their own
-            return []
-        return [self._copies.setdefault(id(copy.container), copy) for copy in copied]
-
-    def _follow(self, known: _Known, found: Sequence[Twin | Copy]) -> None:
-        known.averages += [average for average in found if isinstance(average, Twin)]
-        known.copies += [weakref.ref(average) for average in found if isinstance(average, Copy)]
-
-    def _looked_for(
-        self, known: _Known, tensors: Sequence[Tensor], live: Live, alike: Alike | None
-    ) -> list[Twin | Copy]:
-        """Copies of the parameters, or what else is asked for, that are not known yet."""
-        roots = alive(known.roots)
-        models = wholes(roots, tensors, list(map(self._names.prefix, roots)))
-        trained = {id(root) for other in self._known.values() for root in alive(other.roots)}
-        outer = [twin.module for twin in known.averages if twin.module is not None]
-        inside = {id(module) for average in outer for _, module in modules(average)}
-        found = [
-            twin
-            for twin in twins(models, live, alike)
-            if twin.module is not None
-            and id(twin.module) not in trained
-            and not self._trained(twin)
-            and not any(id(module) in inside for _, module in modules(twin.module))
-        ]
-        there = alive(known.copies)
-        held = {id(copy.container) for copy in there}
-        every = distinct([*there, *copies(models, live, alike)], [*known.averages, *found])
-        own = (self._copies.setdefault(id(copy.container), copy) for copy in every)
-        return [*found, *(copy for copy in own if id(copy.container) not in held)]
-
-    def _trained(self, twin: Twin) -> bool:
-        """Whether an optimizer is known to have any of its parameters."""
-        return any(self._names.of(tensor) is not None for _, tensor in twin.tensors())
 
 
 def _same(tensors: Sequence[Tensor], others: Sequence[Tensor]) -> bool:
     return len(tensors) == len(others) and all(map(operator.is_, tensors, others))
-
-
-@attrs.define(slots=True, eq=False)
-class _Known:
-    """What is remembered of an optimizer, without keeping it alive."""
-
-    of: Callable[[], Any]
-    roots: list[weakref.ref[nn.Module]] = attrs.field(factory=list)
-    averages: list[Twin] = attrs.field(factory=list)
-    copies: list[weakref.ref[Copy]] = attrs.field(factory=list)
-    renewed: list[Renewed] = attrs.field(factory=list)
-    renewals: int = 0
-    parameters: int = -1
-    label: str | None = None
-    taken: int = 0
-    looked_again: bool = False
-    near: Near = attrs.field(factory=Near)
-
-
-def alive(references: Sequence[weakref.ref[T]]) -> list[T]:
-    """What they refer to, as far as it is still there."""
-    return [thing for thing in (reference() for reference in references) if thing is not None]
 
 
 def _reference(thing: Any) -> Callable[[], Any]:

@@ -163,8 +163,8 @@ def _sets_rates(cls: Class, graph: CallGraph) -> bool:
         and isinstance(node.value, ast.Name) and node.slice.value == "lr"
         for node in nodes
     )  # fmt: skip
-    return sets and not any(isinstance(node, ast.Attribute) and node.attr in ("grad", "step") for node in nodes
-                            if not isinstance(getattr(node, "ctx", None), ast.Store))  # fmt: skip
+    read = {node.attr for node in nodes if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load)}
+    return sets and not read & {"grad", "step"}
 
 
 def is_torchs(made: Made, graph: CallGraph) -> bool:

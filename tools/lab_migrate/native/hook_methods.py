@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 
 import attrs
 
@@ -173,9 +173,7 @@ def _told_helper(
             if "optimizer" in found and "before_step" in given.within:
                 raise refused(builder, inner.lineno, f"asks for the optimizer in {node.name}, before a step as well")
             asked |= found
-    has_model = "after_eval" in given.within and "model" in asked
-    saves = "after_eval" in given.within and "save" in asked
-    return Method(given.trainer, {}, "log" in asked, has_model, "norm" in asked, "groups" in asked, saves)
+    return _method(given.trainer, {}, asked, "after_eval" in given.within)
 
 
 def _told(
@@ -212,9 +210,20 @@ def _told(
             _require_read(builder, inner, parents, methods, frozenset({name}))
             used = True
     named = {arguments[2]: METHODS[name].metrics} if used else {}
-    has_model = name == "after_eval" and "model" in asked
-    saves = name == "after_eval" and "save" in asked
-    return Method(trainer, named, "log" in asked, has_model, "norm" in asked, "groups" in asked, saves)
+    return _method(trainer, named, asked, name == "after_eval")
+
+
+def _method(trainer: str, named: Mapping[str, str], asked: Set[str], evaluated: bool) -> Method:
+    """By what of the trainer is `asked` in it; `evaluated` is whether it is called behind an evaluation."""
+    return Method(
+        trainer,
+        named,
+        logs="log" in asked,
+        has_model=evaluated and "model" in asked,
+        has_norm="norm" in asked,
+        has_groups="groups" in asked,
+        saves_evaluated=evaluated and "save" in asked,
+    )
 
 
 def _asked(
