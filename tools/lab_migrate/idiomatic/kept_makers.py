@@ -41,7 +41,7 @@ def say_made(keeping: Keeping) -> None:
         if name in held or ":" in name or name in keeping.places.names.carried:
             continue
         makings = makings_of(name, keeping.nest, keeping.graph)
-        if keeping.is_made_within(name):
+        if keeping.is_made_within(name) and not _is_made_sometimes(name, keeping):
             continue
         calls = [one for one in keeping.made(name) if isinstance(one, ast.Call)]
         makings = makings or [Making(keeping.base.function, one) for one in calls]
@@ -69,6 +69,13 @@ def _why(making: Making, keeping: Keeping, goes_on: bool) -> str:
     theirs = theirs and head not in ("torch", *sys.stdlib_module_names)
     known = keeping.graph.types(making.owner, making.call)
     return f"an object of {head}'s, which goes on by itself" if theirs and goes_on and not known and not targets else ""
+
+
+def _is_made_sometimes(name: str, keeping: Keeping) -> bool:
+    """Whether the epochs make it anew under a condition: an iterator, when it is used up."""
+    conditions = (node for node in ast.walk(keeping.nest.epochs) if isinstance(node, ast.If | ast.Try))
+    under = {id(inner) for node in conditions for inner in ast.walk(node)}
+    return any(id(value) in under for value in keeping.made(name))
 
 
 def _given(call: ast.Call) -> list[ast.expr]:

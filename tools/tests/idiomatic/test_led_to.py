@@ -106,3 +106,13 @@ def test_what_a_partial_function_fills_is_said() -> None:
     after = rewritten(training("function", "extra = functools.partial(record, [])", "print(extra(loss.item()))", given))
     (said,) = [message for message in after.messages if "do not hold" in message]
     assert "extra (a partial function, which may fill what it was given)" in said
+
+
+@pytest.mark.parametrize("way", ["function", "class"])
+def test_an_iterator_that_is_made_again_when_it_is_used_up_is_said(way: str) -> None:
+    """As an attribute it began anew in silence: what is assigned within an epoch was taken for made anew in each."""
+    again = (
+        "b = next(extra, None)\n        if b is None:\n            extra = iter(loader)\n            b = next(extra)"
+    )
+    after = rewritten(training(way, "extra = iter(DataLoader(data, batch_size=3, shuffle=True))", again))
+    assert any("do not hold" in message and "extra (" in message for message in after.messages), after.messages
