@@ -1,4 +1,4 @@
-"""Averages that lie in no dict of the parameters' paths and in no list of them, or are made anew at each step."""
+"""Averages that lie in no dict of the parameters' paths and in no list of tensors, or are made anew at each step."""
 
 from __future__ import annotations
 
@@ -80,6 +80,28 @@ def in_buffers(model: nn.Module) -> Average:
     return update
 
 
+def in_arrays(model: nn.Module) -> Average:
+    """Of numpy, new ones in a list at each step."""
+    shadow = [p.detach().numpy().copy() for p in model.parameters()]
+
+    def update(model: nn.Module, decay: float) -> None:
+        shadow[:] = [decay * mine + (1 - decay) * p.detach().numpy()
+                     for mine, p in zip(shadow, model.parameters(), strict=True)]  # fmt: skip
+
+    return update
+
+
+class VectorAnew:
+    """Makes a new vector at each step."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.shadow = nn.utils.parameters_to_vector(model.parameters()).detach()
+
+    def __call__(self, model: nn.Module, decay: float) -> None:
+        """Once."""
+        self.shadow = decay * self.shadow + (1 - decay) * nn.utils.parameters_to_vector(model.parameters())
+
+
 class Anew:
     """Makes a new dict at each step."""
 
@@ -109,7 +131,9 @@ def steps(model: nn.Module, count: int = 4) -> Iterator[None]:
 
 
 @pytest.mark.parametrize(
-    "make", [in_a_tuple, by_parameter, by_group, on_the_parameters, in_buffers, Anew], ids=lambda make: make.__name__
+    "make",
+    [in_a_tuple, by_parameter, by_group, on_the_parameters, in_buffers, in_arrays, VectorAnew, Anew],
+    ids=lambda make: make.__name__,
 )
 def test_an_average_is_compared_wherever_it_lies(tmp_path: Path, make: Callable[[nn.Module], Average]) -> None:
     """Another decay was `identical`, and is named."""

@@ -13,14 +13,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from lab_parity.record.live import Live
-from lab_parity.record.naming import Alike, Twin, Whole, is_copy
+from lab_parity.record.naming import Alike, Twin, Whole, are_copies
 
 __all__ = ["Copy", "copies", "distinct", "same_memory"]
 
+_ARRAYS = (Tensor, np.ndarray)
 _OURS = 3
 """References to a container that nobody else holds: the copy's own, and those of the count."""
 
@@ -57,10 +59,10 @@ class Copy:
     def _now(self, places: Mapping[str, tuple[int, Any]]) -> Iterator[tuple[str, Tensor]]:
         for path, (which, place) in places.items():
             try:
-                found = self.containers[which][place]
+                found = as_tensor(self.containers[which][place])
             except LookupError:
                 continue
-            if isinstance(found, Tensor):
+            if found is not None:
                 yield path, found
 
 
@@ -80,10 +82,14 @@ def copies(trained: Sequence[Whole], live: Live, alike: Alike | None = None) -> 
     if not wanted:
         return []
     lists = live.lists_of({len(tensors) for _, every, some in wanted for tensors in (every, some)})
-    dicts = live.dicts_with({next(iter(some)) for _, _, some in wanted})
+    firsts: dict[str, int] = {}
+    for _, _, some in wanted:
+        first = next(iter(some))
+        firsts[first] = min(firsts.get(first, len(some)), len(some))
+    dicts = live.dicts_with(firsts)
     for thing in itertools.chain(lists, dicts):
         for prefix, whole_of_it, some in wanted:
-            places = _places(thing, whole_of_it, some, alike or _are_copies)
+            places = _places(thing, whole_of_it, some, alike or are_copies)
             if places is not None:
                 named = {prefix + path: (0, place) for path, place in places.items()}
                 beside = {prefix + path: (0, path) for path in _beside(thing, whole_of_it)}
@@ -101,7 +107,7 @@ def _places(
             return dict(zip(in_order, range(len(thing)), strict=True))
         return None
     path, first = next(iter(trained.items()))
-    if len(thing) >= len(trained) and isinstance(thing.get(path), Tensor) and thing[path] is not first:
+    if len(thing) >= len(trained) and isinstance(thing.get(path), _ARRAYS) and thing[path] is not first:
         wanted: Mapping[str, Tensor] = every if every.keys() <= thing.keys() else trained
         if wanted.keys() <= thing.keys() and _holds(thing, wanted, wanted, alike) and not _of_a_module(thing):
             return {path: path for path in wanted}
@@ -137,16 +143,19 @@ def _places_in_memory(average: Copy | Twin) -> frozenset[int] | None:
 
 
 def _holds(container: Any, wanted: Mapping[str, Tensor], places: Any, alike: Alike) -> bool:
-    held = [container[place] for place in places]
-    apart = all(
-        isinstance(tensor, Tensor) and not same_memory(tensor, other)
-        for tensor, other in zip(held, wanted.values(), strict=True)
-    )
-    return apart and alike(held, wanted)
+    held = [tensor for place in places if (tensor := as_tensor(container[place])) is not None]
+    return len(held) == len(wanted) and not any(map(same_memory, held, wanted.values())) and alike(held, wanted)
 
 
-def _are_copies(tensors: Sequence[Tensor], wanted: Mapping[str, Tensor]) -> bool:
-    return all(map(is_copy, tensors, wanted.values()))
+def as_tensor(value: Any) -> Tensor | None:
+    """A tensor, or one of the memory of a numpy array; None for all else."""
+    if isinstance(value, np.ndarray):
+        try:
+            # torch warns of memory that must not be written, and knows no backward strides.
+            return torch.from_numpy(np.require(value, requirements=["C", "W"]))
+        except TypeError:  # of objects
+            return None
+    return value if isinstance(value, Tensor) else None
 
 
 def same_memory(a: Tensor, b: Tensor) -> bool:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from lab_parity.record.copies import Copy, copies, distinct
 from lab_parity.record.elsewhere import copies_elsewhere
+from lab_parity.record.flat import flats
 from lab_parity.record.live import Live
 from lab_parity.record.naming import Alike, Names, Twin, Whole, twins, wholes
 from lab_parity.record.near import Near, points_its_way
@@ -60,7 +61,7 @@ class Following:
         known.averages = [
             twin for twin in twins(models, live) if id(twin.module) not in trained and not self._trained(twin)
         ]
-        own = distinct(copies(models, live), known.averages)
+        own = distinct([*copies(models, live), *flats(models, live)], known.averages)
         own += self._elsewhere(tensors, names, state, live, [*known.averages, *own])
         known.copies = [weakref.ref(self._copies.setdefault(id(copy.container), copy)) for copy in own]
 
@@ -170,7 +171,8 @@ class Following:
         ]
         there = alive(known.copies)
         held = {id(copy.container) for copy in there}
-        every = distinct([*there, *copies(models, live, alike)], [*known.averages, *found])
+        beside = [*copies(models, live, alike), *flats(models, live, alike)]
+        every = distinct([*there, *beside], [*known.averages, *found])
         own = (self._copies.setdefault(id(copy.container), copy) for copy in every)
         return [*found, *(copy for copy in own if id(copy.container) not in held)]
 

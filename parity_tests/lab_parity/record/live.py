@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import gc
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import compress, repeat
 from operator import is_, itemgetter
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lab_parity.record.own import is_own
 from lab_parity.record.walk import parameters
 
 __all__ = ["Live"]
@@ -53,23 +55,33 @@ class Live:
             self._modules = [module for module in made if id(module) not in children]
         return self._modules
 
-    def dicts_with(self, keys: Iterable[str]) -> Iterator[Any]:
-        """Those that have one of the keys."""
+    def dicts_with(self, keys: Mapping[str, int]) -> Iterator[Any]:
+        """Those that have one of the keys, and at least as many in all as it says: most are told by that alone."""
         for kind in (dict, OrderedDict):
             every = self._of(kind)
-            for key in keys:
-                yield from compress(every, map(dict.__contains__, every, repeat(key)))
+            for key, least in keys.items():
+                large = list(compress(every, map(least.__le__, map(len, every)))) if least > 1 else every
+                yield from compress(large, map(dict.__contains__, large, repeat(key)))
 
     def lists_of(self, lengths: Collection[int]) -> Iterator[Any]:
-        """Those of one of the lengths, that begin with a tensor."""
+        """Those of one of the lengths, that begin with a tensor or an array."""
         every = self._of(list)
         wanted = frozenset(lengths) - {0}
         alike = list(compress(every, map(wanted.__contains__, map(len, every))))
-        yield from compress(alike, map(isinstance, map(itemgetter(0), alike), repeat(Tensor)))
+        yield from compress(alike, map(isinstance, map(itemgetter(0), alike), repeat((Tensor, np.ndarray))))
 
     def tensors_of(self, shape: torch.Size) -> list[Tensor]:
         """Those of a shape."""
         return [tensor for tensor in _of_types(self._all(), _TENSORS) if tensor.shape == shape]
+
+    def vectors_of(self, lengths: Collection[int]) -> list[Tensor]:
+        """Those of one dimension and one of the lengths, in memory of the usual kind."""
+        every = _of_types(self._all(), _TENSORS)
+        return [
+            tensor
+            for tensor in every
+            if tensor.layout is torch.strided and tensor.ndim == 1 and len(tensor) in lengths and not is_own(tensor)
+        ]
 
     def _of(self, kind: type) -> list[Any]:
         return list(compress(self._all(), map(is_, map(type, self._all()), repeat(kind))))

@@ -24,6 +24,7 @@ __all__ = [
     "Names",
     "Twin",
     "Whole",
+    "are_copies",
     "is_copy",
     "is_drawn",
     "twins",
@@ -223,3 +224,8 @@ def is_copy(a: Tensor, b: Tensor) -> bool:
         return digest_tensor(a) == digest_tensor(b)
     except (TypeError, RuntimeError):
         return False  # a compiler keeps stand-ins of parameters, which have no bits
+
+
+def are_copies(tensors: Sequence[Tensor], wanted: Mapping[str, Tensor]) -> bool:
+    """Whether each is a copy of the parameter in its place."""
+    return all(map(is_copy, tensors, wanted.values()))

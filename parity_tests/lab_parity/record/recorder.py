@@ -232,7 +232,7 @@ class Recorder:
             known = {row.key: row for row in update.gradients}
             gradients = [row if row.key.name in fresh else known.get(row.key, row) for row in gradients]
         update.hyper, update.texts = ([], {}) if by_hand else hyper_rows(view)
-        if not again:
+        if update.initial and not again:
             update.layouts = sparse_texts((name, view.gradient(parameter)) for name, parameter in view.parameters())
         update.gradients = gradients
         update.schedules |= self._calls.schedules([update.optimizer, *update.inside])

@@ -36,7 +36,7 @@ class Renewed:
     def container(self) -> Any:
         """What is kept there now; None where that is nothing alike."""
         found = self._kept()
-        return found if isinstance(found, (dict, list)) else None
+        return found if isinstance(found, (dict, list, Tensor)) else None
 
     @property
     def alive(self) -> bool:
