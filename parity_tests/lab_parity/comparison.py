@@ -327,7 +327,9 @@ class Comparison:
         if other:
             self.first, reasons = None, [other, *reasons]
         if self.steps == 0 and self.first is None:
-            reasons.append("no step was compared")
+            reasons.append(
+                "no step was compared (an update by hand is one where it changes parameters: not at a learning rate of 0)"
+            )
         unmatched = tuple(self.pairing.unmatched)
         if unmatched:
             reasons.append(f"{len(unmatched)} observations have no partner ({some_of(unmatched, '; ')})")

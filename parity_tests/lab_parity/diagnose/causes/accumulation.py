@@ -25,9 +25,13 @@ def find(scene: Scene) -> Iterator[Cause]:
             return
         once = scene.first.step and _before(scene) == (min(a, b), min(a, b))
         skipped = (f"both made {min(a, b)} before: a step that a scaler skips counts to the next one",) if once else ()
+        more = (scene.legacy if a > b else scene.migrated).history.steps[scene.first.step]
+        unmoved = (
+            "" if more.hyper else " Or an update by hand changed nothing, at a learning rate of 0: that is no step."
+        )
         yield Cause(
             "accumulation",
-            f"The legacy step accumulates {a} micro-steps, the migrated one {b}.",
+            f"The legacy step accumulates {a} micro-steps, the migrated one {b}.{unmoved}",
             "gradient accumulation: number of micro-batches a step",
             size=b / a if a else None,
             evidence=(f"backward passes in step {scene.first.step}: {a} against {b}", *skipped),

@@ -79,8 +79,13 @@ def _moves_alike(listed: Sequence[Update], found: Multiples) -> bool:
 def _read(scene: Scene, setting: Setting) -> Iterator[Cause]:
     if not all(isinstance(value, (int, float)) for value in (setting.a, setting.b)):
         return
-    ratio = setting.b / setting.a if setting.a else float("inf")
     where = which(setting.parameters, list(scene.legacy.history.steps[scene.first.step].hyper))
+    if not setting.a:
+        said = f"The learning rate is {number(setting.b)} instead of 0 on {where}."
+        evidence = ("both values were read from the optimizers",)
+        yield Cause("lr", said, setting.name, read=True, affected=setting.parameters, evidence=evidence)
+        return
+    ratio = setting.b / setting.a
     fit = _fit(scene, ratio, set(setting.parameters))
     steady = _steady(scene, setting.parameters[0], setting.name, ratio)
     yield Cause(

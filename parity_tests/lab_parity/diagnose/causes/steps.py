@@ -20,8 +20,11 @@ def find(scene: Scene) -> Iterator[Cause]:
         agree = f"all {min(a, b)} before agree{off}"
         if not min(a, b):
             agree = (
-                "nothing is trained, or by nothing that moves: gradients zeroed before each, a scaler that skips all"
+                "nothing is trained, or by nothing that moves: a learning rate of 0, gradients zeroed before each, a "
+                "scaler that skips all"
             )
+        elif not (scene.legacy if a < b else scene.migrated).history.steps[-1].hyper:
+            agree += "; an update by hand that changes nothing, at a learning rate of 0, is no step"
         yield Cause(
             "steps",
             f"The migrated run takes {more} than the legacy one ({b} against {a}); {agree}.",
