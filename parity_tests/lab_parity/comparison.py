@@ -328,7 +328,7 @@ class Comparison:
             self.first, reasons = None, [other, *reasons]
         if self.steps == 0 and self.first is None:
             reasons.append(
-                "no step was compared (an update by hand is one where it changes parameters: not at a learning rate of 0)"
+                "no step was compared (an update by hand is one if it changes parameters: not at a learning rate of 0)"
             )
         unmatched = tuple(self.pairing.unmatched)
         if unmatched:
