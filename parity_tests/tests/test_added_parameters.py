@@ -69,3 +69,18 @@ def test_those_that_never_join_are_missing_and_no_other_weights_begin_otherwise(
         assert cause is not None
         assert (cause.name, cause.affected) == ("missing", ("body.weight", "body.bias"))
         assert f"The {side} optimizer" in cause.sentence
+
+
+def test_a_lazy_layer_that_is_never_called_does_not_stop_the_recording(tmp_path: Path) -> None:
+    """Its parameters have no size yet: the run was `inconclusive`, without a step."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 1))
+    model.spare = nn.LazyLinear(3)
+    optimizer = torch.optim.SGD(model[0].parameters(), lr=0.1)
+    with lab_parity.record(tmp_path / "a"):
+        for _ in range(2):
+            optimizer.zero_grad()
+            model[0](torch.randn(8, 4)).square().mean().backward()
+            optimizer.step()
+    verdict = lab_parity.compare(tmp_path / "a", tmp_path / "a")
+    assert (verdict.rung, verdict.coverage.steps) == ("identical", 2), verdict

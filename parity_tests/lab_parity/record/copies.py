@@ -159,12 +159,15 @@ def as_tensor(value: Any) -> Tensor | None:
 
 
 def same_memory(a: Tensor, b: Tensor) -> bool:
-    """Whether one is the other under another name, as in a state_dict; a compiler's stand-in lies nowhere."""
+    """Whether one is the other under another name, as in a state_dict.
+
+    A compiler's stand-in lies nowhere, and a lazy layer's parameter nowhere yet.
+    """
     if a.layout != torch.strided or type(b) not in (Tensor, nn.Parameter):
         return False
     try:
         return bool(a.numel()) and a.untyped_storage().data_ptr() == b.untyped_storage().data_ptr()
-    except RuntimeError:
+    except (RuntimeError, ValueError):
         return True
 
 

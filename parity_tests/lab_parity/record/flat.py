@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
-from torch import Tensor
+from torch import Tensor, nn
 
 from lab_parity.record.copies import Copy, same_memory
 from lab_parity.record.live import Live
@@ -39,8 +39,8 @@ def flats(trained: Sequence[Whole], live: Live, alike: Alike | None = None) -> l
         named = dict(once.values())
         some = {path: tensor for path, tensor in named.items() if tensor.requires_grad}
         for parameters in (named, some):
-            length = sum(tensor.numel() for tensor in parameters.values())
             if len(parameters) > 1 and all(map(_is_plain, parameters.values())):
+                length = sum(tensor.numel() for tensor in parameters.values())
                 wanted.setdefault(length, []).append(parameters)
     found: dict[int, Copy] = {}
     for vector in live.vectors_of(wanted) if wanted else ():
@@ -53,7 +53,8 @@ def flats(trained: Sequence[Whole], live: Live, alike: Alike | None = None) -> l
 
 
 def _is_plain(parameter: Tensor) -> bool:
-    return type(parameter).__name__ == "Parameter" and parameter.is_floating_point()
+    """Whether it has a size: one that is still to be made has none."""
+    return type(parameter) is nn.Parameter and parameter.is_floating_point()
 
 
 def _flat(vector: Tensor, parameters: Mapping[str, Tensor]) -> Flat:
