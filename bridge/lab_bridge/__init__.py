@@ -1,11 +1,11 @@
 """The drop-in: `from lab_bridge import Trainer` in place of `from legacy_lab import Trainer`.
 
-It is imported on first use, so that reading a config imports neither torch nor Lightning.
+It is imported on first use, so that reading a config imports neither torch nor Lightning; Lightning is imported when
+a trainer is made.
 """
 
 from __future__ import annotations
 
-import random
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -18,11 +18,6 @@ def __getattr__(name: str) -> Any:
     """Import the drop-in on first use (PEP 562)."""
     if name != "Trainer":
         raise AttributeError(f"module 'lab_bridge' has no attribute {name!r}")
-    drawn = random.getstate()
-    try:
-        from lab_bridge.trainer import Trainer
-    finally:
-        # Importing Lightning imports rich, which draws from Python's generator: a program that seeded it before
-        # would shuffle otherwise from here on.
-        random.setstate(drawn)
+    from lab_bridge.trainer import Trainer
+
     return Trainer

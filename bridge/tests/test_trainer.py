@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import lightning.pytorch as pl
@@ -240,3 +243,28 @@ def test_lightning_prints_nothing_of_its_own(build: Build, capfd: pytest.Capture
     build(Trainer, "char_model", "silent", "Trainer.steps = 2").train()
     out, err = capfd.readouterr()
     assert json.dumps([out, err]) == '["", ""]'
+
+
+def test_lightning_is_imported_behind_what_a_project_imports_while_its_parts_are_made() -> None:
+    """What is imported may draw from Python's generator, as rich does, which Lightning imports, too, and scikit-learn.
+
+    Were Lightning first, that would draw no more, and a project that has seeded the generator shuffled otherwise.
+    """
+    program = """
+        import random
+        import torch
+        from lab_bridge import Trainer
+        from legacy_lab.optim.sgd import SGD
+
+        def loader():
+            import rich.style  # draws 24 bits
+
+        random.seed(1)
+        Trainer(lambda: torch.nn.Linear(1, 1), None, SGD, loader, 1)
+        found = random.getstate()
+        random.seed(1)
+        random.getrandbits(24)
+        print(found == random.getstate())
+    """
+    done = subprocess.run([sys.executable, "-c", dedent(program)], capture_output=True, text=True, check=False)
+    assert done.stdout == "True\n", done.stderr

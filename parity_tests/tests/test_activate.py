@@ -17,7 +17,9 @@ from lab_parity.trace import Step
 
 PROGRAM = dedent(
     """
-    import os, signal, sys
+    import os, random, signal, sys
+    random.seed(1)
+    drawn = random.getstate()
     import torch
     torch.manual_seed(0)
     model = torch.nn.Linear(2, 1)
@@ -34,6 +36,7 @@ PROGRAM = dedent(
         if step == 2 and "leave" in sys.argv:
             os._exit(0)
     print("user sitecustomize:", "user_was_here" in os.environ)
+    assert random.getstate() == drawn and "rich" not in sys.modules, "the recorder drew, or keeps rich from it"
     """
 )
 
@@ -52,7 +55,11 @@ def run(
 
 
 def test_a_script_and_a_module_record_themselves(tmp_path: Path) -> None:
-    """`python train.py` and `python -m train`; the user's sitecustomize still runs; no output of ours."""
+    """`python train.py` and `python -m train`; the user's sitecustomize still runs; no output of ours.
+
+    Nothing is drawn, and nothing imported that draws when it is imported: a program that imports rich itself, as
+    scikit-learn does, would draw otherwise than unrecorded.
+    """
     script = run(tmp_path, "a.trace", "train.py")
     module = run(tmp_path, "b.trace", "-m", "train")
     for process in (script, module):

@@ -13,9 +13,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from lab_parity.diagnose import Cause
+from lab_parity.report.advice import next_step
 from lab_parity.report.cause import SURE
 from lab_parity.report.figures import distance_figure, loss_figure, marked_cell
-from lab_parity.report.terminal import next_step
 from lab_parity.survey import Survey, survey
 from lab_parity.trace import Trace
 from lab_parity.verdict import Verdict

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lab_parity.diagnose.cause import Cause
 from lab_parity.drill import Drill
-from lab_parity.report.terminal import next_step
+from lab_parity.report.advice import next_step
 from lab_parity.verdict import Verdict
 
 __all__ = ["failure_text"]
