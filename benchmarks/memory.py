@@ -2,6 +2,7 @@
 
     python benchmarks/memory.py            # a table
     python benchmarks/memory.py --write    # the same into docs/benchmarks.md
+    python benchmarks/memory.py --imports  # what each import of the drop-in's takes
 
 Every figure is a process of its own, which says how much memory it held after its imports and at its peak.
 """
@@ -9,6 +10,7 @@ Every figure is a process of its own, which says how much memory it held after i
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import os
 import resource
@@ -23,6 +25,7 @@ from typing import Any
 #: Width, depth and images a batch.
 SIZES = {
     "2 M parameters": (512, 8, 32),
+    "2 M parameters, torch's AdamW": (512, 8, 32),
     "13 M parameters": (1280, 9, 32),
     "13 M parameters, 1,400 images a batch": (1280, 9, 1400),
     "66 M parameters": (3072, 7, 32),
@@ -30,6 +33,13 @@ SIZES = {
 TASKS = ("train", "train, checkpoint every 2 steps", "resume")
 WAYS = ("raw legacy_lab loop", "drop-in", "drop-in, watched")
 STEPS = 6
+#: What the drop-in imports beside Lab, each without what those before it have imported, and who else imports it.
+IMPORTS = {
+    "torch._dynamo": "Lightning, in fabric/wrappers.py; torch, when one of its own optimizers is made",
+    "torchmetrics": "Lightning, in fabric/utilities/imports.py; with transformers, where it is installed",
+    "lightning": "lab_adapters",
+    "lab_bridge.under_lightning": "the drop-in",
+}
 
 
 def arguments(size: str, folder: Path, legacy_checkpoints: bool) -> dict[str, Any]:
@@ -39,6 +49,7 @@ def arguments(size: str, folder: Path, legacy_checkpoints: bool) -> dict[str, An
     from legacy_lab.data.loader import Loader
     from legacy_lab.objectives.classifier import Classifier
     from legacy_lab.optim.adam import Adam
+    from legacy_lab.optim.torch_optimizer import Torch
     from legacy_lab.train.ema import EMA
 
     width, depth, batch = SIZES[size]
@@ -46,7 +57,7 @@ def arguments(size: str, folder: Path, legacy_checkpoints: bool) -> dict[str, An
     return {
         "model": lambda: Model((1, 8, 8), [Reshape((-1,)), *layers, Linear(10)]),
         "objective": Classifier(),
-        "optimizer": lambda model: Adam(model, decay=0.01),
+        "optimizer": Torch if size.endswith("AdamW") else lambda model: Adam(model, decay=0.01),
         "loader": lambda: Loader(Digits("train"), batch),
         "ema": EMA(),
         "steps": STEPS,
@@ -134,20 +145,37 @@ def measure(turns: int, sizes: Collection[str]) -> list[list[str]]:
     return rows
 
 
+def held_by_imports() -> list[list[str]]:
+    """What each of `IMPORTS` adds to a process that has torch, scikit-learn and Lab."""
+    for name in ("torch", "sklearn.datasets", "legacy_lab.train.trainer"):
+        importlib.import_module(name)
+    rows = [["beside torch, scikit-learn and Lab", "MiB", "imported by"]]
+    for name, by in IMPORTS.items():
+        before = held()
+        importlib.import_module(name)
+        rows.append([name, f"{held() - before:.1f}", by])
+    return rows
+
+
 def main() -> None:
     """Measure, print, and write where asked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--turns", type=int, default=5, help="processes a figure (default 5)")
     parser.add_argument("--sizes", nargs="+", choices=SIZES, default=list(SIZES), help="only these")
     parser.add_argument("--write", action="store_true", help="put the table into docs/benchmarks.md")
+    parser.add_argument("--imports", action="store_true", help="only what each import takes, in this process")
     parser.add_argument("--one", nargs=4, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.one:
         *what, folder = given.one
         print("\n" + json.dumps(one(*what, Path(folder))))
         return
+    imports = held_by_imports() if given.imports else []
     from interleaved import machine, markdown, write_section
 
+    if given.imports:
+        print(markdown(imports))
+        return
     text = markdown(measure(given.turns, given.sizes))
     print(text)
     if given.write:
@@ -159,8 +187,7 @@ Lab's Adam and EMA, under Lab's trainer and, relative to it, under the drop-in (
 Checkpoints are Lab's own on the one side, ModelCheckpoint's on the other. Median of the processes.
 
 Measured with nothing installed but lab-migrate and what it needs. What the drop-in takes more is what Lightning
-imports, whatever is trained: 70 MiB are torchmetrics with scipy, and 30 more would be transformers, where it is
-installed. Torch's dynamo (70 MiB) both import."""
+imports, whatever is trained (see below)."""
 
 
 if __name__ == "__main__":

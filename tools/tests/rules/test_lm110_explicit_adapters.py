@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import ast
+import os
+import subprocess
+import sys
+from importlib import resources
 
 import pytest
 
@@ -68,3 +72,15 @@ def test_the_added_file_is_python_beside_the_converted_one(propose) -> None:
     (new,) = propose("from legacy_lab import Trainer\nTrainer().train()\n").new_files
     assert new.path == f"{RULE.MODULE}.py"
     assert any(isinstance(node, ast.FunctionDef) and node.name == "fit" for node in ast.parse(new.text).body)
+
+
+def test_the_adapters_are_imported_behind_what_a_project_imports_while_its_parts_are_made() -> None:
+    """With them comes rich, which draws from Python's generator when it is imported, by scikit-learn, too.
+
+    Were it imported at the file's top, a project that seeds that generator before would shuffle otherwise.
+    """
+    home = resources.files("lab_migrate") / "convert" / "templates"
+    program = "import sys, lab_fit; print(sorted({'lightning', 'rich', 'lab_adapters'} & set(sys.modules)))"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(home), os.environ.get("PYTHONPATH", "")])}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
+    assert done.stdout == "[]\n", done.stderr

@@ -5,21 +5,6 @@ Written by `lab-migrate convert --level L2`; yours to change from here on.
 
 import gin
 
-from lab_adapters import (
-    BlockModule,
-    Evaluation,
-    LegacyCheckpointIO,
-    LoaderAdapter,
-    LoaderAssumptions,
-    Logging,
-    OptimizerAdapter,
-    OptimizerAssumptions,
-    Saving,
-    TokenLoader,
-    faithful,
-    quiet,
-)
-from lab_adapters.slim_loop import slim
 from lab_bridge.legacy_checkpoint import LabCheckpoint
 from lab_bridge.operative import write_operative_config
 from lab_bridge.replaced import require_labs_own
@@ -33,8 +18,23 @@ def fit(lab, resume=None):
     for a trainer with methods of its own, which would not be called here.
     """
     require_labs_own(lab)
-    # Not above: importing Lightning draws from Python's generator, which importing lab_adapters first puts back.
-    from lightning import Trainer
+    # Not above: with them Lightning imports rich, which draws from Python's generator. They put that back; but what
+    # the parts of `lab` have imported (scikit-learn imports rich, too) was to draw as it did before.
+    from lab_adapters import (
+        BlockModule,
+        Evaluation,
+        LegacyCheckpointIO,
+        LoaderAdapter,
+        LoaderAssumptions,
+        Logging,
+        OptimizerAdapter,
+        OptimizerAssumptions,
+        Saving,
+        TokenLoader,
+        faithful,
+        quiet,
+    )
+    from lab_adapters.slim_loop import slim
 
     metrics = {}
 
@@ -85,6 +85,8 @@ def fit(lab, resume=None):
     )
     if resume == "latest":
         resume = lab.latest()
+
+    from lightning import Trainer
 
     lab.tracker.start(gin.config_str())
     write_operative_config(lab.run_dir)
