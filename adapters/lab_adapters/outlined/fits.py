@@ -26,6 +26,7 @@ from lab_adapters.outlined.module import OUTLINED_KEY, OutlinedModule
 from lab_adapters.outlined.scalars import scalars_to_loggers
 from lab_adapters.outlined.settings import devices_chosen, require_possible
 from lab_adapters.outlined.tracebacks import hide_ours
+from lab_adapters.outlined.unreadable import read
 
 __all__ = ["drive", "fit", "loop", "plain", "trainer_settings"]
 
@@ -128,7 +129,7 @@ def _is_of(ordinal: int, ckpt_path: Any) -> bool:
     """Whether a checkpoint was written in the program's training of this number."""
     if not isinstance(ckpt_path, str | os.PathLike) or not os.path.isfile(ckpt_path):
         return True  # "last", or a file that Lightning will say is missing
-    saved = torch.load(ckpt_path, map_location="meta", weights_only=True, mmap=True).get(OUTLINED_KEY, {})
+    saved = read(ckpt_path).get(OUTLINED_KEY, {})
     wrote = saved.get("fit", ordinal)
     if ordinal < wrote:
         warnings.warn(

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import attrs
 import lightning.pytorch as pl
+from torch import Tensor
 
 from lab_adapters.generators import generator_states, set_generator_states
 from lab_adapters.outlined.flow import answer_of
 from lab_adapters.outlined.resume import Resume
 from lab_adapters.outlined.state import models_of, put_models, put_state
+from lab_adapters.outlined.unreadable import say_unreadable
 from lab_adapters.progress import count_step, resume_at
 
 if TYPE_CHECKING:
@@ -71,9 +73,12 @@ class OutlinedModule(pl.LightningModule):
         return Keys([], [])
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add all that is not a model."""
+        """Add all that is not a model; say what no run can resume from."""
+        state = self.driver.state()
+        extra = {key: one for key, one in checkpoint["state_dict"].items() if not isinstance(one, Tensor)}
+        say_unreadable({**extra, **state["optimizers"], **state["others"]})
         checkpoint[OUTLINED_KEY] = {
-            **self.driver.state(),
+            **state,
             "rng": generator_states(),
             "fit": self.driver.ordinal,
             "batches": self.trainer.fit_loop.epoch_loop.batch_progress.state_dict()["current"]["processed"],

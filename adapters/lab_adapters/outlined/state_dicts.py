@@ -1,13 +1,14 @@
 """State dicts of a program's optimizers and schedules, as a checkpoint can hold them: numpy's numbers, named tuples.
 
 A learning rate that was computed with numpy is a numpy scalar, which `torch.load(weights_only=True)` refuses, as it
-does the named tuples in which functional optimizers keep their state. Lightning reads checkpoints onto the CPU, and not
-everything that loads a state dict moves what it is given.
+does the named tuples in which functional optimizers keep their state, and each `defaultdict`. Lightning reads
+checkpoints onto the CPU, and not everything that loads a state dict moves what it is given.
 """
 
 from __future__ import annotations
 
 import copy
+from collections import defaultdict
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from lab_adapters.outlined.kinds import name_of
 __all__ = ["at_home", "copied", "storable", "stored"]
 
 _MARK = "numpy of a state dict"
+_FACTORIES = {kind.__name__: kind for kind in (dict, list, set, tuple, int, float, bool, str)}
 
 
 def storable(state: Any) -> Any:
@@ -34,6 +36,9 @@ def storable(state: Any) -> Any:
         return {_MARK: "array", "value": torch.from_numpy(state.copy())}
     if _is_named(type(state)):
         return {_MARK: "named tuple", "value": [storable(one) for one in state], "class": name_of(type(state))}
+    if type(state) is defaultdict and (state.default_factory is None or state.default_factory in _FACTORIES.values()):
+        value = {key: storable(one) for key, one in state.items()}
+        return {_MARK: "defaultdict", "value": value, "of": getattr(state.default_factory, "__name__", "")}
     return _mapped(state, storable)
 
 
@@ -43,6 +48,8 @@ def stored(state: Any) -> Any:
         value = state["value"]
         if state[_MARK] == "tensor":
             return at_home(value, state["device"])
+        if state[_MARK] == "defaultdict":
+            return defaultdict(_FACTORIES.get(state["of"]), {key: stored(one) for key, one in value.items()})
         if state[_MARK] == "named tuple":
             return _made(state["class"], [stored(one) for one in value])
         return value.numpy() if state[_MARK] == "array" else np.dtype(state["dtype"]).type(value)

@@ -84,6 +84,7 @@ def epochs_of(loop: ast.stmt, frame: Frame) -> Epochs:
             )
         if isinstance(source, ast.Call):
             full = full_name(source.func, frame)
+            source = counted_by_one(source)
             if full == "range" and len(source.args) == 1 and not source.keywords:
                 return Epochs(loop.target.id, None, source.args[0], bar=bar)
             if full == "range" and len(source.args) == 2 and not source.keywords:
@@ -92,6 +93,14 @@ def epochs_of(loop: ast.stmt, frame: Frame) -> Epochs:
             if full == "itertools.count" and len(given) == len(source.args) + len(source.keywords) <= 1:
                 return Epochs(loop.target.id, given[0] if given else None, None, bar=bar)
     raise no_nest(frame.function, loop, "the loop around it counts no epochs with `range`")
+
+
+def counted_by_one(call: ast.Call) -> ast.Call:
+    """`range(first, stop)` for `range(first, stop, 1)`; any other call as it is."""
+    step = call.args[2] if len(call.args) == 3 else None
+    if isinstance(step, ast.Constant) and type(step.value) is int and step.value == 1 and not call.keywords:
+        return ast.Call(call.func, call.args[:2], [])
+    return call
 
 
 def refuse_moving_start(header: Epochs, frame: Frame, loops: Sequence[ast.stmt]) -> None:

@@ -22,6 +22,7 @@ from lab_migrate.analysis import CallGraph, TrainingLoop
 from lab_migrate.analysis.symbols import Function, dotted, own_nodes
 from lab_migrate.idiomatic.bars import BARS, is_shown
 from lab_migrate.idiomatic.batches import Batches
+from lab_migrate.idiomatic.epochs import counted_by_one
 from lab_migrate.idiomatic.frame import Frame
 from lab_migrate.idiomatic.nest import Nest, Steps
 from lab_migrate.idiomatic.refused import NotIdiomaticError, no_nest
@@ -166,9 +167,10 @@ def _range_in(loop: ast.For) -> ast.Call | None:
     source = loop.iter
     while isinstance(source, ast.Call) and dotted(source.func) in BARS and source.args:
         if dotted(source.func) == "trange":
-            return ast.Call(ast.Name("range", ast.Load()), source.args, [])
+            return counted_by_one(ast.Call(ast.Name("range", ast.Load()), source.args, []))
         source = source.args[0]
-    return source if isinstance(source, ast.Call) and dotted(source.func) == "range" and not source.keywords else None
+    counts = isinstance(source, ast.Call) and dotted(source.func) == "range" and not source.keywords
+    return counted_by_one(source) if counts and isinstance(source, ast.Call) else None
 
 
 def _is_fixed(stop: ast.expr, loop: ast.For | ast.While) -> bool:

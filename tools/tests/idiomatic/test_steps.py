@@ -53,7 +53,8 @@ def counting(head: str, start: str = CYCLE, pull: str = NEXT, step: str = STEP, 
 #: Six batches a pass: some trainings end within one, some at its end.
 LIGHTNINGS = {
     "range, and a new iterator": (counting("for step in range(15):", ITER, AGAIN), "max_steps=15,"),
-    "range to the end of a pass": (counting("for step in range(12):", ITER, AGAIN), "max_steps=12,"),
+    "range with a step of one, to the end of a pass": (
+        counting("for step in range(0, 12, 1):", ITER, AGAIN), "max_steps=12,"),
     "range over a generator for ever": (counting("for step in range(15):"), "max_steps=15,"),
     "range from another number, read after it": (
         counting("for step in range(begin, 15):", f"{CYCLE}begin = 3\n", end="print(step)\n"),
