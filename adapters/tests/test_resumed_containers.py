@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from lab_adapters import outlined
+from six_steps import trained
 
 
 class Settings(dict[str, Any]):
@@ -115,3 +116,30 @@ def test_a_list_that_no_checkpoint_holds_is_the_one_that_is_there(checkpoint: An
     for at in (1, 2, 3):
         whole = checkpoint.written_at(at, run)
         assert checkpoint.resumed(run) == whole
+
+
+def test_what_takes_a_place_among_others_does_not_change_what_stood_there(checkpoint: Any) -> None:
+    """Clients' weights begin as the server's, which a resumed run had overwritten by the first client's, in silence."""
+
+    class Best:
+        def __init__(self, first: dict[str, Any]) -> None:
+            self.one, self.all = first, [first]
+
+    def run() -> list[Any]:
+        first = {"losses": [0.0]}
+        clients, best = [first] * 3, Best(first)
+        losses: list[str] = []
+        told = []
+
+        def factor() -> float:
+            clients[len(losses) % 2] = best.one = {"losses": [float(len(losses))]}
+            best.all[0] = {"losses": [-1.0]}
+            told.append([first, *clients, best.one, best.all[0], best.one in clients])
+            losses.append("")
+            return 1.0 + len(losses)
+
+        trained(factor)
+        return [repr(one) for one in told]
+
+    whole = checkpoint.written_at(3, run)
+    assert checkpoint.resumed(run)[-3:] == whole[-3:]

@@ -213,6 +213,7 @@ class Carried:
             walk.containers.there,
             given=given or {},
             standing=functools.partial(tensor_at, dict(there)),
+            filled=walk.containers.unchanged(state.__contains__),
         )
         # Iterators first: passing over items changes the datasets and generators that they draw from.
         held = {path: slot.get() for path, slot in there.items() if _is_iterator(state.get(path))}

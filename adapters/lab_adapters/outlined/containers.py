@@ -39,3 +39,9 @@ class Containers:
     def path_of(self, value: Any, has_changed: Callable[[str], bool]) -> str | None:
         """Where a run that goes on has the same one: below a slot that the training has not changed."""
         return next((path for path in self._paths.get(id(value), ()) if not has_changed(self._roots[path])), None)
+
+    def unchanged(self, has_changed: Callable[[str], bool]) -> set[int]:
+        """Identities of those that the training has left as they are: what it put in their place is another one."""
+        return {
+            one for one, paths in self._paths.items() if not all(has_changed(self._roots[path]) for path in paths)
+        }

@@ -59,6 +59,7 @@ def make_late(
         blanks=blanks,
         numbered=numbered,
         standing=functools.partial(tensor_at, there),
+        filled=walk.containers.unchanged(state.__contains__),
     )
     for path, structure in structures.items():
         if isinstance(part := walk.owners.get(path), Module):

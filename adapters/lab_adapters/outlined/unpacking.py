@@ -55,7 +55,7 @@ class Unpacking:
     #: Finds a tensor that was there before the training, by where it stands.
     standing: Callable[[Mapping[str, Any]], Tensor | None] = lambda told: None
     _made: dict[int, Any] = attrs.field(factory=dict)
-    #: Containers of the program's that are filled already: each is one of the checkpoint's only.
+    #: Containers of the program's that are not to be filled: each that was is one of the checkpoint's only.
     _filled: set[int] = attrs.field(factory=set)
     #: Of places that several tensors share: one that lies there, and those that were made of it.
     _storages: dict[int, Tensor] = attrs.field(factory=dict)

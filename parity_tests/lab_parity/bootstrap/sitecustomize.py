@@ -18,23 +18,32 @@ _FOLDER = os.path.dirname(os.path.abspath(__file__))
 
 
 class _AfterTorch(importlib.abc.MetaPathFinder):
-    """Starts the recording right after torch has run."""
+    """Starts the recording right after torch has run; until then, programs may ask whether there is a torch."""
+
+    asking = False
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
         """torch's ordinary spec with a loader that starts the recording afterwards; None for all else."""
-        if fullname != "torch":
+        if fullname != "torch" or self.asking:
             return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec("torch")
+        self.asking = True
+        try:
+            spec = importlib.util.find_spec("torch")
+        finally:
+            self.asking = False
         if spec is None or spec.loader is None:
             return None
         load = spec.loader.exec_module
 
         def exec_module(module: ModuleType) -> None:
+            is_first = self in sys.meta_path
+            if is_first:
+                sys.meta_path.remove(self)
             load(module)
-            _start()
+            if is_first:
+                _start()
 
         spec.loader.exec_module = exec_module  # type: ignore[method-assign]
         return spec
