@@ -64,4 +64,5 @@ def test_a_defaultdict_in_a_state_dict_comes_back_as_one(checkpoint: Any) -> Non
         return trained(lambda: made[-1].box["rates"].append(1) or 1.0, model, made[-1])
 
     resumes(checkpoint, run)
-    assert type(made[-1].box) is defaultdict and made[-1].box == {"rates": [1] * 6}
+    assert type(made[-1].box) is defaultdict
+    assert made[-1].box == {"rates": [1] * 6}

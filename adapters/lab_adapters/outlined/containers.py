@@ -42,6 +42,4 @@ class Containers:
 
     def unchanged(self, has_changed: Callable[[str], bool]) -> set[int]:
         """Identities of those that the training has left as they are: what it put in their place is another one."""
-        return {
-            one for one, paths in self._paths.items() if not all(has_changed(self._roots[path]) for path in paths)
-        }
+        return {one for one, paths in self._paths.items() if not all(has_changed(self._roots[path]) for path in paths)}
