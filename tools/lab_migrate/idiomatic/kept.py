@@ -49,7 +49,8 @@ def kept_of(nest: Nest, roles: Roles, hooks: Hooks, places: Places, graph: CallG
     for frame, node in nodes_of(keeping.nest):
         if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
             keep_attribute(keeping, frame.canonical(node))
-        elif (changed := changed_in_place(node)) is not None:
+    for frame, node in nodes_of(keeping.nest):
+        if (changed := changed_in_place(node)) is not None:
             keep_container(keeping, frame.canonical(changed))
         if isinstance(node, ast.Name | ast.Attribute):
             keep_object(keeping, frame.canonical(node))

@@ -56,6 +56,7 @@ def names_of(
     clash = sorted(name for name in stored & fixed)
     if clash:
         raise _names(nest, nest.epochs, f"{clash[0]} gets another value in the loop")
+    _no_other_values(nest, hooks, fixed)
     before = _before(nest)
     read_after = read_after_of(nest)
     every = list(dict.fromkeys(name for flow in flows.values() for name in flow.used))
@@ -93,6 +94,17 @@ def names_of(
     _no_looks_at_names(nest, hooks)
     _no_private_names(nest, hooks)
     return found
+
+
+def _no_other_values(nest: Nest, hooks: dict[str, list[Item]], fixed: set[str]) -> None:
+    """`self.loader = DataLoader(…)` in an epoch: Lightning has been given the one before it, and asks no other."""
+    for items in hooks.values():
+        for item in items:
+            for node in own_nodes([item.node]):
+                if not isinstance(node, ast.Attribute | ast.Subscript) or isinstance(node.ctx, ast.Load):
+                    continue
+                if (name := item.frame.entry(node)) in fixed:
+                    raise _names(nest, node, f"{name} gets another value in the loop")
 
 
 def _can_be_attributes(nest: Nest, hooks: dict[str, list[Item]], carried: Collection[str]) -> None:

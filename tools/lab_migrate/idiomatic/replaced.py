@@ -12,11 +12,13 @@ from __future__ import annotations
 import ast
 
 from lab_migrate.analysis import CallGraph
-from lab_migrate.analysis.symbols import Function
+from lab_migrate.analysis.symbols import Function, dotted
 from lab_migrate.idiomatic.nest import Nest
 from lab_migrate.idiomatic.places import Places
 from lab_migrate.idiomatic.reach import reached_in
 from lab_migrate.idiomatic.refused import NotIdiomaticError
+
+_WRITES = frozenset({"update", "setdefault", "pop", "popitem", "clear", "__setitem__"})
 
 
 def refuse_replaced(nest: Nest, places: Places, graph: CallGraph) -> None:
@@ -26,15 +28,22 @@ def refuse_replaced(nest: Nest, places: Places, graph: CallGraph) -> None:
     lineage = graph.lineage(cls) if cls is not None and not nest.base.function.is_static else []
     moved = [frame.function for frame in nest.frames]
 
+    def is_held(names: list[str] | None) -> bool:
+        """None where they cannot be told."""
+        return names is None or any(f"self.{name}" in held for name in names)
+
     def does(node: ast.AST, within: Function) -> bool:
-        if not isinstance(node, ast.Name | ast.Attribute) or not isinstance(node.ctx, ast.Store):
+        if (write := _by_name(node)) is not None:
+            of, names = write
+            return is_held(names) and any(one in lineage for one in graph.types(within, of))
+        if not isinstance(node, ast.Name | ast.Attribute) or isinstance(node.ctx, ast.Load):
             return False
         if any(within is one for one in moved):
             return False
         if isinstance(node, ast.Name):
             is_global = any(isinstance(one, ast.Global) and node.id in one.names for one in within.own)
             return is_global and node.id in held and within.module is nest.base.module and nest.base.is_script
-        return f"self.{node.attr}" in held and any(of in lineage for of in graph.types(within, node.value))
+        return is_held([node.attr]) and any(of in lineage for of in graph.types(within, node.value))
 
     if (found := reached_in(nest, graph, does)) is not None:
         frame, node = found
@@ -43,3 +52,36 @@ def refuse_replaced(nest: Nest, places: Places, graph: CallGraph) -> None:
             f"{ast.unparse(node)} puts another object in place of one that the LightningModule would hold",
             "make it in the loop itself, or keep the faithful way",
         )  # fmt: skip
+
+
+def _by_name(node: ast.AST) -> tuple[ast.expr, list[str] | None] | None:
+    """The object and the attributes that are written by their names; None for those that cannot be told.
+
+    setattr(self, "loader", other)      self.__dict__["loader"] = other      vars(self).update(loader=other)
+    """
+    if isinstance(node, ast.Subscript) and not isinstance(node.ctx, ast.Load):
+        of = _dictionary_of(node.value)
+        return None if of is None else (of, _texts([node.slice]))
+    if not isinstance(node, ast.Call):
+        return None
+    if dotted(node.func) in ("setattr", "delattr") and len(node.args) > 1:
+        return node.args[0], _texts(node.args[1:2])
+    if isinstance(node.func, ast.Attribute) and node.func.attr in _WRITES:
+        of = _dictionary_of(node.func.value)
+        words = [word.arg for word in node.keywords if word.arg is not None]
+        told = not node.args and len(words) == len(node.keywords)
+        return None if of is None else (of, words if told else None)
+    return None
+
+
+def _dictionary_of(node: ast.expr) -> ast.expr | None:
+    if isinstance(node, ast.Attribute) and node.attr == "__dict__":
+        return node.value
+    if isinstance(node, ast.Call) and dotted(node.func) == "vars" and len(node.args) == 1:
+        return node.args[0]
+    return None
+
+
+def _texts(nodes: list[ast.expr]) -> list[str] | None:
+    found = [node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    return found if len(found) == len(nodes) else None

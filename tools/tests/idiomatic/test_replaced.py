@@ -58,6 +58,15 @@ REPLACED = {
             renew=f"self.{name} = {value.replace('model.', 'self.model.')}", call="self.renew()")
         for name, value in NEW.items()
     },
+    **{
+        f"loader, by its text: {renew}": CLASS.format(renew=renew, call="self.renew()")
+        for renew in (
+            'setattr(self, "loader", DataLoader(data, batch_size=11))',
+            'self.__dict__["loader"] = DataLoader(data, batch_size=11)',
+            "vars(self).update(loader=DataLoader(data, batch_size=11))",
+            "for name in ('loader', 'model'): setattr(self, name, getattr(self, name))",
+        )
+    },
     "optimizer, by a function that is given the trainer": CLASS.format(renew="pass", call="renew_it(self)"),
     **{
         f"{name}, a global name": SCRIPT.format(main="", indent="", declared="global", name=name, value=value, end="")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
 from idiomatic_programs import program, rewritten
 
 TRAINER = """
@@ -75,3 +76,18 @@ def test_a_method_that_is_called_elsewhere_stays() -> None:
     after = rewritten(program(TRAINER + "\n    print(trainer.validate())\n"))
     assert "LM301" in after.codes
     assert "val_loss = self.owner.validate()" in after.text
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ("self.train_loader = DataLoader(data, batch_size=5 + epoch)", "self.train_loader"),
+        ("self.model = copy.deepcopy(self.model)", "self.model"),
+        ("self.optimizer = torch.optim.SGD(self.model.parameters(), lr=0.1)", "self.optimizer"),
+    ],
+)
+def test_another_loader_model_or_optimizer_is_refused(line: str, name: str) -> None:
+    """Lightning has been given the one before it, and asks for no other."""
+    at = '        self.history["train_loss"]'
+    text = program(TRAINER.replace(at, f"        {line}\n        {at}"))
+    assert rewritten(text).messages == (f"not rewritten idiomatically: {name} gets another value in the loop",)
