@@ -37,6 +37,8 @@ class Keeping:
         self.found = Kept()
         self.seen: set[str] = set()
         self.kept: set[str] = set()
+        #: Objects of which some attributes are kept, those that are changed by their names.
+        self.in_part: set[str] = set()
         #: What a condition makes, and may be None.
         self.maybe: set[str] = set()
         self.values = Values(nest, graph)

@@ -32,8 +32,11 @@ def keep_in_place(keeping: Keeping) -> None:
         leads.bind(node for node in frame.function.own if not _pulls(node, keeping))
         for name, how in (one for of, node in nodes_of(keeping.nest) if of is frame for one in leads.changed(node)):
             theirs = any(name == one or name.startswith(f"{one}.") for one in held)
-            if name in carried or theirs or name in keeping.seen or keeping.is_made_within(name):
+            # What a call does to the attributes of such an object has been followed.
+            told = name in keeping.seen and (name not in keeping.in_part or how.endswith("()"))
+            if name in carried or theirs or told or keeping.is_made_within(name):
                 continue
+            keeping.in_part.discard(name)
             made = keeping.made(name)
             if made and all(map(container_of, made)):
                 keep_container(keeping, name)

@@ -18,6 +18,8 @@ def keep_object(keeping: Keeping, name: str) -> None:
     """A schedule, scaler or average with a `state_dict`, or an object of the project's that changes itself."""
     if not name or ":" in name or name in keeping.seen or name in keeping.lightnings:
         return
+    if "." not in name and keeping.is_made_within(name):
+        return  # each batch or epoch makes it, or gives it another object's
     choices = [choice for value in keeping.made(name) for choice in _choices(value)]
     calls = [choice for choice in choices if isinstance(choice, ast.Call)]
     if len(calls) < len(choices) or any(_is_conditional(keeping, name, call) for call in calls):
@@ -98,6 +100,7 @@ def _own(keeping: Keeping, name: str, is_part: bool) -> None:
         return
     changes = changing(name, classes, keeping.nest, keeping.graph, keeping.values, keeping.lightnings)
     if changes is None:
+        keeping.seen.discard(name)  # others may find that it is changed
         return
     methods = [
         keeping.graph.find_method(cls, method) for cls in classes for method in ("state_dict", "load_state_dict")
@@ -115,6 +118,7 @@ def _own(keeping: Keeping, name: str, is_part: bool) -> None:
             keeping.keep_state(f"{name}.{module}")
         if changes.attributes:
             key, text = keeping.key(name.rpartition(".")[2]), keeping.text(name)
+            keeping.in_part.add(name)
             keeping.keep(name, key, *attributes_of(text, list(changes.attributes), key, number))
 
 

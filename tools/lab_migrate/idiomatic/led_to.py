@@ -37,18 +37,17 @@ _OF_GRADIENTS = frozenset({"clip_grad_norm_", "clip_grad_value_", "clip_grads_wi
 _DEEPEST = 3
 
 
-def changed_through(method: Function, graph: CallGraph) -> set[str]:
-    """Attributes of the method's object that it changes in their place; what it assigns or fills by name is not asked.
+def changed_through(method: Function, graph: CallGraph, this: str = "") -> set[str]:
+    """Attributes of an object that a function changes in their place; what it assigns or fills by name is not asked.
 
-    In doubt an attribute is one of them: of what is changed, any that it may be.
+    `this` is what it knows the object by: its own, where none is said. In doubt an attribute is one of them: of what is
+    changed, any that it may be.
     """
-    this = method.parameters[0] if method.cls is not None and method.parameters and not method.is_static else ""
+    if not this and method.cls is not None and method.parameters and not method.is_static:
+        this = method.parameters[0]
 
     def root(node: ast.expr) -> set[str]:
-        match node:
-            case ast.Attribute(ast.Name(name), attribute) if name == this:
-                return {attribute}
-        return set()
+        return {node.attr} if this and isinstance(node, ast.Attribute) and dotted(node.value) == this else set()
 
     leads = Leads(method, graph, root)
     nodes = [node for statement in method.body for node in ast.walk(statement)]
@@ -99,7 +98,7 @@ class Leads:
         """What an expression may be, or be a part of."""
         if isinstance(node, ast.Name) and (found := self.names.get(node.id, set())):
             return found
-        if node is not None and (found := self.root(node)):
+        if node is not None and not self._leads_on(node) and (found := self.root(node)):
             return found
         match node:
             case ast.Attribute(value=inner) | ast.Subscript(value=inner) | ast.Starred(value=inner):
@@ -191,8 +190,13 @@ class Leads:
         """`self.count`, and what is filled under its name: others than this reader look at that."""
         while isinstance(node, ast.Subscript):
             node = node.value
-        leads_on = isinstance(node, ast.Name) and bool(self.names.get(node.id))
-        return not leads_on and bool(self.root(node))
+        return not self._leads_on(node) and bool(self.root(node))
+
+    def _leads_on(self, node: ast.expr) -> bool:
+        """Whether it begins with a name that is bound to something else's part: `mine.n` after `mine = state`."""
+        while isinstance(node, ast.Attribute | ast.Subscript):
+            node = node.value
+        return isinstance(node, ast.Name) and bool(self.names.get(node.id))
 
     def _is_fresh(self, node: ast.expr) -> bool:
         """A list or dictionary of the function's own, whatever its entries are."""

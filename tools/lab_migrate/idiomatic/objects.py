@@ -75,11 +75,14 @@ def changing(
             method = reading.method(_method_called(node, name, frame))
             if method is not None:
                 reading.calls(method, node, frame)
+            reading.given(name, node, frame)
             given = [*node.args, *(word.value for word in node.keywords)]
             handed_on = handed_on or any(frame.canonical(one) == name for one in given)
     if handed_on:
         reading.anything()
     kinds = reading.kinds(values, lightnings)
+    if reading.why:
+        return Changing(tuple(kinds), why=reading.why)
     if not kinds:
         return None
     for attribute, kind in kinds.items():
@@ -154,6 +157,8 @@ class _Reading:
     #: Attributes that are changed in their place.
     in_place: dict[str, None] = attrs.field(factory=dict)
     seen: list[tuple[Function, ast.Call]] = attrs.field(factory=list)
+    #: Why not all of what is changed can be told.
+    why: str = ""
 
     def method(self, name: str) -> Function | None:
         return self.graph.find_method(self.cls, name) if name else None
@@ -204,21 +209,65 @@ class _Reading:
         self.seen.append((method, call))
         self._stores_of(method, Frame(method, frame, arguments_of(method, call)), depth)
 
-    def _stores_of(self, method: Function, inner: Frame, depth: int) -> None:
-        this = method.parameters[0] if method.parameters and not method.is_static else ""
-        self.in_place |= dict.fromkeys(sorted(changed_through(method, self.graph)))
+    def given(self, name: str, call: ast.Call, frame: Frame, depth: int = 0) -> None:
+        """Follow the object that `frame` knows by this name into a function or another object's method.
+
+        It is given there, or, as `self.state`, one of the method's own object. Deeper down the name is the function's.
+        """
+        text = dotted if depth else frame.canonical
+        for target in self.graph.targets(frame.function, call.func) if depth <= _DEEPEST else ():
+            if target.name == "__init__" or any(target is one and call is node for one, node in self.seen):
+                continue
+            if any(target is one for one in self.moved):
+                continue
+            arguments = arguments_of(target, call)
+            names = [one for one, value in arguments.items() if text(value) == name]
+            of, _, rest = name.partition(".")
+            bound = target.cls is not None and not target.is_static
+            if bound and rest and isinstance(call.func, ast.Attribute) and text(call.func.value) == of:
+                names.append(f"{target.parameters[0]}.{rest}")
+            for this in names:
+                self.seen.append((target, call))
+                self._stores_of(target, Frame(target, frame, arguments), depth, this)
+
+    def _stores_of(self, method: Function, inner: Frame, depth: int, this: str = "") -> None:
+        """`this` is what the function knows the object by; a method of its own by its first parameter."""
+        if not this and method.parameters and not method.is_static:
+            this = method.parameters[0]
+        self.in_place |= dict.fromkeys(sorted(changed_through(method, self.graph, this)))
         for node in method.own:
+            if this and _gives_another_name(node, this):
+                self.why = f"{method.qualified}() gives it another name"
+            if this and isinstance(node, ast.Call):
+                self.given(this, node, inner, depth + 1)
             for target, value in _stored(node):
                 if isinstance(target, ast.Attribute) and dotted(target.value) == this:
+                    if isinstance(value, ast.BinOp) and dotted(value.left) == dotted(target):
+                        value = value.right  # `state.n = state.n * 0.9`, as `state.n *= 0.9`
                     self.stores.setdefault(target.attr, []).append((value, inner))
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
                 of = dotted(node.func.value)
                 if of == this and (own := self.method(node.func.attr)) is not None:
                     self.calls(own, node, inner, depth + 1)
                 elif of.startswith(f"{this}.") and node.func.attr in _MUTATES:
-                    attribute = of.partition(".")[2].partition(".")[0]
+                    attribute = of.removeprefix(f"{this}.").partition(".")[0]
                     given = [*node.args] if node.func.attr in ("append", "add", "appendleft") else [None]
                     self.stores.setdefault(attribute, []).extend((one, inner) for one in given)
+
+
+def _gives_another_name(node: ast.AST, this: str) -> bool:
+    """`state = trainer.state`, `for one in (state, other)`, `with state as one`."""
+    match node:
+        case ast.Assign(value=value) | ast.AnnAssign(value=ast.expr() as value) | ast.NamedExpr(value=value):
+            values = [value]
+        case ast.For(iter=value) | ast.comprehension(iter=value) | ast.withitem(context_expr=value):
+            values = [value]
+        case _:
+            return False
+    entries = [*values]
+    for value in values:
+        entries += value.elts if isinstance(value, ast.List | ast.Tuple | ast.Set) else []
+    return any(dotted(one) == this for one in entries)
 
 
 def _stored(node: ast.AST) -> Iterator[tuple[ast.expr, ast.expr | None]]:
