@@ -21,6 +21,7 @@ from lab_migrate.idiomatic.kept_globals import keep_globals
 from lab_migrate.idiomatic.kept_hooks import say_hooks
 from lab_migrate.idiomatic.kept_in_place import keep_in_place
 from lab_migrate.idiomatic.kept_makers import say_made
+from lab_migrate.idiomatic.kept_modules import keep_modules
 from lab_migrate.idiomatic.kept_objects import keep_object, keep_owner, keep_unknown
 from lab_migrate.idiomatic.kept_others import say_others
 from lab_migrate.idiomatic.kept_uses import say_used
@@ -60,6 +61,7 @@ def kept_of(nest: Nest, roles: Roles, hooks: Hooks, places: Places, graph: CallG
             keep_unknown(keeping, frame.canonical(node.func.value))
     keep_in_place(keeping)
     say_others(keeping)
+    keep_modules(keeping)
     say_made(keeping)
     say_used(keeping)
     say_hooks(keeping)

@@ -28,8 +28,8 @@ def keep_in_place(keeping: Keeping) -> None:
     held = {*keeping.roles.models, *keeping.roles.optimizers}
     carried = keeping.places.names.carried
     for frame in keeping.nest.frames:
-        leads = Leads(frame.function, keeping.graph, _root(frame, keeping))
-        leads.bind(node for node in frame.function.own if not _pulls(node, keeping))
+        leads = Leads(frame.function, keeping.graph, outside_of(frame, keeping))
+        leads.bind(node for node in frame.function.own if not pulls(node, keeping))
         for name, how in (one for of, node in nodes_of(keeping.nest) if of is frame for one in leads.changed(node)):
             theirs = any(name == one or name.startswith(f"{one}.") for one in held)
             # What a call does to the attributes of such an object has been followed.
@@ -49,7 +49,7 @@ def keep_in_place(keeping: Keeping) -> None:
                 keeping.lose(name, f"{how} changes it in its place")
 
 
-def _root(frame: Frame, keeping: Keeping) -> Callable[[ast.expr], set[str]]:
+def outside_of(frame: Frame, keeping: Keeping) -> Callable[[ast.expr], set[str]]:
     """What tells names that are bound outside of the epochs."""
     names, base = keeping.places.names, keeping.base
     outside = {*names.captured, *keeping.places.fixed} - {"self"}
@@ -66,7 +66,7 @@ def _root(frame: Frame, keeping: Keeping) -> Callable[[ast.expr], set[str]]:
     return root
 
 
-def _pulls(node: ast.AST, keeping: Keeping) -> bool:
+def pulls(node: ast.AST, keeping: Keeping) -> bool:
     """Whether it is a loop over batches, which are their loader's and none of its parts."""
     return any(node is loop.node for loop in keeping.nest.loops)
 

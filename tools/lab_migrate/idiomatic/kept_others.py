@@ -2,8 +2,6 @@
 
 model.drop.p = 0.1 * epoch       an attribute that the loop gives another value
 self.steps += 1                  a number of a module's own, counted in its `forward`
-p.requires_grad_(False)          which parameters train, from some epoch on
-model.eval()                     a mode that the loop leaves
 seen.append(…)                   in a closure, such as a hook of a module's
 engine.make_private(optimizer=…) an object that may count the steps, by a hook
 """
@@ -51,7 +49,6 @@ def say_others(keeping: Keeping) -> None:
             said.add(name)
             keeping.lose(name, "the loop gives it another value")
     _say_trained(keeping)
-    _say_modes(keeping)
     _say_closures(keeping)
     _say_counted(keeping)
     _say_given(keeping)
@@ -77,18 +74,6 @@ def _say_trained(keeping: Keeping) -> None:
         if own and name not in keeping.places.names.captured:
             keeping.seen.add(name)
             keeping.lose(name, "the optimizer trains it, and no module has it")
-
-
-def _say_modes(keeping: Keeping) -> None:
-    """Which parameters train, and a mode that no `train()` of the loop puts back."""
-    called = {node.func.attr for _, node in nodes_of(keeping.nest)
-              if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)}  # fmt: skip
-    stored = {node.attr for _, node in nodes_of(keeping.nest)
-              if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)}  # fmt: skip
-    if "requires_grad_" in called or "requires_grad" in stored:
-        keeping.lose("requires_grad", "which parameters train is set by the loop")
-    if "eval" in called and "train" not in called and keeping.nest.validation is None:
-        keeping.lose("the mode of a model", "the loop leaves it in evaluation mode")
 
 
 def _say_closures(keeping: Keeping) -> None:

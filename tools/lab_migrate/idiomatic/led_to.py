@@ -18,10 +18,10 @@ from lab_migrate.analysis.symbols import Function, dotted
 from lab_migrate.idiomatic.outside import changed_outside
 from lab_migrate.idiomatic.plain import arguments_of
 
-__all__ = ["Leads", "changed_through", "is_in_place"]
+__all__ = ["GIVE_AGAIN", "Leads", "changed_through", "is_in_place"]
 
 #: Functions that give the entries, or the very things, that they are given.
-_GIVE_AGAIN = frozenset({
+GIVE_AGAIN = frozenset({
     "chain", "dict", "enumerate", "filter", "getattr", "iter", "list", "next", "reversed", "set", "sorted", "tuple",
     "vars", "zip",
 })  # fmt: skip
@@ -105,8 +105,8 @@ class Leads:
                 return self.of(inner)
             case ast.Call(ast.Attribute(inner, method), given):
                 found = set() if method in _GIVE_NEW else self.of(inner)
-                return found | (self._all(given) if method in _GIVE_AGAIN else set())
-            case ast.Call(ast.Name(name), given) if name in _GIVE_AGAIN:
+                return found | (self._all(given) if method in GIVE_AGAIN else set())
+            case ast.Call(ast.Name(name), given) if name in GIVE_AGAIN:
                 return self._all(given)
             case ast.Tuple(entries) | ast.List(entries) | ast.Set(entries) | ast.Dict(values=entries):
                 return self._all(entries)

@@ -142,7 +142,6 @@ def main():
 main()
 """
 LEFT = {
-    "model.inner.weight.requires_grad_(False)": "requires_grad (which parameters train is set by the loop)",
     "model.eval(); print(model(data.tensors[0]).sum().item())": "the mode of a model (the loop leaves it in evaluation",
     "loader.dataset.tensors[0].mul_(1.1)": "loader.dataset.tensors (mul_() changes it in its place)",
     "pass": "seen (a closure changes it)",
