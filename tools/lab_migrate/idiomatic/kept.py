@@ -17,6 +17,7 @@ from lab_migrate.idiomatic.checkpoint_hooks import Kept
 from lab_migrate.idiomatic.filling import changed_by_others, changed_in_place
 from lab_migrate.idiomatic.hooks import EPOCH_START, Hooks
 from lab_migrate.idiomatic.keeping import Keeping
+from lab_migrate.idiomatic.kept_called import say_called
 from lab_migrate.idiomatic.kept_globals import keep_globals
 from lab_migrate.idiomatic.kept_hooks import say_hooks
 from lab_migrate.idiomatic.kept_in_place import keep_in_place
@@ -60,6 +61,7 @@ def kept_of(nest: Nest, roles: Roles, hooks: Hooks, places: Places, graph: CallG
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _GOES_ON:
             keep_unknown(keeping, frame.canonical(node.func.value))
     keep_in_place(keeping)
+    say_called(keeping)
     say_others(keeping)
     keep_modules(keeping)
     say_made(keeping)

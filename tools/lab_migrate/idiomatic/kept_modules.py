@@ -10,10 +10,13 @@ from __future__ import annotations
 import ast
 
 from lab_migrate.analysis.symbols import Function, dotted
+from lab_migrate.idiomatic.beginnings import container_of
 from lab_migrate.idiomatic.keeping import Keeping
+from lab_migrate.idiomatic.kept_called import called_by_others, free_in
 from lab_migrate.idiomatic.kept_in_place import outside_of, pulls
+from lab_migrate.idiomatic.kept_objects import has_buffers
 from lab_migrate.idiomatic.parts import FLAG, Parts
-from lab_migrate.idiomatic.reach import reached_in
+from lab_migrate.idiomatic.reach import functions_reached, reached_in
 from lab_migrate.idiomatic.roles import nodes_of
 
 
@@ -26,9 +29,9 @@ def keep_modules(keeping: Keeping) -> None:
             frame.function, keeping.graph, outside_of(frame, keeping), is_base=True, this="self", visited=visited
         )
         parts.bind(node for node in frame.function.own if not pulls(node, keeping))
-        for name, attribute in (
-            one for of, node in nodes_of(keeping.nest) if of is frame for one in parts.changed(node)
-        ):
+        nodes = [node for of, node in nodes_of(keeping.nest) if of is frame]
+        nodes += [call for _, call in called_by_others(keeping)] if frame is keeping.base else []
+        for name, attribute in (one for node in nodes for one in parts.changed(node)):
             is_model = any(name == one or name.startswith(f"{one}.") for one in keeping.roles.models)
             if is_model and attribute == FLAG:
                 flags = True
@@ -39,7 +42,26 @@ def keep_modules(keeping: Keeping) -> None:
     flags = _say_elsewhere(keeping, visited, said) or flags
     if flags:
         _keep_flags(keeping)
+    _say_listed(keeping)
     _say_mode(keeping)
+
+
+def _say_listed(keeping: Keeping) -> None:
+    """`norms = [nn.BatchNorm1d(4), …]`: modules that are nobody's parts, and may count what they are given."""
+    for frame, node in nodes_of(keeping.nest):
+        name = frame.canonical(node) if isinstance(node, ast.Name | ast.Attribute) else ""
+        held = {*keeping.seen, *keeping.lightnings, *keeping.places.names.carried}
+        if not name or ":" in name or any(one == name or one.startswith(f"{name}[") for one in held):
+            continue
+        entries = [call for value in keeping.made(name) if container_of(value) for call in ast.walk(value)]
+        calls = [call for call in entries if isinstance(call, ast.Call)]
+        if any(has_buffers(keeping.full(name, call)) or _makes_module(keeping, call) for call in calls):
+            keeping.seen.add(name)
+            keeping.lose(name, "its modules may count what they are given")
+
+
+def _makes_module(keeping: Keeping, call: ast.Call) -> bool:
+    return any(keeping.graph.is_module(cls) for cls in keeping.graph.types(keeping.base.function, call))
 
 
 def _is_module(keeping: Keeping, name: str) -> bool:
@@ -51,26 +73,37 @@ def _say_elsewhere(keeping: Keeping, visited: list[Function], said: set[str]) ->
     """What code that nothing here leads to changes of modules, as a hook that holds one; whether it sets flags."""
     graph, found = keeping.graph, False
 
-    def does(node: ast.AST, within: Function) -> bool:
-        nonlocal found
-        if any(within is one for one in visited):
-            return False
-        this = within.parameters[0] if within.cls is not None and within.parameters else ""
-        parts = Parts(within, graph, lambda one: {dotted(one)} if dotted(one) else set(), deepest=0)
-        for name, attribute in parts.changed(node):
-            if attribute == FLAG:
-                found = True
-                continue
-            of = ast.parse(name, mode="eval").body
-            if name != this and any(graph.is_module(cls) for cls in graph.types(within, of)):
-                what = f"{name}'s {attribute}"
-                if what not in said:
-                    said.add(what)
-                    keeping.lose(what, f"{within.qualified}() changes it")
-        return False
+    def lose(what: str, function: Function) -> None:
+        if what not in said:
+            said.add(what)
+            keeping.lose(what, f"{function.qualified}() changes it")
 
-    reached_in(keeping.nest, graph, does)
+    for function in functions_reached(keeping.nest, graph):
+        if any(function is one for one in visited):
+            continue
+        this = function.parameters[0] if function.cls is not None and function.parameters else ""
+        around = Parts(function, graph, free_in(function, keeping), visited=visited)
+        around.bind(function.own)
+        # One by one: what an object of a class is by its type.
+        parts = Parts(function, graph, lambda one: {dotted(one)} if dotted(one) else set(), deepest=0)
+        for node in function.own:
+            for name, attribute in around.changed(node):
+                if name in keeping.roles.models and attribute != FLAG:
+                    lose(f"{name}'s {attribute}", function)
+                found = found or (name in keeping.roles.models and attribute == FLAG)
+            for name, attribute in parts.changed(node):
+                of = ast.parse(name, mode="eval").body
+                if attribute == FLAG:
+                    found = found or not _is_computed(name, function)
+                elif name != this and any(graph.is_module(cls) for cls in graph.types(function, of)):
+                    lose(f"{name}'s {attribute}", function)
     return found
+
+
+def _is_computed(name: str, function: Function) -> bool:
+    """`mixed = a * x + b * y`, whose gradient a penalty asks for."""
+    values = function.assigned.get(name, [])
+    return bool(values) and not any(isinstance(value, ast.Name | ast.Attribute | ast.Subscript) for value in values)
 
 
 def _keep_flags(keeping: Keeping) -> None:

@@ -43,7 +43,7 @@ def keep_object(keeping: Keeping, name: str) -> None:
     if _has_state(maker) or is_schedule or (makers and all(map(_has_state, makers))):
         if not (maker.endswith("AveragedModel") and is_part):
             keeping.keep_state(name)
-    elif maker == "copy.deepcopy" and calls[0].args and _copies_model(keeping, calls[0]):
+    elif has_buffers(maker) or (maker == "copy.deepcopy" and calls[0].args and _copies_model(keeping, calls[0])):
         if not is_part:
             keeping.keep_state(name)
     else:
@@ -165,3 +165,9 @@ def _maker(call: ast.Call) -> ast.Call:
 def _has_state(maker: str) -> bool:
     """Whether what it makes is one of torch's objects that have a `state_dict`."""
     return maker.startswith("torch.optim.") or maker.endswith("GradScaler")
+
+
+def has_buffers(maker: str) -> bool:
+    """Whether what it makes is one of torch's modules that go on when they are called, or may hold such."""
+    last = maker.rpartition(".")[2]
+    return maker.startswith("torch.nn.") and ("Norm" in last or last in ("Sequential", "ModuleList", "ModuleDict"))

@@ -16,7 +16,6 @@ import attrs
 from lab_migrate.analysis import CallGraph
 from lab_migrate.analysis.symbols import Function, dotted
 from lab_migrate.idiomatic.outside import changed_outside
-from lab_migrate.idiomatic.plain import arguments_of
 
 __all__ = ["GIVE_AGAIN", "Leads", "changed_through", "is_in_place"]
 
@@ -169,11 +168,30 @@ class Leads:
             found |= self.of(call.args[0])
         found |= {one for word in call.keywords if word.arg == "out" for one in self.of(word.value)}
         for target in self._targets(function) if self.deepest else ():
-            passed = {name: leads for name, one in arguments_of(target, call).items() if (leads := self.of(one))}
-            if passed:
+            if passed := self.passed(target, call):
                 inner = Leads(target, self.graph, lambda node: set(), passed, self.deepest - 1)
                 inner.bind(target.own)
                 found |= {one for node in target.own for one, _ in inner.changed(node)}
+        return found
+
+    def passed(self, target: Function, call: ast.Call) -> dict[str, set[str]]:
+        """What the parameters of a function lead to, `*args` and `**kwargs` among them."""
+        found: dict[str, set[str]] = {}
+        node = target.node
+        names = target.parameters[1:] if target.cls is not None and not target.is_static else target.parameters
+        rest = node.args.vararg if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) else None
+        words = node.args.kwarg if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) else None
+        star = next((at for at, one in enumerate(call.args) if isinstance(one, ast.Starred)), len(call.args))
+        given = [(name, one) for name, one in zip(names, call.args[:star], strict=False)]
+        given += [(name, one) for name in names[star:] for one in call.args[star:]]
+        given += [(rest.arg, one) for one in call.args[min(star, len(names)) :] if rest is not None]
+        for word in call.keywords:
+            by_name = names if word.arg is None else [word.arg] if word.arg in names else []
+            given += [(name, word.value) for name in by_name]
+            given += [(words.arg, word.value)] if words is not None and word.arg not in names else []
+        for name, one in given:
+            if leads := self.of(one):
+                found.setdefault(name, set()).update(leads)
         return found
 
     def _targets(self, function: ast.expr) -> list[Function]:

@@ -13,15 +13,17 @@ class Average:                                  checkpoint["average"] = self.ave
 from __future__ import annotations
 
 import ast
+import builtins
 from collections.abc import Collection, Iterator
 
 import attrs
 
 from lab_migrate.analysis import CallGraph
+from lab_migrate.analysis.definitions import is_builtin
 from lab_migrate.analysis.symbols import Class, Function, dotted
 from lab_migrate.idiomatic.filling import changed_in_place
 from lab_migrate.idiomatic.frame import Frame
-from lab_migrate.idiomatic.led_to import changed_through
+from lab_migrate.idiomatic.led_to import Leads, changed_through
 from lab_migrate.idiomatic.nest import Nest
 from lab_migrate.idiomatic.plain import Kind, Values, arguments_of, worst
 from lab_migrate.idiomatic.reach import reached_in
@@ -229,6 +231,20 @@ class _Reading:
             for this in names:
                 self.seen.append((target, call))
                 self._stores_of(target, Frame(target, frame, arguments), depth, this)
+            leads = Leads(frame.function, self.graph, lambda node: {name} if text(node) == name else set())
+            if not names and any(text(one) == name for one in _given(call)) and any(leads.changed(call)):
+                self.why = f"{target.qualified}() is given it among others"
+        self._given_on(name, call, frame)
+
+    def _given_on(self, name: str, call: ast.Call, frame: Frame) -> None:
+        """Something that nobody can tell is called with it, as an entry of a list of functions."""
+        called, given = dotted(call.func), [*call.args, *(word.value for word in call.keywords)]
+        is_told = not isinstance(call.func, ast.Name | ast.Subscript) or called in frame.module.symbols.imports
+        is_told = is_told or (hasattr(builtins, called) and is_builtin(frame.function, called))
+        if is_told or self.graph.targets(frame.function, call.func):
+            return
+        if any(dotted(one) and frame.canonical(one) == name for one in given):
+            self.why = f"{ast.unparse(call.func)}() may change it"
 
     def _stores_of(self, method: Function, inner: Frame, depth: int, this: str = "") -> None:
         """`this` is what the function knows the object by; a method of its own by its first parameter."""
@@ -253,6 +269,21 @@ class _Reading:
                     attribute = of.removeprefix(f"{this}.").partition(".")[0]
                     given = [*node.args] if node.func.attr in ("append", "add", "appendleft") else [None]
                     self.stores.setdefault(attribute, []).extend((one, inner) for one in given)
+
+
+def _given(call: ast.Call) -> list[ast.expr]:
+    """What a call is given, entries of what is written out included: `f(*[state], {"a": other})`."""
+    found: list[ast.expr] = []
+    left = [*call.args, *(word.value for word in call.keywords)]
+    while left:
+        match left.pop():
+            case ast.Starred(inner):
+                left.append(inner)
+            case ast.List(entries) | ast.Tuple(entries) | ast.Set(entries) | ast.Dict(values=entries):
+                left += entries
+            case one:
+                found.append(one)
+    return found
 
 
 def _gives_another_name(node: ast.AST, this: str) -> bool:

@@ -16,7 +16,6 @@ import attrs
 
 from lab_migrate.analysis.symbols import Function, dotted
 from lab_migrate.idiomatic.led_to import GIVE_AGAIN, Leads
-from lab_migrate.idiomatic.plain import arguments_of
 
 __all__ = ["FLAG", "Parts"]
 
@@ -78,7 +77,7 @@ class Parts(Leads):
     def _elsewhere(self, call: ast.Call) -> Iterator[tuple[str, str]]:
         """What the functions of the project's that it calls change."""
         for target in self._targets(call.func) if self.deepest else ():
-            passed = {name: leads for name, one in arguments_of(target, call).items() if (leads := self.of(one))}
+            passed = self.passed(target, call)
             bound = target.cls is not None and not target.is_static and isinstance(call.func, ast.Attribute)
             this = bound and bool(self.this) and dotted(call.func).rpartition(".")[0] == self.this
             if passed or this:

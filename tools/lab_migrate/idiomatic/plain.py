@@ -154,7 +154,7 @@ class Values:
         if full.startswith(_NUMPYS):
             return Kind.NUMBER if full.endswith(_OF_NUMPY) else Kind.UNKNOWN
         if name in _OF_ARGUMENTS:
-            return worst([self.kind(one, frame) for one in node.args])
+            return worst([self.kind(one, frame) for one in [*node.args, *(word.value for word in node.keywords)]])
         if full == "copy.deepcopy" and node.args:
             return self.kind(node.args[0], frame)
         if isinstance(func, ast.Attribute) and last in _AGAIN:

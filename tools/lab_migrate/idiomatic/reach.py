@@ -36,6 +36,19 @@ def reached_in(nest: Nest, graph: CallGraph, does: Does) -> tuple[Frame, ast.AST
     return next(((frame, node) for frame, node in found if node is not None), None)
 
 
+def functions_reached(nest: Nest, graph: CallGraph) -> list[Function]:
+    """The functions that a nest calls, and those that these call, without the nest's own."""
+    found: dict[int, Function] = {}
+
+    def does(node: ast.AST, within: Function) -> bool:
+        found[id(within)] = within
+        return False
+
+    reached_in(nest, graph, does)
+    own = {id(frame.function) for frame in nest.frames}
+    return [function for function in found.values() if id(function) not in own]
+
+
 def _leads(function: Function, graph: CallGraph, does: Does, deepest: int, seen: set[int]) -> bool:
     if id(function) in seen or not deepest:
         return False
