@@ -6,6 +6,7 @@ fits: made for its own files, not for going on where a training stood.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import Module, Parameter
 
-__all__ = ["fits", "layers_of", "put_apart", "put_layers"]
+__all__ = ["fits", "layers_of", "put_apart", "put_layers", "say_tied"]
 
 
 def layers_of(model: Module) -> dict[str, Any]:
@@ -64,6 +65,30 @@ def put_apart(loaded: Iterable[tuple[Module, Mapping[str, Any]]]) -> None:
             for tensor, value in kept:
                 if not _same(tensor, value):
                     tensor.data = value.to(tensor, copy=True)
+
+
+def say_tied(loaded: Iterable[tuple[Module, Mapping[str, Any]]]) -> None:
+    """Warn of parameters that were one when they were saved, and are several where the program begins.
+
+    As `model.inner = model.outer` in the training leaves them. torch saves and loads what shares memory as such.
+    """
+    for model, state in loaded:
+        own = dict(model.named_parameters())
+        tied: dict[tuple[Any, ...], list[str]] = {}
+        for name in own:
+            value = state.get(name)
+            if isinstance(value, Tensor) and value.layout == torch.strided and value.numel():
+                place = (value.untyped_storage().data_ptr(), value.storage_offset(), value.shape, value.stride())
+                tied.setdefault(place, []).append(name)
+        for names in tied.values():
+            memory = {own[name].untyped_storage().data_ptr() for name in names}
+            if len(memory) > 1:
+                warnings.warn(
+                    f"resume: {' and '.join(names)} were one parameter when the checkpoint was written, and are "
+                    f"{len(memory)} where the program begins: the training changed which layers the model has; resume "
+                    "from a checkpoint before that",
+                    stacklevel=2,
+                )
 
 
 def _pairs(model: Module, state: Mapping[str, Any]) -> Iterator[tuple[Tensor, Tensor]]:

@@ -17,7 +17,7 @@ from lab_adapters.outlined.groups import grouped, put_groups
 from lab_adapters.outlined.held import say_not_seen
 from lab_adapters.outlined.hooks import hooks_of, put_hooks
 from lab_adapters.outlined.in_place import in_place
-from lab_adapters.outlined.layers import fits, layers_of, put_apart, put_layers
+from lab_adapters.outlined.layers import fits, layers_of, put_apart, put_layers, say_tied
 from lab_adapters.outlined.names import is_foreign
 from lab_adapters.outlined.packing import every
 from lab_adapters.outlined.scripted import say_compiled_anew
@@ -58,7 +58,9 @@ def put_models(found: Found, state: Mapping[str, Any], as_they_are: bool = False
                 f"checkpoint: the model {path}: expected the layers that it was saved with, found others: {error}; "
                 "where the training itself changes its layers, resume from a checkpoint before that"
             ) from None
-    put_apart((model, own[path]) for path, model in found.modules.items())
+    loaded = [(model, own[path]) for path, model in found.modules.items()]
+    put_apart(loaded)
+    say_tied(loaded)
 
 
 def state_of(found: Found, carried: Carried, bodies: list[Any], also: Collection[str] = ()) -> dict[str, Any]:

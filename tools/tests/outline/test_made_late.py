@@ -433,3 +433,30 @@ def require_from_anywhere(program: str, folder: Path) -> None:
         resumed, said = under(after, ckpt_path=str(file))
         assert not said, (file.name, said)
         require_the_end_of(whole, resumed)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_layers_that_the_training_makes_one_are_said(tmp_path: Path) -> None:
+    """Both went on as layers of their own, one of them without gradients, in silence."""
+    program = dedent("""
+        import torch
+        from torch import nn
+        torch.manual_seed(0)
+        net = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4), nn.Linear(4, 2))
+        opt = torch.optim.SGD(net.parameters(), 1e-2)
+        data = torch.utils.data.TensorDataset(torch.randn(12, 4), torch.randint(0, 2, (12,)))
+        loader = torch.utils.data.DataLoader(data, batch_size=4, shuffle=True)
+        for epoch in range(3):
+            for x, y in loader:
+                opt.zero_grad()
+                nn.functional.cross_entropy(net(x), y).backward()
+                opt.step()
+            net[0] = net[2]
+    """)
+    after, _ = outlined_text(program)
+    saving = SaveAll(tmp_path)
+    assert under(after, callbacks=[saving])[0] == run(program)
+    _, before = under(after, ckpt_path=str(saving.files[0]))
+    _, said = under(after, ckpt_path=str(saving.files[-1]))
+    assert not before
+    assert any("0.weight and 2.weight were one parameter" in message for message in said), said
