@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 
 from lab_migrate.analysis import CallGraph
-from lab_migrate.analysis.symbols import dotted
+from lab_migrate.analysis.symbols import Function, dotted
 from lab_migrate.idiomatic.checkpoint_hooks import Kept
 from lab_migrate.idiomatic.configure import schedules_of
 from lab_migrate.idiomatic.generators import KEYS, Generators, generators_of
@@ -61,9 +61,8 @@ class Keeping:
 
     def made(self, name: str) -> list[ast.expr]:
         """What a name of the base frame is given, wherever that stands."""
-        cls, attribute = self.base.function.cls, name.removeprefix("self.")
-        if cls is not None and name.startswith("self."):
-            return [value for _, value in cls.attributes.get(attribute, [])]
+        if self.base.function.cls is not None and name.startswith("self."):
+            return [value for _, value in self.given_by_methods(name)]
         if name in self.base.function.assigned:
             return self.base.function.assigned[name]
         made = made_by(name, self.base)
@@ -71,14 +70,19 @@ class Keeping:
             return self.base.module.symbols.top.assigned.get(name, [])
         return [made.call] if made is not None else []
 
+    def given_by_methods(self, name: str) -> list[tuple[Function, ast.expr]]:
+        """What methods of the legacy class, and of those that it is built on, give an attribute: `self.best`."""
+        cls, attribute = self.base.function.cls, name.removeprefix("self.")
+        lineage = self.graph.lineage(cls) if cls is not None else []
+        return [pair for one in lineage for pair in one.attributes.get(attribute, [])]
+
     def is_made_within(self, name: str) -> bool:
         """Whether an epoch makes it anew: in the epochs themselves, or in a method that they call and that moves."""
         inside = {id(node) for node in ast.walk(self.nest.epochs)}
         cls = self.base.function.cls
         if cls is not None and name.startswith("self."):
             moved = [frame.function for frame in self.nest.frames if frame is not self.base]
-            owners = cls.attributes.get(name.removeprefix("self."), [])
-            inside |= {id(value) for owner, value in owners if any(owner is one for one in moved)}
+            inside |= {id(value) for owner, value in self.given_by_methods(name) if any(owner is one for one in moved)}
         return any(id(value) in inside for value in self.made(name))
 
     def full(self, name: str, call: ast.Call) -> str:

@@ -35,7 +35,7 @@ def say_called(keeping: Keeping) -> None:
     bound = keeping.base.bound
     leads = Leads(
         keeping.base.function, keeping.graph,
-        lambda node: {node.id} if isinstance(node, ast.Name) and node.id in bound else set(),
+        lambda node: {dotted(node)} if dotted(node) in bound or dotted(node).startswith("self.") else set(),
     )  # fmt: skip
     for called, call in called_by_others(keeping):
         for name, _ in leads.changed(call):
@@ -43,12 +43,21 @@ def say_called(keeping: Keeping) -> None:
 
 
 def called_by_others(keeping: Keeping) -> Iterator[tuple[str, ast.Call]]:
-    """Names that the loop calls with the calls that they stand for: `bump(state)` for a `partial` of that, `a.b()`."""
-    for frame, node in nodes_of(keeping.nest):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            for value in keeping.made(frame.canonical(node.func)):
-                if (call := _meant(value, node)) is not None:
-                    yield node.func.id, call
+    """Names that are called with the calls that they stand for: `bump(state)` for a `partial` of that, `a.b()`."""
+    called = [
+        (frame.canonical(node.func), node) for frame, node in nodes_of(keeping.nest) if isinstance(node, ast.Call)
+    ]
+    cls = keeping.base.function.cls
+    lineage = keeping.graph.lineage(cls) if cls is not None else []
+    for function in functions_reached(keeping.nest, keeping.graph):
+        if function.cls in lineage and function.parameters:
+            this = f"{function.parameters[0]}."
+            calls = [node for node in function.own if isinstance(node, ast.Call) and dotted(node.func).startswith(this)]
+            called += [(f"self.{dotted(node.func).removeprefix(this)}", node) for node in calls]
+    for name, node in called:
+        for value in keeping.made(name) if name and ":" not in name else ():
+            if (call := _meant(value, node)) is not None:
+                yield name, call
 
 
 def _named(node: ast.AST, around: Callable[[ast.expr], set[str]]) -> set[str]:

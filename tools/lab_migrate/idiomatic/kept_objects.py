@@ -67,7 +67,10 @@ def keep_owner(keeping: Keeping) -> None:
         return
     kept: list[str] = []
     numbers = False
-    for attribute, kind in changed_by_methods(keeping.nest, keeping.graph, keeping.values, keeping.lightnings).items():
+    changed, why = changed_by_methods(keeping.nest, keeping.graph, keeping.values, keeping.lightnings)
+    if why:
+        keeping.lose("self", why)
+    for attribute, kind in changed.items():
         name = f"self.{attribute}"
         if name in keeping.seen or name in keeping.lightnings or name in keeping.places.names.carried:
             continue
@@ -130,10 +133,9 @@ def _inherits_state(keeping: Keeping, cls: Class) -> bool:
 
 def _is_conditional(keeping: Keeping, name: str, made: ast.Call) -> bool:
     """Whether the call is under an `if` that the epochs are not under, so that None may stand in its place."""
-    cls, attribute = keeping.base.function.cls, name.removeprefix("self.")
     owners = [keeping.base.function]
-    if cls is not None and name.startswith("self."):
-        owners += [owner for owner, _ in cls.attributes.get(attribute, [])]
+    if name.startswith("self."):
+        owners += [owner for owner, _ in keeping.given_by_methods(name)]
     conditions = (node for owner in owners for node in owner.own if isinstance(node, ast.If))
     parts = (list(ast.walk(condition)) for condition in conditions)
     return any(

@@ -16,6 +16,7 @@ from lab_migrate.idiomatic.frame import Frame
 from lab_migrate.idiomatic.keeping import Keeping
 from lab_migrate.idiomatic.outside import changed_outside
 from lab_migrate.idiomatic.reach import reached_in
+from lab_migrate.idiomatic.replaced import written_by_name
 from lab_migrate.idiomatic.roles import nodes_of
 
 _BUILTINS = frozenset({"iter", "len", "next", "list", "sum", "sorted", "bool", "float", "int"})
@@ -30,6 +31,8 @@ def say_used(keeping: Keeping) -> None:
             said.add(name)
             keeping.lose(name, why)
 
+    cls = keeping.base.function.cls
+    lineage = keeping.graph.lineage(cls) if cls is not None and not keeping.base.function.is_static else []
     for frame, node in nodes_of(keeping.nest):
         for used, attribute in _used(node):
             _say_object(keeping, frame, used, attribute, lose)
@@ -43,8 +46,19 @@ def say_used(keeping: Keeping) -> None:
             _say_function(keeping, frame, node, lose)
         if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and isinstance(node.value, ast.Call):
             lose(ast.unparse(node), "the loop gives it another value")
+        if isinstance(node, ast.Assign) and frame.canonical(node.value) == "self" and lineage:
+            lose("self", "the loop gives it another name")
 
     def does(node: ast.AST, within: Function) -> bool:
+        if (write := written_by_name(node)) is not None:
+            of, names = write
+            if any(one in lineage for one in keeping.graph.types(within, of)):
+                for name in names or ["its attributes"]:
+                    lose(
+                        f"self.{name}" if names else "self", f"{within.qualified}() gives {name} another value by name"
+                    )
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and _class_of(node.value):
+            lose(ast.unparse(node), f"{within.qualified}() changes the class")
         if within.cls is not None and _is_classmethod(within) and isinstance(node, ast.AugAssign | ast.Assign):
             targets = [node.target] if isinstance(node, ast.AugAssign) else node.targets
             for target in targets:
@@ -53,6 +67,12 @@ def say_used(keeping: Keeping) -> None:
         return False
 
     reached_in(keeping.nest, keeping.graph, does)
+
+
+def _class_of(node: ast.expr) -> bool:
+    """`type(self)`, `self.__class__`."""
+    is_call = isinstance(node, ast.Call) and dotted(node.func) == "type" and len(node.args) == 1
+    return is_call or (isinstance(node, ast.Attribute) and node.attr == "__class__")
 
 
 def _used(node: ast.AST) -> list[tuple[ast.expr, str]]:

@@ -6,8 +6,10 @@ import ast
 
 from lab_migrate.analysis.symbols import dotted
 from lab_migrate.idiomatic.beginnings import CONTAINERS, container_of, is_filled, is_float, is_int, is_plain
+from lab_migrate.idiomatic.frame import Frame
 from lab_migrate.idiomatic.keeping import Keeping
 from lab_migrate.idiomatic.plain import Kind
+from lab_migrate.idiomatic.roles import nodes_of
 
 _ARRAYS = frozenset({"arange", "array", "asarray", "empty", "eye", "full", "ones", "ones_like", "zeros", "zeros_like"})
 
@@ -33,13 +35,37 @@ def keep_value(keeping: Keeping, name: str, key: str, values: list[ast.expr], de
 
 def keep_attribute(keeping: Keeping, name: str) -> None:
     """`self.best = …` in a loop that a method of the legacy class has."""
-    cls, attribute = keeping.base.function.cls, name.removeprefix("self.")
-    if cls is None or not name.startswith("self.") or name in keeping.seen or name in keeping.lightnings:
+    attribute = name.removeprefix("self.")
+    if keeping.base.function.cls is None or not name.startswith("self.") or "." in attribute:
         return
-    made = [value for owner, value in cls.attributes.get(attribute, []) if owner.name == "__init__"]
-    if made and "." not in attribute:
+    if name in keeping.seen or name in keeping.lightnings:
+        return
+    made = [value for owner, value in keeping.given_by_methods(name) if owner.name == "__init__"]
+    if made:
         keeping.seen.add(name)
         keep_value(keeping, name, attribute, made)
+    elif _outlives_a_batch(keeping, name):
+        keeping.seen.add(name)
+        keeping.lose(name, "no __init__ of its class makes it")
+
+
+def _outlives_a_batch(keeping: Keeping, name: str) -> bool:
+    """Whether the loop asks for an attribute before something that always runs has given it a value."""
+    always = {id(node) for loop in keeping.nest.loops for node in loop.node.body}
+    always |= {id(item.node) for item in keeping.nest.items}
+
+    def asks(node: ast.AST, frame: Frame) -> bool:
+        if isinstance(node, ast.Call) and dotted(node.func) in ("getattr", "hasattr") and len(node.args) > 1:
+            text = node.args[1].value if isinstance(node.args[1], ast.Constant) else ""
+            return frame.canonical(node.args[0]) == "self" and text == name.removeprefix("self.")
+        return isinstance(node, ast.Attribute) and frame.canonical(node) == name
+
+    for frame, node in nodes_of(keeping.nest):
+        if isinstance(node, ast.Assign) and any(frame.canonical(target) == name for target in node.targets):
+            return id(node) not in always or any(asks(one, frame) for one in ast.walk(node.value))
+        if asks(node, frame):
+            return True
+    return False
 
 
 def keep_container(keeping: Keeping, name: str, why: str = "") -> None:
@@ -48,11 +74,9 @@ def keep_container(keeping: Keeping, name: str, why: str = "") -> None:
         return
     made = keeping.made(name)
     again = {id(node) for node in ast.walk(keeping.nest.epochs)}
-    cls = keeping.base.function.cls
-    if cls is not None and name.startswith("self."):
-        owners = cls.attributes.get(name.removeprefix("self."), [])
+    if name.startswith("self."):
         first = ("__init__", keeping.base.function.name)
-        again |= {id(value) for owner, value in owners if owner.name not in first}
+        again |= {id(value) for owner, value in keeping.given_by_methods(name) if owner.name not in first}
     # One that each epoch begins anew is none that outlives it.
     if any(id(value) in again for value in made):
         return

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import ast
 import builtins
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 import attrs
 
@@ -97,15 +97,17 @@ def changing(
     return Changing(others, modules, Kind.NUMBER in kinds.values())
 
 
-def changed_by_methods(nest: Nest, graph: CallGraph, values: Values, lightnings: Collection[str]) -> dict[str, Kind]:
+def changed_by_methods(
+    nest: Nest, graph: CallGraph, values: Values, lightnings: Collection[str]
+) -> tuple[dict[str, Kind], str]:
     """What is changed of the object whose method trains by code that stays where it is, attribute by attribute.
 
-    Its methods (`self.record(loss)`) and functions that it is given to (`hook(self)`) are such code; what the loop
-    itself changes is the LightningModule's.
+    And why not all of that can be told; empty where it can. Its methods (`self.record(loss)`) and functions that it is
+    given to (`hook(self)`) are such code; what the loop itself changes is the LightningModule's.
     """
     cls = nest.base.function.cls
     if cls is None or nest.base.function.is_static:
-        return {}
+        return {}, ""
     moved = [frame.function for frame in nest.frames]
     reading = _Reading(cls, graph, moved)
     for frame, node in nodes_of(nest):
@@ -128,7 +130,7 @@ def changed_by_methods(nest: Nest, graph: CallGraph, values: Values, lightnings:
         return False
 
     reached_in(nest, graph, does)
-    return reading.kinds(values, lightnings)
+    return reading.kinds(values, lightnings), reading.why
 
 
 def _has_slots(cls: Class) -> bool:
@@ -216,7 +218,7 @@ class _Reading:
 
         It is given there, or, as `self.state`, one of the method's own object. Deeper down the name is the function's.
         """
-        text = dotted if depth else frame.canonical
+        text: Callable[[ast.expr], str] = dotted if depth else frame.canonical
         for target in self.graph.targets(frame.function, call.func) if depth <= _DEEPEST else ():
             if target.name == "__init__" or any(target is one and call is node for one, node in self.seen):
                 continue
@@ -228,22 +230,24 @@ class _Reading:
             bound = target.cls is not None and not target.is_static
             if bound and rest and isinstance(call.func, ast.Attribute) and text(call.func.value) == of:
                 names.append(f"{target.parameters[0]}.{rest}")
+            names += [f"{one}.{rest}" for one, value in arguments.items() if rest and text(value) == of]
             for this in names:
                 self.seen.append((target, call))
                 self._stores_of(target, Frame(target, frame, arguments), depth, this)
             leads = Leads(frame.function, self.graph, lambda node: {name} if text(node) == name else set())
             if not names and any(text(one) == name for one in _given(call)) and any(leads.changed(call)):
                 self.why = f"{target.qualified}() is given it among others"
-        self._given_on(name, call, frame)
+        self._given_on(name, call, frame, text)
 
-    def _given_on(self, name: str, call: ast.Call, frame: Frame) -> None:
+    def _given_on(self, name: str, call: ast.Call, frame: Frame, text: Callable[[ast.expr], str]) -> None:
         """Something that nobody can tell is called with it, as an entry of a list of functions."""
         called, given = dotted(call.func), [*call.args, *(word.value for word in call.keywords)]
-        is_told = not isinstance(call.func, ast.Name | ast.Subscript) or called in frame.module.symbols.imports
+        unknown = ast.Name | ast.Subscript | ast.Call | ast.Lambda
+        is_told = not isinstance(call.func, unknown) or called in frame.module.symbols.imports
         is_told = is_told or (hasattr(builtins, called) and is_builtin(frame.function, called))
         if is_told or self.graph.targets(frame.function, call.func):
             return
-        if any(dotted(one) and frame.canonical(one) == name for one in given):
+        if any(text(one) == name for one in given):
             self.why = f"{ast.unparse(call.func)}() may change it"
 
     def _stores_of(self, method: Function, inner: Frame, depth: int, this: str = "") -> None:

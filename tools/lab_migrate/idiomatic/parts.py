@@ -16,6 +16,7 @@ import attrs
 
 from lab_migrate.analysis.symbols import Function, dotted
 from lab_migrate.idiomatic.led_to import GIVE_AGAIN, Leads
+from lab_migrate.idiomatic.plain import arguments_of
 
 __all__ = ["FLAG", "Parts"]
 
@@ -79,9 +80,14 @@ class Parts(Leads):
         for target in self._targets(call.func) if self.deepest else ():
             passed = self.passed(target, call)
             bound = target.cls is not None and not target.is_static and isinstance(call.func, ast.Attribute)
-            this = bound and bool(self.this) and dotted(call.func).rpartition(".")[0] == self.this
+            is_method = bound and bool(self.this) and dotted(call.func).rpartition(".")[0] == self.this
+            # The legacy object itself, as hooks are given it.
+            handed = [
+                name for name, one in arguments_of(target, call).items() if self.this and dotted(one) == self.this
+            ]
+            this = target.parameters[0] if is_method else handed[0] if handed else ""
             if passed or this:
-                yield from self._within(target, passed, target.parameters[0] if this else "")
+                yield from self._within(target, passed, this)
 
     def _within(self, target: Function, passed: dict[str, set[str]], this: str = "") -> Iterator[tuple[str, str]]:
         def root(node: ast.expr) -> set[str]:

@@ -129,7 +129,7 @@ class Values:
         is_nests = any(function is one.function for one in self.nest.frames)
         values = list(self._assigned.get(canonical, [])) if is_nests else []
         if function.cls is not None and rest and [head] == function.parameters[:1]:
-            made = function.cls.attributes.get(rest, [])
+            made = [pair for one in self.graph.lineage(function.cls) for pair in one.attributes.get(rest, [])]
             values += [(value, frame if method is function else self.called(method)) for method, value in made]
         elif not values and isinstance(node, ast.Name):
             owners = [function, frame.module.symbols.top]

@@ -10,9 +10,11 @@ Called in the loop, it would change the legacy object or the file's name, and Li
 from __future__ import annotations
 
 import ast
+import builtins
 
 from lab_migrate.analysis import CallGraph
-from lab_migrate.analysis.symbols import Function, dotted
+from lab_migrate.analysis.definitions import is_builtin
+from lab_migrate.analysis.symbols import Class, Function, dotted
 from lab_migrate.idiomatic.nest import Nest
 from lab_migrate.idiomatic.places import Places
 from lab_migrate.idiomatic.reach import reached_in
@@ -33,7 +35,9 @@ def refuse_replaced(nest: Nest, places: Places, graph: CallGraph) -> None:
         return names is None or any(f"self.{name}" in held for name in names)
 
     def does(node: ast.AST, within: Function) -> bool:
-        if (write := _by_name(node)) is not None:
+        if _hands_on(node, within, graph, lineage):
+            return True
+        if (write := written_by_name(node)) is not None:
             of, names = write
             return is_held(names) and any(one in lineage for one in graph.types(within, of))
         if not isinstance(node, ast.Name | ast.Attribute) or isinstance(node.ctx, ast.Load):
@@ -49,12 +53,25 @@ def refuse_replaced(nest: Nest, places: Places, graph: CallGraph) -> None:
         frame, node = found
         raise NotIdiomaticError(
             "LM305", frame.module.path, node,
-            f"{ast.unparse(node)} puts another object in place of one that the LightningModule would hold",
+            f"{ast.unparse(node)} puts another object in place of one that the LightningModule would hold, or gives "
+            "the legacy object to code that nobody can tell",
             "make it in the loop itself, or keep the faithful way",
         )  # fmt: skip
 
 
-def _by_name(node: ast.AST) -> tuple[ast.expr, list[str] | None] | None:
+def _hands_on(node: ast.AST, within: Function, graph: CallGraph, lineage: list[Class]) -> bool:
+    """`for hook in self.hooks: hook(self)`, `getattr(hook, name)(self)`: any of its attributes may be another then."""
+    if not isinstance(node, ast.Call) or isinstance(node.func, ast.Attribute) or not lineage:
+        return False
+    called = dotted(node.func)
+    if called in within.module.symbols.imports or (hasattr(builtins, called) and is_builtin(within, called)):
+        return False
+    given = [*node.args, *(word.value for word in node.keywords)]
+    gives = any(isinstance(one, ast.Name) and any(of in lineage for of in graph.types(within, one)) for one in given)
+    return gives and not graph.targets(within, node.func)
+
+
+def written_by_name(node: ast.AST) -> tuple[ast.expr, list[str] | None] | None:
     """The object and the attributes that are written by their names; None for those that cannot be told.
 
     setattr(self, "loader", other)      self.__dict__["loader"] = other      vars(self).update(loader=other)
