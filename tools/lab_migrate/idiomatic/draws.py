@@ -112,7 +112,13 @@ def _draws(node: ast.AST, within: Function, frame: Frame, roles: Roles) -> bool:
         runs = frame.canonical(name) in roles.models
     else:
         runs = name in within.parameters or name.rpartition(".")[2] in {one.rpartition(".")[2] for one in roles.models}
+    return runs or is_draw(node, within)
+
+
+def is_draw(call: ast.Call, within: Function) -> bool:
+    """Whether what a call is of draws random numbers, by its name; torch's layers draw their weights."""
+    name = dotted(call.func)
     head, dot, rest = name.partition(".")
     full = f"{within.module.symbols.imports.get(head, head)}{dot}{rest}"
     last = name.rpartition(".")[2].lower()
-    return runs or any(word in name.lower() for word in _DRAWS) or bool(_DRAWS_TOO.search(last) or _LAYERS.match(full))
+    return any(word in name.lower() for word in _DRAWS) or bool(_DRAWS_TOO.search(last) or _LAYERS.match(full))

@@ -30,6 +30,11 @@ _CHANGE_FIRST = {
 _DEEPEST = 3
 
 
+def is_filling(method: str) -> bool:
+    """Whether a method of that name changes a container in its place."""
+    return method in _MUTATES
+
+
 def changed_in_place(node: ast.AST) -> ast.expr | None:
     """What a statement or call changes in its place: `history` of `history["loss"].append(1)` and `history[0] = 1`."""
     if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store | ast.Del):

@@ -14,6 +14,7 @@ import sys
 
 from lab_migrate.analysis.symbols import Function, dotted
 from lab_migrate.idiomatic.beginnings import container_of, is_filled
+from lab_migrate.idiomatic.cached import may_draw
 from lab_migrate.idiomatic.keeping import Keeping
 from lab_migrate.idiomatic.makings import Making, makings_of
 from lab_migrate.idiomatic.outside import changed_outside
@@ -23,8 +24,10 @@ _GENERATORS = frozenset({
     "torch.Generator", "numpy.random.default_rng", "numpy.random.Generator", "numpy.random.RandomState",
     "random.Random",
 })  # fmt: skip
+#: Objects of the standard library that a checkpoint of Lightning's does not hold.
+_STANDARD = ("queue.", "io.StringIO", "io.BytesIO", "bytearray", "multiprocessing.")
 #: Methods by which an object of a package's goes on, and those that begin anew.
-_GOES_ON = frozenset({"accumulate", "add", "append", "observe", "push", "put", "record", "step", "update"})
+_GOES_ON = frozenset({"accumulate", "add", "append", "observe", "push", "put", "record", "step", "update", "write"})
 _BEGINS = frozenset({"clear", "reset"})
 
 
@@ -58,6 +61,8 @@ def _why(making: Making, keeping: Keeping, goes_on: bool) -> str:
     maker = making.maker
     if maker in _GENERATORS:
         return "a random generator of its own"
+    if maker.startswith(_STANDARD) and goes_on:
+        return "an object that no checkpoint holds"
     if maker == "functools.partial" and any(map(_is_empty, _given(making.call))):
         return "a partial function, which may fill what it was given"
     targets = keeping.graph.targets(making.owner, making.call.func)
@@ -97,7 +102,9 @@ def _say_loaders(keeping: Keeping) -> None:
             for making in makings_of(loader, keeping.nest, graph):
                 for given in [*making.call.args[:1], *(word.value for word in making.call.keywords)]:
                     for function in _run_by_loader(keeping, making.owner, given):
-                        for name in changed_outside(function, graph, counts_only=True):
+                        # Images that are read once are the same when they are read again; what is drawn is not.
+                        counts_only = not may_draw(function, graph)
+                        for name in changed_outside(function, graph, counts_only):
                             if name not in said:
                                 said.add(name)
                                 keeping.lose(

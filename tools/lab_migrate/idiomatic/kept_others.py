@@ -60,7 +60,8 @@ def _outlives(keeping: Keeping, owner: str) -> bool:
     defined = {one.name for one in symbols.classes} | {one.name for one in symbols.functions} | set(symbols.imports)
     if keeping.is_made_within(owner):
         return False
-    in_script = keeping.base.is_script and bool(keeping.made(owner))
+    is_files = head in symbols.top.assigned and head not in keeping.base.bound
+    in_script = is_files or (keeping.base.is_script and bool(keeping.made(owner)))
     return in_script or owner.startswith("self.") or (head in defined and head not in keeping.base.bound - defined)
 
 

@@ -12,6 +12,9 @@ import ast
 from collections.abc import Callable
 
 from lab_migrate.analysis.symbols import Class, Function, dotted
+from lab_migrate.idiomatic.beginnings import container_of
+from lab_migrate.idiomatic.cached import is_cached, may_draw
+from lab_migrate.idiomatic.filling import changed_in_place, is_filling
 from lab_migrate.idiomatic.frame import Frame
 from lab_migrate.idiomatic.keeping import Keeping
 from lab_migrate.idiomatic.outside import changed_outside
@@ -44,12 +47,20 @@ def say_used(keeping: Keeping) -> None:
             if isinstance(node.func, ast.Attribute) and ".__dict__." in f"{dotted(node.func)}.":
                 lose(dotted(node.func).partition(".__dict__")[0], "its __dict__ is changed")
             _say_function(keeping, frame, node, lose)
+            for given in [*node.args, *(word.value for word in node.keywords)]:
+                if isinstance(given, ast.Attribute) and is_filling(given.attr) and ":" not in frame.canonical(given):
+                    lose(frame.canonical(given.value), f"its {given.attr} is handed on")
         if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and isinstance(node.value, ast.Call):
             lose(ast.unparse(node), "the loop gives it another value")
         if isinstance(node, ast.Assign) and frame.canonical(node.value) == "self" and lineage:
             lose("self", "the loop gives it another name")
 
     def does(node: ast.AST, within: Function) -> bool:
+        if is_cached(within) and may_draw(within, keeping.graph):
+            lose(f"{within.qualified}()", "it keeps what it has drawn")
+        changed = changed_in_place(node)
+        if isinstance(changed, ast.Name) and changed.id in _made_once(within):
+            lose(f"{changed.id} of {within.qualified}()", "its default is made once, and changes")
         if (write := written_by_name(node)) is not None:
             of, names = write
             if any(one in lineage for one in keeping.graph.types(within, of)):
@@ -67,6 +78,17 @@ def say_used(keeping: Keeping) -> None:
         return False
 
     reached_in(keeping.nest, keeping.graph, does)
+
+
+def _made_once(function: Function) -> set[str]:
+    """Parameters whose default is a list or dictionary."""
+    arguments = getattr(function.node, "args", None)
+    if arguments is None:
+        return set()
+    listed = [*arguments.posonlyargs, *arguments.args]
+    pairs = [*zip(reversed(listed), reversed(arguments.defaults), strict=False)]
+    pairs += [*zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)]
+    return {one.arg for one, default in pairs if default is not None and container_of(default)}
 
 
 def _class_of(node: ast.expr) -> bool:
@@ -104,6 +126,8 @@ def _say_object(
             own = f"{method.cls.name}." if method.cls is not None else "?"
             if any(one.startswith(own) for one in changed_outside(method, keeping.graph)):
                 lose(name, f"{method.qualified}() changes it")
+            elif is_cached(method) and may_draw(method, keeping.graph):
+                lose(name, f"{method.qualified} keeps what it has drawn")
 
 
 def _asked(keeping: Keeping, cls: Class, attribute: str) -> list[Function]:

@@ -17,7 +17,7 @@ from lab_migrate.analysis import CallGraph
 from lab_migrate.analysis.symbols import Function, dotted
 from lab_migrate.idiomatic.outside import changed_outside
 
-__all__ = ["GIVE_AGAIN", "Leads", "changed_through", "is_in_place"]
+__all__ = ["BY_NAME", "GIVE_AGAIN", "Leads", "changed_through", "is_in_place"]
 
 #: Functions that give the entries, or the very things, that they are given.
 GIVE_AGAIN = frozenset({
@@ -32,6 +32,8 @@ _FILL = frozenset({
     "add", "append", "appendleft", "clear", "extend", "insert", "pop", "popleft", "remove", "setdefault", "update",
 })  # fmt: skip
 _OF_GRADIENTS = frozenset({"clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "requires_grad_"})
+#: What gives an attribute another value by its name.
+BY_NAME = frozenset({"setattr", "delattr", "__setattr__", "__delattr__"})
 #: How many calls down what is handed on is followed.
 _DEEPEST = 3
 
@@ -164,8 +166,10 @@ class Leads:
             fills = last in _FILL and not self._is_named(function.value) and not self._is_fresh(function.value)
             if is_in_place(last) or last == "load_state_dict" or fills or self._changes_itself(function):
                 found |= self.of(function.value)
-        if (is_in_place(last) or last in ("setattr", "delattr")) and call.args:
+        if (is_in_place(last) or last in BY_NAME) and call.args:
             found |= self.of(call.args[0])
+        if last.startswith("__") and last in BY_NAME and isinstance(function, ast.Attribute):
+            found |= self.of(function.value)
         found |= {one for word in call.keywords if word.arg == "out" for one in self.of(word.value)}
         for target in self._targets(function) if self.deepest else ():
             if passed := self.passed(target, call):

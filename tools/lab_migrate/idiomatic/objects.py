@@ -73,6 +73,7 @@ def changing(
         if isinstance(node, ast.Call) and isinstance(filled, ast.Attribute) and frame.canonical(filled.value) == name:
             put: list[ast.expr | None] = [*node.args] or [None]
             reading.stores.setdefault(filled.attr, []).extend((one, frame) for one in put)
+        reading.filled(node, name, frame.canonical)
         if isinstance(node, ast.Call):
             method = reading.method(_method_called(node, name, frame))
             if method is not None:
@@ -92,6 +93,8 @@ def changing(
             return Changing(tuple(kinds), why=f"its {attribute} may be more than numbers and tensors")
     modules = tuple(one for one, kind in kinds.items() if kind is Kind.MODULE)
     others = tuple(one for one in kinds if one not in modules)
+    if any(_is_behind(attribute, graph.lineage(classes[0]), graph) for attribute in others):
+        return Changing(others, why="what it keeps behind a descriptor cannot be told")
     if others and any(_has_slots(one) or one.node.decorator_list for one in graph.lineage(classes[0])):
         return Changing(others, why="it may have no __dict__")
     return Changing(others, modules, Kind.NUMBER in kinds.values())
@@ -131,6 +134,17 @@ def changed_by_methods(
 
     reached_in(nest, graph, does)
     return reading.kinds(values, lightnings), reading.why
+
+
+def _is_behind(attribute: str, lineage: list[Class], graph: CallGraph) -> bool:
+    """Whether the class has an object with a `__set__` of the program's under that name."""
+    made = [
+        (cls.module.symbols.top, node.value)
+        for cls in lineage
+        for node in cls.node.body
+        if isinstance(node, ast.Assign) and any(dotted(target) == attribute for target in node.targets)
+    ]
+    return any(graph.find_method(of, "__set__") for top, value in made for of in graph.types(top, value))
 
 
 def _has_slots(cls: Class) -> bool:
@@ -213,6 +227,17 @@ class _Reading:
         self.seen.append((method, call))
         self._stores_of(method, Frame(method, frame, arguments_of(method, call)), depth)
 
+    def filled(self, node: ast.AST, name: str, text: Callable[[ast.expr], str]) -> None:
+        """A list or dictionary that its class is built on: `self[key] = value`, `super().append(value)`."""
+        changed = changed_in_place(node)
+        if changed is None or (isinstance(node, ast.Call) and self.method(dotted(node.func).rpartition(".")[2])):
+            return
+        is_parents = isinstance(changed, ast.Call) and dotted(changed.func) == "super"
+        if (text(changed) == name or is_parents) and not (
+            isinstance(node, ast.Subscript) and self.method("__setitem__")
+        ):
+            self.why = "its class is built on another one that it fills"
+
     def given(self, name: str, call: ast.Call, frame: Frame, depth: int = 0) -> None:
         """Follow the object that `frame` knows by this name into a function or another object's method.
 
@@ -256,6 +281,8 @@ class _Reading:
             this = method.parameters[0]
         self.in_place |= dict.fromkeys(sorted(changed_through(method, self.graph, this)))
         for node in method.own:
+            if this:
+                self.filled(node, this, dotted)
             if this and _gives_another_name(node, this):
                 self.why = f"{method.qualified}() gives it another name"
             if this and isinstance(node, ast.Call):

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 import attrs
 
 from lab_migrate.analysis.symbols import Function, dotted
-from lab_migrate.idiomatic.led_to import GIVE_AGAIN, Leads
+from lab_migrate.idiomatic.led_to import BY_NAME, GIVE_AGAIN, Leads
 from lab_migrate.idiomatic.plain import arguments_of
 
 __all__ = ["FLAG", "Parts"]
@@ -103,9 +103,12 @@ class Parts(Leads):
 def _told(call: ast.Call) -> list[tuple[ast.expr, str]]:
     """The object that a call changes by what it is called, and the attribute."""
     last = call.func.attr if isinstance(call.func, ast.Attribute) else dotted(call.func)
-    if last in ("setattr", "delattr") and len(call.args) > 1:
-        name = call.args[1]
-        return [(call.args[0], str(name.value) if isinstance(name, ast.Constant) else "attributes")]
+    if last in BY_NAME and call.args:
+        texts = [
+            str(one.value) for one in call.args[:2] if isinstance(one, ast.Constant) and isinstance(one.value, str)
+        ]
+        holders = [call.args[0], *([call.func.value] if isinstance(call.func, ast.Attribute) else [])]
+        return [(holder, texts[0] if texts else "attributes") for holder in holders]
     if not isinstance(call.func, ast.Attribute):
         return []
     if last == f"{FLAG}_":
