@@ -30,7 +30,7 @@ from lightning.pytorch.loggers import CSVLogger
 
 import lab_bridge
 import legacy_lab
-from lab_adapters.faithful import faithful, quiet
+from lab_adapters.faithful_settings import faithful, quiet
 from lab_parity.record import UpdateSite, record
 from legacy_lab.blocks import Activation, Linear, Model, Reshape
 from legacy_lab.data.digits import Digits

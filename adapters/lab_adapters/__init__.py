@@ -25,26 +25,24 @@ Both are bitwise what the legacy loop computed. Nothing here knows a particular 
 when it has the members of its protocol, and what it takes for granted is said in its assumptions.
 """
 
-# ruff: noqa: E402
-import random as _random
+from __future__ import annotations
 
-# Importing Lightning imports rich, which draws from Python's generator.
-_drawn = _random.getstate()
+import importlib
+from typing import TYPE_CHECKING, Any
 
-from lab_adapters.block_module import BlockModule
-from lab_adapters.checkpoint_io import LegacyCheckpointIO
-from lab_adapters.evaluation import Evaluation
-from lab_adapters.faithful import faithful, quiet
-from lab_adapters.hooks import HookCallback
-from lab_adapters.loader import LoaderAdapter, TokenLoader
-from lab_adapters.optimizer import OptimizerAdapter
-from lab_adapters.protocols import LoaderAssumptions, OptimizerAssumptions
-from lab_adapters.saving import Saving
-from lab_adapters.schedule import ScheduleAdapter
-from lab_adapters.step_module import StepModule
-from lab_adapters.tracker import Logging, TrackerLogger
-
-_random.setstate(_drawn)
+if TYPE_CHECKING:
+    from lab_adapters.block_module import BlockModule
+    from lab_adapters.checkpoint_io import LegacyCheckpointIO
+    from lab_adapters.evaluation import Evaluation
+    from lab_adapters.faithful_settings import faithful, quiet
+    from lab_adapters.hooks import HookCallback
+    from lab_adapters.loader import LoaderAdapter, TokenLoader
+    from lab_adapters.optimizer import OptimizerAdapter
+    from lab_adapters.protocols import LoaderAssumptions, OptimizerAssumptions
+    from lab_adapters.saving import Saving
+    from lab_adapters.schedule import ScheduleAdapter
+    from lab_adapters.step_module import StepModule
+    from lab_adapters.tracker import Logging, TrackerLogger
 
 __all__ = [
     "BlockModule",
@@ -64,3 +62,43 @@ __all__ = [
     "faithful",
     "quiet",
 ]
+
+_MODULES = {
+    "BlockModule": "block_module",
+    "Evaluation": "evaluation",
+    "HookCallback": "hooks",
+    "LegacyCheckpointIO": "checkpoint_io",
+    "LoaderAdapter": "loader",
+    "LoaderAssumptions": "protocols",
+    "Logging": "tracker",
+    "OptimizerAdapter": "optimizer",
+    "OptimizerAssumptions": "protocols",
+    "Saving": "saving",
+    "ScheduleAdapter": "schedule",
+    "StepModule": "step_module",
+    "TokenLoader": "loader",
+    "TrackerLogger": "tracker",
+    "faithful": "faithful_settings",
+    "quiet": "faithful_settings",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for (PEP 562).
+
+    Lightning is imported with the first of them, not with this package: a program that is converted the faithful way
+    imports `lab_adapters.outlined` when it begins, and Lightning when it trains.
+    """
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from lab_adapters.importing import unseen
+
+    with unseen():
+        found = getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    """What there is, imported or not."""
+    return sorted({*globals(), *__all__})

@@ -1,7 +1,7 @@
 """The drop-in: `from lab_bridge import Trainer` in place of `from legacy_lab import Trainer`.
 
 It is imported on first use, so that reading a config imports neither torch nor Lightning; Lightning is imported when
-a trainer is made.
+a trainer trains.
 """
 
 from __future__ import annotations

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 import gin
 
 import legacy_lab
+from lab_adapters.importing import unseen
 from lab_bridge.idiomatic import Objection
 from lab_bridge.operative import write_operative_config
 from lab_bridge.replaced import replaced
+from lab_bridge.update import choose_update
 
 if TYPE_CHECKING:
     import lightning.pytorch as pl
@@ -53,11 +55,6 @@ class Trainer(legacy_lab.Trainer):
         self.tier = tier
         self.objections: tuple[Objection, ...] = ()
         self.kept: tuple[Objection, ...] = ()
-        # Lightning is imported behind what the project imports while its parts are made. Some of that draws from
-        # Python's generator, such as rich, which scikit-learn imports, too: were Lightning first, it would draw no
-        # more, and a project that has seeded that generator would shuffle otherwise from here on.
-        from lab_bridge.update import choose_update
-
         choose_update(self.optimizer, update)
         self.loop = loop
         self.lightning_arguments = dict(lightning or {})
@@ -80,7 +77,10 @@ class Trainer(legacy_lab.Trainer):
 
     def run(self) -> None:
         """Train under Lightning."""
-        from lab_bridge.under_lightning import fit
+        # Not above: what the project imports, while its parts are made and later, is to draw what it drew. rich draws
+        # from Python's generator once; Lightning imports it, and so does scikit-learn.
+        with unseen():
+            from lab_bridge.under_lightning import fit
 
         fit(self)
 

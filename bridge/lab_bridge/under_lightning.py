@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import lightning.pytorch as pl
 
 from lab_adapters.checkpoint_io import LegacyCheckpointIO
-from lab_adapters.faithful import faithful, quiet
+from lab_adapters.faithful_settings import faithful, quiet
 from lab_adapters.lean_module import EndedError
 from lab_adapters.loader import TokenLoader
 from lab_adapters.progress_bar import with_calm_bar

@@ -23,7 +23,7 @@ from torch import Tensor
 
 import legacy_lab
 from lab_adapters import slim_loop_ground
-from lab_adapters.faithful import faithful, quiet
+from lab_adapters.faithful_settings import faithful, quiet
 from lab_adapters.lean_module import LeanModule
 from lab_adapters.loader import TokenLoader
 from lab_adapters.progress_bar import CalmProgressBar

@@ -6,25 +6,21 @@ import contextlib
 import functools
 import inspect
 import os
-import signal
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-import lightning.pytorch as pl
-import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
-from lab_adapters.faithful import faithful, quiet
+from lab_adapters.importing import unseen
 from lab_adapters.outlined.driver import Driver, InterruptedProgramError
 from lab_adapters.outlined.flow import Body, Marked, Steps, run_plain, running, steps
 from lab_adapters.outlined.flow import result as as_raised
 from lab_adapters.outlined.found import scope_of
 from lab_adapters.outlined.iterators import loaders_iterated
-from lab_adapters.outlined.module import OUTLINED_KEY, OutlinedModule
-from lab_adapters.outlined.scalars import scalars_to_loggers
-from lab_adapters.outlined.settings import devices_chosen, require_possible
+from lab_adapters.outlined.resume import OUTLINED_KEY
+from lab_adapters.outlined.settings import devices_chosen
 from lab_adapters.outlined.tracebacks import hide_ours
 from lab_adapters.outlined.unreadable import read
 
@@ -146,47 +142,8 @@ def plain(body: Body, items: Iterable[Any]) -> Any:
     return as_raised(run_plain(legacy))
 
 
-class _Interruption(pl.Callback):
-    """Remembers a Ctrl+C that Lightning turns into an exit, so that the program's own handlers see it."""
-
-    def __init__(self) -> None:
-        self.error: KeyboardInterrupt | None = None
-
-    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        """Keep it."""
-        if isinstance(exception, KeyboardInterrupt):
-            self.error = exception
-
-
 def _lightning(driver: Driver, settings: dict[str, Any]) -> None:
-    device = driver.found.device
-    require_possible(settings, device)
-    interruption = _Interruption()
-    ckpt_path = settings.pop("ckpt_path", None)
-    given = settings.pop("callbacks", None) or []
-    callbacks = [*(given if isinstance(given, list | tuple) else [given]), interruption]
-    # Nobody else has the Trainer in hand, to write a checkpoint.
-    driver.places.keeps = len(callbacks) > 1 or bool(settings.get("enable_checkpointing"))
-    handler = signal.getsignal(signal.SIGINT)
-    with quiet(), _same_anomaly_mode() as anomaly:
-        wanted = {"detect_anomaly": anomaly, **settings, "callbacks": callbacks}
-        arguments = faithful(device, **wanted)
-        trainer = pl.Trainer(**arguments)
-        # A program that never asked for it is not to survive a SIGTERM.
-        trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
-        try:
-            with scalars_to_loggers(trainer):
-                trainer.fit(OutlinedModule(driver), driver, ckpt_path=ckpt_path)
-        except SystemExit:
-            if interruption.error is None:
-                raise
-            signal.signal(signal.SIGINT, handler)
-            raise interruption.error from None
-
-
-@contextlib.contextmanager
-def _same_anomaly_mode() -> Iterator[bool]:
-    """Lightning sets autograd's anomaly mode for the whole fit; it is told what the program had set."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*detect_anomaly=True.*")
-        yield torch.is_anomaly_enabled()
+    # Not above: what the program imports when it begins is to be the program's, and what that draws.
+    with unseen():
+        from lab_adapters.outlined.under_lightning import train
+    train(driver, settings)

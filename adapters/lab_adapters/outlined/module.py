@@ -11,16 +11,13 @@ from torch import Tensor
 
 from lab_adapters.generators import generator_states, set_generator_states
 from lab_adapters.outlined.flow import answer_of
-from lab_adapters.outlined.resume import Resume
+from lab_adapters.outlined.resume import OUTLINED_KEY, Resume
 from lab_adapters.outlined.state import models_of, put_models, put_state
 from lab_adapters.outlined.unreadable import say_unreadable
 from lab_adapters.progress import count_step, resume_at
 
 if TYPE_CHECKING:
     from lab_adapters.outlined.driver import Driver
-
-#: The key of a Lightning checkpoint under which everything but the models lies.
-OUTLINED_KEY = "outlined"
 
 
 class Keys(NamedTuple):

@@ -14,7 +14,10 @@ from lab_adapters.outlined.stale import Stale, Watched
 if TYPE_CHECKING:
     from lab_adapters.outlined.places import Place, Places
 
-__all__ = ["Resume"]
+__all__ = ["OUTLINED_KEY", "Resume"]
+
+#: The key of a Lightning checkpoint under which everything but the models lies.
+OUTLINED_KEY = "outlined"
 
 
 @attrs.define

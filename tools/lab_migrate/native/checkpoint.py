@@ -109,7 +109,7 @@ class _Native:
         """All of it."""
         import lightning
 
-        from lab_adapters.faithful import faithful, quiet
+        from lab_adapters.faithful_settings import faithful, quiet
         from lab_adapters.progress import resume_at
 
         trainer, step = self.training.trainer, self.state["step"]

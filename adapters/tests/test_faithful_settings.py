@@ -8,7 +8,7 @@ import torch
 from lightning.pytorch.accelerators import CPUAccelerator, CUDAAccelerator
 from lightning.pytorch.strategies import DDPStrategy
 
-from lab_adapters.faithful import faithful, quiet
+from lab_adapters.faithful_settings import faithful, quiet
 from lab_adapters.strategy import FaithfulStrategy
 
 CONNECTOR = "lightning.pytorch.trainer.connectors.accelerator_connector"
