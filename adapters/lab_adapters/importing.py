@@ -8,6 +8,7 @@ another version of what it imports may not.
 from __future__ import annotations
 
 import contextlib
+import logging
 import random
 import sys
 import warnings
@@ -24,7 +25,7 @@ __all__ = ["unseen"]
 
 @contextlib.contextmanager
 def unseen() -> Iterator[None]:
-    """Around an import of Lightning: leave the generators, and let no warning of an import stop or reach the program.
+    """Around an import of Lightning: leave the generators, and let nothing that it warns of or logs reach the program.
 
     What it imported and draws, as rich does, draws when the program itself imports it, as it would have without us.
     """
@@ -35,7 +36,7 @@ def unseen() -> Iterator[None]:
     python, of_numpy, of_torch = random.getstate(), np.random.get_state(legacy=False), torch.get_rng_state()
     added: list[Any] = []
     try:
-        with warnings.catch_warnings():
+        with _unlogged(), warnings.catch_warnings():
             # The program may have turned warnings into errors by now.
             warnings.simplefilter("ignore")
             before: list[Any] = list(warnings.filters)
@@ -49,3 +50,21 @@ def unseen() -> Iterator[None]:
     filters: Any = warnings.filters
     filters[:0] = added
     draw_later(there)
+
+
+@contextlib.contextmanager
+def _unlogged() -> Iterator[None]:
+    """Keep what new loggers say (matplotlib tells its folders) from the handlers of the program's root logger."""
+    known = {"root", *logging.root.manager.loggerDict}
+
+    def is_known(record: logging.LogRecord) -> bool:
+        return record.name in known
+
+    handlers = list(logging.root.handlers)
+    for handler in handlers:
+        handler.addFilter(is_known)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            handler.removeFilter(is_known)

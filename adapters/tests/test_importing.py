@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 from textwrap import dedent
 
 import lab_adapters
+from lab_adapters.importing import _unlogged
 
 
 def _printed(program: str) -> str:
@@ -55,6 +57,23 @@ def test_what_a_program_imports_behind_its_first_loop_draws_what_it_drew() -> No
         print(("error", None, Warning, None, 0) in warnings.filters)
     """
     assert _printed(program) == "True\nTrue True\nTrue\n"
+
+
+def test_what_an_import_logs_reaches_no_handler_of_the_programs() -> None:
+    """matplotlib says at its import where its folders are; a program that logs all would have that in its file."""
+    seen: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: seen.append(record.name)  # type: ignore[method-assign]
+    logging.getLogger("of.the.program")
+    logging.root.addHandler(handler)
+    try:
+        with _unlogged():
+            logging.getLogger("of.the.program").error("here")
+            logging.getLogger("of.something.imported").error("not here")
+        logging.getLogger("of.something.imported").error("here")
+    finally:
+        logging.root.removeHandler(handler)
+    assert seen == ["of.the.program", "of.something.imported"]
 
 
 def test_each_name_of_the_package_is_there_when_it_is_asked_for() -> None:
