@@ -37,6 +37,7 @@ def reads_models(body: Function) -> Function:
 def kept_of(found: Found, carried: Carried, bodies: list[Any], also: Collection[str]) -> dict[str, Any]:
     """A copy of everything, in the host's memory."""
     state = state_of(found, carried, bodies, also)
+    del state["told"]
     state["carried"] = {
         path: packed
         for path, packed in state["carried"].items()

@@ -13,6 +13,7 @@ from lab_adapters.generators import generator_states, set_generator_states
 from lab_adapters.outlined.flow import answer_of
 from lab_adapters.outlined.resume import OUTLINED_KEY, Resume
 from lab_adapters.outlined.state import models_of, put_models, put_state
+from lab_adapters.outlined.told import put_untold, say_untold
 from lab_adapters.outlined.unreadable import say_unreadable
 from lab_adapters.progress import count_step, resume_at
 
@@ -124,4 +125,11 @@ class OutlinedModule(pl.LightningModule):
         put_models(found, models)
         nowhere = put_state(found, self.driver.carried, self.driver.places.bodies, state)
         set_generator_states(state["rng"])
+        if told := state.get("told"):
+            owners = self.driver.carried.places_of(self.driver.places.bodies, {})[1].owners
+            if untold := put_untold(owners, told):
+                # The program's code may have changed them, and drawn.
+                put_models(found, models)
+                set_generator_states(state["rng"])
+                say_untold(owners, told, untold)
         return nowhere

@@ -25,6 +25,7 @@ from lab_adapters.outlined.slot import Slot
 from lab_adapters.outlined.standing import tensor_at
 from lab_adapters.outlined.state_dicts import storable, stored
 from lab_adapters.outlined.tensors import tensor_of
+from lab_adapters.outlined.told import told_by
 
 __all__ = ["models_of", "put_models", "put_state", "state_of", "stepped_of", "tensors_of"]
 
@@ -91,6 +92,7 @@ def state_of(found: Found, carried: Carried, bodies: list[Any], also: Collection
         "structures": taken.structures,
         "functions": sorted(taken.walk.through),
         "not seen": taken.walk.ended_at,
+        "told": told_by({path: one for path, one in taken.walk.owners.items() if carried.was_there(one)}),
     }
 
 
