@@ -8,6 +8,7 @@ model.eval()                 a mode that the loop leaves
 from __future__ import annotations
 
 import ast
+from collections.abc import Callable
 
 from lab_migrate.analysis.symbols import Function, dotted
 from lab_migrate.idiomatic.beginnings import container_of
@@ -18,6 +19,8 @@ from lab_migrate.idiomatic.kept_objects import has_buffers
 from lab_migrate.idiomatic.parts import FLAG, Parts
 from lab_migrate.idiomatic.reach import functions_reached, reached_in
 from lab_migrate.idiomatic.roles import nodes_of
+
+_FILLS = frozenset({"append", "appendleft", "clear", "extend", "insert", "pop", "popleft", "remove"})
 
 
 def keep_modules(keeping: Keeping) -> None:
@@ -43,6 +46,7 @@ def keep_modules(keeping: Keeping) -> None:
     if flags:
         _keep_flags(keeping)
     _say_listed(keeping)
+    _say_filled(keeping)
     _say_mode(keeping)
 
 
@@ -86,6 +90,8 @@ def _say_elsewhere(keeping: Keeping, visited: list[Function], said: set[str]) ->
         around.bind(function.own)
         # One by one: what an object of a class is by its type.
         parts = Parts(function, graph, lambda one: {dotted(one)} if dotted(one) else set(), deepest=0)
+        if this and function.cls is not None and graph.is_module(function.cls):
+            _say_own_parts(keeping, function, this, lose)
         for node in function.own:
             for name, attribute in around.changed(node):
                 if name in keeping.roles.models and attribute != FLAG:
@@ -98,6 +104,42 @@ def _say_elsewhere(keeping: Keeping, visited: list[Function], said: set[str]) ->
                 elif name != this and any(graph.is_module(cls) for cls in graph.types(function, of)):
                     lose(f"{name}'s {attribute}", function)
     return found
+
+
+def _say_own_parts(keeping: Keeping, method: Function, this: str, lose: Callable[[str, Function], None]) -> None:
+    """What a module's method changes of the objects that it holds, or puts in place of its layers."""
+    parts = Parts(
+        method, keeping.graph, lambda one: {dotted(one)} if f"{dotted(one)}.".startswith(f"{this}.") else set()
+    )
+    parts.bind(method.own)
+    for node in method.own:
+        if method.name == "__init__":
+            return
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
+            makes = "nn." in dotted(node.value.func) or _makes_module(keeping, node.value)
+            targets = [dotted(target) for target in node.targets if makes]
+            for target in targets:
+                if target.startswith(f"{this}."):
+                    lose(f"{method.cls.name if method.cls else this}'s {target.removeprefix(f'{this}.')}", method)
+        by_text = isinstance(node, ast.Call)
+        for name, attribute in parts.changed(node):
+            if attribute != FLAG and (name != this or by_text):
+                lose(f"{method.cls.name if method.cls else this}'s {attribute}", method)
+
+
+def _say_filled(keeping: Keeping) -> None:
+    """`model.history.append(loss)`: a list of the model's, which is in no `state_dict`."""
+    for frame, node in nodes_of(keeping.nest):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _FILLS:
+            name = frame.canonical(node.func.value)
+        elif isinstance(node, ast.Subscript) and not isinstance(node.ctx, ast.Load):
+            name = frame.canonical(node.value) if isinstance(node.slice, ast.Constant | ast.JoinedStr) else ""
+            name = name if isinstance(getattr(node.slice, "value", ""), str) else ""
+        else:
+            continue
+        if any(name.startswith(f"{model}.") for model in keeping.roles.models) and name not in keeping.seen:
+            keeping.seen.add(name)
+            keeping.lose(name, "the loop fills it")
 
 
 def _is_computed(name: str, function: Function) -> bool:

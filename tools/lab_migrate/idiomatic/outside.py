@@ -37,9 +37,17 @@ def counts(node: ast.AST) -> ast.expr | None:
         return node.target
     if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Attribute):
         name = dotted(node.targets[0])
-        reads = any(isinstance(one, ast.Attribute) and dotted(one) == name for one in ast.walk(node.value))
+        reads = any(_reads(one, name) for one in ast.walk(node.value))
         return node.targets[0] if name and reads else None
     return None
+
+
+def _reads(node: ast.AST, name: str) -> bool:
+    """`self.n`, `getattr(self, "n", 0)`."""
+    if isinstance(node, ast.Call) and dotted(node.func) == "getattr" and len(node.args) > 1:
+        text = node.args[1].value if isinstance(node.args[1], ast.Constant) else ""
+        return isinstance(text, str) and f"{dotted(node.args[0])}.{text}" == name
+    return isinstance(node, ast.Attribute) and dotted(node) == name
 
 
 def _below(function: Function, graph: CallGraph, counts_only: bool, deepest: int) -> Iterator[str]:

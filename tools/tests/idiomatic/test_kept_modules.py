@@ -117,3 +117,54 @@ def test_flags_that_inputs_and_outputs_have_are_no_models() -> None:
     assert "LM301" in after.codes, after.messages
     assert "requires_grad for" not in after.text
     assert 'requires_grad"]' not in after.text
+
+
+MODEL = """\
+class State:
+    def __init__(self):
+        self.n = 1.0
+
+
+class Holding(Net):
+    def __init__(self):
+        super().__init__()
+        self.state, self.history = State(), []
+
+    def renew(self):
+        {method}
+
+    def loss(self, x, y):
+        return F.cross_entropy(self(x), y) * self.state.n * (1 + len(self.history))
+
+
+model = Holding()
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+loader = DataLoader(data, batch_size=4, shuffle=True)
+for epoch in range(3):
+    for x, y in loader:
+        optimizer.zero_grad()
+        loss = model.loss(x, y)
+        loss.backward()
+        optimizer.step()
+    {line}
+    print(loss.item())
+"""
+OWN = {
+    "model.history.append(1)": "model.history (",
+    "self.state.n *= 0.9": "Holding's n (",
+    "self.drop.p *= 0.9": "Holding's p (",
+    "setattr(self, 'n', 2.0)": "Holding's n (",
+    "self.late = getattr(self, 'late', 1.0) * 0.9": "Holding.late (",
+    "self.inner.register_forward_hook(lambda m, x, y: 0.9 * y)": "Holding's hooks (",
+    "self.inner = nn.Linear(4, 8)": "Holding's inner (",
+}
+
+
+@pytest.mark.parametrize("line", OWN)
+def test_what_a_model_holds_beside_its_layers_is_said(line: str) -> None:
+    """Its methods, and the loop, change objects and lists of it that no `state_dict` has; they began anew in silence."""
+    is_methods = line.startswith(("self.", "setattr"))
+    lines = {"method": line if is_methods else "pass", "line": "model.renew()" if is_methods else line}
+    after = rewritten(program(MODEL.format(**lines)))
+    (said,) = [message for message in after.messages if "own checkpoints" in message]
+    assert OWN[line] in said
