@@ -162,7 +162,7 @@ OWN = {
 
 @pytest.mark.parametrize("line", OWN)
 def test_what_a_model_holds_beside_its_layers_is_said(line: str) -> None:
-    """Its methods, and the loop, change objects and lists of it that no `state_dict` has; they began anew in silence."""
+    """Its methods, and the loop, change objects and lists of it that no `state_dict` has; it was not said."""
     is_methods = line.startswith(("self.", "setattr"))
     lines = {"method": line if is_methods else "pass", "line": "model.renew()" if is_methods else line}
     after = rewritten(program(MODEL.format(**lines)))
