@@ -9,14 +9,13 @@ follow(slow, model.parameters())                where `follow` does so
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
 
 from lab_migrate.analysis.symbols import dotted
 from lab_migrate.idiomatic.beginnings import container_of
-from lab_migrate.idiomatic.frame import Frame
 from lab_migrate.idiomatic.keeping import Keeping
 from lab_migrate.idiomatic.kept_values import keep_container
 from lab_migrate.idiomatic.led_to import Leads
+from lab_migrate.idiomatic.outside_names import outside_of
 from lab_migrate.idiomatic.roles import nodes_of
 
 #: Methods that give a tensor of the same kind.
@@ -28,7 +27,7 @@ def keep_in_place(keeping: Keeping) -> None:
     held = {*keeping.roles.models, *keeping.roles.optimizers}
     carried = keeping.places.names.carried
     for frame in keeping.nest.frames:
-        leads = Leads(frame.function, keeping.graph, outside_of(frame, keeping))
+        leads = Leads(frame.function, keeping.graph, outside_of(frame, keeping.base, keeping.places))
         leads.bind(node for node in frame.function.own if not pulls(node, keeping))
         for name, how in (one for of, node in nodes_of(keeping.nest) if of is frame for one in leads.changed(node)):
             theirs = any(name == one or name.startswith(f"{one}.") for one in held)
@@ -47,23 +46,6 @@ def keep_in_place(keeping: Keeping) -> None:
                 keeping.keep(name, key, [f'checkpoint["{key}"] = {text}'], f'{text}.copy_(checkpoint["{key}"])')
             else:
                 keeping.lose(name, f"{how} changes it in its place")
-
-
-def outside_of(frame: Frame, keeping: Keeping) -> Callable[[ast.expr], set[str]]:
-    """What tells names that are bound outside of the epochs."""
-    names, base = keeping.places.names, keeping.base
-    outside = {*names.captured, *keeping.places.fixed} - {"self"}
-
-    def root(node: ast.expr) -> set[str]:
-        while isinstance(node, ast.Attribute) and node.attr in ("data", "grad"):
-            node = node.value
-        name = frame.canonical(node)
-        head = name.partition(".")[0]
-        in_script = base.is_script and head in base.bound - {*base.module.symbols.imports}
-        is_outside = head in outside or in_script or name.startswith("self.")
-        return {name} if name and ":" not in name and is_outside else set()
-
-    return root
 
 
 def pulls(node: ast.AST, keeping: Keeping) -> bool:

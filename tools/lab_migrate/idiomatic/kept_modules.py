@@ -14,8 +14,9 @@ from lab_migrate.analysis.symbols import Function, dotted
 from lab_migrate.idiomatic.beginnings import container_of
 from lab_migrate.idiomatic.keeping import Keeping
 from lab_migrate.idiomatic.kept_called import called_by_others, free_in
-from lab_migrate.idiomatic.kept_in_place import outside_of, pulls
+from lab_migrate.idiomatic.kept_in_place import pulls
 from lab_migrate.idiomatic.kept_objects import has_buffers
+from lab_migrate.idiomatic.outside_names import outside_of
 from lab_migrate.idiomatic.parts import FLAG, Parts
 from lab_migrate.idiomatic.reach import functions_reached, reached_in
 from lab_migrate.idiomatic.roles import nodes_of
@@ -28,9 +29,8 @@ def keep_modules(keeping: Keeping) -> None:
     visited = [frame.function for frame in keeping.nest.frames]
     flags, said = False, set[str]()
     for frame in keeping.nest.frames:
-        parts = Parts(
-            frame.function, keeping.graph, outside_of(frame, keeping), is_base=True, this="self", visited=visited
-        )
+        outside = outside_of(frame, keeping.base, keeping.places)
+        parts = Parts(frame.function, keeping.graph, outside, is_base=True, this="self", visited=visited)
         parts.bind(node for node in frame.function.own if not pulls(node, keeping))
         nodes = [node for of, node in nodes_of(keeping.nest) if of is frame]
         nodes += [call for _, call in called_by_others(keeping)] if frame is keeping.base else []

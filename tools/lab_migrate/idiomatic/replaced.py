@@ -15,10 +15,14 @@ import builtins
 from lab_migrate.analysis import CallGraph
 from lab_migrate.analysis.definitions import is_builtin
 from lab_migrate.analysis.symbols import Class, Function, dotted
+from lab_migrate.idiomatic.frame import Frame
 from lab_migrate.idiomatic.nest import Nest
+from lab_migrate.idiomatic.outside_names import outside_of
+from lab_migrate.idiomatic.parts import Parts
 from lab_migrate.idiomatic.places import Places
 from lab_migrate.idiomatic.reach import reached_in
 from lab_migrate.idiomatic.refused import NotIdiomaticError
+from lab_migrate.idiomatic.roles import nodes_of
 
 _WRITES = frozenset({"update", "setdefault", "pop", "popitem", "clear", "__setitem__"})
 
@@ -49,14 +53,36 @@ def refuse_replaced(nest: Nest, places: Places, graph: CallGraph) -> None:
             return is_global and node.id in held and within.module is nest.base.module and nest.base.is_script
         return is_held([node.attr]) and any(of in lineage for of in graph.types(within, node.value))
 
+    for frame in nest.frames:
+        parts = Parts(frame.function, graph, outside_of(frame, nest.base, places), is_base=True)
+        nodes = [node for of, node in nodes_of(nest) if of is frame]
+        parts.bind(node for node in nodes if isinstance(node, ast.Assign | ast.NamedExpr))
+        for node in nodes:
+            if _is_replaced(node, frame, parts, held):
+                raise _refused(frame, node)
     if (found := reached_in(nest, graph, does)) is not None:
-        frame, node = found
-        raise NotIdiomaticError(
-            "LM305", frame.module.path, node,
-            f"{ast.unparse(node)} puts another object in place of one that the LightningModule would hold, or gives "
-            "the legacy object to code that nobody can tell",
-            "make it in the loop itself, or keep the faithful way",
-        )  # fmt: skip
+        raise _refused(*found)
+
+
+def _refused(frame: Frame, node: ast.AST) -> NotIdiomaticError:
+    return NotIdiomaticError(
+        "LM305", frame.module.path, node,
+        f"{ast.unparse(node)} puts another object in place of one that the LightningModule would hold, or gives "
+        "the legacy object to code that nobody can tell",
+        "make it in the loop itself, or keep the faithful way",
+    )  # fmt: skip
+
+
+def _is_replaced(node: ast.AST, frame: Frame, parts: Parts, held: set[str]) -> bool:
+    """`renew(run)` and `run.__dict__.update(loader=other)`, where the training knows the loader as `run.loader`."""
+    if (write := written_by_name(node)) is not None:
+        of, names = frame.canonical(write[0]), write[1]
+        owned = {one for one in held if of and one.startswith(f"{of}.")}
+        return bool(owned) if names is None else any(f"{of}.{name}" in owned for name in names)
+    return any(
+        f"{name}.{attribute}" in held or (attribute == "attributes" and any(one.startswith(f"{name}.") for one in held))
+        for name, attribute in parts.changed(node)
+    )
 
 
 def _hands_on(node: ast.AST, within: Function, graph: CallGraph, lineage: list[Class]) -> bool:

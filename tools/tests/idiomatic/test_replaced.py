@@ -106,3 +106,44 @@ def test_a_part_that_is_replaced_is_the_models(same: object) -> None:
         "self.count = 3",
     ):
         same(CLASS.format(renew=renew, call="self.renew()"))  # type: ignore[operator]
+
+
+BOX = """\
+class Run:
+    pass
+
+
+def renew(run):
+    run.loader = DataLoader(data, batch_size=11)
+
+
+run = Run()
+run.model = Net()
+run.optimizer = torch.optim.SGD(run.model.parameters(), lr=0.1)
+run.loader = DataLoader(data, batch_size=4, shuffle=True)
+for epoch in range(3):
+    for x, y in run.loader:
+        run.optimizer.zero_grad()
+        loss = F.cross_entropy(run.model(x), y)
+        loss.backward()
+        run.optimizer.step()
+    {line}
+    print(loss.item())
+"""
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "renew(run)",
+        "other = run; other.loader = DataLoader(data, batch_size=11)",
+        "setattr(run, 'loader', DataLoader(data, batch_size=11))",
+        "run.__dict__.update(loader=DataLoader(data, batch_size=11))",
+    ],
+)
+def test_what_another_object_holds_is_not_replaced_either(line: str) -> None:
+    """The training knows its loader by that object's name."""
+    text = program(BOX.format(line=line))
+    after = rewritten(text)
+    assert after.text == text
+    assert "LM305" in after.codes, after.messages
