@@ -166,7 +166,9 @@ class Leads:
             fills = last in _FILL and not self._is_named(function.value) and not self._is_fresh(function.value)
             if is_in_place(last) or last == "load_state_dict" or fills or self._changes_itself(function):
                 found |= self.of(function.value)
-        if (is_in_place(last) or last in BY_NAME) and call.args:
+        # `nn.init.zeros_(w)`; `label.fill_(value)` changes no value.
+        is_method = isinstance(function, ast.Attribute) and dotted(function).partition(".")[0] not in self._imports()
+        if ((is_in_place(last) and not is_method) or last in BY_NAME) and call.args:
             found |= self.of(call.args[0])
         if last.startswith("__") and last in BY_NAME and isinstance(function, ast.Attribute):
             found |= self.of(function.value)
@@ -207,6 +209,9 @@ class Leads:
             return False
         owners = [(target, target.cls.name) for target in self._targets(method) if target.cls is not None]
         return any(name.startswith(f"{cls}.") for target, cls in owners for name in changed_outside(target, self.graph))
+
+    def _imports(self) -> dict[str, str]:
+        return self.function.module.symbols.imports
 
     def _is_named(self, node: ast.expr) -> bool:
         """`self.count`, and what is filled under its name: others than this reader look at that."""

@@ -119,3 +119,9 @@ def test_it_is_said(what: str, where: str) -> None:
     after = rewritten(written(made, call, read, where))
     (said,) = [message for message in after.messages if "own checkpoints" in message]
     assert f"do not hold {name}" in said or f", {name}" in said, said
+
+
+def test_a_number_that_fills_a_tensor_is_not_changed() -> None:
+    """Labels of a GAN: they were said to begin anew."""
+    after = rewritten(written("real, label = 1.0, torch.zeros(5)", "label.fill_(real)", "label.sum()", "function"))
+    assert not any("real (" in message for message in after.messages), after.messages
