@@ -70,6 +70,8 @@ def _changed(function: Function, counts_only: bool, given: Collection[str]) -> I
         changed = counts(node) or in_place
         head, _, rest = dotted(root_of(changed)).partition(".") if changed is not None else ("", "", "")
         own = {*assigned, *(given if isinstance(node, ast.Call) else function.parameters)}
+        if isinstance(changed, ast.Name) and isinstance(node, ast.Call):
+            own |= {*function.module.symbols.imports}  # `np.sort(…)`, `heapq.merge(…)`
         if rest and head == this and function.cls is not None:
             yield f"{function.cls.name}.{rest}"
         elif head and head not in own:

@@ -125,6 +125,17 @@ def test_what_a_data_set_draws_once_is_said() -> None:
     assert "Drawn.kept" in said_of("pass", "pass", "1.0", "Drawn()")
 
 
+def test_what_a_data_set_draws_with_is_no_state_of_its_own() -> None:
+    """`np.sort(…)` was said to change `np`."""
+    text = PROGRAM.replace(
+        "            self.kept[index] =", "            np.sort([2, 1])\n            self.kept[index] ="
+    )
+    text = f"import numpy as np\n{text}".format(made="pass", line="pass", read="1.0", data="Drawn()")
+    (said,) = [message for message in rewritten(program(text)).messages if "own checkpoints" in message]
+    assert "Drawn.kept" in said
+    assert "np (" not in said
+
+
 def test_a_dictionary_of_settings_is_not() -> None:
     """Its class is built on a dictionary, and nothing changes it."""
     made = "named = Named(a=1.0)"
