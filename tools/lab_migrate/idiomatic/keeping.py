@@ -42,6 +42,9 @@ class Keeping:
         #: What a condition makes, and may be None.
         self.maybe: set[str] = set()
         self.values = Values(nest, graph)
+        cls = self.base.function.cls
+        #: The legacy class, whose method trains, and those that it is built on.
+        self.lineage = graph.lineage(cls) if cls is not None else []
         automatic = hooks.automatic
         self.is_manual = automatic is None
         self.zeroes = automatic is not None and automatic.zero is not None
@@ -72,9 +75,8 @@ class Keeping:
 
     def given_by_methods(self, name: str) -> list[tuple[Function, ast.expr]]:
         """What methods of the legacy class, and of those that it is built on, give an attribute: `self.best`."""
-        cls, attribute = self.base.function.cls, name.removeprefix("self.")
-        lineage = self.graph.lineage(cls) if cls is not None else []
-        return [pair for one in lineage for pair in one.attributes.get(attribute, [])]
+        attribute = name.removeprefix("self.")
+        return [pair for one in self.lineage for pair in one.attributes.get(attribute, [])]
 
     def is_made_within(self, name: str) -> bool:
         """Whether an epoch makes it anew: in the epochs themselves, or in a method that they call and that moves."""

@@ -47,10 +47,8 @@ def called_by_others(keeping: Keeping) -> Iterator[tuple[str, ast.Call]]:
     called = [
         (frame.canonical(node.func), node) for frame, node in nodes_of(keeping.nest) if isinstance(node, ast.Call)
     ]
-    cls = keeping.base.function.cls
-    lineage = keeping.graph.lineage(cls) if cls is not None else []
     for function in functions_reached(keeping.nest, keeping.graph):
-        if function.cls in lineage and function.parameters:
+        if function.cls in keeping.lineage and function.parameters:
             this = f"{function.parameters[0]}."
             calls = [node for node in function.own if isinstance(node, ast.Call) and dotted(node.func).startswith(this)]
             called += [(f"self.{dotted(node.func).removeprefix(this)}", node) for node in calls]

@@ -34,8 +34,7 @@ def say_used(keeping: Keeping) -> None:
             said.add(name)
             keeping.lose(name, why)
 
-    cls = keeping.base.function.cls
-    lineage = keeping.graph.lineage(cls) if cls is not None and not keeping.base.function.is_static else []
+    lineage = [] if keeping.base.function.is_static else keeping.lineage
     for frame, node in nodes_of(keeping.nest):
         for used, attribute in _used(node):
             _say_object(keeping, frame, used, attribute, lose)
@@ -64,10 +63,8 @@ def say_used(keeping: Keeping) -> None:
         if (write := written_by_name(node)) is not None:
             of, names = write
             if any(one in lineage for one in keeping.graph.types(within, of)):
-                for name in names or ["its attributes"]:
-                    lose(
-                        f"self.{name}" if names else "self", f"{within.qualified}() gives {name} another value by name"
-                    )
+                for name in [f"self.{one}" for one in names or ()] or ["self"]:
+                    lose(name, f"{within.qualified}() gives {name} another value by its text")
         if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and _class_of(node.value):
             lose(ast.unparse(node), f"{within.qualified}() changes the class")
         if within.cls is not None and _is_classmethod(within) and isinstance(node, ast.AugAssign | ast.Assign):
